@@ -1,0 +1,79 @@
+// swift-tools-version: 6.2
+// What the rooms are and who may open whose door; scripts/check holds the imports to the same table.
+import PackageDescription
+
+/// Every room of ours: Swift 6, strict memory safety, no warning left standing.
+let ours: [SwiftSetting] = [.strictMemorySafety(), .treatAllWarnings(as: .error)]
+
+/// A test target beside its module.
+func tests(_ module: String, _ more: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(module)Tests", dependencies: [.byName(name: module)] + more, swiftSettings: [.treatAllWarnings(as: .error)])
+}
+
+/// A room of the house: a target named after its folder.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: ours)
+}
+
+let package = Package(
+  name: "tachograph",
+  platforms: [.macOS(.v26)],
+  products: [.executable(name: "tachograph", targets: ["tachograph"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+  ],
+  targets: [
+    // C, confined: a module map and a header of static inline casts each.
+    .systemLibrary(name: "CLibuv", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+    .systemLibrary(name: "CLLHTTP", pkgConfig: "libllhttp", providers: [.apt(["libllhttp-dev"])]),
+    .systemLibrary(name: "CYYJSON", pkgConfig: "yyjson", providers: [.apt(["libyyjson-dev"])]),
+    .systemLibrary(name: "CSocket"),
+
+    // The proxy's own path, from the bottom up.
+    room("Clocks"),
+    room("Transport", ["CLibuv", "CSocket", "Clocks"]),
+    room("HTTPWire", ["CLLHTTP"]),
+    room("JSON", ["CYYJSON"]),
+    room("TokenWire", ["JSON"]),
+    room(
+      "Measure",
+      [
+        "Clocks", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+      ]),
+    room("RecordLog", ["Clocks", "JSON", "Measure"]),
+    room("Proxy", ["Clocks", "Transport", "HTTPWire", "TokenWire", "Measure", "RecordLog"]),
+
+    // Beside the path: settings, what people look at, and the traffic we make ourselves.
+    room("Configuration", ["Yams"]),
+    room("Report", ["JSON", "Measure", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+    room("Simulator", ["Clocks", "Transport", "HTTPWire", "JSON"]),
+    room("LoadClient", ["Clocks", "Transport", "HTTPWire", "JSON", "TokenWire"]),
+    .executableTarget(
+      name: "tachograph",
+      dependencies: [
+        "Clocks", "Transport", "Proxy", "Configuration", "Measure", "RecordLog", "Report", "Simulator", "LoadClient",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      exclude: ["README.md"],
+      swiftSettings: ours),
+
+    tests("Clocks"),
+    tests("Transport"),
+    tests("HTTPWire"),
+    tests("JSON"),
+    tests("TokenWire", ["JSON"]),
+    tests("Measure", ["Clocks", "TokenWire"]),
+    tests("RecordLog", ["Measure"]),
+    tests("Report", ["Measure", "RecordLog"]),
+    tests("Configuration"),
+    tests("Proxy"),
+    tests("Simulator", ["Transport"]),
+    tests("LoadClient", ["Transport"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

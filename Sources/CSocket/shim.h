@@ -1,0 +1,163 @@
+// Socket calls whose arguments Swift cannot spell: control messages, sockaddr casts, variadic calls. Each is one system
+// call (or a macro) and answers -errno instead of -1, so that no errno is read across a language border.
+#ifndef TACHOGRAPH_CSOCKET_SHIM_H
+#define TACHOGRAPH_CSOCKET_SHIM_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/net_tstamp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+// glibc declares accept4 only under _GNU_SOURCE, which a Swift module cannot promise to have been set first.
+extern int accept4(int, struct sockaddr *restrict, socklen_t *restrict, int);
+
+#define TG_NO_STAMP INT64_MIN
+
+static inline ssize_t tg_result(ssize_t result) { return result < 0 ? -(ssize_t)errno : result; }
+
+// A socket address of any family, with its length.
+typedef struct {
+  struct sockaddr_storage storage;
+  socklen_t length;
+} tg_address;
+
+static inline int tg_family(const tg_address *address) { return address->storage.ss_family; }
+
+// From a resolver's answer.
+static inline tg_address tg_address_of(const struct addrinfo *info) {
+  tg_address address;
+  memset(&address, 0, sizeof address);
+  memcpy(&address.storage, info->ai_addr, info->ai_addrlen);
+  address.length = info->ai_addrlen;
+  return address;
+}
+
+// From a literal "127.0.0.1" or "::1" (no brackets); 0, or -EINVAL where it is no literal.
+static inline int tg_parse_address(const char *host, uint16_t port, tg_address *into) {
+  memset(into, 0, sizeof *into);
+  struct sockaddr_in *v4 = (struct sockaddr_in *)&into->storage;
+  struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&into->storage;
+  if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    into->length = sizeof *v4;
+    return 0;
+  }
+  if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    into->length = sizeof *v6;
+    return 0;
+  }
+  return -EINVAL;
+}
+
+// The host of an address as text, into at least INET6_ADDRSTRLEN bytes; its port is returned.
+static inline uint16_t tg_format_address(const tg_address *address, char *host, size_t capacity) {
+  host[0] = 0;
+  if (address->storage.ss_family == AF_INET) {
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->storage;
+    inet_ntop(AF_INET, &v4->sin_addr, host, (socklen_t)capacity);
+    return ntohs(v4->sin_port);
+  }
+  if (address->storage.ss_family == AF_INET6) {
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address->storage;
+    inet_ntop(AF_INET6, &v6->sin6_addr, host, (socklen_t)capacity);
+    return ntohs(v6->sin6_port);
+  }
+  return 0;
+}
+
+// A non-blocking, close-on-exec TCP socket.
+static inline int tg_tcp_socket(int family) {
+  return (int)tg_result(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+}
+
+static inline int tg_set_option(int fd, int level, int option, int value) {
+  return (int)tg_result(setsockopt(fd, level, option, &value, sizeof value));
+}
+
+static inline int tg_bind(int fd, const tg_address *address) {
+  return (int)tg_result(bind(fd, (const struct sockaddr *)&address->storage, address->length));
+}
+
+static inline int tg_connect(int fd, const tg_address *address) {
+  return (int)tg_result(connect(fd, (const struct sockaddr *)&address->storage, address->length));
+}
+
+static inline int tg_local_address(int fd, tg_address *into) {
+  memset(into, 0, sizeof *into);
+  into->length = sizeof into->storage;
+  return (int)tg_result(getsockname(fd, (struct sockaddr *)&into->storage, &into->length));
+}
+
+// Accepts one client, non-blocking and close-on-exec.
+static inline int tg_accept(int fd, tg_address *peer) {
+  memset(peer, 0, sizeof *peer);
+  peer->length = sizeof peer->storage;
+  return (int)tg_result(accept4(fd, (struct sockaddr *)&peer->storage, &peer->length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+// The error pending on a socket (0 where there is none), which this call clears.
+static inline int tg_take_error(int fd) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0) return errno;
+  return error;
+}
+
+// Closing then sends RST instead of FIN.
+static inline int tg_reset_on_close(int fd) {
+  struct linger linger = {.l_onoff = 1, .l_linger = 0};
+  return (int)tg_result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+}
+
+// Asks for software receive stamps on every read that follows (Documentation/networking/timestamping.rst).
+static inline int tg_enable_receive_stamps(int fd) {
+  return tg_set_option(fd, SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
+}
+
+// Receives, and reports the kernel's CLOCK_REALTIME stamp in nanoseconds, or TG_NO_STAMP.
+static inline ssize_t tg_receive_stamped(int fd, void *into, size_t capacity, int64_t *stamp) {
+  struct iovec span = {.iov_base = into, .iov_len = capacity};
+  union {
+    char bytes[CMSG_SPACE(3 * sizeof(struct timespec))];
+    struct cmsghdr align;
+  } control;
+  struct msghdr message = {
+      .msg_iov = &span, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  *stamp = TG_NO_STAMP;
+  ssize_t count = recvmsg(fd, &message, MSG_DONTWAIT);
+  if (count < 0) return -(ssize_t)errno;
+  for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SO_TIMESTAMPING) continue;
+    struct timespec software;
+    memcpy(&software, CMSG_DATA(part), sizeof software);
+    if (software.tv_sec != 0) *stamp = (int64_t)software.tv_sec * 1000000000 + software.tv_nsec;
+  }
+  return count;
+}
+
+static inline ssize_t tg_receive(int fd, void *into, size_t capacity) {
+  return tg_result(recv(fd, into, capacity, MSG_DONTWAIT));
+}
+
+// Sends without ever raising SIGPIPE.
+static inline ssize_t tg_send(int fd, const void *bytes, size_t count) {
+  return tg_result(send(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+static inline int tg_shutdown_writing(int fd) { return (int)tg_result(shutdown(fd, SHUT_WR)); }
+
+#endif

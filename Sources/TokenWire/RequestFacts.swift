@@ -1,0 +1,20 @@
+// What a request's body says that measuring needs: the few keys, never the prompt.
+// It must not keep the body.
+
+/// The facts that a dialect finds in a request body; nil where the body does not say.
+public struct RequestFacts: Hashable, Sendable {
+  /// `model` as asked.
+  public var model: String?
+  /// The user named in the body.
+  public var user: String?
+  /// The key that named the user, as `user_from` writes it: `body:user`, `body:metadata.user_id`, …
+  public var userKey: String?
+  /// The conversation or session named in the body.
+  public var session: String?
+  /// Whether a stream was asked for.
+  public var stream: Bool?
+  /// Choices asked for (`n`), at least 1.
+  public var choices: Int?
+
+  public init() {}
+}
