@@ -46,8 +46,8 @@ extension Settings {
         lines.append("")
       }
       let indent = isGrouped ? "  " : ""
-      lines += wrapped("\(setting.help) (\(setting.environmentName); \(setting.expected))", width: 116 - indent.count)
-        .map { "\(indent)# \($0)" }
+      lines += wrapped(setting.help, width: 116 - indent.count).map { "\(indent)# \($0)" }
+      lines.append("\(indent)# \(setting.environmentName): \(setting.expected)")
       lines += assignment(String(parts[parts.count - 1]), setting.value(example)).map { indent + $0 }
     }
     return lines.joined(separator: "\n") + "\n"
@@ -55,7 +55,7 @@ extension Settings {
 
   private static let opening = [
     "# Every setting of `tachograph serve`, its meaning and its default: leave out what you do not change.",
-    "# Use it with `tachograph serve --config FILE`. Each setting is also an environment variable, named behind its meaning",
+    "# Use it with `tachograph serve --config FILE`. Each setting is also an environment variable, named below its meaning",
     "# (a list with commas), and a flag: --upstream, --listen, --workers, --records, and --set NAME=VALUE for any of them",
     "# (--set records.queue=1000). Flags win over the environment, the environment wins over this file.",
     "# An unknown name or a wrong value is refused at the start, with its line.",
