@@ -75,7 +75,8 @@ def cycle(rooms: dict[str, set[str]]) -> list[str]:
                 return True
         return False
 
-    return [f"Sources/README.md: the arrows of `{room}` lead back to it" for room in rooms if reaches(room, room, set())]
+    looped = [room for room in rooms if reaches(room, room, set())]
+    return [f"Sources/README.md: the arrows of `{room}` lead back to it" for room in looped]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ public struct Upstream: Hashable, Sendable, CustomStringConvertible {
   /// A name, an IPv4 address, or an IPv6 address without its brackets.
   public let host: String
   /// 1 to 65535.
-  public let port: Int
+  public let port: UInt16
 
   /// `host:port`, an IPv6 address in brackets: as records write it.
   public var description: String { authority(host, port) }
@@ -44,7 +44,7 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
   /// An IPv4 or IPv6 address, without brackets.
   public let host: String
   /// 0 to 65535; 0 lets the system choose.
-  public let port: Int
+  public let port: UInt16
 
   /// `host:port`, an IPv6 address in brackets.
   public var description: String { authority(host, port) }
@@ -116,12 +116,12 @@ func isAlphanumeric(_ byte: UInt8) -> Bool {
   (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
 }
 
-private func authority(_ host: String, _ port: Int) -> String {
+private func authority(_ host: String, _ port: UInt16) -> String {
   host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
 }
 
 /// `HOST:PORT` or `[IPV6]:PORT` in two; nil if it is neither, or the port is above 65535.
-private func splitAuthority(_ text: Substring, defaultPort: Int?) -> (host: String, port: Int)? {
+private func splitAuthority(_ text: Substring, defaultPort: UInt16?) -> (host: String, port: UInt16)? {
   var host = text
   var port: Substring?
   if text.hasPrefix("[") {
@@ -138,7 +138,7 @@ private func splitAuthority(_ text: Substring, defaultPort: Int?) -> (host: Stri
   }
   guard !host.isEmpty else { return nil }
   guard let port else { return defaultPort.map { (String(host), $0) } }
-  guard port.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = Int(port), number <= 65535 else {
+  guard port.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt16(port) else {
     return nil
   }
   return (String(host), number)

@@ -118,6 +118,9 @@ struct Setting: Sendable {
     Setting(
       "timeouts.request_head", \.timeouts.requestHead, .duration,
       "For a request's head, from its first byte to its last."),
+    Setting(
+      "timeouts.request_body", \.timeouts.requestBody, Codec<Duration>.duration.or("off"),
+      "For the next bytes of a request's body."),
     Setting("timeouts.idle", \.timeouts.idle, .duration, "For the next request on a client's kept connection."),
     Setting(
       "timeouts.upstream_idle", \.timeouts.upstreamIdle, .duration, "How long an unused upstream connection is kept."),

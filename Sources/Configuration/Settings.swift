@@ -116,6 +116,8 @@ public struct Settings: Hashable, Sendable {
     public var connect = Duration.seconds(10)
     /// For a request head, from its first byte to its last.
     public var requestHead = Duration.seconds(60)
+    /// For the next bytes of a request's body.
+    public var requestBody: Duration? = .seconds(60)
     /// For the next request on a client's kept connection.
     public var idle = Duration.seconds(75)
     /// For the next request on a kept connection to upstream.
@@ -131,6 +133,6 @@ public struct Settings: Hashable, Sendable {
   /// Connections to upstream that are kept for the next request.
   public struct Pool: Hashable, Sendable {
     /// The most that a worker keeps open and idle.
-    public var idleConnections = 64
+    public var idleConnections = 256
   }
 }

@@ -38,6 +38,11 @@ func written(_ amount: Int, in units: [Unit]) -> String {
 }
 
 extension Duration {
+  /// Whole nanoseconds; no setting is too long for them.
+  public var wholeNanoseconds: Int64 {
+    components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
+  }
+
   /// Whole milliseconds, what is less than one cut off; settings are never finer.
   public var wholeMilliseconds: Int {
     Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)

@@ -103,6 +103,12 @@ struct ValueTests {
     #expect(written(120_000, in: Unit.durations) == "2m")
   }
 
+  @Test("A duration is handed on in whole nanoseconds")
+  func nanoseconds() {
+    #expect(Duration.milliseconds(1500).wholeNanoseconds == 1_500_000_000)
+    #expect(Duration.seconds(604_800).wholeNanoseconds == 604_800_000_000_000)
+  }
+
   @Test("Edit distance counts letters added, taken away and changed")
   func distances() {
     #expect(editDistance("", "abc") == 3)

@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-
 from harness.llama import free_port
 from harness.said import DONE, STREAM_HEAD, finish, get, plain, request, token
 from harness.wire import LAST_CHUNK, chunk, connect
@@ -143,7 +142,8 @@ def test_an_upstream_that_closes_without_an_answer_is_a_502(serve, scripted):
 @pytest.mark.parametrize("ending", ["fin", "rst"])
 @pytest.mark.parametrize("framing", ["chunked", "length"])
 def test_a_cut_response_never_looks_whole(serve, scripted, framing, ending):
-    head = STREAM_HEAD if framing == "chunked" else b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9999\r\n\r\n"
+    with_length = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9999\r\n\r\n"
+    head = STREAM_HEAD if framing == "chunked" else with_length
     seen = threading.Event()
 
     def script(wire):
@@ -215,6 +215,7 @@ def test_an_upstream_status_is_the_clients_status(serve, scripted):
 
 def test_a_stale_pooled_connection_is_retried_for_get(serve, scripted):
     """The upstream closes its idle connection just as the next request comes: a GET goes to a new one."""
+
     def script(wire):
         wire.message()
         wire.send(plain())

@@ -66,7 +66,13 @@ def test_a_streamed_chat_is_the_same_and_its_tokens_are_the_servers(proxy, llama
     assert record["tokens_from"] == "usage"
     assert record["events"] == len(through.at)
     assert record["output_chars"] == len(through.text)
-    expected = {"dialect": "openai.chat", "outcome": "ok", "finish_reason": "length", "model": "noise", "response_model": "noise"}
+    expected = {
+        "dialect": "openai.chat",
+        "outcome": "ok",
+        "finish_reason": "length",
+        "model": "noise",
+        "response_model": "noise",
+    }
     assert {key: record[key] for key in expected} == expected
     assert record["server"]["prefill_ms"] == pytest.approx(through.timings["prompt_ms"], abs=0.001)
     assert record["server"]["decode_ms"] == pytest.approx(through.timings["predicted_ms"], abs=0.001)
@@ -133,7 +139,12 @@ def test_logprobs(proxy, llama):
 
 
 def test_tools(proxy, llama):
-    look = {"type": "object", "properties": {"far": {"type": "boolean"}}, "required": ["far"], "additionalProperties": False}
+    look = {
+        "type": "object",
+        "properties": {"far": {"type": "boolean"}},
+        "required": ["far"],
+        "additionalProperties": False,
+    }
     asked = {"tools": [{"type": "function", "function": {"name": "look", "parameters": look}}], "tool_choice": "auto"}
     direct, through = listen(llama.url, 32, **asked), listen(proxy.url, 32, **asked)
     assert through.text == direct.text
@@ -229,7 +240,9 @@ def test_many_at_once_keep_their_own_counts(proxy):
 
 def test_a_refusal_of_the_server_is_the_clients_refusal(proxy):
     with pytest.raises(openai.BadRequestError):
-        client(proxy.url).chat.completions.create(model="noise", messages=[{"role": "user", "content": "long " * 20000}])
+        client(proxy.url).chat.completions.create(
+            model="noise", messages=[{"role": "user", "content": "long " * 20000}]
+        )
     record = proxy.record()
     assert (record["outcome"], record["status"]) == ("upstream_status", 400)
     assert record["output_tokens"] is None

@@ -4,13 +4,17 @@ import json
 
 import ollama
 import pytest
-
+from harness.said import plain
 from harness.wire import LAST_CHUNK, chunk
 
 WORDS = ["Once", " upon", " a", " time", "."]
 DURATIONS = {
-    "total_duration": 700_000_000, "load_duration": 20_000_000, "prompt_eval_count": 11,
-    "prompt_eval_duration": 80_000_000, "eval_count": len(WORDS), "eval_duration": 600_000_000,
+    "total_duration": 700_000_000,
+    "load_duration": 20_000_000,
+    "prompt_eval_count": 11,
+    "prompt_eval_duration": 80_000_000,
+    "eval_count": len(WORDS),
+    "eval_duration": 600_000_000,
 }
 
 
@@ -36,7 +40,7 @@ def ollama_server(wire):
             wire.send(chunk(json.dumps(said(path, "", **last)).encode() + b"\n"), LAST_CHUNK)
         else:
             body = json.dumps(said(path, "".join(WORDS), **last)).encode()
-            wire.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body), body)
+            wire.send(plain(body))
 
 
 @pytest.fixture
@@ -47,8 +51,15 @@ def through(serve, scripted):
 
 def check(record: dict, dialect: str, stream: bool) -> None:
     expected = {
-        "dialect": dialect, "stream": stream, "model": "tale:1b", "response_model": "tale:1b", "outcome": "ok",
-        "finish_reason": "stop", "input_tokens": 11, "output_tokens": len(WORDS), "tokens_from": "server",
+        "dialect": dialect,
+        "stream": stream,
+        "model": "tale:1b",
+        "response_model": "tale:1b",
+        "outcome": "ok",
+        "finish_reason": "stop",
+        "input_tokens": 11,
+        "output_tokens": len(WORDS),
+        "tokens_from": "server",
     }
     assert {key: record[key] for key in expected} == expected
     assert record["server"] == {"load_ms": 20, "prefill_ms": 80, "decode_ms": 600, "total_ms": 700}

@@ -8,7 +8,6 @@ import threading
 import time
 
 import pytest
-
 from harness.said import DONE, STREAM_HEAD, answer_plainly, finish, get, request, token
 from harness.tachograph import binary, clean_environment, read_records
 from harness.wire import LAST_CHUNK, chunk, connect
@@ -16,7 +15,12 @@ from harness.wire import LAST_CHUNK, chunk, connect
 
 def run(*arguments: str, environment: dict[str, str] | None = None, cwd=None) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [binary(), *arguments], env=clean_environment(environment), cwd=cwd, capture_output=True, text=True, timeout=20,
+        [binary(), *arguments],
+        env=clean_environment(environment),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=20,
         stdin=subprocess.DEVNULL,
     )
 
@@ -40,7 +44,12 @@ def test_a_wrong_file_is_refused_with_line_and_nearest_key(tmp_path):
 
 def test_wrong_flags_and_variables_are_refused_together(tmp_path):
     done = run(
-        "serve", "--upstream", "https://127.0.0.1:1", "--set", "nonsense=1", cwd=tmp_path,
+        "serve",
+        "--upstream",
+        "https://127.0.0.1:1",
+        "--set",
+        "nonsense=1",
+        cwd=tmp_path,
         environment={"TACHOGRAPH_WORKERS": "many"},
     )
     assert done.returncode != 0

@@ -1,13 +1,22 @@
-"""That a record says what happened: keys, identity, counts and times of scripted streams, and never a word of content."""
+"""That a record says what happened: keys, identity, counts and times, and never a word of content."""
 
 import json
 import re
 import time
 
 import pytest
-
 from harness.said import (
-    DONE, STREAM_HEAD, answer_plainly, chat_chunk, finish, get, plain, request, stream_of, token, usage,
+    DONE,
+    STREAM_HEAD,
+    answer_plainly,
+    chat_chunk,
+    finish,
+    get,
+    plain,
+    request,
+    stream_of,
+    token,
+    usage,
 )
 from harness.wire import LAST_CHUNK, chunk, connect
 
@@ -15,7 +24,8 @@ PROMPT, COMPLETION, KEY = "SECRET-PROMPT-77", "SECRET-ANSWER-88", "sk-SECRET-KEY
 
 
 def chat(**more) -> bytes:
-    return json.dumps({"model": "asked", "stream": True, "messages": [{"role": "user", "content": PROMPT}]} | more).encode()
+    messages = [{"role": "user", "content": PROMPT}]
+    return json.dumps({"model": "asked", "stream": True, "messages": messages} | more).encode()
 
 
 def ask(proxy, body: bytes, *fields: bytes) -> None:
@@ -31,12 +41,33 @@ def test_a_chat_stream_is_recorded_whole(serve, scripted):
     ask(proxy, chat(), b"X-Request-Id: r-1", b"traceparent: 00-0123456789abcdef0123456789abcdef-0123456789abcdef-01")
     record = proxy.record()
     expected = {
-        "v": 1, "request_id": "r-1", "trace_id": "0123456789abcdef0123456789abcdef", "method": "POST",
-        "path": "/v1/chat/completions", "dialect": "openai.chat", "model": "asked", "response_model": "scripted",
-        "stream": True, "status": 200, "outcome": "ok", "stage": None, "error": None, "finish_reason": "stop",
-        "upstream_reused": False, "in_flight": 1, "request_bytes": len(chat()), "input_tokens": 5, "output_tokens": 3,
-        "tokens_from": "usage", "output_chars": 4, "choices": 1, "events": 3, "client": "127.0.0.1", "timeline": None,
-        "waited_ms": None, "server": None,
+        "v": 1,
+        "request_id": "r-1",
+        "trace_id": "0123456789abcdef0123456789abcdef",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "dialect": "openai.chat",
+        "model": "asked",
+        "response_model": "scripted",
+        "stream": True,
+        "status": 200,
+        "outcome": "ok",
+        "stage": None,
+        "error": None,
+        "finish_reason": "stop",
+        "upstream_reused": False,
+        "in_flight": 1,
+        "request_bytes": len(chat()),
+        "input_tokens": 5,
+        "output_tokens": 3,
+        "tokens_from": "usage",
+        "output_chars": 4,
+        "choices": 1,
+        "events": 3,
+        "client": "127.0.0.1",
+        "timeline": None,
+        "waited_ms": None,
+        "server": None,
     }
     assert {key: record[key] for key in expected} == expected
     assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", record["id"])
@@ -93,6 +124,7 @@ def test_a_single_token_has_a_ttft_and_no_tpot(serve, scripted):
 
 def test_hidden_reasoning_has_no_ttft(serve, scripted):
     """Role, then usage with 100 tokens nobody saw: the record must not invent a first token."""
+
     def script(wire):
         wire.message()
         role = chat_chunk(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
@@ -191,11 +223,15 @@ def test_the_timeline_is_there_when_asked_for(serve, scripted):
 
 
 def test_a_body_that_is_not_a_stream_is_decoded_at_its_end(serve, scripted):
-    answer = json.dumps({
-        "id": "x", "object": "chat.completion", "model": "scripted",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": COMPLETION}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16},
-    }).encode()
+    answer = json.dumps(
+        {
+            "id": "x",
+            "object": "chat.completion",
+            "model": "scripted",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": COMPLETION}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16},
+        }
+    ).encode()
 
     def script(wire):
         wire.message()

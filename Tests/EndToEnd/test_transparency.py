@@ -6,9 +6,17 @@ import threading
 import time
 
 import pytest
-
 from harness.said import (
-    DONE, STREAM_HEAD, answer_plainly, finish, get, plain, request, stream_of, token, usage,
+    DONE,
+    STREAM_HEAD,
+    answer_plainly,
+    finish,
+    get,
+    plain,
+    request,
+    stream_of,
+    token,
+    usage,
 )
 from harness.wire import LAST_CHUNK, chunk, connect, fields_of
 
@@ -60,7 +68,8 @@ def test_a_requests_head_keeps_order_case_and_bytes(serve, scripted):
 
 
 def test_a_responses_head_keeps_order_case_and_bytes(serve, scripted):
-    answer = b"HTTP/1.1 299 Quite \xe9 Fine\r\nseRver: x\r\n" + b"\r\n".join(AWKWARD[1:]) + b"\r\nContent-Length: 2\r\n\r\nok"
+    lines = [b"HTTP/1.1 299 Quite \xe9 Fine", b"seRver: x", *AWKWARD[1:], b"Content-Length: 2"]
+    answer = b"\r\n".join(lines) + b"\r\n\r\nok"
     upstream = scripted(keep_heads(answer, []))
     wire = connect(serve(upstream.url).port)
     wire.send(get())
@@ -75,7 +84,8 @@ def test_hop_by_hop_fields_stay_on_their_hop(serve, scripted):
     answer = plain(b"{}", b"Connection: X-S", b"X-S: gone", b"Keep-Alive: timeout=5", b"X-Stays: here")
     upstream = scripted(keep_heads(answer, heads))
     wire = connect(serve(upstream.url).port)
-    wire.send(get("/", b"Connection: keep-alive, X-A", b"X-A: 1", b"Keep-Alive: 5", b"Proxy-Connection: x", b"TE: trailers", b"X-B: 2"))
+    hop = (b"Connection: keep-alive, X-A", b"X-A: 1", b"Keep-Alive: 5", b"Proxy-Connection: x", b"TE: trailers")
+    wire.send(get("/", *hop, b"X-B: 2"))
     message = wire.message()
     upstream_saw = fields_of(heads[0].head)
     assert not {b"x-a", b"keep-alive", b"proxy-connection"} & set(upstream_saw)
@@ -89,7 +99,8 @@ def test_connection_cannot_name_fields_that_matter(serve, scripted):
     heads = []
     upstream = scripted(keep_heads(plain(), heads))
     wire = connect(serve(upstream.url).port)
-    wire.send(request("POST", "/", b"abc", b"Connection: Host, Content-Length, X-Forwarded-For", b"X-Forwarded-For: 1.2.3.4"))
+    named = b"Connection: Host, Content-Length, X-Forwarded-For"
+    wire.send(request("POST", "/", b"abc", named, b"X-Forwarded-For: 1.2.3.4"))
     wire.message()
     fields = fields_of(heads[0].head)
     assert fields[b"host"] == b"proxied"
@@ -196,8 +207,7 @@ def test_a_chunked_body_is_laid_bare_for_http_1_0(serve, scripted):
 
 def test_a_chunked_upload_arrives_whole(serve, scripted):
     heads = []
-    upstream = scripted(keep_heads(plain(), heads))
-    wire = connect(serve(upstream.url).port)
+    wire = connect(serve(scripted(keep_heads(plain(), heads)).url).port)
     wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
     for part in (b"one ", b"two ", b"three"):
         wire.send(chunk(part))
@@ -389,6 +399,7 @@ def test_a_ten_megabyte_event_passes_and_measuring_stops(serve, scripted):
 
 def test_small_writes_are_not_held_back(serve, scripted):
     """Case 5 of the ten: forty-millisecond steps mean that Nagle is on somewhere."""
+
     def script(wire):
         wire.message()
         wire.send(STREAM_HEAD)

@@ -3,10 +3,12 @@
 It must not know that a proxy stands in front of it.
 """
 
+import hashlib
 import json
 import os
 import pathlib
 import socket
+import subprocess
 import time
 import urllib.request
 
@@ -26,16 +28,12 @@ def binary() -> str:
     """Where scripts/llama-server says that the server is."""
     if path := os.environ.get("TACHOGRAPH_LLAMA_SERVER"):
         return path
-    import subprocess
-
     script = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "llama-server"
     return subprocess.run([script], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def model() -> pathlib.Path:
     """The noise model, written once."""
-    import hashlib
-
     source = pathlib.Path(__file__).with_name("model.py").read_bytes()
     path = cache() / f"noise-{SEED}-{hashlib.sha256(source).hexdigest()[:12]}.gguf"
     if not path.exists():

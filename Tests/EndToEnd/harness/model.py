@@ -62,7 +62,11 @@ def describe(writer: gguf.GGUFWriter) -> int:
 def shapes(vocabulary_size: int) -> dict[str, tuple[int, ...]]:
     """Every tensor of a llama, by GGUF's names."""
     head = WIDTH // HEADS
-    found = {"token_embd.weight": (vocabulary_size, WIDTH), "output.weight": (vocabulary_size, WIDTH), "output_norm.weight": (WIDTH,)}
+    found = {
+        "token_embd.weight": (vocabulary_size, WIDTH),
+        "output.weight": (vocabulary_size, WIDTH),
+        "output_norm.weight": (WIDTH,),
+    }
     for layer in range(LAYERS):
         found |= {
             f"blk.{layer}.attn_norm.weight": (WIDTH,),

@@ -8,15 +8,16 @@ import json
 from harness.wire import LAST_CHUNK, Wire, chunk
 
 STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
 )
 DONE = b"data: [DONE]\n\n"
 
 
 def chat_chunk(**fields) -> bytes:
     """One chat-completion chunk as an SSE event."""
-    body = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted", "choices": []} | fields
-    return b"data: " + json.dumps(body).encode() + b"\n\n"
+    every = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted", "choices": []}
+    return b"data: " + json.dumps(every | fields).encode() + b"\n\n"
 
 
 def token(text: str) -> bytes:
@@ -28,7 +29,9 @@ def finish(reason: str = "stop") -> bytes:
 
 
 def usage(prompt: int, completion: int) -> bytes:
-    return chat_chunk(usage={"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
+    return chat_chunk(
+        usage={"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    )
 
 
 def plain(body: bytes = b"{}", *fields: bytes, status: bytes = b"200 OK") -> bytes:
@@ -37,7 +40,9 @@ def plain(body: bytes = b"{}", *fields: bytes, status: bytes = b"200 OK") -> byt
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-def request(method: str = "POST", path: str = "/v1/chat/completions", body: bytes | None = None, *fields: bytes) -> bytes:
+def request(
+    method: str = "POST", path: str = "/v1/chat/completions", body: bytes | None = None, *fields: bytes
+) -> bytes:
     """A request; a chat that asks for a stream unless a body is given."""
     if body is None:
         body = json.dumps({"model": "asked", "stream": True, "messages": [{"role": "user", "content": "hi"}]}).encode()

@@ -136,7 +136,7 @@ def connect(port: int) -> Wire:
 
 
 class ScriptedUpstream:
-    """Listens, and runs `script` with each connection in a thread of its own; what a script raises, `close` raises."""
+    """Listens, and runs `script` with each connection in a thread of its own; `failures` keeps what a script raised."""
 
     def __init__(self, script: Callable[[Wire], None]):
         self.script = script
@@ -162,7 +162,7 @@ class ScriptedUpstream:
     def _run(self, wire: Wire):
         try:
             self.script(wire)
-        except Exception as error:  # noqa: BLE001: shown by close()
+        except Exception as error:
             self.failures.put(error)
         finally:
             wire.close()
