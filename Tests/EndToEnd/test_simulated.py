@@ -1,11 +1,11 @@
 """Records against a server's own truth: every token's time, and each way in which a stream can end."""
 
+import itertools
 import statistics
 
 import ollama
 import openai
 import pytest
-
 from harness.simulator import Simulator
 
 PACED = ("--ttft", "40ms", "--interval", "10ms", "--tokens", "30")
@@ -47,12 +47,9 @@ def test_every_token_is_timed_as_it_was_written(proxy, simulator):
         offsets = [offset for offset, _ in record["timeline"]]
         assert len(offsets) == len(writes) == record["events"] == 30
         # The kernel stamps a segment while the write call that sent it is under way, on loopback.
-        for (offset, before, _), (earlier, earlier_before, _) in zip(
-            [(offsets[i], *writes[i][:2]) for i in range(1, len(writes))],
-            [(offsets[i], *writes[i][:2]) for i in range(len(writes) - 1)],
-            strict=True,
-        ):
-            errors.append(abs((offset - earlier) - (before - earlier_before) / 1000))
+        ours = [later - earlier for earlier, later in itertools.pairwise(offsets)]
+        true = [(later[0] - earlier[0]) / 1000 for earlier, later in itertools.pairwise(writes)]
+        errors += [abs(measured - written) for measured, written in zip(ours, true, strict=True)]
         decode_ms = (writes[-1][0] - writes[0][0]) / 1e6
         assert record["tpot_ms"] == pytest.approx(decode_ms / 29, rel=0.02)
     # Not the bench: on a busy machine a single write may lie anywhere, the middle of many may not.
