@@ -58,6 +58,7 @@ public final class MessageParser {
   private var isMessageComplete = false
   private var openName: Range<Int>?
   private var openValue: Range<Int>?
+  private var targetBytes = 0
   private var chunkExtensionBytes = 0
   private var refusal: WireError?
 
@@ -82,6 +83,7 @@ public final class MessageParser {
     isMessageComplete = false
     openName = nil
     openValue = nil
+    targetBytes = 0
     chunkExtensionBytes = 0
     refusal = nil
     start()
@@ -118,7 +120,9 @@ public final class MessageParser {
       }
       if !wasHeadComplete {
         unsafe fields.bytes.append(contentsOf: buffer.prefix(consumed))
-        if fields.bytes.count > limits.headBytes { return (consumed, .failed(headTooLarge())) }
+        if refusal == nil, fields.bytes.count > limits.headBytes {
+          refusal = WireError(431, "head larger than \(limits.headBytes) bytes")
+        }
       }
       return (consumed, progress(after: error, wasHeadComplete: wasHeadComplete))
     }
@@ -137,12 +141,6 @@ public final class MessageParser {
       if isMessageComplete { return .messageComplete }
     }
     return .failed(WireError(400, "malformed \(isHeadComplete ? "body" : "head") (\(name(of: error)))"))
-  }
-
-  private func headTooLarge() -> WireError {
-    kind == .request && fields.list.isEmpty
-      ? WireError(414, "request target longer than the limit")
-      : WireError(431, "head larger than \(limits.headBytes) bytes")
   }
 
   private func name(of error: llhttp_errno_t) -> String {
@@ -202,6 +200,13 @@ public final class MessageParser {
     spans.list.append(start..<start + Int32(truncatingIfNeeded: count))
   }
 
+  fileprivate func sawTarget(_ count: Int) -> Int32 {
+    targetBytes += count
+    guard targetBytes > limits.targetBytes else { return 0 }
+    refusal = WireError(414, "request target longer than \(limits.targetBytes) bytes")
+    return -1
+  }
+
   fileprivate func sawChunkExtension(_ count: Int) -> Int32 {
     chunkExtensionBytes += count
     guard chunkExtensionBytes > limits.chunkExtensionBytes else { return 0 }
@@ -232,6 +237,7 @@ public final class MessageParser {
 nonisolated(unsafe) private let callbacks: UnsafeMutablePointer<llhttp_settings_t> = {
   let settings = UnsafeMutablePointer<llhttp_settings_t>.allocate(capacity: 1)
   unsafe llhttp_settings_init(settings)
+  unsafe settings.pointee.on_url = { parser, _, count in unsafe owner(parser)?.sawTarget(count) ?? -1 }
   unsafe settings.pointee.on_header_field = { parser, at, count in
     unsafe span(parser, at, count) { unsafe $0.sawName($1, $2) }
   }

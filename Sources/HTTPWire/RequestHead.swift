@@ -43,7 +43,7 @@ public struct RequestHead: Sendable {
 
   /// Judges the head that `parser` has completed.
   /// - Throws: `WireError` with the status to answer.
-  public init(_ parser: MessageParser, limits: WireLimits) throws(WireError) {
+  public init(_ parser: MessageParser) throws(WireError) {
     let version = parser.version
     let methodName = parser.methodName
     let fields = parser.takeFields()
@@ -53,9 +53,6 @@ public struct RequestHead: Sendable {
     }
     isVersion11 = line.minor == 1
     method = try line.method(fields)
-    guard line.target.count <= limits.targetBytes else {
-      throw WireError(414, "request target longer than \(limits.targetBytes) bytes")
-    }
     (target, authority) = try line.parts(fields, method)
     guard fields.valuesAreClean() else { throw WireError(400, "control byte in a field value") }
     try Self.checkHost(fields, isVersion11: isVersion11)

@@ -15,9 +15,9 @@ struct Relayed: Equatable {
 func relayRequest(_ pieces: [[UInt8]], limits: WireLimits = WireLimits()) -> Relayed {
   let parser = MessageParser(.request, limits: limits, spans: BodySpans())
   var head: RequestHead?
-  return relay(parser, pieces) { parser, output in
+  return relay(parser, pieces) { parser, output throws(WireError) in
     if head == nil {
-      let made = try RequestHead(parser, limits: limits)
+      let made = try RequestHead(parser)
       made.write(to: &output, defaultHost: "upstream:80")
       head = made
     }
@@ -30,7 +30,7 @@ func relayResponse(_ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool
   let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans())
   parser.answersHead = answersHead
   var head: ResponseHead?
-  return relay(parser, pieces) { parser, output in
+  return relay(parser, pieces) { parser, output throws(WireError) in
     if head == nil {
       let made = try ResponseHead(parser)
       made.write(to: &output, client11: client11, closing: false)
