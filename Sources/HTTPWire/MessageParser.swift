@@ -106,10 +106,12 @@ public final class MessageParser {
   public func parse(_ bytes: RawSpan) -> (consumed: Int, progress: Progress) {
     spans.list.removeAll(keepingCapacity: true)
     if isMessageComplete { return (0, .messageComplete) }
-    guard bytes.byteCount > 0 else { return (0, .needsMore) }
+    // Even no bytes lead on from a head: a message without a body is whole right behind it.
+    guard bytes.byteCount > 0 || isHeadComplete else { return (0, .needsMore) }
     hasBegun = true
     return unsafe bytes.withUnsafeBytes { buffer in
-      guard let start = unsafe buffer.baseAddress?.assumingMemoryBound(to: CChar.self) else { return (0, .needsMore) }
+      let first = unsafe buffer.baseAddress ?? UnsafeRawPointer(parser)
+      let start = unsafe first.assumingMemoryBound(to: CChar.self)
       unsafe base = unsafe start
       defer { unsafe base = nil }
       let wasHeadComplete = isHeadComplete
