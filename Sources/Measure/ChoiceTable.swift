@@ -6,13 +6,13 @@ import Clocks
 struct ChoiceState: Sendable {
   var index: Int
   /// When its last token-bearing event came; nil before the first.
-  var lastAt: Instant?
+  @CompactInstant var lastAt: Instant? = nil
   /// When its tokens were last accounted for in `itl_ms`: `lastAt`, or earlier where an event brought no new token.
-  var countedAt: Instant?
+  @CompactInstant var countedAt: Instant? = nil
   /// The cumulative count at its last token-bearing event: 0 before the first, nil where that event stated none.
-  var countedTokens: Int? = 0
+  @CompactInt var countedTokens: Int? = 0
   /// The last cumulative count that a usage stated for this choice.
-  var statedTokens: Int?
+  @CompactInt var statedTokens: Int? = nil
 
   init(index: Int) { self.index = index }
 }

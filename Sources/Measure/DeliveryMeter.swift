@@ -12,7 +12,7 @@ struct DeliveryMeter: Sendable {
   private(set) var samples = SampleStore(exactLimit: exactDeliveries)
   /// The worst lateness of a read that has a kernel stamp, ns; nil where none had.
   private(set) var worstLag: Int64?
-  private var oldestPending: Instant?
+  @CompactInstant private var oldestPending: Instant? = nil
   private var morePending: [Instant] = []
   private var sawKernel = false
   private var sawLoop = false

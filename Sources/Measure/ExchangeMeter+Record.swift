@@ -6,19 +6,20 @@ import TokenWire
 extension ExchangeMeter {
   /// Fills every number of metrics.md, `ts`, and the words the server said (`response_model`, `finish_reason`).
   ///
-  /// Reads `dialect`, `status` and `stream` of the record, which the caller sets before; outcome, stage and error are
-  /// the caller's own.
+  /// Call it last: it reads the record's `dialect`, `status` and `stream`, and cuts all its strings to
+  /// `ShortText.limit`. Outcome, stage and error are the caller's own.
   public func fill(_ record: inout ExchangeRecord) {
     record.timestampNanoseconds = received.realtimeNanoseconds
     record.upstreamReused = connectionReused
-    record.responseModel = responseModel.map(ShortText.capped)
-    record.finishReason = finishReason.map(ShortText.capped)
+    record.responseModel = responseModel
+    record.finishReason = finishReason
     let counted = ledger.output(
       events: events, choices: gaps.choices, isStream: body == .stream, partial: isBlind)
     fillCounts(&record, counted)
     fillInstants(&record)
     fillSpeeds(&record, tokens: counted?.tokens)
     fillDistributions(&record)
+    record.capStrings()
   }
 
   /// The stream was decoded from its first event to its last.
@@ -113,6 +114,25 @@ extension ExchangeMeter {
     return Quantiles(
       p50: Double(values[0]) / 1e6, p90: Double(values[1]) / 1e6, p99: Double(values[2]) / 1e6,
       max: Double(values[3]) / 1e6)
+  }
+}
+
+extension ExchangeRecord {
+  /// Cuts every string that a client or a server may have chosen: a record is small, whatever arrives.
+  mutating func capStrings() {
+    ShortText.cap(&user)
+    ShortText.cap(&userFrom)
+    ShortText.cap(&session)
+    ShortText.cap(&client)
+    ShortText.cap(&requestID)
+    ShortText.cap(&traceID)
+    ShortText.cap(&method)
+    ShortText.cap(&path)
+    ShortText.cap(&model)
+    ShortText.cap(&responseModel)
+    ShortText.cap(&error)
+    ShortText.cap(&finishReason)
+    ShortText.cap(&upstream)
   }
 }
 

@@ -16,18 +16,18 @@ public enum MeasuredBody: UInt8, Sendable {
 /// Allocates nothing an event but for the doubling of its sample stores; their size is bounded whatever arrives.
 public struct ExchangeMeter: Sendable {
   let received: WallAnchor
-  var requestCompleteAt: Instant?
-  var connectStartedAt: Instant?
-  var connectedAt: Instant?
+  @CompactInstant var requestCompleteAt: Instant? = nil
+  @CompactInstant var connectStartedAt: Instant? = nil
+  @CompactInstant var connectedAt: Instant? = nil
   var connectionReused: Bool?
-  var dispatchedAt: Instant?
-  var headFirstByteAt: Instant?
-  var headCompleteAt: Instant?
-  var firstEventAt: Instant?
-  var firstTokenAt: Instant?
-  var firstAnswerAt: Instant?
-  var lastTokenAt: Instant?
-  var endedAt: Instant?
+  @CompactInstant var dispatchedAt: Instant? = nil
+  @CompactInstant var headFirstByteAt: Instant? = nil
+  @CompactInstant var headCompleteAt: Instant? = nil
+  @CompactInstant var firstEventAt: Instant? = nil
+  @CompactInstant var firstTokenAt: Instant? = nil
+  @CompactInstant var firstAnswerAt: Instant? = nil
+  @CompactInstant var lastTokenAt: Instant? = nil
+  @CompactInstant var endedAt: Instant? = nil
 
   var body: MeasuredBody?
   var isBlind = false
@@ -42,7 +42,7 @@ public struct ExchangeMeter: Sendable {
   var delivery = DeliveryMeter()
   var timeline: PackedTimeline?
 
-  private var readAt: Instant?
+  @CompactInstant private var readAt: Instant? = nil
   private var readHasToken = false
 
   /// The finish reason, as the server last said it.

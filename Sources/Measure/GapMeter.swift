@@ -21,7 +21,7 @@ struct GapMeter: Sendable {
   private(set) var gaps = SampleStore(exactLimit: exactGaps)
   private var weights = Weights.allOnes
   /// The server's cumulative count at the last token-bearing event; nil where that event stated none.
-  private var serverCounted: Int? = 0
+  @CompactInt private var serverCounted: Int? = 0
 
   /// The token-weighted gaps; nil where they are not known.
   var weightedGaps: SampleStore? {
@@ -101,7 +101,7 @@ struct GapMeter: Sendable {
   }
 
   private static func growth(to count: Int?, from counted: Int?) -> Int? {
-    guard let count, let counted, count >= counted else { return nil }
+    guard let count, let counted, counted >= 0, count >= counted else { return nil }
     return count - counted
   }
 }

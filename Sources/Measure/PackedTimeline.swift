@@ -19,7 +19,7 @@ struct PackedTimeline: Sendable {
       entries = []
       return
     }
-    let microseconds = UInt64(max(nanoseconds, 0) + 500) / 1_000
+    let microseconds = (UInt64(max(nanoseconds, 0)) + 500) / 1_000
     let count = tokens.map { UInt64(clamping: $0) } ?? Self.unknown
     entries.append(microseconds << Self.tokenBits | min(count, Self.unknown))
   }

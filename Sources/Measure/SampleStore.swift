@@ -23,7 +23,10 @@ struct SampleStore: Sendable {
   init(exactLimit: Int) { self.exactLimit = exactLimit }
 
   /// Takes `nanoseconds` (a negative one as 0) `times` times.
-  mutating func add(_ nanoseconds: Int64, times: Int = 1) {
+  ///
+  /// More than 2³² − 1 times count as that many: a server may claim any number of tokens.
+  mutating func add(_ nanoseconds: Int64, times claimed: Int = 1) {
+    let times = Int(UInt32(clamping: claimed))
     guard times > 0 else { return }
     let value = UInt64(max(nanoseconds, 0))
     maximum = max(maximum, value)

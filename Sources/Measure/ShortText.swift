@@ -6,6 +6,11 @@ public enum ShortText {
   /// UTF-8 bytes kept of a name, an id or a reason.
   public static let limit = 256
 
+  /// Cuts `text` where it is too long.
+  static func cap(_ text: inout String?) {
+    if let long = text, long.utf8.count > limit { text = capped(long) }
+  }
+
   /// `text`, cut to at most `limit` bytes at a scalar's boundary.
   public static func capped(_ text: String) -> String {
     guard text.utf8.count > limit else { return text }

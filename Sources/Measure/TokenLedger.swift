@@ -5,18 +5,19 @@ import TokenWire
 /// The counts of one exchange, each kept apart from the others until the end.
 struct TokenLedger: Sendable {
   /// A usage of the whole exchange: each field as it was last stated.
-  private(set) var whole = TokenUsage()
+  private(set) var whole = MergedUsage()
   /// The last usage that spoke of one choice (its counts of the prompt hold for the exchange).
-  private(set) var ofChoice = TokenUsage()
+  private(set) var ofChoice = MergedUsage()
   /// The server's other reports: each field as it was last stated.
-  private(set) var server = TokenUsage()
-  private(set) var serverDurations: ServerDurations?
+  private(set) var server = MergedUsage()
+  /// None or one: an array, for nearly every exchange has none until its end.
+  private var durations: [ServerDurations] = []
   /// Usages of one choice seen.
   private var choiceUsages = 0
   /// The last usage of one choice came with its finish reason, or after: nothing is to follow it.
   private var choiceUsageIsFinal = false
   /// Tokens by ids and logprobs; nil once an event did not say.
-  private var ids: Int? = 0
+  @CompactInt private var ids: Int? = 0
 
   /// Takes what one event states; a usage of one choice goes to `gaps`, which knows the choices, too.
   mutating func take(_ observation: borrowing Observation, choices gaps: inout GapMeter) {
@@ -31,7 +32,7 @@ struct TokenLedger: Sendable {
       }
     }
     if let counts = observation.serverCounts { server.merge(counts) }
-    if let durations = observation.serverDurations { serverDurations = durations }
+    if let stated = observation.serverDurations { durations = [stated] }
   }
 
   /// Takes what one token-bearing output says of itself.
@@ -66,6 +67,8 @@ struct TokenLedger: Sendable {
     return (events, .events)
   }
 
+  /// The server's own durations, as last stated.
+  var serverDurations: ServerDurations? { durations.first }
   /// Prompt tokens, cached ones included.
   var input: Int? { whole.input ?? ofChoice.input ?? server.input }
   /// Prompt tokens from a cache.
@@ -73,15 +76,5 @@ struct TokenLedger: Sendable {
   /// Reasoning tokens; a usage of one choice says it only where there is but one.
   func reasoning(choices: Int) -> Int? {
     whole.reasoning ?? (choices <= 1 ? ofChoice.reasoning : nil) ?? server.reasoning
-  }
-}
-
-extension TokenUsage {
-  /// Takes every field that `other` states.
-  fileprivate mutating func merge(_ other: TokenUsage) {
-    input = other.input ?? input
-    cached = other.cached ?? cached
-    output = other.output ?? output
-    reasoning = other.reasoning ?? reasoning
   }
 }

@@ -30,6 +30,9 @@ public final class RecordWriter: Sendable {
     /// How soon a sink that failed is tried again.
     public var retryMilliseconds: Int32 = 500
 
+    /// How long one line about trouble stands for all that follow.
+    public var saysEachMilliseconds = 1_000
+
     /// Makes settings with the defaults for everything else.
     public init(path: String, instance: String) {
       self.path = path
@@ -54,7 +57,7 @@ public final class RecordWriter: Sendable {
   let written = Atomic<Int>(0)
   let dropped = Atomic<Int>(0)
   let errors = Atomic<Int>(0)
-  /// Says one line to the operator, at most about once a second.
+  /// Says one line to the operator, at most one in `saysEachMilliseconds`.
   let say: @Sendable (String) -> Void
 
   /// Opens the log and starts its thread.
@@ -104,7 +107,8 @@ public final class RecordWriter: Sendable {
   /// - Returns: the number of records accepted that could not be written.
   @discardableResult
   public func close(timeoutMilliseconds milliseconds: Int) -> Int {
-    let deadline = Instant.now().advanced(byNanoseconds: Int64(max(milliseconds, 0)) * 1_000_000)
+    let milliseconds = min(max(milliseconds, 0), 86_400_000)
+    let deadline = Instant.now().advanced(byNanoseconds: Int64(milliseconds) * 1_000_000)
     queue.withLock { $0.close(by: deadline) }
     wake.set()
     // A little longer than the thread itself waits; a disk that hangs in the kernel does not hang us.
@@ -119,7 +123,7 @@ public final class RecordWriter: Sendable {
       errors: errors.load(ordering: .relaxed))
   }
 
-  /// Writes one line to standard error, whole or not at all.
+  /// Writes one line to standard error, in one piece.
   public static func sayOnStandardError(_ line: String) {
     let text = "tachograph: \(line)\n"
     _ = unsafe write(STDERR_FILENO, text, text.utf8.count)

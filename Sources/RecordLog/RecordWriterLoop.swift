@@ -207,7 +207,8 @@ struct RecordWriterLoop: ~Copyable {
   private mutating func complain(_ what: String, _ error: Int32) {
     writer.errors.add(1, ordering: .relaxed)
     let now = Instant.now()
-    if let saidAt, now.nanoseconds(since: saidAt) < 1_000_000_000 { return }
+    let silence = Int64(writer.settings.saysEachMilliseconds) * 1_000_000
+    if let saidAt, now.nanoseconds(since: saidAt) < silence { return }
     saidAt = now
     let dropped = writer.dropped.load(ordering: .relaxed)
     writer.say(

@@ -477,6 +477,17 @@ struct MeterDistributionTests {
     #expect(record.gapsMilliseconds != nil)
   }
 
+  @Test("Absurd counts never trap", arguments: [Int.min, -1, Int.max])
+  func absurdCounts(count: Int) {
+    var exchange = Exchange.streaming(keepsTimeline: true)
+    for step in 0..<3 {
+      exchange.read(100 + Double(step))
+      exchange.token(scalars: count, ids: count, usage: step == 1 ? 0 : count, server: count)
+      exchange.token(choice: 1, scalars: count, ids: count, usage: count)
+    }
+    #expect(exchange.record().events == 6)
+  }
+
   @Test("With one token in each event the weighted gaps are the gaps")
   func onesWeighted() {
     var exchange = Exchange.streaming()
@@ -554,9 +565,11 @@ struct MeterDistributionTests {
     #expect(exchange.record().timeline == nil)
   }
 
-  @Test("Long names from a server are cut")
+  @Test("Long names from a server or a client are cut")
   func longNames() {
     var exchange = Exchange.streaming()
+    let path = exchange.record { $0.path = "/" + String(repeating: "x", count: 60_000) }.path
+    #expect(path?.utf8.count == 256)
     exchange.event { $0.responseModel = String(repeating: "ü", count: 1_000) }
     #expect(exchange.record().responseModel == String(repeating: "ü", count: 128))
   }
