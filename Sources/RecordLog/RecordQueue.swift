@@ -3,11 +3,18 @@
 import Clocks
 import Measure
 
+/// A record on the heap: what the queue moves is a pointer. A queue of the records themselves, nearly a kilobyte each,
+/// was seen to hold a worker up for milliseconds while it grew.
+final class QueuedRecord: Sendable {
+  let record: ExchangeRecord
+  init(_ record: ExchangeRecord) { self.record = record }
+}
+
 /// The queue and the orders that go with it.
 struct RecordQueue: Sendable {
   /// Records that may be waiting, those already in the writer's hands included.
   let limit: Int
-  private(set) var waiting: [ExchangeRecord] = []
+  private(set) var waiting: [QueuedRecord] = []
   /// Records waiting or being written.
   private(set) var outstanding = 0
   /// Records taken in since the start.
@@ -30,12 +37,12 @@ struct RecordQueue: Sendable {
     case dropped
   }
 
-  mutating func push(_ record: borrowing ExchangeRecord) -> Push {
+  mutating func push(_ record: QueuedRecord) -> Push {
     guard outstanding < limit, deadline == nil else {
       unsaidDrops += 1
       return .dropped
     }
-    waiting.append(copy record)
+    waiting.append(record)
     outstanding += 1
     accepted += 1
     // A queue that is half full does not wait for the tick.
@@ -59,7 +66,7 @@ struct RecordQueue: Sendable {
 
   /// Hands all waiting records over in exchange for an empty array (whose memory is used again), and the number of
   /// those that were refused after them.
-  mutating func take(into batch: inout [ExchangeRecord]) -> Order {
+  mutating func take(into batch: inout [QueuedRecord]) -> Order {
     swap(&waiting, &batch)
     defer {
       unsaidDrops = 0

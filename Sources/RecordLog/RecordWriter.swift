@@ -89,7 +89,8 @@ public final class RecordWriter: Sendable {
 
   /// Hands a record in; from any thread. Never waits for the sink.
   public func submit(_ record: ExchangeRecord) {
-    switch queue.withLock({ $0.push(record) }) {
+    let queued = QueuedRecord(record)
+    switch queue.withLock({ $0.push(queued) }) {
     case .queued: break
     case .queuedAsleep: wake.set()
     case .dropped: dropped.add(1, ordering: .relaxed)

@@ -14,7 +14,7 @@ struct RecordWriterLoop: ~Copyable {
   private let writer: RecordWriter
   private var sink: RecordWriterSink
   private var encoder = RecordEncoder()
-  private var batch: [ExchangeRecord] = []
+  private var batch: [QueuedRecord] = []
   /// Records of `batch` that are encoded.
   private var encoded = 0
   /// Records among the lines in `encoder`, which has the line about missing ones too.
@@ -115,7 +115,7 @@ struct RecordWriterLoop: ~Copyable {
     sent = 0
     inLines = 0
     while encoded < batch.count, encoder.count < Self.batchBytes {
-      encoder.append(batch[encoded])
+      encoder.append(batch[encoded].record)
       encoded += 1
       inLines += 1
     }

@@ -201,11 +201,13 @@ struct RecordWriterTests {
       for number in 0..<total { writer.submit(record(number)) }
     }()
     var parts: [String] = []
-    for part in 0..<20 {
-      let old = folder.file("log.\(part)")
-      guard rename(path, old) == 0 else { continue }
-      parts.append(old)
-      writer.reopen()
+    while parts.count < 10 {
+      let old = folder.file("log.\(parts.count)")
+      // Until the writer has made the new file there is nothing to rename.
+      if rename(path, old) == 0 {
+        parts.append(old)
+        writer.reopen()
+      }
       await Task.yield()
     }
     await load
@@ -237,19 +239,67 @@ struct RecordWriterTests {
   }
 }
 
+@Suite("RecordWriterSink")
+struct RecordWriterSinkTests {
+  private func write(_ text: String, to sink: inout RecordWriterSink) {
+    let outcome = Array(text.utf8).span.bytes.withUnsafeBytes { sink.write(RawSpan(_unsafeBytes: $0)) }
+    guard case .wrote(text.utf8.count) = outcome else {
+      Issue.record("\(outcome)")
+      return
+    }
+  }
+
+  @Test("A line left torn is ended before the next, in the file where it was left and not in the next one")
+  func tornLine() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("log")
+    var sink = RecordWriterSink(path: path)
+    #expect(sink.open() == 0)
+    write("whole\nhal", to: &sink)
+    sink.leaveLineTorn()
+    guard case .wrote(1) = sink.endTornLine() else {
+      Issue.record("the newline was not written")
+      return
+    }
+    let ended = sink.endsWithinLine
+    #expect(!ended)
+    write("half\n", to: &sink)
+    #expect(try lines(path) == ["whole", "hal", "half"])
+
+    sink.leaveLineTorn()
+    #expect(rename(path, folder.file("old")) == 0)
+    #expect(sink.open() == 0)
+    let endsWithinLine = sink.endsWithinLine
+    #expect(!endsWithinLine)
+  }
+
+  @Test("A file opened again knows how its last line ended", arguments: [("", false), ("a\n", false), ("a\nb", true)])
+  func lastLine(content: String, endsWithinLine: Bool) throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("log")
+    try Data(content.utf8).write(to: URL(fileURLWithPath: path))
+    var sink = RecordWriterSink(path: path)
+    #expect(sink.open() == 0)
+    let ends = sink.endsWithinLine
+    #expect(ends == endsWithinLine)
+  }
+}
+
 @Suite("RecordQueue")
 struct RecordQueueTests {
   @Test("The queue counts what the writer holds against its bound")
   func bound() {
     var queue = RecordQueue(limit: 4)
-    for number in 0..<4 { #expect(queue.push(record(number)) != .dropped) }
-    #expect(queue.push(record(4)) == .dropped)
-    var batch: [ExchangeRecord] = []
+    for number in 0..<4 { #expect(queue.push(QueuedRecord(record(number))) != .dropped) }
+    #expect(queue.push(QueuedRecord(record(4))) == .dropped)
+    var batch: [QueuedRecord] = []
     #expect(queue.take(into: &batch).drops == 1)
     #expect(batch.count == 4)
-    #expect(queue.push(record(5)) == .dropped)
+    #expect(queue.push(QueuedRecord(record(5))) == .dropped)
     queue.settle(1)
-    #expect(queue.push(record(6)) == .queued)
+    #expect(queue.push(QueuedRecord(record(6))) == .queued)
   }
 
   @Test("The writer is woken once from its sleep, and once when the queue is half full")
@@ -257,10 +307,12 @@ struct RecordQueueTests {
     var queue = RecordQueue(limit: 8)
     let slept = queue.sleep()
     #expect(slept)
-    #expect(queue.push(record(0)) == .queuedAsleep)
+    #expect(queue.push(QueuedRecord(record(0))) == .queuedAsleep)
     let sleptAgain = queue.sleep()
     #expect(!sleptAgain)
     #expect(
-      (1..<8).map { queue.push(record($0)) } == [.queued, .queued, .queuedAsleep, .queued, .queued, .queued, .queued])
+      (1..<8).map { queue.push(QueuedRecord(record($0))) } == [
+        .queued, .queued, .queuedAsleep, .queued, .queued, .queued, .queued,
+      ])
   }
 }
