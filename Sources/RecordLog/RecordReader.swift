@@ -11,6 +11,7 @@ public enum RecordReadError: Error, Equatable, CustomStringConvertible, Sendable
   /// `path` starts like a compressed file.
   case compressed(path: String, unpackWith: String)
 
+  /// One line for people; it quotes the path as it was given.
   public var description: String {
     switch self {
     case .system(let path, let call, let errno):

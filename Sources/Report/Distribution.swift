@@ -5,11 +5,12 @@ import Histogram
 /// Values from 0 up, each kept to within 0.1 %: what two of them hold can be added without loss.
 ///
 /// A full HDR histogram of three digits takes 50 to 230 KB. A log may name ten thousand users with a few exchanges
-/// each, so the same buckets are first kept as a sorted list of those in use (8 bytes each) and handed to the library's
-/// `Histogram` when there are many.
+/// each, so the same buckets are first kept as a sorted list of those in use (8 bytes each), and handed to the library's
+/// `Histogram` when there are many of them or they are used so often that finding them costs more than the room.
 struct Distribution: Sendable {
-  /// Buckets in use at which the list becomes a histogram.
-  static let densityLimit = 4096
+  /// Buckets in use, and values recorded, past which the list becomes a histogram.
+  static let mostListedBuckets = 4096
+  static let mostListedValues = 1 << 14
 
   private(set) var count = 0
   /// The smallest and largest value, exact.
@@ -45,19 +46,25 @@ struct Distribution: Sendable {
     }
   }
 
-  /// The values at `percentiles` (0 to 100), as HdrHistogram defines them: the highest value equivalent to the one at
-  /// that rank, never above the true maximum. Nil where nothing was recorded.
-  func values(atPercentiles percentiles: [Double]) -> [UInt64]? {
+  /// The value at `percentile` (above 0, up to 100), as HdrHistogram defines it: the highest value equivalent to the one
+  /// at that rank; never above the true maximum. Nil where nothing was recorded.
+  func value(atPercentile percentile: Double) -> UInt64? {
     guard count > 0 else { return nil }
-    var whole = self
-    if whole.histogram == nil { whole.densify() }
-    return whole.histogram.map { histogram in
-      percentiles.map { percentile in
-        let value = histogram.valueAtPercentile(percentile)
-        // The library may know a bucket's lowest value where we know what really fell into it.
-        return histogram.valuesAreEquivalent(value, maximum) ? maximum : max(value, minimum)
-      }
+    guard let histogram else { return listedValue(atPercentile: percentile) }
+    let value = histogram.valueAtPercentile(percentile)
+    // The library may know a bucket's lowest value where we know what really fell into it.
+    return histogram.valuesAreEquivalent(value, maximum) ? maximum : max(value, minimum)
+  }
+
+  /// The same from the list, a thousand times faster than by way of a histogram.
+  private func listedValue(atPercentile percentile: Double) -> UInt64? {
+    let rank = UInt64((min(percentile.nextDown, 100) * Double(count) / 100).rounded(.up))
+    var passed: UInt64 = 0
+    for entry in buckets {
+      passed += entry & Self.countMask
+      if passed >= rank { return min(Self.lowestValue(ofBucket: (entry >> 48) + 1) - 1, maximum) }
     }
+    return maximum
   }
 
   private mutating func add(_ tally: UInt64, toBucket bucket: UInt64) {
@@ -69,10 +76,10 @@ struct Distribution: Sendable {
     }
     if low < buckets.count, buckets[low] >> 48 == bucket {
       buckets[low] += tally
-      return
+    } else {
+      buckets.insert(bucket << 48 | tally, at: low)
     }
-    buckets.insert(bucket << 48 | tally, at: low)
-    if buckets.count > Self.densityLimit { densify() }
+    if buckets.count > Self.mostListedBuckets || count > Self.mostListedValues { densify() }
   }
 
   /// Moves the list into a histogram, each bucket by its lowest value.

@@ -53,7 +53,9 @@ struct InFlightCurve: Sendable {
   static func bucket(of inFlight: Int) -> Int { inFlight <= 1 ? 0 : Int.bitWidth - (inFlight - 1).leadingZeroBitCount }
 
   /// The numbers in flight that `bucket` holds.
-  static func range(of bucket: Int) -> ClosedRange<Int> { bucket == 0 ? 1...1 : (1 << (bucket - 1) + 1)...(1 << bucket) }
+  static func range(of bucket: Int) -> ClosedRange<Int> {
+    bucket == 0 ? 1...1 : ((1 << (bucket - 1)) + 1)...(1 << bucket)
+  }
 
   mutating func add(_ row: ReportRow) {
     guard row.outcome == .ok, let inFlight = row.inFlight, (1...1 << 30).contains(inFlight) else { return }

@@ -53,7 +53,7 @@ public enum ReportMetric: Int, CaseIterable, Sendable {
     case .waitCutShort:
       "how long exchanges had waited for a first token when the client left or time ran out: their TTFT "
         + "would have been longer still, so read them beside it"
-    case .tpot: "time per output token: (last token - first token) / (output tokens - 1); ok, one choice, 2 tokens or more"
+    case .tpot: "time per output token: (last token - first token) / (output tokens - 1); ok, one choice"
     case .tokensPerSecond: "1000 / TPOT: what one user saw while it streamed; p99 and max are the fastest"
     case .ttlt: "time to last token, from the complete request; ok"
     case .gapP50, .gapP99, .gapMax:

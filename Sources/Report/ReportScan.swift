@@ -6,24 +6,23 @@ import Synchronization
 
 /// The logs of one report, opened and ready to be read.
 public struct ReportScan: Sendable {
-  /// A piece is read by one thread: large enough that starting costs nothing, small enough that none idles at the end.
-  private static let pieceBytes = 16 << 20
-
   /// Bytes in all files together; nil where one of them is a pipe.
   public let byteCount: Int?
   private let readers: [RecordReader]
   private let pieces: [(reader: RecordReader, range: Range<Int>)]
 
   /// Opens every log, so that one which is not there is told before anything is read.
-  public init(paths: [String]) throws(RecordReadError) {
+  /// - Parameter pieceBytes: what one thread takes at a time: enough that starting costs nothing, little enough that
+  ///   none idles at the end.
+  public init(paths: [String], pieceBytes: Int = 16 << 20) throws(RecordReadError) {
     var readers: [RecordReader] = []
     for path in paths { readers.append(try RecordReader(path: path)) }
     self.readers = readers
     let sizes = readers.map(\.byteCount)
     byteCount = sizes.contains(nil) ? nil : sizes.compactMap { $0 }.reduce(0, +)
     pieces = readers.flatMap { reader in
-      stride(from: 0, to: reader.byteCount ?? 0, by: Self.pieceBytes).map { start in
-        (reader, start..<min(start + Self.pieceBytes, reader.byteCount ?? 0))
+      stride(from: 0, to: reader.byteCount ?? 0, by: pieceBytes).map { start in
+        (reader, start..<min(start + pieceBytes, reader.byteCount ?? 0))
       }
     }
   }

@@ -6,26 +6,31 @@ import Measure
 public struct Spread: Hashable, Sendable {
   /// Values that fed it.
   public var count: Int
+  /// The median.
   public var p50: Double
+  /// The 90th percentile.
   public var p90: Double
+  /// The 99th percentile.
   public var p99: Double
   /// The largest value, to the microsecond.
   public var max: Double
 
   init?(_ distribution: Distribution) {
-    guard let values = distribution.values(atPercentiles: [50, 90, 99]) else { return nil }
+    guard let p50 = distribution.value(atPercentile: 50), let p90 = distribution.value(atPercentile: 90),
+      let p99 = distribution.value(atPercentile: 99)
+    else { return nil }
     let unit = ReportMetric.unitsPerValue
     count = distribution.count
-    p50 = Double(values[0]) / unit
-    p90 = Double(values[1]) / unit
-    p99 = Double(values[2]) / unit
+    self.p50 = Double(p50) / unit
+    self.p90 = Double(p90) / unit
+    self.p99 = Double(p99) / unit
     max = Double(distribution.maximum) / unit
   }
 }
 
 /// One group's numbers. A nil is "not known".
 public struct ReportGroup: Sendable {
-  /// What the group holds.
+  /// What a group may hold.
   public enum Name: Hashable, Sendable {
     /// Every exchange.
     case all
@@ -35,22 +40,29 @@ public struct ReportGroup: Sendable {
     case rest(keys: Int, isUncounted: Bool)
   }
 
+  /// What the group holds.
   public let name: Name
+  /// Exchanges.
   public let requests: Int
   /// Exchanges by outcome, those that happened only, in the order of metrics.md.
   public let outcomes: [(outcome: Outcome, count: Int)]
-  /// Sums over the exchanges that say; nil where none does.
+  /// The sum over the exchanges that say; nil where none does.
   public let inputTokens: Int?
+  /// The sum over the exchanges that say; nil where none does.
   public let outputTokens: Int?
-  /// Exchanges that said, and those of the latter whose count is a lower bound.
+  /// Exchanges that said their input tokens.
   public let withInputTokens: Int
+  /// Exchanges that said their output tokens.
   public let withOutputTokens: Int
+  /// Of those, the ones whose count is a lower bound.
   public let lowerBounds: Int
-  /// `ok` exchanges with a slow client, and with a timeline.
+  /// `ok` exchanges with a slow client.
   public let stalled: Int
+  /// `ok` exchanges with a timeline.
   public let withTimeline: Int
   /// Over the whole report's span of time, so that the groups' rates add up.
   public let requestsPerSecond: Double?
+  /// Over the whole report's span of time, so that the groups' rates add up.
   public let outputTokensPerSecond: Double?
   private let spreads: [Spread?]
 
@@ -80,9 +92,13 @@ public struct ReportGroup: Sendable {
 public struct InFlightRow: Sendable {
   /// In flight when dispatched, itself included.
   public let inFlight: ClosedRange<Int>
+  /// Those that ended ok.
   public let exchanges: Int
+  /// Milliseconds.
   public let ttft: Spread?
+  /// Milliseconds.
   public let tpot: Spread?
+  /// Of each user's stream.
   public let tokensPerSecond: Spread?
   /// All streams together; see `InFlightTally.estimatedTokensPerSecond`.
   public let estimatedTokensPerSecond: Double?
@@ -90,16 +106,21 @@ public struct InFlightRow: Sendable {
 
 /// A report, ready to be shown.
 public struct ReportSummary: Sendable {
+  /// What makes the groups.
   public let grouping: ReportGrouping
+  /// The time asked for.
   public let window: TimeWindow
+  /// What reading came to.
   public let reading: ReadingTally
   /// First start to last end of the exchanges counted, nanoseconds since 1970; nil where there are none.
   public let span: ClosedRange<Int64>?
+  /// Every exchange in the window.
   public let all: ReportGroup
   /// Most requests first.
   public let groups: [ReportGroup]
   /// What did not fit among `groups`.
   public let rest: ReportGroup?
+  /// By exchanges in flight, rising; those numbers that occurred.
   public let inFlight: [InFlightRow]
 
   /// The length of `span`; nil where it has none.

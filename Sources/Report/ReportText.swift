@@ -70,16 +70,16 @@ public struct ReportText {
   /// One metric's table, left out where nothing in the whole report fed it.
   private func block(_ metric: ReportMetric) -> [String]? {
     guard summary.all[metric] != nil else { return nil }
-    var table = TextTable([nameColumn] + ["N", "P50", "P90", "P99", "MAX"].map { TextTable.Column(title: $0) })
+    // Waits that were cut short say no more than "at least so long": their tail's percentiles would promise more.
+    let isCensored = metric == .waitCutShort
+    let titles = isCensored ? ["N", "P50", "MAX"] : ["N", "P50", "P90", "P99", "MAX"]
+    var table = TextTable([nameColumn] + titles.map { TextTable.Column(title: $0) })
     for group in rows {
-      // Waits that were cut short say no more than "at least so long": their tail's percentiles would promise more.
-      let isCensored = metric == .waitCutShort
       let spread = group[metric]
-      table.add([
-        name(group), NumberText.whole(spread?.count ?? 0), NumberText.short(spread?.p50),
-        isCensored ? "" : NumberText.short(spread?.p90), isCensored ? "" : NumberText.short(spread?.p99),
-        NumberText.short(spread?.max),
-      ])
+      let tail = isCensored ? [] : [NumberText.short(spread?.p90), NumberText.short(spread?.p99)]
+      table.add(
+        [name(group), NumberText.whole(spread?.count ?? 0), NumberText.short(spread?.p50)] + tail
+          + [NumberText.short(spread?.max)])
     }
     return [metric.title] + table.lines()
   }
