@@ -8,6 +8,7 @@ indirect enum JSONText {
   case string(String)
   case int(Int)
   case double(Double)
+  case bool(Bool)
   case null
 
   /// `value`, or null.
@@ -24,6 +25,7 @@ indirect enum JSONText {
     case .string(let string): Self.quoted(string)
     case .int(let int): "\(int)"
     case .double(let double): double.isFinite ? "\(double)" : "null"
+    case .bool(let bool): bool ? "true" : "false"
     case .null: "null"
     }
   }
@@ -32,14 +34,14 @@ indirect enum JSONText {
     switch self {
     case .object(let members): members.allSatisfy { $1.isPlain }
     case .array(let elements): elements.allSatisfy(\.isPlain)
-    case .string, .int, .double, .null: true
+    case .string, .int, .double, .bool, .null: true
     }
   }
 
   private var isPlain: Bool {
     switch self {
     case .object, .array: false
-    case .string, .int, .double, .null: true
+    case .string, .int, .double, .bool, .null: true
     }
   }
 

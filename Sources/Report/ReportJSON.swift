@@ -57,7 +57,7 @@ extension ReportGroup {
     switch name {
     case .all: []
     case .key(let key): [("key", .optional(key))]
-    case .rest(let keys, let isUncounted): [("keys", .int(keys)), ("more_keys_uncounted", .int(isUncounted ? 1 : 0))]
+    case .rest(let keys, let isUncounted): [("keys", .int(keys)), ("more_keys_uncounted", .bool(isUncounted))]
     }
   }
 

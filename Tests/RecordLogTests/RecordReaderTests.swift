@@ -122,6 +122,7 @@ struct RecordReaderTests {
     #expect(throws: RecordReadError.compressed(path: folder.path + "/log", unpackWith: "zcat")) {
       try RecordReader(path: folder.path + "/log")
     }
-    #expect("\(RecordReadError.system(path: "x", call: "open", errno: ENOENT))" == "x: cannot open: No such file or directory")
+    let failure = RecordReadError.system(path: "x", call: "open", errno: ENOENT)
+    #expect("\(failure)" == "x: cannot open: No such file or directory")
   }
 }
