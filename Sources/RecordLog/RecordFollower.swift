@@ -5,7 +5,8 @@ import Glibc
 /// Follows one log, a step at a time: it never blocks in `step`, so that the caller chooses how to wait.
 ///
 /// Rotation is seen by polling: an inotify watch would save a `stat` ten times a second and needs the same code behind
-/// it. Not `Sendable`: one thread follows.
+/// it. A log that is truncated and grows past its old size between two steps cannot be told from one that only grew.
+/// Not `Sendable`: one thread follows.
 public final class RecordFollower {
   /// What one step found.
   public enum Step: Equatable, Sendable {

@@ -42,7 +42,13 @@ public final class RecordReader: Sendable {
     descriptor = isStandardInput ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
     ownsDescriptor = !isStandardInput
     guard descriptor >= 0 else { throw .system(path: path, call: "open", errno: errno) }
-    byteCount = try Self.size(descriptor, path: path)
+    do {
+      byteCount = try Self.size(descriptor, path: path)
+    } catch {
+      // A half-made object has no deinit.
+      if ownsDescriptor { close(descriptor) }
+      throw error
+    }
     if byteCount != nil { try Self.refuseCompressed(descriptor, path: path) }
   }
 

@@ -140,15 +140,15 @@ extension ReportText {
 
   private var notes: [String] {
     let (all, reading) = (summary.all, summary.reading)
-    let remarks: [(Int, String)] = [
-      (all.requests - all.withInputTokens, "exchanges do not say their input tokens: the sums leave them out"),
-      (all.requests - all.withOutputTokens, "exchanges do not say their output tokens: the sums leave them out"),
-      (all.lowerBounds, "exchanges' output tokens were counted by events: at least so many"),
-      (all.stalled, "ok exchanges had a slow client: their stamps after a pause are late"),
-      (reading.unreadableLines, "lines skipped: torn, or not a record"),
-      (reading.otherVersionLines, "lines skipped: records of another version; a newer tachograph may read them"),
-      (reading.droppedRecords, "records dropped by the writer, which could not keep up: they are missing above"),
+    let remarks: [(String, Int)] = [
+      ("exchanges that do not say their input tokens, left out of the sums", all.requests - all.withInputTokens),
+      ("exchanges that do not say their output tokens, left out of the sums", all.requests - all.withOutputTokens),
+      ("exchanges whose output tokens were counted by events, at least so many", all.lowerBounds),
+      ("ok exchanges with a slow client, whose stamps after a pause are late", all.stalled),
+      ("lines skipped, torn or no record", reading.unreadableLines),
+      ("lines skipped, records of another version that a newer tachograph may read", reading.otherVersionLines),
+      ("records that the writer dropped because it could not keep up, missing above", reading.droppedRecords),
     ]
-    return remarks.filter { $0.0 > 0 }.map { "note: \(NumberText.whole($0.0)) \($0.1)" }
+    return remarks.filter { $0.1 > 0 }.map { "note: \($0.0): \(NumberText.whole($0.1))" }
   }
 }

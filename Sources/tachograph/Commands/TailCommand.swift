@@ -151,7 +151,7 @@ private struct TailScreen {
 
   func note(tornLines: Int) {
     let unreadable = unreadableLines + tornLines
-    if unreadable > 0 { Terminal.note("\(unreadable) lines skipped: torn, or not a record") }
-    if otherVersionLines > 0 { Terminal.note("\(otherVersionLines) lines skipped: records of another version") }
+    if unreadable > 0 { Terminal.note("lines skipped, torn or no record: \(unreadable)") }
+    if otherVersionLines > 0 { Terminal.note("lines skipped, records of another version: \(otherVersionLines)") }
   }
 }
