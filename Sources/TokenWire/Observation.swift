@@ -89,6 +89,11 @@ public struct Observation: Sendable {
   /// The dialect's terminator was seen (`[DONE]`, `done:true`): the stream is whole.
   public var isTerminator = false
 
+  /// Strings that were counted as generated text: an event with one at most can be known by heart (EventTemplate).
+  var textStrings = 0
+  /// Where in the payload the last of those strings stands, in bytes.
+  var textOffset = 0
+
   public init() {}
 
   /// Forgets everything, keeping storage.
@@ -102,5 +107,7 @@ public struct Observation: Sendable {
     responseModel = nil
     errorKind = nil
     isTerminator = false
+    textStrings = 0
+    textOffset = 0
   }
 }
