@@ -64,11 +64,7 @@ public struct JSONValue {
 
   /// The string's length in Unicode scalars, where this is one.
   public var scalarCount: Int? {
-    unsafe withUTF8 { utf8 in
-      var count = 0
-      for unsafe byte in unsafe utf8 where byte & 0xC0 != 0x80 { count &+= 1 }
-      return count
-    }
+    unsafe withUTF8 { utf8 in unsafe utf8.reduce(0) { $0 &+ ($1 & 0xC0 == 0x80 ? 0 : 1) } }
   }
 
   /// Where in the text this string's first byte stands (the one after its opening quote), in bytes from the text's

@@ -49,8 +49,12 @@ public protocol Dialect: Sendable {
 }
 
 extension Dialect {
+  /// Streams are asked for.
   public static var streamsByDefault: Bool { false }
+  /// Events say themselves where the stream ends.
   public static var terminator: StaticString? { nil }
+  /// No key is known to vary without a meaning.
   public static var varyingKeys: [StaticString] { [] }
+  /// Each event stands for itself.
   public static var remembers: Bool { false }
 }

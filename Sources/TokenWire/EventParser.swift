@@ -3,11 +3,9 @@
 import JSON
 
 /// The parser that all decoders of one thread share. Not `Sendable`; make one a worker.
-///
-/// The closure that a decoder gives its observations to must not feed a decoder with the same parser.
 public final class EventParser {
   let json: JSONParser
-  let templates: EventTemplates?
+  let templates: EventTemplates
   private var observation = Observation()
 
   /// Makes a parser.
@@ -17,7 +15,7 @@ public final class EventParser {
   ///     observation, only the time they take.
   public init(retainedBytes: Int = 64 * 1024, knowsByHeart: Bool = true) {
     json = JSONParser(retainedBytes: retainedBytes)
-    templates = knowsByHeart ? EventTemplates() : nil
+    templates = EventTemplates(learns: knowsByHeart)
   }
 
   /// Lends the shared observation, empty, with its storage.

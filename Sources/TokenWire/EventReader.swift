@@ -33,24 +33,24 @@ struct EventReader {
   /// Deals with an event at the front of `rest` if it is one that is expected and known by heart.
   /// - Returns: its bytes, line ends included; 0 where it is not.
   mutating func skim(
-    _ rest: RawSpan, _ ending: Ending, _ parser: EventParser, _ observe: (borrowing Observation) -> Void
+    _ rest: RawSpan, _ ending: Ending, _ templates: EventTemplates, _ observe: (borrowing Observation) -> Void
   ) -> Int {
-    guard let templates = parser.templates else { return 0 }
-    var last = lastTemplate
-    guard let (template, length) = templates.expected(rest, identity, after: &last) else { return 0 }
-    let end = Self.endLength(rest, length, ending)
-    guard end > 0 else { return 0 }
-    lastTemplate = last
-    tell(template, observe)
-    return length + end
+    let known = templates.observeExpected(
+      rest, identity, after: &lastTemplate, ending: { Self.endLength(rest, $0, ending) }, observe)
+    guard let known else { return 0 }
+    if known.finishes { sawFinish = true }
+    return known.length
   }
 
   /// Reads one whole event.
   mutating func take(
     _ name: RawSpan, _ payload: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void
   ) {
-    if name.isEmpty, let template = parser.templates?.any(payload, identity, after: &lastTemplate) {
-      return tell(template, observe)
+    if name.isEmpty,
+      let finishes = parser.templates.observeAny(payload, identity, after: &lastTemplate, observe)
+    {
+      if finishes { sawFinish = true }
+      return
     }
     parser.withObservation { observation in
       if !read(name, payload, parser, learns: true, into: &observation) { malformed += 1 }
@@ -96,7 +96,7 @@ struct EventReader {
     let parsed: Bool? = parser.json.parse(payload) { root in
       guard root.isObject else { return true }
       dialect.readEvent(name: name, root, into: &observation)
-      if learns, name.isEmpty { parser.templates?.learn(payload, root, type, observation) }
+      if learns, name.isEmpty { parser.templates.learn(payload, root, type, observation) }
       return true
     }
     if parsed != nil { return true }
@@ -106,11 +106,6 @@ struct EventReader {
       return true
     }
     return word.isEmpty
-  }
-
-  private mutating func tell(_ template: EventTemplate, _ observe: (borrowing Observation) -> Void) {
-    if template.observation.finishReason != nil { sawFinish = true }
-    observe(template.observation)
   }
 
   private mutating func note(_ observation: borrowing Observation) {

@@ -8,7 +8,7 @@ import JSON
 /// Why this is exact: a dialect reads an event's JSON tree alone. Two payloads whose bytes agree everywhere but inside
 /// strings (each well-formed, up to its closing quote) and inside whole numbers have the same tree but for those values;
 /// the values of `varyingKeys` are never read, and of the text only its scalars count, and that it is not empty.
-final class EventTemplate {
+struct EventTemplate: ~Copyable {
   /// What stands between two stretches of known bytes.
   private enum Hole {
     /// Generated text: counted.
@@ -34,6 +34,8 @@ final class EventTemplate {
   let dialect: ObjectIdentifier
   /// What the event says, with the scalars of the event that was matched last.
   private(set) var observation: Observation
+  /// Whether it says a finish reason.
+  let finishes: Bool
   /// The template that followed this one last time.
   var successor = 0
   /// When this was matched last, in matches.
@@ -77,14 +79,15 @@ final class EventTemplate {
 
     self.bytes = bytes
     self.steps = steps
-    self.hasText = observation.textStrings == 1
+    hasText = observation.textStrings == 1
     self.dialect = ObjectIdentifier(dialect)
+    self.finishes = observation.finishReason != nil
     self.observation = copy observation
   }
 
-  /// Looks whether `front` begins with such an event, and if so makes `observation` say what it says.
+  /// Looks whether `front` begins with such an event; if so, `observation` then says what it says.
   /// - Returns: the length of its payload; nil where it does not, or where it does not end inside `front`.
-  func match(_ front: RawSpan) -> Int? {
+  mutating func match(_ front: RawSpan) -> Int? {
     var scalars = 0
     let length = unsafe front.withUnsafeBytes { front in
       unsafe bytes.withUnsafeBytes { known in unsafe run(front, known, &scalars) }
@@ -95,7 +98,9 @@ final class EventTemplate {
   }
 
   /// The length of the payload at `front`, or 0.
-  private func run(_ front: UnsafeRawBufferPointer, _ known: UnsafeRawBufferPointer, _ scalars: inout Int) -> Int {
+  private borrowing func run(_ front: UnsafeRawBufferPointer, _ known: UnsafeRawBufferPointer, _ scalars: inout Int)
+    -> Int
+  {
     guard let base = front.baseAddress, var expected = known.baseAddress else { return 0 }
     let limit = front.count
     var at = 0

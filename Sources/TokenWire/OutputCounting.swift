@@ -58,4 +58,3 @@ extension JSONValue {
     return self["type"]?.errorWord ?? self["code"]?.errorWord ?? "error"
   }
 }
-

@@ -19,5 +19,6 @@ public struct RequestFacts: Hashable, Sendable {
   /// that characters and the first instant do not speak of generated text alone.
   public var echo: Bool?
 
+  /// Makes facts of which none is known.
   public init() {}
 }

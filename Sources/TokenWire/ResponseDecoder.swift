@@ -92,9 +92,11 @@ public struct ResponseDecoder {
     collected = []
   }
 
-  private mutating func feedEvents(_ bytes: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void) {
+  private mutating func feedEvents(_ bytes: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void)
+  {
+    let templates = parser.templates
     events.feed(bytes, &reader) { reader, rest in
-      reader.skim(rest, .blankLine, parser, observe)
+      reader.skim(rest, .blankLine, templates, observe)
     } dispatch: { reader, name, payload in
       reader.take(name, payload, parser, observe)
     }
@@ -102,8 +104,9 @@ public struct ResponseDecoder {
   }
 
   private mutating func feedLines(_ bytes: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void) {
+    let templates = parser.templates
     lines.feed(bytes, &reader) { reader, rest in
-      reader.skim(rest, .lineEnd, parser, observe)
+      reader.skim(rest, .lineEnd, templates, observe)
     } dispatch: { reader, payload in
       reader.take(RawSpan(), payload, parser, observe)
     }

@@ -16,13 +16,16 @@ struct StringScan {
     var scalars = 0
     while true {
       // Eight bytes at a time, while all are plain ASCII.
+      let runStart = at
       while at + 8 <= limit {
         let special = Self.specialBytes(unsafe bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
-        let plain = special == 0 ? 8 : special.trailingZeroBitCount >> 3
-        at &+= plain
-        scalars &+= plain
-        if plain < 8 { break }
+        if special != 0 {
+          at &+= special.trailingZeroBitCount >> 3
+          break
+        }
+        at &+= 8
       }
+      scalars &+= at &- runStart
       guard at < limit else { return nil }
       let byte = unsafe bytes.load(fromByteOffset: at, as: UInt8.self)
       if byte == UInt8(ascii: "\"") {

@@ -3,25 +3,25 @@
 import JSON
 
 /// `POST …/api/generate`: one JSON object a line, streamed unless `stream` is false; a body has the same shape.
-public struct OllamaGenerate: Dialect {
-  public static let name = "ollama.generate"
-  public static let framing = Framing.newlineDelimitedJSON
-  public static var streamsByDefault: Bool { true }
-  public static var varyingKeys: [StaticString] { ["created_at"] }
+struct OllamaGenerate: Dialect {
+  static let name = "ollama.generate"
+  static let framing = Framing.newlineDelimitedJSON
+  static var streamsByDefault: Bool { true }
+  static var varyingKeys: [StaticString] { ["created_at"] }
 
-  public init() {}
+  init() {}
 
-  public static func claims(method: String, path: String) -> Bool {
+  static func claims(method: String, path: String) -> Bool {
     method == "POST" && Dialects.path(path, endsIn: "/api/generate")
   }
 
-  public static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {}
+  static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {}
 
-  public mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
+  mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
     readBody(payload, into: &observation)
   }
 
-  public mutating func readBody(_ body: JSONValue, into observation: inout Observation) {
+  mutating func readBody(_ body: JSONValue, into observation: inout Observation) {
     OllamaShape.readEnvelope(body, into: &observation)
     var output = ChoiceOutput(choice: 0, scalars: 0, kinds: [])
     output.add(body["response"], as: .answer, &observation)

@@ -3,23 +3,23 @@
 import JSON
 
 /// `POST …/chat/completions`.
-public struct OpenAIChat: Dialect {
-  public static let name = "openai.chat"
-  public static let framing = Framing.serverSentEvents
-  public static var terminator: StaticString? { "[DONE]" }
-  public static var varyingKeys: [StaticString] { ["id", "created", "obfuscation"] }
+struct OpenAIChat: Dialect {
+  static let name = "openai.chat"
+  static let framing = Framing.serverSentEvents
+  static var terminator: StaticString? { "[DONE]" }
+  static var varyingKeys: [StaticString] { ["id", "created", "obfuscation"] }
 
-  public init() {}
+  init() {}
 
-  public static func claims(method: String, path: String) -> Bool {
+  static func claims(method: String, path: String) -> Bool {
     method == "POST" && Dialects.path(path, endsIn: "/chat/completions")
   }
 
-  public static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
+  static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
     if let n = body["n"]?.int, n >= 1 { facts.choices = n }
   }
 
-  public mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
+  mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
     guard OpenAIShape.speaks(name) else { return }
     OpenAIShape.readEnvelope(payload, into: &observation)
     OpenAIShape.forEachChoice(payload, into: &observation) { choice, observation in
@@ -33,7 +33,7 @@ public struct OpenAIChat: Dialect {
     }
   }
 
-  public mutating func readBody(_ body: JSONValue, into observation: inout Observation) {
+  mutating func readBody(_ body: JSONValue, into observation: inout Observation) {
     OpenAIShape.readEnvelope(body, into: &observation)
     OpenAIShape.forEachChoice(body, into: &observation) { choice, observation in
       guard let message = choice.present("message") else { return }

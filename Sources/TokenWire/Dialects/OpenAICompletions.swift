@@ -3,22 +3,22 @@
 import JSON
 
 /// `POST …/completions`, except llama.cpp's own `/completions`, whose events have another shape.
-public struct OpenAICompletions: Dialect {
-  public static let name = "openai.completions"
-  public static let framing = Framing.serverSentEvents
-  public static var terminator: StaticString? { "[DONE]" }
-  public static var varyingKeys: [StaticString] { ["id", "created", "obfuscation"] }
+struct OpenAICompletions: Dialect {
+  static let name = "openai.completions"
+  static let framing = Framing.serverSentEvents
+  static var terminator: StaticString? { "[DONE]" }
+  static var varyingKeys: [StaticString] { ["id", "created", "obfuscation"] }
 
-  public init() {}
+  init() {}
 
-  public static func claims(method: String, path: String) -> Bool {
+  static func claims(method: String, path: String) -> Bool {
     guard method == "POST", Dialects.path(path, endsIn: "/completions") else { return false }
     // Bare `/completions` is llama.cpp's native API; Mistral's `fim` answers in chat's shape.
     let isOther = ["/chat/completions", "/fim/completions"].contains { Dialects.path(path, endsIn: $0) }
     return !isOther && path != "/completions" && path != "/completions/"
   }
 
-  public static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
+  static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
     var prompts = 1
     // A list of prompts, as strings or as lists of token ids; a list of numbers is one prompt.
     if let list = body["prompt"], list.isArray {
@@ -32,7 +32,7 @@ public struct OpenAICompletions: Dialect {
     facts.echo = body["echo"]?.bool
   }
 
-  public mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
+  mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
     guard OpenAIShape.speaks(name) else { return }
     OpenAIShape.readEnvelope(payload, into: &observation)
     OpenAIShape.forEachChoice(payload, into: &observation) { choice, observation in
@@ -44,7 +44,7 @@ public struct OpenAICompletions: Dialect {
     }
   }
 
-  public mutating func readBody(_ body: JSONValue, into observation: inout Observation) {
+  mutating func readBody(_ body: JSONValue, into observation: inout Observation) {
     OpenAIShape.readEnvelope(body, into: &observation)
     OpenAIShape.forEachChoice(body, into: &observation) { choice, observation in
       var output = ChoiceOutput(choice: OpenAIShape.index(choice), scalars: 0, kinds: [])
