@@ -28,6 +28,15 @@ public protocol Dialect: Sendable {
   /// stream to stream; what makes events alike but for their text (EventTemplate).
   static var varyingKeys: [StaticString] { get }
 
+  /// Keys of an event's outermost object whose objects say nothing but counts and times, in the order in which
+  /// `readEvent` reads them. It must read them by `readCounts` alone, and nothing else may depend on them but
+  /// `usageChoice` on there being a usage.
+  static var countingKeys: [StaticString] { get }
+
+  /// Reads the object of one of `countingKeys`.
+  /// - Parameter key: its place in `countingKeys`.
+  static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation)
+
   /// Whether what an event means depends on the events before it. Such a dialect's events are never known by heart.
   static var remembers: Bool { get }
 
@@ -55,6 +64,10 @@ extension Dialect {
   public static var terminator: StaticString? { nil }
   /// No key is known to vary without a meaning.
   public static var varyingKeys: [StaticString] { [] }
+  /// Counts stand among everything else.
+  public static var countingKeys: [StaticString] { [] }
+  /// There is nothing to read.
+  public static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {}
   /// Each event stands for itself.
   public static var remembers: Bool { false }
 }

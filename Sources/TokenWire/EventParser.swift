@@ -3,10 +3,13 @@
 import JSON
 
 /// The parser that all decoders of one thread share. Not `Sendable`; make one a worker.
+@safe
 public final class EventParser {
   let json: JSONParser
   let templates: EventTemplates
-  private var observation = Observation()
+  /// Owned; behind a pointer so that it is lent where it lies.
+  private let observation: UnsafeMutablePointer<Observation>
+  private var isLent = false
 
   /// Makes a parser.
   /// - Parameters:
@@ -15,15 +18,25 @@ public final class EventParser {
   ///     observation, only the time they take.
   public init(retainedBytes: Int = 64 * 1024, knowsByHeart: Bool = true) {
     json = JSONParser(retainedBytes: retainedBytes)
-    templates = EventTemplates(learns: knowsByHeart)
+    templates = EventTemplates(learns: knowsByHeart, json: json)
+    unsafe observation = .allocate(capacity: 1)
+    unsafe observation.initialize(to: Observation())
   }
 
-  /// Lends the shared observation, empty, with its storage.
+  deinit {
+    unsafe observation.deinitialize(count: 1)
+    unsafe observation.deallocate()
+  }
+
+  /// Lends an empty observation: the shared one with its storage, or a new one while that is lent.
   func withObservation(_ body: (inout Observation) -> Void) {
-    var lent = Observation()
-    swap(&lent, &observation)
-    lent.reset()
-    body(&lent)
-    swap(&lent, &observation)
+    guard !isLent else {
+      var another = Observation()
+      return body(&another)
+    }
+    isLent = true
+    unsafe observation.pointee.reset()
+    unsafe body(&observation.pointee)
+    isLent = false
   }
 }

@@ -1,38 +1,21 @@
-// An event known by heart: what it says but for its text, and how to know it again without parsing it.
-// It must never change what is observed: whatever is not byte for byte as learnt goes to the JSON parser.
+// An event known by heart: what it says but for its text and its counts, and how to know it again.
+// It must never change what is observed: whatever is not byte for byte as learnt goes to the JSON parser whole.
 import Glibc
 import JSON
 
 /// The bytes of an event around the places where events of its kind differ, and what such an event says.
 ///
 /// Why this is exact: a dialect reads an event's JSON tree alone. Two payloads whose bytes agree everywhere but inside
-/// strings (each well-formed, up to its closing quote) and inside whole numbers have the same tree but for those values;
-/// the values of `varyingKeys` are never read, and of the text only its scalars count, and that it is not empty.
+/// strings (each well-formed, up to its closing quote), whole numbers and objects (each parsed by itself) have the same
+/// tree but for those values. The values of `varyingKeys` are never read; of the text only its scalars count, and that it
+/// is not empty; the objects of `countingKeys` are read again, by the dialect.
 struct EventTemplate: ~Copyable {
-  /// What stands between two stretches of known bytes.
-  private enum Hole {
-    /// Generated text: counted.
-    case text
-    /// A string that nobody reads.
-    case string
-    /// A whole number that nobody reads.
-    case number
-    /// Nothing: the payload is at its end.
-    case end
-  }
-
-  /// Known bytes, and what follows them.
-  private struct Step {
-    var count: Int
-    var hole: Hole
-  }
-
   /// The most known bytes that a template may hold, and the most holes.
   static let largest = (bytes: 1024, holes: 8)
 
   /// The dialect that this was learnt from: the same bytes may mean something else in another.
   let dialect: ObjectIdentifier
-  /// What the event says, with the scalars of the event that was matched last.
+  /// What the event says, with the text and the counts of the event that was matched last.
   private(set) var observation: Observation
   /// Whether it says a finish reason.
   let finishes: Bool
@@ -40,144 +23,105 @@ struct EventTemplate: ~Copyable {
   var successor = 0
   /// When this was matched last, in matches.
   var usedAt = 0
-  private let bytes: [UInt8]
-  private let steps: [Step]
+  private let type: any Dialect.Type
+  private let shape: EventShape
   private let hasText: Bool
+  private let hasUsage: Bool
 
   /// Learns from an event that has just been parsed.
-  /// - Returns: nil for an event that others will not be like: one with counts, with two texts, an error, an end.
+  /// - Returns: nil for an event that others will not be like: one with two texts, an error, an end; or counts that
+  ///   stand anywhere but under `countingKeys`.
   init?(_ payload: RawSpan, _ root: JSONValue, of dialect: any Dialect.Type, says observation: borrowing Observation) {
-    guard Self.isOneOfMany(observation), !dialect.remembers else { return nil }
-    var holes: [(range: Range<Int>, hole: Hole)] = []
-    if observation.textStrings == 1 {
-      guard let text = Self.text(payload, observation) else { return nil }
-      holes.append((text, .text))
-    }
-    let varying = dialect.varyingKeys
-    root.forEachMember { key, value in
-      guard varying.contains(where: { key.equals($0) }),
-        let found = Self.varyingValue(payload, key, value)
-      else { return }
-      holes.append(found)
-    }
-    holes.sort { $0.range.lowerBound < $1.range.lowerBound }
-    let known = payload.byteCount - holes.reduce(0) { $0 + $1.range.count }
-    guard holes.count <= Self.largest.holes, known <= Self.largest.bytes else { return nil }
-
-    var bytes: [UInt8] = []
-    var steps: [Step] = []
-    bytes.reserveCapacity(known)
-    steps.reserveCapacity(holes.count + 1)
-    var at = 0
-    for (range, hole) in holes {
-      bytes.append(payload.extracting(at..<range.lowerBound))
-      steps.append(Step(count: range.lowerBound - at, hole: hole))
-      at = range.upperBound
-    }
-    bytes.append(payload.extracting(at..<payload.byteCount))
-    steps.append(Step(count: payload.byteCount - at, hole: .end))
-
-    self.bytes = bytes
-    self.steps = steps
-    hasText = observation.textStrings == 1
+    guard Self.isOneOfMany(observation), !dialect.remembers,
+      let holes = Self.holes(payload, root, dialect, observation),
+      Self.countsAreHoles(root, holes, dialect, observation),
+      let shape = EventShape(payload, holes: holes, largest: Self.largest.bytes)
+    else { return nil }
+    self.shape = shape
     self.dialect = ObjectIdentifier(dialect)
-    self.finishes = observation.finishReason != nil
+    type = dialect
+    hasText = observation.textStrings == 1
+    hasUsage = observation.usage != nil
+    finishes = observation.finishReason != nil
     self.observation = copy observation
   }
 
   /// Looks whether `front` begins with such an event; if so, `observation` then says what it says.
   /// - Returns: the length of its payload; nil where it does not, or where it does not end inside `front`.
-  mutating func match(_ front: RawSpan) -> Int? {
-    var scalars = 0
-    let length = unsafe front.withUnsafeBytes { front in
-      unsafe bytes.withUnsafeBytes { known in unsafe run(front, known, &scalars) }
+  mutating func match(_ front: RawSpan, _ json: JSONParser) -> Int? {
+    guard let match = shape.match(front) else { return nil }
+    if match.hasCounts {
+      guard recount(front, match, json) else { return nil }
     }
-    guard length > 0 else { return nil }
-    if hasText { observation.outputs[0].scalars = scalars }
-    return length
+    if hasText { observation.outputs[0].scalars = match.scalars }
+    return match.length
   }
 
-  /// The length of the payload at `front`, or 0.
-  private borrowing func run(_ front: UnsafeRawBufferPointer, _ known: UnsafeRawBufferPointer, _ scalars: inout Int)
-    -> Int
-  {
-    guard let base = front.baseAddress, var expected = known.baseAddress else { return 0 }
-    let limit = front.count
-    var at = 0
-    for step in steps {
-      guard limit - at >= step.count, unsafe memcmp(base + at, expected, step.count) == 0 else { return 0 }
-      at += step.count
-      unsafe expected += step.count
-      switch step.hole {
-      case .end: return at
-      case .number:
-        let digits = unsafe Self.wholeNumber(base, at, limit)
-        guard digits > 0 else { return 0 }
-        at += digits
-      case .string:
-        guard let string = unsafe StringScan(base, from: at, limit: limit) else { return 0 }
-        at = string.end
-      case .text:
-        guard let string = unsafe StringScan(base, from: at, limit: limit), string.scalars > 0 else { return 0 }
-        at = string.end
-        scalars = string.scalars
-      }
+  /// Reads the event's counts anew.
+  private mutating func recount(_ front: RawSpan, _ match: EventShape.Match, _ json: JSONParser) -> Bool {
+    observation.usage = nil
+    observation.serverCounts = nil
+    observation.serverDurations = nil
+    for key in 0..<EventShape.mostCounts {
+      let range = match.counts(key)
+      guard !range.isEmpty else { continue }
+      let parsed: Void? = json.parse(front.extracting(range)) { type.readCounts(key, $0, into: &observation) }
+      guard parsed != nil else { return false }
     }
-    return 0
+    // `usageChoice` was learnt with a usage there, or with none.
+    return (observation.usage != nil) == hasUsage
   }
 
-  /// The length of a whole number (RFC 8259 §6, without sign) at `start`; 0 where there is none or a very long one.
-  private static func wholeNumber(_ bytes: UnsafeRawPointer, _ start: Int, _ limit: Int) -> Int {
-    var at = start
-    while at < limit, at - start < 18, unsafe bytes.load(fromByteOffset: at, as: UInt8.self) &- 0x30 < 10 { at += 1 }
-    guard at > start else { return 0 }
-    let leadingZero = unsafe bytes.load(fromByteOffset: start, as: UInt8.self) == UInt8(ascii: "0")
-    return leadingZero && at - start > 1 ? 0 : at - start
-  }
-
-  /// Counts and times differ from event to event; errors and ends come once.
+  /// Errors and ends come once.
   private static func isOneOfMany(_ observation: borrowing Observation) -> Bool {
-    observation.textStrings <= 1 && observation.outputs.count <= 1 && observation.usage == nil
-      && observation.serverCounts == nil && observation.serverDurations == nil && observation.errorKind == nil
+    observation.textStrings <= 1 && observation.outputs.count <= 1 && observation.errorKind == nil
       && !observation.isTerminator
   }
 
+  /// The places where other events may differ; nil where they are too many, or where a key of counts
+  /// stands twice.
+  private static func holes(
+    _ payload: RawSpan, _ root: JSONValue, _ dialect: any Dialect.Type, _ observation: borrowing Observation
+  ) -> [EventShape.Hole]? {
+    var holes: [EventShape.Hole] = []
+    if observation.textStrings == 1 {
+      guard let text = text(payload, observation) else { return nil }
+      holes.append(text)
+    }
+    let varying = dialect.varyingKeys
+    let counting = dialect.countingKeys.prefix(EventShape.mostCounts)
+    var seen = 0
+    var isTwice = false
+    root.forEachMember { key, value in
+      if varying.contains(where: { key.equals($0) }) {
+        if let hole = EventShape.Hole(varying: value, of: key, payload) { holes.append(hole) }
+      } else if let place = counting.firstIndex(where: { key.equals($0) }) {
+        isTwice = isTwice || seen & (1 << place) != 0
+        seen |= 1 << place
+        if value.isObject, let hole = EventShape.Hole(counts: place, of: key, payload) { holes.append(hole) }
+      }
+    }
+    guard !isTwice, holes.count <= largest.holes else { return nil }
+    return holes.sorted { $0.range.lowerBound < $1.range.lowerBound }
+  }
+
   /// Where the one text stands, if it is what the event's one output counted.
-  private static func text(_ payload: RawSpan, _ observation: borrowing Observation) -> Range<Int>? {
-    let start = observation.textOffset
-    guard observation.outputs.count == 1, let string = scan(payload, from: start),
-      string.scalars == observation.outputs[0].scalars
+  private static func text(_ payload: RawSpan, _ observation: borrowing Observation) -> EventShape.Hole? {
+    guard observation.outputs.count == 1,
+      let string = StringScan(payload, from: observation.textOffset), string.scalars == observation.outputs[0].scalars
     else { return nil }
-    return start..<string.end
+    return EventShape.Hole(range: observation.textOffset..<string.end, kind: .text)
   }
 
-  /// Where the value of a varying key stands, if it is a plain string or a whole number.
-  private static func varyingValue(
-    _ payload: RawSpan, _ key: JSONValue, _ value: JSONValue
-  ) -> (range: Range<Int>, hole: Hole)? {
-    guard let start = key.stringOffset, let quote = scan(payload, from: start) else { return nil }
-    if let opening = value.stringOffset {
-      guard let string = scan(payload, from: opening) else { return nil }
-      return (opening..<string.end, .string)
+  /// Whether all that the event says about counts and times comes from the holes for it.
+  private static func countsAreHoles(
+    _ root: JSONValue, _ holes: [EventShape.Hole], _ dialect: any Dialect.Type, _ observation: borrowing Observation
+  ) -> Bool {
+    var counted = Observation()
+    for (place, key) in dialect.countingKeys.enumerated() where holes.contains(where: { $0.countsPlace == place }) {
+      if let value = root[key] { dialect.readCounts(place, value, into: &counted) }
     }
-    guard value.int != nil else { return nil }
-    var at = quote.end + 1
-    while at < payload.byteCount, payload[at].isJSONSpace || payload[at] == UInt8(ascii: ":") { at += 1 }
-    let digits = unsafe payload.withUnsafeBytes { bytes in
-      guard let base = bytes.baseAddress else { return 0 }
-      return unsafe wholeNumber(base, at, bytes.count)
-    }
-    // Where the number goes on (a fraction, a nineteenth digit) it is not the whole value.
-    guard digits > 0, at + digits < payload.byteCount,
-      payload[at + digits].isJSONSpace || [UInt8(ascii: ","), UInt8(ascii: "}")].contains(payload[at + digits])
-    else { return nil }
-    return (at..<(at + digits), .number)
-  }
-
-  private static func scan(_ payload: RawSpan, from start: Int) -> StringScan? {
-    unsafe payload.withUnsafeBytes { bytes in
-      guard let base = bytes.baseAddress else { return nil }
-      return unsafe StringScan(base, from: start, limit: bytes.count)
-    }
+    return counted.usage == observation.usage && counted.serverCounts == observation.serverCounts
+      && counted.serverDurations == observation.serverDurations
   }
 }

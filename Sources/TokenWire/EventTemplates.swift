@@ -15,6 +15,7 @@ final class EventTemplates {
   private let known = UnsafeMutablePointer<EventTemplate>.allocate(capacity: EventTemplates.capacity)
   private var count = 0
   private let learns: Bool
+  private let json: JSONParser
   /// A template is lent: it must stay where and as it is, even if the closure feeds another decoder.
   private var isLending = false
   private var matches = 0
@@ -24,7 +25,11 @@ final class EventTemplates {
   private var firstOfStream = 0
 
   /// Makes an empty set; one that does not learn stays so.
-  init(learns: Bool) { self.learns = learns }
+  /// - Parameter json: reads the counts of events that are known but for them.
+  init(learns: Bool, json: JSONParser) {
+    self.learns = learns
+    self.json = json
+  }
 
   deinit {
     unsafe known.deinitialize(count: count)
@@ -43,7 +48,7 @@ final class EventTemplates {
   ) -> (length: Int, finishes: Bool)? {
     let expected = last >= 0 && last < count ? unsafe known[last].successor : firstOfStream
     guard !isLending, expected < count, unsafe known[expected].dialect == dialect,
-      let length = unsafe known[expected].match(front)
+      let length = unsafe known[expected].match(front, json)
     else { return nil }
     let end = ending(length)
     guard end > 0 else { return nil }
@@ -61,7 +66,7 @@ final class EventTemplates {
   ) -> Bool? {
     guard !isLending else { return nil }
     for index in 0..<count where unsafe known[index].dialect == dialect {
-      guard unsafe known[index].match(payload) == payload.byteCount else { continue }
+      guard unsafe known[index].match(payload, json) == payload.byteCount else { continue }
       note(index, after: &last)
       isLending = true
       unsafe Self.lend(&known[index], to: observe)

@@ -43,6 +43,16 @@ struct StringScan {
     }
   }
 
+  /// The same, in a span.
+  init?(_ bytes: RawSpan, from start: Int) {
+    let scan = unsafe bytes.withUnsafeBytes { bytes -> StringScan? in
+      guard let base = bytes.baseAddress else { return nil }
+      return unsafe StringScan(base, from: start, limit: bytes.count)
+    }
+    guard let scan else { return nil }
+    self = scan
+  }
+
   /// A word whose lowest set bit lies in the first byte (in memory order) that is not plain ASCII: a control, a quote,
   /// a backslash or one of 0x80 and above. Zero where all are plain. Bits above the lowest one mean nothing.
   private static func specialBytes(_ word: UInt64) -> UInt64 {

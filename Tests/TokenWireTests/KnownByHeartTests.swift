@@ -1,5 +1,6 @@
 // That events known by heart say exactly what the parser says, above all where they almost look alike.
 // It must not test what events mean: the parser alone is the reference.
+import JSON
 import Testing
 
 @testable import TokenWire
@@ -99,6 +100,38 @@ struct KnownByHeartTests {
     #expect(Set(decoded.events.compactMap(\.responseModel)) == ["m", "other"])
   }
 
+  @Test(
+    "Counts that differ on every event are read anew",
+    arguments: [
+      [
+        #","usage":{"prompt_tokens":4,"completion_tokens":1}"#, #","usage":{"prompt_tokens":4,"completion_tokens":22}"#,
+      ],
+      [#","usage":{"completion_tokens":1}"#, #","usage":null"#, #","usage":{}"#, #","usage":{"completion_tokens":2}"#],
+      [#","usage":{"completion_tokens":1}"#, #","usage":{"completion_tokens":1.5}"#, #","usage":{"x":"}"}"#],
+      [
+        #","usage":{"completion_tokens":1}"#, #","usage":{"completion_tokens":}"#, #","usage":{"completion_tokens":1]"#,
+      ],
+      [#","usage":{"completion_tokens":1}"#, #","usage":{"completion_tokens":1},"usage":{"completion_tokens":2}"#],
+      [#","usage":null,"usage":{"completion_time":1}"#, #","usage":null,"usage":{"completion_time":2}"#],
+      [#","usage":{"a":{"b":[1,"}"]},"completion_tokens":1}"#, #","usage":{"a":{"b":[{}]},"completion_tokens":2}"#],
+      [
+        #","usage":null,"x_groq":{"usage":{"completion_tokens":1}}"#,
+        #","usage":null,"x_groq":{"usage":{"completion_tokens":2}}"#,
+      ],
+      [#","timings":{"predicted_n":1,"predicted_ms":1.5}"#, #","timings":{"predicted_n":2,"predicted_ms":2.25}"#],
+      [
+        #","timings":{"predicted_ms":1.5},"usage":{"completion_tokens":1,"completion_time":1}"#,
+        #","timings":{"predicted_n":3},"usage":{"completion_tokens":2,"completion_time":2}"#,
+      ],
+    ])
+  func counts(tails: [String]) throws {
+    let chunks = tails.map { chatChunk(#"{"content":"ab"}"#).dropLast() + $0 + "}" }
+    for order in [chunks, chunks.reversed(), chunks.flatMap { [$0, $0] }, chunks + chunks + chunks] {
+      let decoded = try Recipe.sse("openai.chat").decodeEveryWay(order.map { sse(String($0)) }.joined())
+      #expect(decoded.events.count == order.count)
+    }
+  }
+
   @Test("The same bytes mean in each dialect what that dialect says")
   func dialectsApart() throws {
     let parser = EventParser()
@@ -131,6 +164,10 @@ struct KnownByHeartTests {
     var stream = sse(chatChunk(#"{"role":"assistant","content":""}"#))
     for word in ["The", " quick", "\\n", " 棕色", "", " \\\"fox\\\""] {
       stream += sse(chatChunk(#"{"content":"\#(word)"}"#))
+    }
+    for count in [1, 22, 3] {
+      let counts = #","usage":{"prompt_tokens":4,"completion_tokens":\#(count),"details":{"cached":[]}}}"#
+      stream += sse(chatChunk(#"{"content":"a"}"#).dropLast() + counts)
     }
     stream += sse(chatChunk("{}"), "[DONE]")
     let bytes = Array(stream.utf8)
@@ -184,7 +221,7 @@ struct KnownByHeartTests {
 
   @Test("Events are in fact known by heart, by the front of a read and split over reads")
   func isUsed() throws {
-    let templates = EventTemplates(learns: true)
+    let templates = EventTemplates(learns: true, json: JSONParser())
     let dialect = try #require(Dialects.named("openai.chat"))
     let identity = ObjectIdentifier(dialect)
     let parser = EventParser()

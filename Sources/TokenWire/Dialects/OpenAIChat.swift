@@ -8,11 +8,16 @@ struct OpenAIChat: Dialect {
   static let framing = Framing.serverSentEvents
   static var terminator: StaticString? { "[DONE]" }
   static var varyingKeys: [StaticString] { ["id", "created", "obfuscation"] }
+  static var countingKeys: [StaticString] { OpenAIShape.countingKeys }
 
   init() {}
 
   static func claims(method: String, path: String) -> Bool {
     method == "POST" && Dialects.path(path, endsIn: "/chat/completions")
+  }
+
+  static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {
+    OpenAIShape.readCounts(key, value, into: &observation)
   }
 
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
@@ -50,7 +55,8 @@ struct OpenAIChat: Dialect {
   /// The empty string in a delta that has no role: a token that decodes to nothing (metrics.md, "Token-bearing events").
   private static func isTokenWithoutText(_ delta: JSONValue) -> Bool {
     guard delta.present("role") == nil else { return false }
-    return [delta["content"], delta["reasoning_content"], delta["reasoning"]].contains { $0?.utf8Count == 0 }
+    return delta["content"]?.utf8Count == 0 || delta["reasoning_content"]?.utf8Count == 0
+      || delta["reasoning"]?.utf8Count == 0
   }
 
   /// Counts all generated text of a delta or a message.
@@ -86,10 +92,11 @@ struct OpenAIChat: Dialect {
   private static func readReasoning(
     _ message: JSONValue, into output: inout ChoiceOutput, _ observation: inout Observation
   ) {
-    for text in [message["reasoning_content"], message["reasoning"], message["thinking"]] {
-      guard let text, text.utf8Count ?? 0 > 0 else { continue }
-      return output.add(text, as: .reasoning, &observation)
-    }
+    let before = output.scalars
+    output.add(message["reasoning_content"], as: .reasoning, &observation)
+    if output.scalars == before { output.add(message["reasoning"], as: .reasoning, &observation) }
+    if output.scalars == before { output.add(message["thinking"], as: .reasoning, &observation) }
+    guard output.scalars == before else { return }
     // OpenRouter's list; encrypted details carry nothing that can be counted.
     message["reasoning_details"]?.forEachElement { detail in
       output.add(detail["text"], as: .reasoning, &observation)

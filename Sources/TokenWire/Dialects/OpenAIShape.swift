@@ -8,13 +8,20 @@ enum OpenAIShape {
   static func readEnvelope(_ root: JSONValue, into observation: inout Observation) {
     observation.responseModel = root["model"]?.name
     observation.errorKind = root.errorKind
-    readUsage(root, into: &observation)
+    // Groq has a usage of its own beside a missing one.
+    if let usage = root.present("usage") ?? root["x_groq"]?.present("usage") { readUsage(usage, into: &observation) }
     if let timings = root.present("timings") { readTimings(timings, into: &observation) }
   }
 
-  /// `usage`, or where it is missing Groq's `x_groq.usage`.
-  private static func readUsage(_ root: JSONValue, into observation: inout Observation) {
-    guard let usage = root.present("usage") ?? root["x_groq"]?.present("usage"), usage.isObject else { return }
+  /// The keys that `readCounts` reads, in `readEnvelope`'s order.
+  static var countingKeys: [StaticString] { ["usage", "timings"] }
+
+  /// Reads what stands under one of `countingKeys`.
+  static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {
+    if key == 0 { readUsage(value, into: &observation) } else { readTimings(value, into: &observation) }
+  }
+
+  private static func readUsage(_ usage: JSONValue, into observation: inout Observation) {
     let counts = tokenUsage(usage)
     observation.usage = counts == TokenUsage() ? nil : counts
     readGroqTimes(usage, into: &observation)
@@ -80,16 +87,18 @@ enum OpenAIShape {
 
   /// Tokens that a choice says it carries: vLLM's `token_ids`, LMDeploy's `output_ids`, else logprobs' lengths.
   static func tokens(_ choice: JSONValue) -> Int? {
-    for ids in [choice.present("token_ids"), choice.present("output_ids")] {
-      if let ids, ids.isArray, let count = ids.count, count > 0 { return count }
-    }
+    if let count = length(choice["token_ids"]) ?? length(choice["output_ids"]) { return count }
     guard let logprobs = choice.present("logprobs") else { return nil }
-    var count = 0
-    // Chat has `content` and `refusal`, legacy completions `tokens`.
-    for list in [logprobs["content"], logprobs["refusal"], logprobs["tokens"]] {
-      if let list, list.isArray { count += list.count ?? 0 }
-    }
+    if let count = length(logprobs["tokens"]) { return count }
+    // Chat has these two; legacy completions has `tokens`.
+    let count = (length(logprobs["content"]) ?? 0) + (length(logprobs["refusal"]) ?? 0)
     return count > 0 ? count : nil
+  }
+
+  /// The length of an array that is not empty.
+  private static func length(_ list: JSONValue?) -> Int? {
+    guard let list, list.isArray, let count = list.count, count > 0 else { return nil }
+    return count
   }
 
   /// Reads each choice and, where there is exactly one, lets it own the event's usage (continuous usage is a count
