@@ -21,7 +21,7 @@ enum BodyShape: Hashable {
     switch contentType.prefix(while: { $0 != ";" }).lowercased().filter({ $0 != " " && $0 != "\t" }) {
     case "text/event-stream": self = .events
     case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
-      "application/json-seq", "application/stream+json":
+      "application/stream+json":
       self = .lines
     case "", "text/plain", "application/octet-stream": self = .unknown
     case let type where type == "application/json" || type.hasSuffix("+json"): self = .body

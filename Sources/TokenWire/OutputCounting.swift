@@ -41,8 +41,9 @@ extension JSONValue {
     return isWord == true ? string : nil
   }
 
-  /// A count of tokens: a whole number that is not negative.
-  var tokenCount: Int? { int.flatMap { $0 >= 0 ? $0 : nil } }
+  /// A count (of tokens, of nanoseconds): a whole number that is not negative, and small enough that sums of such
+  /// numbers cannot overflow.
+  var tokenCount: Int? { int.flatMap { 0...(1 << 53) ~= $0 ? $0 : nil } }
 
   /// What kind of error this outermost object reports, if it reports one; never its message.
   ///

@@ -12,6 +12,9 @@ public struct ResponseDecoder {
     case body
   }
 
+  /// How far into a body its kind is looked for.
+  private static let sniffedBytes = 1024
+
   /// True for a stream of events, false for a whole body, nil while or where that is not known.
   public private(set) var isStream: Bool?
   /// Why measuring stopped or is incomplete: one short line without content; nil where nothing is wrong.
@@ -131,10 +134,12 @@ public struct ResponseDecoder {
 
   /// Tells a stream without a Content-Type by its first bytes.
   private mutating func sniff(_ bytes: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void) {
-    // White space without end is no answer.
-    guard collected.count + bytes.byteCount <= limits.bodyBytes else { return stop("no JSON and no event stream") }
     collected.append(bytes)
-    guard let shape = unsafe BodyShape(firstBytes: collected.span.bytes, framing: framing) else { return }
+    guard let shape = Self.shape(collected, framing) else {
+      // White space without end is no answer.
+      if collected.count >= Self.sniffedBytes { stop("neither JSON nor an event stream") }
+      return
+    }
     let first = collected
     collected = []
     switch shape {
@@ -144,6 +149,10 @@ public struct ResponseDecoder {
     case .unknown, .other: stop("neither JSON nor an event stream")
     }
     unsafe feed(first.span.bytes, parser: parser, observe)
+  }
+
+  private static func shape(_ bytes: [UInt8], _ framing: Framing) -> BodyShape? {
+    unsafe BodyShape(firstBytes: bytes.span.bytes.extracting(first: sniffedBytes), framing: framing)
   }
 
   private mutating func enter(_ mode: Mode) {

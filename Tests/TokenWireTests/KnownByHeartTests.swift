@@ -74,6 +74,27 @@ struct KnownByHeartTests {
     return true
   }
 
+  /// Changes, inserts and removes bytes at random, and has each stream decoded with and without.
+  private func agreeHoweverChanged(_ recipe: Recipe, _ stream: String, seed: UInt64) throws {
+    var random = SplitMix(seed: seed)
+    let bytes = Array(stream.utf8)
+    let warm = EventParser()
+    #expect(try agree(recipe, bytes, warm))
+    let spice = Array("\"\\{}[],:0159aurn \n\r\t".utf8) + [0x00, 0x1F, 0x80, 0xC3, 0xA9, 0xED, 0xFF]
+    for _ in 0..<300 {
+      var changed = bytes
+      for _ in 0..<Int.random(in: 1...3, using: &random) {
+        let at = Int.random(in: 0..<changed.count, using: &random)
+        switch Int.random(in: 0..<3, using: &random) {
+        case 0: changed[at] = spice.randomElement(using: &random) ?? 0
+        case 1: changed.insert(spice.randomElement(using: &random) ?? 0, at: at)
+        default: changed.remove(at: at)
+        }
+      }
+      #expect(try agree(recipe, changed, warm), "\(String(decoding: changed, as: UTF8.self))")
+    }
+  }
+
   @Test("Near matches are told apart", arguments: nearMatches.map(\.0))
   func nearMatch(name: String) throws {
     let deltas = try #require(nearMatches.first { $0.0 == name }).1
@@ -160,7 +181,6 @@ struct KnownByHeartTests {
 
   @Test("Streams with a byte changed at random say the same either way")
   func mutations() throws {
-    var random = SplitMix(seed: 11)
     var stream = sse(chatChunk(#"{"role":"assistant","content":""}"#))
     for word in ["The", " quick", "\\n", " 棕色", "", " \\\"fox\\\""] {
       stream += sse(chatChunk(#"{"content":"\#(word)"}"#))
@@ -170,41 +190,16 @@ struct KnownByHeartTests {
       stream += sse(chatChunk(#"{"content":"a"}"#).dropLast() + counts)
     }
     stream += sse(chatChunk("{}"), "[DONE]")
-    let bytes = Array(stream.utf8)
-    let warm = EventParser()
-    #expect(try agree(.sse("openai.chat"), bytes, warm))
-    let spice = Array("\"\\{}[],:0159aurn \n\r\t".utf8) + [0x00, 0x1F, 0x80, 0xC3, 0xA9, 0xED, 0xFF]
-    for _ in 0..<300 {
-      var changed = bytes
-      for _ in 0..<Int.random(in: 1...3, using: &random) {
-        let at = Int.random(in: 0..<changed.count, using: &random)
-        switch Int.random(in: 0..<3, using: &random) {
-        case 0: changed[at] = spice.randomElement(using: &random) ?? 0
-        case 1: changed.insert(spice.randomElement(using: &random) ?? 0, at: at)
-        default: changed.remove(at: at)
-        }
-      }
-      #expect(try agree(.sse("openai.chat"), changed, warm), "\(String(decoding: changed, as: UTF8.self))")
-    }
+    try agreeHoweverChanged(.sse("openai.chat"), stream, seed: 11)
   }
 
   @Test("Ollama's lines with a byte changed at random say the same either way")
   func mutatedLines() throws {
-    var random = SplitMix(seed: 12)
     var stream = ""
     for (second, word) in ["The", " quick", "\\u4f60", "", "fox"].enumerated() {
       stream += #"{"model":"g","created_at":"2026-11-21T00:00:0\#(second)Z","response":"\#(word)","done":false}"# + "\n"
     }
-    let bytes = Array(stream.utf8)
-    let warm = EventParser()
-    #expect(try agree(.ndjson("ollama.generate"), bytes, warm))
-    let spice = Array("\"\\{}[],:0159aurn \n\r\t".utf8) + [0x00, 0x1F, 0x80, 0xC3, 0xA9, 0xED, 0xFF]
-    for _ in 0..<300 {
-      var changed = bytes
-      let at = Int.random(in: 0..<changed.count, using: &random)
-      changed[at] = spice.randomElement(using: &random) ?? 0
-      #expect(try agree(.ndjson("ollama.generate"), changed, warm), "\(String(decoding: changed, as: UTF8.self))")
-    }
+    try agreeHoweverChanged(.ndjson("ollama.generate"), stream, seed: 12)
   }
 
   @Test("More kinds of event than can be known are still read, and what comes often is learnt again")

@@ -142,6 +142,10 @@ struct OpenAIChatTests {
         #"{"prompt_tokens":12,"completion_tokens":1,"total_tokens":303,"completion_tokens_details":{"reasoning_tokens":290}}"#,
         TokenUsage(input: 12, output: 291, reasoning: 290)
       ),
+      (
+        #"{"prompt_tokens":9223372036854775807,"completion_tokens":9223372036854775807,"total_tokens":-9223372036854775808,"reasoning_tokens":7}"#,
+        TokenUsage(reasoning: 7)
+      ),
       (#"{"prompt_tokens":-1,"completion_tokens":2.5}"#, nil), ("{}", nil), ("null", nil),
     ])
   func usage(usage: String, expected: TokenUsage?) throws {

@@ -33,6 +33,8 @@ struct ResponseDecoderTests {
       let other = try chat.decodeEveryWay("<html>data:</html>")
       #expect(other.isStream == nil && other.problem == "neither JSON nor an event stream" && other.events.isEmpty)
       #expect(try chat.decodeEveryWay("").problem == nil)
+      let blank = try chat.decodeEveryWay(String(repeating: "\n", count: 1024) + stream)
+      #expect(blank.isStream == nil && blank.events.isEmpty && blank.problem == "neither JSON nor an event stream")
     }
   }
 

@@ -2,23 +2,14 @@
 // It must not know about framing or time.
 import JSON
 
-/// `POST …/api/chat`: one JSON object a line, streamed unless `stream` is false; a body has the same shape.
-struct OllamaChat: Dialect {
+/// `POST …/api/chat`.
+struct OllamaChat: OllamaDialect {
   static let name = "ollama.chat"
-  static let framing = Framing.newlineDelimitedJSON
-  static var streamsByDefault: Bool { true }
-  static var varyingKeys: [StaticString] { ["created_at"] }
 
   init() {}
 
   static func claims(method: String, path: String) -> Bool {
     method == "POST" && Dialects.path(path, endsIn: "/api/chat")
-  }
-
-  static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {}
-
-  mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
-    readBody(payload, into: &observation)
   }
 
   mutating func readBody(_ body: JSONValue, into observation: inout Observation) {

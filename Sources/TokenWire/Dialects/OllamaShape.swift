@@ -2,6 +2,21 @@
 // It must not know where either keeps its text.
 import JSON
 
+/// One of Ollama's endpoints: one JSON object a line, streamed unless `stream` is false; a body has a line's shape.
+protocol OllamaDialect: Dialect {}
+
+extension OllamaDialect {
+  static var framing: Framing { .newlineDelimitedJSON }
+  static var streamsByDefault: Bool { true }
+  static var varyingKeys: [StaticString] { ["created_at"] }
+
+  static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {}
+
+  mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
+    readBody(payload, into: &observation)
+  }
+}
+
 /// Reading the parts that Ollama's chat and generate have in common.
 enum OllamaShape {
   /// Reads everything but the generated text.

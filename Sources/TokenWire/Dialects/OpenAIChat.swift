@@ -3,21 +3,13 @@
 import JSON
 
 /// `POST …/chat/completions`.
-struct OpenAIChat: Dialect {
+struct OpenAIChat: OpenAIDialect {
   static let name = "openai.chat"
-  static let framing = Framing.serverSentEvents
-  static var terminator: StaticString? { "[DONE]" }
-  static var varyingKeys: [StaticString] { ["id", "created", "obfuscation"] }
-  static var countingKeys: [StaticString] { OpenAIShape.countingKeys }
 
   init() {}
 
   static func claims(method: String, path: String) -> Bool {
     method == "POST" && Dialects.path(path, endsIn: "/chat/completions")
-  }
-
-  static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {
-    OpenAIShape.readCounts(key, value, into: &observation)
   }
 
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {

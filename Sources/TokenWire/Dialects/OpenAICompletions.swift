@@ -3,12 +3,8 @@
 import JSON
 
 /// `POST …/completions`, except llama.cpp's own `/completions`, whose events have another shape.
-struct OpenAICompletions: Dialect {
+struct OpenAICompletions: OpenAIDialect {
   static let name = "openai.completions"
-  static let framing = Framing.serverSentEvents
-  static var terminator: StaticString? { "[DONE]" }
-  static var varyingKeys: [StaticString] { ["id", "created", "obfuscation"] }
-  static var countingKeys: [StaticString] { OpenAIShape.countingKeys }
 
   init() {}
 
@@ -17,10 +13,6 @@ struct OpenAICompletions: Dialect {
     // Bare `/completions` is llama.cpp's native API; Mistral's `fim` answers in chat's shape.
     let isOther = ["/chat/completions", "/fim/completions"].contains { Dialects.path(path, endsIn: $0) }
     return !isOther && path != "/completions" && path != "/completions/"
-  }
-
-  static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {
-    OpenAIShape.readCounts(key, value, into: &observation)
   }
 
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {

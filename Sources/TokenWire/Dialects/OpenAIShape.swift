@@ -2,6 +2,20 @@
 // It must not know where either keeps its text.
 import JSON
 
+/// One of OpenAI's streaming endpoints: `data:` events up to `[DONE]`.
+protocol OpenAIDialect: Dialect {}
+
+extension OpenAIDialect {
+  static var framing: Framing { .serverSentEvents }
+  static var terminator: StaticString? { "[DONE]" }
+  static var varyingKeys: [StaticString] { ["id", "created", "obfuscation"] }
+  static var countingKeys: [StaticString] { OpenAIShape.countingKeys }
+
+  static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {
+    OpenAIShape.readCounts(key, value, into: &observation)
+  }
+}
+
 /// Reading the parts that all OpenAI-shaped answers have in common.
 enum OpenAIShape {
   /// Reads everything of an event or a body that stands outside `choices[]`.
