@@ -1,0 +1,153 @@
+// The kinds of values that settings have: truth values, numbers, sizes, durations, text, names, addresses.
+// It must not know which setting has which.
+
+extension Codec where Value == Bool {
+  static var truth: Codec {
+    Codec(one: "true or false") { scalar in
+      guard scalar.canBe(.truth) else { return nil }
+      return scalar.text == "true" ? true : scalar.text == "false" ? false : nil
+    } write: {
+      "\($0)"
+    }
+  }
+}
+
+extension Codec where Value == Int {
+  static func count(_ range: ClosedRange<Int>) -> Codec {
+    Codec(one: "a whole number from \(range.lowerBound) to \(range.upperBound)") { scalar in
+      guard scalar.canBe(.integer), let number = Int(scalar.text), range.contains(number) else { return nil }
+      return number
+    } write: {
+      "\($0)"
+    }
+  }
+
+  static func size(_ range: ClosedRange<Int>) -> Codec {
+    let bounds = "\(written(range.lowerBound, in: Unit.sizes)) to \(written(range.upperBound, in: Unit.sizes))"
+    return Codec(one: "a size from \(bounds) (B, KiB, MiB, GiB)") { scalar in
+      guard let bytes = Int(scalar.text) ?? quantity(scalar.text, in: Unit.sizes), range.contains(bytes) else {
+        return nil
+      }
+      return bytes
+    } write: {
+      written($0, in: Unit.sizes)
+    }
+  }
+}
+
+extension Codec where Value == Duration {
+  /// From one millisecond to a week.
+  static var duration: Codec {
+    Codec(one: "a duration such as 500ms, 10s, 2m or 1h") { scalar in
+      guard let milliseconds = quantity(scalar.text, in: Unit.durations), (1...604_800_000).contains(milliseconds)
+      else {
+        return nil
+      }
+      return .milliseconds(milliseconds)
+    } write: {
+      written($0.wholeMilliseconds, in: Unit.durations)
+    }
+  }
+}
+
+extension Codec where Value == String {
+  /// Free text in one line, not empty.
+  static var text: Codec {
+    Codec(one: "text", kind: .text) { scalar in
+      let isOneLine = scalar.text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+      return scalar.canBe(.text) && isOneLine && !scalar.text.isEmpty ? scalar.text : nil
+    } write: {
+      $0
+    }
+  }
+
+  /// A token of RFC 9110 §5.6.2.
+  static var token: Codec {
+    Codec(one: "a name without blanks, such as tachograph", kind: .text) { scalar in
+      scalar.canBe(.text) && isToken(scalar.text) ? scalar.text : nil
+    } write: {
+      $0
+    }
+  }
+}
+
+extension Codec where Value == [String] {
+  /// Header field names, kept in lower case.
+  static var headers: Codec {
+    Codec(many: "a list of header names") { (scalars) throws(Refusal) -> [String] in
+      if let wrong = scalars.first(where: { !isToken($0.text) }) {
+        throw Refusal(what: "\(quoted(wrong.text)) is no header name", remedy: "use letters, digits and dashes")
+      }
+      return scalars.map { $0.text.lowercased() }
+    } write: {
+      $0
+    }
+  }
+}
+
+extension Codec where Value == [AddressRange] {
+  static var addressRanges: Codec {
+    Codec(many: "a list of addresses or ranges, such as 10.0.0.0/8") { (scalars) throws(Refusal) -> [AddressRange] in
+      var ranges: [AddressRange] = []
+      for scalar in scalars { ranges.append(try AddressRange.parse(scalar.text)) }
+      return ranges
+    } write: {
+      $0.map(\.description)
+    }
+  }
+}
+
+extension Codec where Value == Upstream {
+  static var url: Codec {
+    Codec(one: "a URL such as http://127.0.0.1:8000") { (scalar) throws(Refusal) -> Upstream? in
+      try Upstream.parse(scalar.text)
+    } write: {
+      "http://\($0)"
+    }
+  }
+}
+
+extension Codec where Value == ListenAddress {
+  static var address: Codec {
+    Codec(one: "ADDR:PORT") { (scalar) throws(Refusal) -> ListenAddress? in
+      try ListenAddress.parse(scalar.text)
+    } write: {
+      $0.description
+    }
+  }
+}
+
+extension Codec where Value == Settings.RecordsTarget {
+  static var recordsTarget: Codec {
+    Codec(one: "a file, or - for standard output", kind: .text) { scalar in
+      guard scalar.canBe(.text), !scalar.text.isEmpty, !scalar.text.utf8.contains(0) else { return nil }
+      return scalar.text == "-" ? .standardOutput : .file(scalar.text)
+    } write: { target in
+      switch target {
+      case .file(let path): path
+      case .standardOutput: "-"
+      }
+    }
+  }
+}
+
+extension Codec {
+  /// One of the words of an enumeration.
+  static func word() -> Codec where Value: CaseIterable & RawRepresentable, Value.RawValue == String {
+    Codec(one: Value.allCases.map(\.rawValue).joined(separator: " or ")) { scalar in
+      Value(rawValue: scalar.text)
+    } write: {
+      $0.rawValue
+    }
+  }
+}
+
+/// Whether every byte may stand in a token of RFC 9110 §5.6.2, and there is one.
+func isToken(_ text: String) -> Bool {
+  !text.isEmpty && text.utf8.allSatisfy(isToken)
+}
+
+/// Whether a byte may stand in a token of RFC 9110 §5.6.2.
+func isToken(_ byte: UInt8) -> Bool {
+  isAlphanumeric(byte) || "!#$%&'*+-.^_`|~".utf8.contains(byte)
+}

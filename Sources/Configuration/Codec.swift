@@ -1,0 +1,109 @@
+// How each kind of value is read from what was written, and written back.
+// It must not know which setting has which kind, nor where the text stood.
+
+/// One value as it was written. A file says what kind it is; the environment and flags only have text.
+struct Scalar: Hashable, Sendable {
+  /// What YAML takes it for; `untyped` outside a file.
+  enum Kind: Sendable { case untyped, text, integer, truth, other }
+
+  let text: String
+  let kind: Kind
+
+  init(_ text: String, _ kind: Kind = .untyped) {
+    self.text = text
+    self.kind = kind
+  }
+
+  /// Whether it may stand for a value of this kind.
+  func canBe(_ wanted: Kind) -> Bool { kind == .untyped || kind == wanted }
+}
+
+/// What was written for one setting, or what is to be written for it.
+enum RawSetting: Hashable, Sendable {
+  case one(Scalar)
+  case many([Scalar])
+
+  /// A list from outside a file: parts between commas, blanks around them left out.
+  var parts: [Scalar] {
+    switch self {
+    case .many(let scalars): scalars
+    case .one(let scalar):
+      scalar.text.split(separator: ",").map { Scalar(trimmed($0)) }.filter { !$0.text.isEmpty }
+    }
+  }
+}
+
+/// Reads and writes one kind of value.
+struct Codec<Value: Sendable>: Sendable {
+  /// What a valid value looks like, for messages and the reference: "a size such as 64KiB".
+  let expected: String
+  let read: @Sendable (RawSetting) throws(Refusal) -> Value
+  let write: @Sendable (Value) -> RawSetting
+
+  /// A codec of single values: a list is refused before `read` sees it.
+  /// With `kind` `text`, what is written is put in quotes where a file would take it for something else.
+  init(
+    one expected: String, kind: Scalar.Kind = .untyped, read: @escaping @Sendable (Scalar) throws(Refusal) -> Value?,
+    write: @escaping @Sendable (Value) -> String
+  ) {
+    self.expected = expected
+    self.write = { .one(Scalar(write($0), kind)) }
+    self.read = { (raw) throws(Refusal) -> Value in
+      guard case .one(let scalar) = raw else {
+        throw Refusal(
+          what: "expected \(expected), found a list", remedy: "write one value; in quotes if it begins with [")
+      }
+      guard let value = try read(scalar) else {
+        let isOnlyMistyped = try read(Scalar(scalar.text)) != nil
+        let hint =
+          !isOnlyMistyped
+          ? "see config/tachograph.yaml" : scalar.kind == .text ? "leave out the quotes" : "put it in quotes"
+        throw Refusal(what: "expected \(expected), found \(quoted(scalar.text))", remedy: hint)
+      }
+      return value
+    }
+  }
+
+  init(
+    many expected: String, read: @escaping @Sendable ([Scalar]) throws(Refusal) -> Value,
+    write: @escaping @Sendable (Value) -> [String]
+  ) {
+    self.expected = expected
+    self.write = { .many(write($0).map { Scalar($0) }) }
+    self.read = { (raw) throws(Refusal) -> Value in
+      if case .one(let scalar) = raw, scalar.kind != .untyped {
+        throw Refusal(what: "expected \(expected), found one value", remedy: "write it as a list: [a, b]")
+      }
+      return try read(raw.parts)
+    }
+  }
+}
+
+extension Codec {
+  /// The same values, or a word that stands for none: `auto`, `off`.
+  func or(_ word: String) -> Codec<Value?> {
+    Codec<Value?>(either: self, or: word)
+  }
+}
+
+extension Codec {
+  fileprivate init<Wrapped: Sendable>(either codec: Codec<Wrapped>, or word: String) where Value == Wrapped? {
+    expected = "\(codec.expected), or \(word)"
+    write = { value in value.map { codec.write($0) } ?? .one(Scalar(word)) }
+    let expected = expected
+    read = { (raw) throws(Refusal) -> Wrapped? in
+      if case .one(let scalar) = raw, scalar.text == word { return nil }
+      do throws(Refusal) {
+        return try codec.read(raw)
+      } catch {
+        throw Refusal(what: error.what.replacing(codec.expected, with: expected), remedy: error.remedy)
+      }
+    }
+  }
+}
+
+private func trimmed(_ text: Substring) -> String {
+  var text = text.drop { $0 == " " || $0 == "\t" }
+  while text.last == " " || text.last == "\t" { text.removeLast() }
+  return String(text)
+}

@@ -1,0 +1,140 @@
+// The one table of settings: name, place, kind and meaning. File, environment, flags and the reference all follow it.
+// It must not know where a value came from.
+
+/// One row: a setting, how it is read into `Settings` and written back.
+struct Setting: Sendable {
+  /// Dotted, as in a file's nesting: `records.queue`.
+  let name: String
+  /// What a valid value looks like.
+  let expected: String
+  /// What it does, in one or two sentences.
+  let help: String
+  let assign: @Sendable (RawSetting, inout Settings) throws(Refusal) -> Void
+  let value: @Sendable (Settings) -> RawSetting
+
+  init<Value: Sendable>(
+    _ name: String, _ path: WritableKeyPath<Settings, Value> & Sendable, _ codec: Codec<Value>, _ help: String
+  ) {
+    self.name = name
+    self.expected = codec.expected
+    self.help = help
+    assign = { (raw, settings) throws(Refusal) in settings[keyPath: path] = try codec.read(raw) }
+    value = { codec.write($0[keyPath: path]) }
+  }
+
+  /// `TACHOGRAPH_` and the name in upper case, dots and dashes as underscores.
+  var environmentName: String {
+    "TACHOGRAPH_" + name.uppercased().map { $0 == "." || $0 == "-" ? "_" : String($0) }.joined()
+  }
+
+  /// The flag that says it, as messages name it: its own, or `--set NAME`.
+  var flag: String { Setting.ownFlags[name] ?? "--set \(name)" }
+
+  private static let ownFlags = [
+    "upstream": "--upstream", "listen": "--listen", "workers": "--workers", "records.file": "--records",
+  ]
+
+  static func named(_ name: String) -> Setting? { byName[name] }
+
+  private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+
+  /// Every setting, in the order of the reference.
+  static let all: [Setting] =
+    places + recording + [
+      Setting(
+        "forwarding.x_forwarded_for", \.forwarding.xForwardedFor, .word(),
+        "pass: X-Forwarded-For goes on as it came. append: the peer's address is added at its end."),
+      Setting("forwarding.via", \.forwarding.via, .truth, "Whether a Via field is added to requests and responses."),
+      Setting("forwarding.pseudonym", \.forwarding.pseudonym, .token, "The name this proxy gives itself in Via."),
+    ] + bounds + waits
+
+  private static let places = [
+    Setting(
+      "upstream", \.upstream, .url,
+      "The LLM server: http://HOST[:PORT], without a path. It has no default: say it in one of the three places."),
+    Setting(
+      "listen", \.listen, .address,
+      "Where clients connect. Port 0 lets the system choose one; an IPv6 address stands in brackets and quotes."),
+    Setting(
+      "workers", \.workers, Codec<Int>.count(1...1024).or("auto"),
+      "Event loops, each on its own thread; auto is one a core."),
+    Setting(
+      "instance", \.instance, Codec<String>.text.or("auto"), "This proxy's name in its records; auto is the host name."),
+  ]
+
+  private static let recording = [
+    Setting(
+      "records.file", \.records.file, .recordsTarget,
+      "Where records are appended, one JSON object a line; \"-\" (in quotes) is standard output."),
+    Setting(
+      "records.queue", \.records.queue, .count(1...1_048_576),
+      "Records that may wait for the writer; past it they are dropped, counted, and the drop is recorded."),
+    Setting(
+      "records.timeline", \.records.timeline, .truth,
+      "Whether each record carries the time of every token-bearing event; makes records long."),
+    Setting(
+      "identity.headers", \.identity.headers, .headers,
+      "Request headers that name the user; the first that is there wins. Then come the body's user, the API key's fingerprint,"
+        + " the client's address."),
+    Setting(
+      "identity.session_headers", \.identity.sessionHeaders, .headers,
+      "Request headers that name the conversation or session; the first that is there wins."),
+    Setting(
+      "identity.trusted_proxies", \.identity.trustedProxies, .addressRanges,
+      "Peers whose X-Forwarded-For is believed for the client's address, such as [10.0.0.0/8, \"::1\"]; none unless said."
+    ),
+  ]
+
+  private static let bounds = [
+    Setting(
+      "limits.request_head_bytes", \.limits.requestHeadBytes, .size(1 << 10...1 << 24),
+      "The longest request head; a longer one is answered 431."),
+    Setting(
+      "limits.response_head_bytes", \.limits.responseHeadBytes, .size(1 << 10...1 << 24),
+      "The longest response head; a longer one is answered 502."),
+    Setting(
+      "limits.event_bytes", \.limits.eventBytes, .size(1 << 10...1 << 28),
+      "The longest event of a stream. Past it measuring stops for that stream and its record says so; its bytes go on."),
+    Setting(
+      "limits.inspected_body_bytes", \.limits.inspectedBodyBytes, .size(0...1 << 28),
+      "The most of a request body that is copied to find model, stream and user; the body itself is never held."),
+    Setting(
+      "limits.response_body_bytes", \.limits.responseBodyBytes, .size(0...1 << 28),
+      "The most of a response that is not a stream that is kept to be decoded at its end; a longer one goes unmeasured."
+    ),
+    Setting(
+      "limits.connections", \.limits.connections, Codec<Int>.count(1...1_000_000).or("auto"),
+      "Client connections a worker holds at once; auto is what the limit on open files allows."),
+    Setting(
+      "buffers.high_watermark", \.buffers.highWatermarkBytes, .size(1 << 10...1 << 28),
+      "Reading from one side pauses when this much waits for the other side's socket."),
+    Setting(
+      "buffers.low_watermark", \.buffers.lowWatermarkBytes, .size(0...1 << 28),
+      "Reading goes on when no more than this waits."),
+  ]
+
+  private static let waits = [
+    Setting("timeouts.connect", \.timeouts.connect, .duration, "For upstream to accept a connection."),
+    Setting(
+      "timeouts.request_head", \.timeouts.requestHead, .duration,
+      "For a request's head, from its first byte to its last."),
+    Setting(
+      "timeouts.request_body", \.timeouts.requestBody, Codec<Duration>.duration.or("off"),
+      "For the next bytes of a request's body."),
+    Setting("timeouts.idle", \.timeouts.idle, .duration, "For the next request on a client's kept connection."),
+    Setting(
+      "timeouts.upstream_idle", \.timeouts.upstreamIdle, .duration, "How long an unused upstream connection is kept."),
+    Setting(
+      "timeouts.response", \.timeouts.response, Codec<Duration>.duration.or("off"),
+      "For the first byte of a response. Off, because a long prompt can take minutes before its first token."),
+    Setting(
+      "timeouts.between_reads", \.timeouts.betweenReads, Codec<Duration>.duration.or("off"),
+      "For the next bytes of a response under way."),
+    Setting(
+      "timeouts.drain", \.timeouts.drain, .duration,
+      "For open exchanges to end after SIGTERM or SIGINT; then they are cut, and recorded."),
+    Setting(
+      "pool.idle_connections", \.pool.idleConnections, .count(0...65536),
+      "Idle connections to upstream that a worker keeps for the next request."),
+  ]
+}

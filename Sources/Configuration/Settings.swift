@@ -1,0 +1,138 @@
+// The settings of `tachograph serve` as typed values, with their defaults and where each came from.
+// It must not know how they were written down, nor read anything from the machine.
+
+/// Everything that `tachograph serve` can be told. Values only: loading is `SettingsLoader`'s, acting is the caller's.
+public struct Settings: Hashable, Sendable {
+  /// The LLM server that every request is forwarded to.
+  public var upstream: Upstream
+  /// Where clients connect.
+  public var listen = ListenAddress(host: "127.0.0.1", port: 4141)
+  /// Event loops, each on its own thread; nil is one a core that this process may use.
+  public var workers: Int?
+  /// This proxy's name in its records; nil is the host name (`HostName.current`).
+  public var instance: String?
+  /// The log of records.
+  public var records = Records()
+  /// How a record's user, session and client are found.
+  public var identity = Identity()
+  /// What may be added to a request on its way.
+  public var forwarding = Forwarding()
+  /// Bounds on what one message, one stream and one worker may hold.
+  public var limits = Limits()
+  /// When reading from one side pauses because the other is slow.
+  public var buffers = Buffers()
+  /// How long each wait may take.
+  public var timeouts = Timeouts()
+  /// Connections to upstream that are kept for the next request.
+  public var pool = Pool()
+
+  /// Where each setting that is not a default was said last, by its name.
+  var origins: [String: SettingOrigin] = [:]
+
+  init(upstream: Upstream) {
+    self.upstream = upstream
+  }
+
+  /// Where the setting called `name` was said: in force is what was said there.
+  public func origin(of name: String) -> SettingOrigin {
+    origins[name] ?? .standard
+  }
+
+  /// The log of records.
+  public struct Records: Hashable, Sendable {
+    /// Where records are appended.
+    public var file = RecordsTarget.file("./tachograph.jsonl")
+    /// Records that may wait for the writer's thread before more are dropped, and counted.
+    public var queue = 8192
+    /// Whether each record carries the offset of every token-bearing event.
+    public var timeline = false
+  }
+
+  /// Where records are appended.
+  public enum RecordsTarget: Hashable, Sendable {
+    /// A file, made if it is not there.
+    case file(String)
+    /// Standard output, written as `-`.
+    case standardOutput
+  }
+
+  /// How a record's user, session and client are found.
+  public struct Identity: Hashable, Sendable {
+    /// Request headers that name the user, lower case, the first that is there wins.
+    public var headers = [
+      "x-litellm-customer-id", "x-litellm-end-user-id", "x-user-id", "x-openwebui-user-id", "helicone-user-id",
+    ]
+    /// Request headers that name the conversation or session, lower case, the first that is there wins.
+    public var sessionHeaders = ["x-session-id", "x-openwebui-chat-id", "helicone-session-id"]
+    /// Peers whose `X-Forwarded-For` is believed for `client`; none unless configured.
+    public var trustedProxies: [AddressRange] = []
+  }
+
+  /// What may be added to a request on its way.
+  public struct Forwarding: Hashable, Sendable {
+    /// What happens to `X-Forwarded-For`.
+    public var xForwardedFor = XForwardedFor.pass
+    /// Whether a `Via` field is added (RFC 9110 §7.6.3).
+    public var via = false
+    /// The name this proxy gives itself in `Via`.
+    public var pseudonym = "tachograph"
+  }
+
+  /// What happens to `X-Forwarded-For`.
+  public enum XForwardedFor: String, CaseIterable, Hashable, Sendable {
+    /// It goes on as it came, or not at all.
+    case pass
+    /// The peer's address is added at its end.
+    case append
+  }
+
+  /// Bounds on what one message, one stream and one worker may hold; sizes in bytes.
+  public struct Limits: Hashable, Sendable {
+    /// The longest request head; a longer one is answered 431.
+    public var requestHeadBytes = 64 << 10
+    /// The longest response head; a longer one is answered 502.
+    public var responseHeadBytes = 256 << 10
+    /// The longest event of a stream; past it measuring stops for that stream, forwarding does not.
+    public var eventBytes = 1 << 20
+    /// The most of a request body that is copied to be looked at.
+    public var inspectedBodyBytes = 1 << 20
+    /// The most of a response body that is not a stream that is kept to be decoded at its end.
+    public var responseBodyBytes = 4 << 20
+    /// Client connections a worker holds at once; nil is what the limit on open files allows.
+    public var connections: Int?
+  }
+
+  /// When reading from one side pauses because the other is slow; in bytes not yet accepted by the slow side's socket.
+  public struct Buffers: Hashable, Sendable {
+    /// Reading pauses at this many.
+    public var highWatermarkBytes = 256 << 10
+    /// Reading goes on at this many.
+    public var lowWatermarkBytes = 64 << 10
+  }
+
+  /// How long each wait may take; nil is for ever.
+  public struct Timeouts: Hashable, Sendable {
+    /// For upstream to accept a connection.
+    public var connect = Duration.seconds(10)
+    /// For a request head, from its first byte to its last.
+    public var requestHead = Duration.seconds(60)
+    /// For the next bytes of a request's body.
+    public var requestBody: Duration? = .seconds(60)
+    /// For the next request on a client's kept connection.
+    public var idle = Duration.seconds(75)
+    /// For the next request on a kept connection to upstream.
+    public var upstreamIdle = Duration.seconds(60)
+    /// For the first byte of a response: prefill can take minutes.
+    public var response: Duration?
+    /// Between two reads of one response.
+    public var betweenReads: Duration?
+    /// For open exchanges to end after SIGTERM.
+    public var drain = Duration.seconds(30)
+  }
+
+  /// Connections to upstream that are kept for the next request.
+  public struct Pool: Hashable, Sendable {
+    /// The most that a worker keeps open and idle.
+    public var idleConnections = 256
+  }
+}

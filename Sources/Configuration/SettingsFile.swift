@@ -1,0 +1,128 @@
+// A settings file taken apart: each setting's name, what was written for it, and its line.
+// It must not judge values, only names and shapes. No value is ever repeated in a problem here.
+import Yams
+
+/// What one file says.
+struct SettingsFile {
+  let path: String
+  private(set) var entries: [(name: String, raw: RawSetting, origin: SettingOrigin)] = []
+  private(set) var problems: [SettingsProblem] = []
+
+  init(path: String, contents: String) {
+    self.path = path
+    do {
+      // The encoding is said because Yams otherwise asks the environment, and talks about it on standard output.
+      guard let root = try Parser(yaml: contents, encoding: .utf8).singleRoot() else { return }
+      readRoot(root)
+    } catch {
+      problems.append(syntaxProblem(error))
+    }
+  }
+
+  private func origin(_ mark: Mark?) -> SettingOrigin { .file(path: path, line: mark?.line ?? 1) }
+
+  private mutating func refuse(_ mark: Mark?, _ what: String, _ remedy: String) {
+    problems.append(SettingsProblem(origin: origin(mark), what: what, remedy: remedy))
+  }
+
+  private mutating func readRoot(_ root: Node) {
+    switch root {
+    case .mapping(let mapping): read(mapping, prefix: "")
+    case .scalar, .sequence, .alias:
+      refuse(root.mark, "expected settings, found something else", "write lines like listen: 127.0.0.1:4141")
+    }
+  }
+
+  private mutating func read(_ mapping: Node.Mapping, prefix: String) {
+    for (key, value) in mapping {
+      guard case .scalar(let scalar) = key else {
+        refuse(key.mark, "expected the name of a setting", "write lines like listen: 127.0.0.1:4141")
+        continue
+      }
+      let name = prefix + scalar.string
+      if Setting.named(name) != nil {
+        readValue(value, of: name)
+      } else if Setting.all.contains(where: { $0.name.hasPrefix("\(name).") }) {
+        readGroup(value, name: name)
+      } else {
+        let isInGroup = !prefix.isEmpty
+        refuse(key.mark, "\(quoted(name)) is not a setting", nearestRemedy(to: name, isInGroup: isInGroup))
+      }
+    }
+  }
+
+  /// A group with nothing in it is no mistake: all its lines may be comments.
+  private mutating func readGroup(_ value: Node, name: String) {
+    switch value {
+    case .mapping(let mapping): read(mapping, prefix: "\(name).")
+    case .scalar where isNull(value): break
+    case .scalar, .sequence, .alias:
+      refuse(value.mark, "\(name) holds settings, not a value", "write its settings on the lines below it, indented")
+    }
+  }
+
+  private mutating func readValue(_ value: Node, of name: String) {
+    switch value {
+    case .scalar(let scalar) where !isNull(value):
+      entries.append((name, .one(typed(scalar, value)), origin(value.mark)))
+    case .scalar:
+      refuse(value.mark, "\(name) has no value", "give it one, or leave the line out")
+    case .sequence(let sequence):
+      readList(sequence, of: name, at: value.mark)
+    case .mapping, .alias:
+      let expected = Setting.named(name)?.expected ?? "a value"
+      refuse(value.mark, "\(name): expected \(expected), found settings below it", "give it one value")
+    }
+  }
+
+  private mutating func readList(_ sequence: Node.Sequence, of name: String, at mark: Mark?) {
+    var scalars: [Scalar] = []
+    for element in sequence {
+      guard case .scalar(let scalar) = element, !isNull(element) else {
+        refuse(element.mark, "\(name): expected single values in its list", "write it like [a, b]")
+        return
+      }
+      scalars.append(typed(scalar, element))
+    }
+    entries.append((name, .many(scalars), origin(mark)))
+  }
+
+  /// What YAML takes the value for; what it takes for a number of another kind or a date, nobody asks for.
+  private func typed(_ scalar: Node.Scalar, _ node: Node) -> Scalar {
+    switch node.tag.rawValue {
+    case Tag.Name.str.rawValue: Scalar(scalar.string, .text)
+    case Tag.Name.int.rawValue: Scalar(scalar.string, .integer)
+    case Tag.Name.bool.rawValue: Scalar(scalar.string, .truth)
+    default: Scalar(scalar.string, .other)
+    }
+  }
+
+  private func isNull(_ node: Node) -> Bool { node.tag.rawValue == Tag.Name.null.rawValue }
+
+  /// What Yams says, without the lines of the file that it would show.
+  private func syntaxProblem(_ error: any Error) -> SettingsProblem {
+    let fix = "put the YAML right; config/tachograph.yaml is an example"
+    switch error as? YamlError {
+    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+      .composer(_, let problem, let mark, _):
+      return SettingsProblem(origin: origin(mark), what: "not valid YAML: \(problem)", remedy: fix)
+    case .duplicatedKeysInMapping(let duplicates, let context):
+      let names = duplicates.sorted().map(quoted).joined(separator: ", ")
+      return SettingsProblem(
+        origin: origin(context.mark), what: "\(names) stands here twice", remedy: "leave one of them out")
+    default:
+      return SettingsProblem(origin: .file(path: path, line: 1), what: "not valid YAML", remedy: fix)
+    }
+  }
+}
+
+/// What to do about a name that no setting has.
+func nearestRemedy(to name: String, isInGroup: Bool = true) -> String {
+  let names = Setting.all.map(\.name)
+  // At the top of a file a group's own name may be what was meant.
+  let groups =
+    isInGroup
+    ? []
+    : Set(names.filter { $0.contains(".") }.compactMap { $0.split(separator: ".").first.map(String.init) }).sorted()
+  return nearestName(to: name, among: names + groups).map { "did you mean \($0.name)?" } ?? "leave it out"
+}

@@ -1,0 +1,120 @@
+// Settings from files, environment and flags, by precedence: flags, then environment, then files, then defaults.
+// It must not read files or the environment itself: what was found is handed to it.
+
+/// Collects what was said in each place, and loads it all at once.
+public struct SettingsLoader: Sendable {
+  private typealias Entry = (name: String, raw: RawSetting, origin: SettingOrigin)
+
+  private var fromFiles: [Entry] = []
+  private var fromEnvironment: [Entry] = []
+  private var fromFlags: [Entry] = []
+  private var problems: [SettingsProblem] = []
+
+  /// What looks like a mistake and cannot be told from another program's variable: one line each.
+  public private(set) var warnings: [String] = []
+
+  /// A loader that knows only the defaults.
+  public init() {}
+
+  /// Adds a file's settings; of two files the later wins. Names and shapes are checked here, values in `load`.
+  public mutating func addFile(path: String, contents: String) {
+    let file = SettingsFile(path: path, contents: contents)
+    fromFiles += file.entries
+    problems += file.problems
+  }
+
+  /// Adds the variables that begin with `TACHOGRAPH_`; an empty one counts as not set.
+  ///
+  /// A variable that names no setting is not refused, for others set such names too (Kubernetes does, for a service called
+  /// tachograph); where it is within two letters of one that does, `warnings` says so.
+  public mutating func addEnvironment(_ environment: [String: String]) {
+    let settings = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.environmentName, $0) })
+    for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name.hasPrefix("TACHOGRAPH_") {
+      if let setting = settings[name] {
+        guard !value.isEmpty else { continue }
+        fromEnvironment.append((setting.name, .one(Scalar(value)), .environment(name)))
+      } else if let near = settings.keys.sorted().first(where: { editDistance($0, name) <= 2 }) {
+        warnings.append("\(name) names no setting and is ignored; did you mean \(near)?")
+      }
+    }
+  }
+
+  /// Adds what flags said, by the settings' names.
+  public mutating func addFlags(_ flags: [String: String]) {
+    for (name, value) in flags.sorted(by: { $0.key < $1.key }) {
+      addFlag(name, value, origin: .flag(Setting.named(name)?.flag ?? "--set \(name)"))
+    }
+  }
+
+  /// Adds the `NAME=VALUE` of each `--set`, in their order.
+  public mutating func addAssignments(_ assignments: [String]) {
+    for assignment in assignments {
+      let parts = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      guard parts.count == 2 else {
+        refuse(.flag("--set"), "expected NAME=VALUE, found \(quoted(assignment))", "write it like records.queue=1000")
+        continue
+      }
+      addFlag(parts[0], parts[1], origin: .flag("--set \(Setting.named(parts[0])?.name ?? "NAME=VALUE")"))
+    }
+  }
+
+  /// The settings in force.
+  ///
+  /// - Throws: every problem of every place, not only the first; also of values that another place overrides.
+  public func load() throws(SettingsErrors) -> Settings {
+    var settings = Settings(upstream: .unset)
+    var found = problems
+    for (name, raw, origin) in fromFiles + fromEnvironment + fromFlags {
+      guard let setting = Setting.named(name) else { continue }
+      do {
+        try setting.assign(raw, &settings)
+        settings.origins[name] = origin
+      } catch {
+        let what = origin == .flag(setting.flag) ? error.what : "\(name): \(error.what)"
+        found.append(SettingsProblem(origin: origin, what: what, remedy: error.remedy))
+        settings.origins[name] = origin
+      }
+    }
+    found += contradictions(in: settings)
+    guard found.isEmpty else { throw SettingsErrors(problems: found) }
+    return settings
+  }
+
+  private mutating func addFlag(_ name: String, _ value: String, origin: SettingOrigin) {
+    guard Setting.named(name) != nil else {
+      refuse(origin, "\(quoted(name)) is not a setting", nearestRemedy(to: name))
+      return
+    }
+    fromFlags.append((name, .one(Scalar(value)), origin))
+  }
+
+  private mutating func refuse(_ origin: SettingOrigin, _ what: String, _ remedy: String) {
+    problems.append(SettingsProblem(origin: origin, what: what, remedy: remedy))
+  }
+
+  /// What no single setting shows: one that is missing, and two that do not go together.
+  private func contradictions(in settings: Settings) -> [SettingsProblem] {
+    var found: [SettingsProblem] = []
+    if settings.origin(of: "upstream") == .standard {
+      found.append(
+        SettingsProblem(
+          origin: .standard, what: "no upstream is set",
+          remedy: "say --upstream http://HOST:PORT, TACHOGRAPH_UPSTREAM, or upstream: in the file"))
+    }
+    if settings.upstream.host == settings.listen.host && settings.upstream.port == settings.listen.port {
+      found.append(
+        SettingsProblem(
+          origin: settings.origin(of: "upstream"), what: "upstream and listen are the same address",
+          remedy: "listen on another port, or the proxy would call itself"))
+    }
+    if settings.buffers.lowWatermarkBytes >= settings.buffers.highWatermarkBytes {
+      let low = settings.origin(of: "buffers.low_watermark")
+      found.append(
+        SettingsProblem(
+          origin: low == .standard ? settings.origin(of: "buffers.high_watermark") : low,
+          what: "buffers.low_watermark is not below buffers.high_watermark",
+          remedy: "reading pauses at the high one and goes on at the low one"))
+    }
+    return found
+  }
+}

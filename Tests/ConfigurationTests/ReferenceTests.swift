@@ -1,0 +1,74 @@
+// That the example an operator copies is the reference: it loads, names every setting, and says the defaults.
+// It must not know a single setting by name, but the one that has no default.
+import Foundation
+import Testing
+
+@testable import Configuration
+
+@Suite("Reference")
+struct ReferenceTests {
+  private let path = URL(filePath: #filePath).deletingLastPathComponent()
+    .appending(path: "../../config/tachograph.yaml").standardizedFileURL.path
+
+  @Test("config/tachograph.yaml is the reference (WRITE_REFERENCE=1 makes it so)")
+  func exampleIsReference() throws {
+    if ProcessInfo.processInfo.environment["WRITE_REFERENCE"] == "1" {
+      try Settings.referenceFile.write(toFile: path, atomically: true, encoding: .utf8)
+    }
+    let contents = try String(contentsOfFile: path, encoding: .utf8)
+    #expect(contents == Settings.referenceFile)
+  }
+
+  @Test("The reference loads, says every setting, and what it says is the default")
+  func referenceIsDefaults() throws {
+    var fromReference = SettingsLoader()
+    fromReference.addFile(path: "reference", contents: Settings.referenceFile)
+    var fromNothing = SettingsLoader()
+    fromNothing.addFlags(["upstream": "http://127.0.0.1:8000"])
+    let said = try fromReference.load()
+    let standard = try fromNothing.load()
+    #expect(said.inForce.map(\.value) == standard.inForce.map(\.value))
+    #expect(said.inForce.allSatisfy { $0.origin != .standard })
+    var bare = said
+    bare.origins = standard.origins
+    #expect(bare == standard)
+  }
+
+  @Test("Every setting's variable is its own")
+  func variables() {
+    #expect(Set(Setting.all.map(\.environmentName)).count == Setting.all.count)
+  }
+
+  @Test("Every setting can be said in the environment just as the reference says it")
+  func environment() throws {
+    var loader = SettingsLoader()
+    let example = Settings(upstream: Upstream(host: "127.0.0.1", port: 8000))
+    let pairs = Setting.all.map { setting in
+      switch setting.value(example) {
+      case .one(let scalar): (setting.environmentName, scalar.text)
+      case .many(let scalars): (setting.environmentName, scalars.map(\.text).joined(separator: ","))
+      }
+    }
+    loader.addEnvironment(Dictionary(uniqueKeysWithValues: pairs))
+    var loaded = try loader.load()
+    loaded.origins = [:]
+    #expect(loaded == example)
+  }
+
+  @Test("What is set is written so that a file takes it back")
+  func roundTrip() throws {
+    var loader = SettingsLoader()
+    loader.addFlags([
+      "upstream": "http://[::1]:1", "listen": "[::1]:0", "records.file": "-", "instance": "42", "workers": "3",
+      "identity.trusted_proxies": "::1,10.0.0.0/8",
+    ])
+    let settings = try loader.load()
+    var again = SettingsLoader()
+    for row in settings.inForce {
+      let parts = row.name.split(separator: ".")
+      let contents = parts.count == 2 ? "\(parts[0]):\n  \(parts[1]): \(row.value)" : "\(row.name): \(row.value)"
+      again.addFile(path: "again", contents: contents)
+    }
+    #expect(try again.load().inForce.map(\.value) == settings.inForce.map(\.value))
+  }
+}

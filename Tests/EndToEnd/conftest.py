@@ -1,0 +1,49 @@
+"""Fixtures: the real server once a session, proxies and scripted upstreams as a test asks for them."""
+
+import pytest
+from harness.llama import LlamaServer
+from harness.tachograph import Tachograph
+from harness.wire import ScriptedUpstream
+
+
+@pytest.fixture(scope="session")
+def llama():
+    """The real llama.cpp server, shared by every test that asks for it."""
+    server = LlamaServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts `tachograph serve` in front of a URL; each one must end with exit status 0."""
+    started = []
+
+    def start(upstream: str, *arguments: str, **options) -> Tachograph:
+        folder = tmp_path / f"proxy-{len(started)}"
+        folder.mkdir()
+        started.append(Tachograph(upstream, folder, *arguments, **options))
+        return started[-1]
+
+    yield start
+    try:
+        for proxy in started:
+            if proxy.child.process.poll() is None:
+                proxy.stop()
+    finally:
+        for proxy in started:
+            proxy.child.kill()
+
+
+@pytest.fixture
+def scripted():
+    """Starts an upstream that follows a script, one call a connection."""
+    started = []
+
+    def start(script) -> ScriptedUpstream:
+        started.append(ScriptedUpstream(script))
+        return started[-1]
+
+    yield start
+    for upstream in started:
+        upstream.close()

@@ -1,0 +1,90 @@
+"""The built `tachograph` and its record log.
+
+It must not know what any test wants of the records beyond their shape.
+"""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import time
+
+from harness.process import Child
+
+TOP = pathlib.Path(__file__).resolve().parents[3]
+
+KEYS = (
+    "v id ts instance user user_from session client request_id trace_id method path dialect model "
+    "response_model stream status outcome stage error finish_reason upstream upstream_reused in_flight "
+    "request_bytes response_bytes input_tokens cached_tokens output_tokens reasoning_tokens tokens_from "
+    "output_chars choices events coalesced_events reads upload_ms connect_ms ttfb_ms ttfe_ms ttft_ms ttfa_ms "
+    "ttlt_ms total_ms waited_ms tpot_ms tps tps_e2e cps gaps_ms itl_ms server delivery_us client_stalled_ms "
+    "loop_lag_us clock timeline"
+).split()
+
+
+def binary() -> str:
+    """The program under test: $TACHOGRAPH_BIN, or the tree's own release build."""
+    path = os.environ.get("TACHOGRAPH_BIN") or str(TOP / ".build" / "release" / "tachograph")
+    assert os.access(path, os.X_OK), f"{path} is not there: run scripts/test, or build the release first"
+    return path
+
+
+def clean_environment(more: dict[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without a setting of Tachograph's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TACHOGRAPH_")}
+    return kept | (more or {})
+
+
+def read_records(path: pathlib.Path) -> list[dict]:
+    """Every whole line of a log, each held to the keys of record.md and their order."""
+    if not path.exists():
+        return []
+    whole = path.read_bytes().rpartition(b"\n")[0]
+    records = [json.loads(line) for line in whole.splitlines()]
+    for record in records:
+        if record.get("outcome") is not None:
+            assert tuple(record) == tuple(KEYS), f"keys differ from record.md: {[*record]}"
+            assert record["v"] == 1
+    return records
+
+
+class Tachograph:
+    """A running `tachograph serve` in front of one upstream."""
+
+    def __init__(self, upstream: str, folder: pathlib.Path, *arguments: str, records: str | None = None):
+        self.log = folder / "records.jsonl"
+        self.child = Child(
+            [binary(), "serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--workers", "1"]
+            + ["--records", records or str(self.log), *arguments],
+            cwd=folder,
+            env=clean_environment(),
+        )
+        found = self.child.wait_for(r"listening on (?:http://)?127\.0\.0\.1:(\d+)", timeout=20)
+        self.port = int(found[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def records(self, count: int, timeout: float = 10, log: pathlib.Path | None = None) -> list[dict]:
+        """The log's records, as soon as there are `count`; fails if more come, or fewer in time."""
+        deadline = time.monotonic() + timeout
+        while len(found := read_records(log or self.log)) < count:
+            late = f"{len(found)} of {count} records after {timeout} s\n{self.child.output}"
+            assert time.monotonic() < deadline, late
+            time.sleep(0.01)
+        assert len(found) == count, f"{len(found)} records where {count} were awaited"
+        return found
+
+    def record(self) -> dict:
+        """The one record of a test with one exchange."""
+        return self.records(1)[0]
+
+    def resident_kib(self) -> int:
+        status = pathlib.Path(f"/proc/{self.child.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+
+    def stop(self, timeout: float = 40) -> None:
+        """Ends it as an operator would, and holds it to exit status 0."""
+        self.child.signal(signal.SIGTERM)
+        status = self.child.wait(timeout)
+        assert status == 0, f"exit status {status} after SIGTERM\n{self.child.output}"

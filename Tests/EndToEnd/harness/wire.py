@@ -1,0 +1,183 @@
+"""Raw sockets: an upstream that follows a script, and a client that sends and reads bytes.
+
+Nothing here knows HTTP beyond heads and the two framings: what a test wants on the wire, it writes itself.
+"""
+
+import contextlib
+import dataclasses
+import queue
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+
+PATIENCE = 10.0
+
+
+class Wire:
+    """One connected socket, with what was read and not yet taken."""
+
+    def __init__(self, sock: socket.socket):
+        self.sock = sock
+        self.sock.settimeout(PATIENCE)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+        self.seen = b""
+
+    def send(self, *parts: bytes) -> None:
+        for part in parts:
+            self.sock.sendall(part)
+
+    def _more(self) -> bool:
+        data = self.sock.recv(65536)
+        self.buffer += data
+        self.seen += data
+        return bool(data)
+
+    def until(self, end: bytes) -> bytes:
+        """All bytes up to and with `end`."""
+        while end not in self.buffer:
+            if not self._more():
+                raise EOFError(f"closed before {end!r}; had {self.buffer[-200:]!r}")
+        taken, _, self.buffer = self.buffer.partition(end)
+        return taken + end
+
+    def exactly(self, count: int) -> bytes:
+        while len(self.buffer) < count:
+            if not self._more():
+                raise EOFError(f"closed {count - len(self.buffer)} bytes early")
+        taken, self.buffer = self.buffer[:count], self.buffer[count:]
+        return taken
+
+    def rest(self) -> bytes:
+        """All bytes until the other side closes."""
+        while self._more():
+            pass
+        taken, self.buffer = self.buffer, b""
+        return taken
+
+    def head(self) -> bytes:
+        return self.until(b"\r\n\r\n")
+
+    def chunked(self) -> bytes:
+        """A chunked body's payload, its last chunk read too."""
+        body = b""
+        while size := int(self.until(b"\r\n").split(b";")[0], 16):
+            body += self.exactly(size)
+            self.exactly(2)
+        while self.until(b"\r\n") != b"\r\n":
+            pass
+        return body
+
+    def message(self) -> "Message":
+        """A whole message by its framing; without one the body is empty (a request's rule)."""
+        head = self.head()
+        fields = fields_of(head)
+        if b"chunked" in fields.get(b"transfer-encoding", b""):
+            return Message(head, self.chunked())
+        return Message(head, self.exactly(int(fields.get(b"content-length", b"0"))))
+
+    def ended(self, timeout: float) -> str | None:
+        """How the other side ended: `fin`, `rst`, or None if it has not within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                self.sock.settimeout(left)
+                if not self._more():
+                    return "fin"
+        except TimeoutError:
+            return None
+        except ConnectionError:
+            return "rst"
+        finally:
+            self.sock.settimeout(PATIENCE)
+        return None
+
+    def finish(self) -> None:
+        """Sends a FIN: nothing more will be sent."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.sock.close()
+
+    def reset(self) -> None:
+        """Closes with an RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+
+@dataclasses.dataclass
+class Message:
+    """A head, with its start line and blank line, and a body without its framing."""
+
+    head: bytes
+    body: bytes
+
+    @property
+    def start(self) -> bytes:
+        return self.head.split(b"\r\n", 1)[0]
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The field lines as they stood on the wire."""
+        return self.head.split(b"\r\n")[1:-2]
+
+
+def fields_of(head: bytes) -> dict[bytes, bytes]:
+    """Fields by lower-case name; of a repeated one, the last."""
+    lines = (line.partition(b":") for line in head.split(b"\r\n")[1:] if line)
+    return {name.lower(): value.strip() for name, _, value in lines}
+
+
+def connect(port: int) -> Wire:
+    return Wire(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
+
+
+class ScriptedUpstream:
+    """Listens, and runs `script` with each connection in a thread of its own; `failures` keeps what a script raised."""
+
+    def __init__(self, script: Callable[[Wire], None]):
+        self.script = script
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.connections = 0
+        self.wires: list[Wire] = []
+        self.failures: queue.Queue[Exception] = queue.Queue()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            wire = Wire(sock)
+            self.wires.append(wire)
+            threading.Thread(target=self._run, args=(wire,), daemon=True).start()
+
+    def _run(self, wire: Wire):
+        try:
+            self.script(wire)
+        except Exception as error:
+            self.failures.put(error)
+        finally:
+            wire.close()
+
+    def close(self) -> None:
+        # shutdown wakes the accepting thread, which close alone does not.
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for wire in self.wires:
+            wire.close()
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+LAST_CHUNK = b"0\r\n\r\n"

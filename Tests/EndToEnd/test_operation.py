@@ -1,0 +1,240 @@
+"""What an operator does: settings that are wrong, signals, rotation, and logs that cannot be written."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+from harness.said import DONE, STREAM_HEAD, answer_plainly, finish, get, request, token
+from harness.tachograph import binary, clean_environment, read_records
+from harness.wire import LAST_CHUNK, chunk, connect
+
+
+def run(*arguments: str, environment: dict[str, str] | None = None, cwd=None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [binary(), *arguments],
+        env=clean_environment(environment),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_version_and_help_of_every_subcommand():
+    assert run("--version").stdout.strip()
+    overview = run("--help").stdout
+    for name in ("serve", "tail", "report", "simulate", "demo"):
+        assert name in overview
+        text = run(name, "--help")
+        assert text.returncode == 0 and len(text.stdout) > 200
+
+
+def test_a_wrong_file_is_refused_with_line_and_nearest_key(tmp_path):
+    (tmp_path / "t.yaml").write_text("upstream: http://127.0.0.1:1\nrecords:\n  queu: 5\n  timeline: perhaps\n")
+    done = run("serve", "--config", "t.yaml", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "t.yaml:3: " in done.stderr and "records.queue" in done.stderr
+    assert "t.yaml:4: " in done.stderr
+
+
+def test_wrong_flags_and_variables_are_refused_together(tmp_path):
+    done = run(
+        "serve",
+        "--upstream",
+        "https://127.0.0.1:1",
+        "--set",
+        "nonsense=1",
+        cwd=tmp_path,
+        environment={"TACHOGRAPH_WORKERS": "many"},
+    )
+    assert done.returncode != 0
+    for part in ("--upstream: ", "nonsense", "TACHOGRAPH_WORKERS: "):
+        assert part in done.stderr
+
+
+def test_without_an_upstream_it_says_how_to_name_one(tmp_path):
+    done = run("serve", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "TACHOGRAPH_UPSTREAM" in done.stderr
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    done = run("serve", "--config", "absent.yaml", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "absent.yaml" in done.stderr
+
+
+def test_an_address_in_use_is_refused(serve, scripted):
+    proxy = serve(scripted(answer_plainly).url)
+    done = run("serve", "--upstream", "http://127.0.0.1:1", "--listen", f"127.0.0.1:{proxy.port}", cwd=proxy.log.parent)
+    assert done.returncode != 0
+    assert str(proxy.port) in done.stderr
+
+
+def test_a_file_can_set_what_flags_can(serve, scripted, tmp_path):
+    upstream = scripted(answer_plainly)
+    (tmp_path / "t.yaml").write_text("instance: from-file\nrecords:\n  timeline: true\n")
+    proxy = serve(upstream.url, "--config", str(tmp_path / "t.yaml"))
+    wire = connect(proxy.port)
+    wire.send(get())
+    wire.message()
+    assert proxy.record()["instance"] == "from-file"
+
+
+class Stream:
+    """A scripted stream that goes on until a test lets it end."""
+
+    def __init__(self):
+        self.may_end = threading.Event()
+
+    def __call__(self, wire):
+        wire.message()
+        wire.send(STREAM_HEAD, chunk(token("a")))
+        if self.may_end.wait(30):
+            wire.send(chunk(token("b")), chunk(finish()), chunk(DONE), LAST_CHUNK)
+        wire.ended(10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_streams_end_and_takes_no_new_ones(serve, scripted, number):
+    stream = Stream()
+    proxy = serve(scripted(stream).url)
+    wire = connect(proxy.port)
+    idle = connect(proxy.port)
+    wire.send(request())
+    wire.head()
+    wire.until(token("a"))
+    proxy.child.signal(number)
+    assert idle.ended(5) is not None, "an idle client was not told to go"
+    with pytest.raises(OSError):
+        connect(proxy.port).exactly(1)
+    stream.may_end.set()
+    wire.until(DONE)
+    assert wire.until(LAST_CHUNK).endswith(LAST_CHUNK)
+    assert proxy.child.wait(10) == 0
+    assert proxy.record()["outcome"] == "ok"
+
+
+def test_draining_is_bounded_and_the_cut_stream_is_recorded(serve, scripted):
+    proxy = serve(scripted(Stream()).url, "--set", "timeouts.drain=500ms")
+    wire = connect(proxy.port)
+    wire.send(request())
+    wire.until(token("a"))
+    proxy.child.signal(signal.SIGTERM)
+    assert proxy.child.wait(5) == 0
+    assert wire.ended(5) is not None
+    assert LAST_CHUNK not in wire.seen
+    record = proxy.record()
+    assert record["outcome"] != "ok" and record["events"] == 1
+
+
+def test_a_second_signal_ends_it_now(serve, scripted):
+    proxy = serve(scripted(Stream()).url)
+    wire = connect(proxy.port)
+    wire.send(request())
+    wire.until(token("a"))
+    proxy.child.signal(signal.SIGTERM)
+    time.sleep(0.2)
+    assert proxy.child.process.poll() is None
+    proxy.child.signal(signal.SIGTERM)
+    proxy.child.wait(3)
+
+
+def test_sighup_reopens_a_renamed_log_and_loses_nothing(serve, scripted):
+    proxy = serve(scripted(answer_plainly).url)
+    wire = connect(proxy.port)
+    old = proxy.log.with_name("records.jsonl.1")
+    for number in range(200):
+        if number == 100:
+            proxy.log.rename(old)
+            proxy.child.signal(signal.SIGHUP)
+        wire.send(get(f"/{number}"))
+        wire.message()
+    deadline = time.monotonic() + 10
+    while len(read_records(old)) + len(read_records(proxy.log)) < 200 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    paths = [record["path"] for record in read_records(old) + read_records(proxy.log)]
+    assert paths == [f"/{number}" for number in range(200)]
+    assert read_records(proxy.log), "nothing came into the new file"
+
+
+def slowest_of(proxy, count: int) -> float:
+    """The slowest of many small exchanges on one connection, in seconds."""
+    wire = connect(proxy.port)
+    slowest = 0.0
+    for _ in range(count):
+        started = time.monotonic()
+        wire.send(get())
+        wire.message()
+        slowest = max(slowest, time.monotonic() - started)
+    return slowest
+
+
+def test_a_full_disk_slows_nothing(serve, scripted):
+    proxy = serve(scripted(answer_plainly).url, records="/dev/full")
+    assert slowest_of(proxy, 300) < 1.0
+    proxy.stop()
+
+
+def test_a_fifo_that_nobody_reads_slows_nothing(serve, scripted, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    proxy = serve(scripted(answer_plainly).url, "--set", "timeouts.drain=1s", records=str(fifo))
+    assert slowest_of(proxy, 400) < 1.0
+    proxy.stop(timeout=20)
+    os.close(reader)
+
+
+def test_a_fifo_without_a_reader_does_not_keep_it_from_starting(serve, scripted, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    proxy = serve(scripted(answer_plainly).url, "--set", "timeouts.drain=1s", records=str(fifo))
+    assert slowest_of(proxy, 50) < 1.0
+    proxy.stop(timeout=20)
+
+
+def test_records_can_go_to_standard_output(serve, scripted):
+    proxy = serve(scripted(answer_plainly).url, records="-")
+    wire = connect(proxy.port)
+    wire.send(get("/to-stdout"))
+    wire.message()
+    proxy.child.wait_for(r'"path": ?"/to-stdout"')
+    lines = [line for line in proxy.child.lines if line.startswith("{")]
+    assert [json.loads(line)["status"] for line in lines] == [200]
+
+
+def test_dropped_records_are_counted_and_recorded(serve, scripted, tmp_path):
+    """A tiny queue behind a FIFO that is full: what was dropped is said once the reader reads again."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    proxy = serve(
+        scripted(answer_plainly).url, "--set", "records.queue=4", "--set", "timeouts.drain=5s", records=str(fifo)
+    )
+    slowest_of(proxy, 400)
+    os.set_blocking(reader, True)
+    read = bytearray()
+
+    def drain():
+        while data := os.read(reader, 65536):
+            read.extend(data)
+
+    thread = threading.Thread(target=drain)
+    thread.start()
+    # One more exchange, so that the writer has a reason to speak.
+    slowest_of(proxy, 1)
+    proxy.stop(timeout=20)
+    thread.join(10)
+    os.close(reader)
+    rows = [json.loads(line) for line in bytes(read).splitlines()]
+    exchanges = [row for row in rows if row.get("outcome")]
+    others = [row for row in rows if not row.get("outcome")]
+    assert len(exchanges) < 401
+    dropped = sum(value for row in others for key, value in row.items() if "drop" in key and isinstance(value, int))
+    assert len(exchanges) + dropped == 401, others

@@ -1,0 +1,248 @@
+"""That a record says what happened: keys, identity, counts and times, and never a word of content."""
+
+import json
+import re
+import time
+
+import pytest
+from harness.said import (
+    DONE,
+    STREAM_HEAD,
+    answer_plainly,
+    chat_chunk,
+    finish,
+    get,
+    plain,
+    request,
+    stream_of,
+    token,
+    usage,
+)
+from harness.wire import LAST_CHUNK, chunk, connect
+
+PROMPT, COMPLETION, KEY = "SECRET-PROMPT-77", "SECRET-ANSWER-88", "sk-SECRET-KEY-99"
+
+
+def chat(**more) -> bytes:
+    messages = [{"role": "user", "content": PROMPT}]
+    return json.dumps({"model": "asked", "stream": True, "messages": messages} | more).encode()
+
+
+def ask(proxy, body: bytes, *fields: bytes) -> None:
+    wire = connect(proxy.port)
+    wire.send(request("POST", "/v1/chat/completions", body, *fields))
+    wire.head()
+    wire.chunked()
+    wire.close()
+
+
+def test_a_chat_stream_is_recorded_whole(serve, scripted):
+    proxy = serve(scripted(stream_of(["a", "bé", "c"])).url)
+    ask(proxy, chat(), b"X-Request-Id: r-1", b"traceparent: 00-0123456789abcdef0123456789abcdef-0123456789abcdef-01")
+    record = proxy.record()
+    expected = {
+        "v": 1,
+        "request_id": "r-1",
+        "trace_id": "0123456789abcdef0123456789abcdef",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "dialect": "openai.chat",
+        "model": "asked",
+        "response_model": "scripted",
+        "stream": True,
+        "status": 200,
+        "outcome": "ok",
+        "stage": None,
+        "error": None,
+        "finish_reason": "stop",
+        "upstream_reused": False,
+        "in_flight": 1,
+        "request_bytes": len(chat()),
+        "input_tokens": 5,
+        "output_tokens": 3,
+        "tokens_from": "usage",
+        "output_chars": 4,
+        "choices": 1,
+        "events": 3,
+        "client": "127.0.0.1",
+        "timeline": None,
+        "waited_ms": None,
+        "server": None,
+    }
+    assert {key: record[key] for key in expected} == expected
+    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", record["id"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", record["ts"])
+    times = [record[key] for key in ("ttfb_ms", "ttfe_ms", "ttft_ms", "ttlt_ms", "total_ms")]
+    assert all(value is not None for value in times) and times == sorted(times)
+    assert record["clock"] in ("kernel", "loop", "mixed")
+
+
+def test_gaps_are_the_gaps_between_writes(serve, scripted):
+    pauses = [0.05, 0.15, 0.05, 0.05]
+    written = []
+
+    def script(wire):
+        wire.message()
+        wire.send(STREAM_HEAD)
+        for pause in [0, *pauses]:
+            time.sleep(pause)
+            written.append(time.monotonic())
+            wire.send(chunk(token("x")))
+        wire.send(chunk(finish()), chunk(DONE), LAST_CHUNK)
+        wire.ended(10)
+
+    proxy = serve(scripted(script).url)
+    ask(proxy, chat())
+    record = proxy.record()
+    gaps = [1000 * (later - earlier) for earlier, later in zip(written, written[1:])]
+    assert record["gaps_ms"]["max"] == pytest.approx(max(gaps), abs=5)
+    assert record["tpot_ms"] == pytest.approx(sum(gaps) / len(gaps), abs=2)
+    assert record["tps"] == pytest.approx(1000 / record["tpot_ms"], rel=0.01)
+
+
+def test_events_in_one_write_are_counted_as_coalesced(serve, scripted):
+    def script(wire):
+        wire.message()
+        wire.send(STREAM_HEAD)
+        time.sleep(0.05)
+        wire.send(chunk(token("a") + token("b") + token("c") + finish() + usage(1, 3) + DONE) + LAST_CHUNK)
+        wire.ended(10)
+
+    proxy = serve(scripted(script).url)
+    ask(proxy, chat())
+    record = proxy.record()
+    assert (record["events"], record["coalesced_events"], record["reads"]) == (3, 2, 1)
+
+
+def test_a_single_token_has_a_ttft_and_no_tpot(serve, scripted):
+    proxy = serve(scripted(stream_of(["only"])).url)
+    ask(proxy, chat())
+    record = proxy.record()
+    assert record["ttft_ms"] is not None
+    assert record["tpot_ms"] is None and record["tps"] is None
+
+
+def test_hidden_reasoning_has_no_ttft(serve, scripted):
+    """Role, then usage with 100 tokens nobody saw: the record must not invent a first token."""
+
+    def script(wire):
+        wire.message()
+        role = chat_chunk(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+        wire.send(STREAM_HEAD, chunk(role), chunk(finish("length")), chunk(usage(5, 100)), chunk(DONE), LAST_CHUNK)
+        wire.ended(10)
+
+    proxy = serve(scripted(script).url)
+    ask(proxy, chat())
+    record = proxy.record()
+    assert record["outcome"] == "ok"
+    assert record["output_tokens"] == 100 and record["tokens_from"] == "usage"
+    assert record["ttft_ms"] is None and record["ttlt_ms"] is None and record["tpot_ms"] is None
+
+
+@pytest.mark.parametrize("style", ["lf", "crlf", "cr", "no-space", "bom", "comments"])
+def test_event_streams_of_every_spelling(serve, scripted, style):
+    spelled = token("a") + token("b") + finish() + usage(5, 2) + DONE
+    spelled = {
+        "lf": lambda: spelled,
+        "crlf": lambda: spelled.replace(b"\n", b"\r\n"),
+        "cr": lambda: spelled.replace(b"\n", b"\r"),
+        "no-space": lambda: spelled.replace(b"data: ", b"data:"),
+        "bom": lambda: b"\xef\xbb\xbf" + spelled,
+        "comments": lambda: b": ping\n\n" + spelled.replace(b"data: {", b": ping\ndata: {"),
+    }[style]()
+
+    def script(wire):
+        wire.message()
+        wire.send(STREAM_HEAD, *(chunk(spelled[i : i + 1]) for i in range(len(spelled))), LAST_CHUNK)
+        wire.ended(10)
+
+    proxy = serve(scripted(script).url)
+    ask(proxy, chat())
+    record = proxy.record()
+    assert (record["outcome"], record["events"], record["output_tokens"]) == ("ok", 2, 2)
+
+
+def test_any_other_path_is_recorded_with_its_duration(serve, scripted):
+    proxy = serve(scripted(answer_plainly).url)
+    wire = connect(proxy.port)
+    wire.send(get("/v1/models?secret=SECRET-QUERY"))
+    wire.message()
+    record = proxy.record()
+    assert (record["path"], record["dialect"], record["outcome"]) == ("/v1/models", None, "ok")
+    assert record["total_ms"] > 0
+    assert "SECRET-QUERY" not in proxy.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "user", "source"),
+    [
+        ((b"X-User-Id: ann", b"Authorization: Bearer k"), {"user": "bob"}, "ann", "header:x-user-id"),
+        ((b"x-litellm-end-user-id: cy", b"X-User-Id: ann"), {}, "cy", "header:x-litellm-end-user-id"),
+        ((b"Authorization: Bearer k",), {"user": "bob"}, "bob", "body:user"),
+        ((), {}, "127.0.0.1", "client_ip"),
+    ],
+)
+def test_who_the_user_is(serve, scripted, fields, body, user, source):
+    proxy = serve(scripted(stream_of(["a"])).url)
+    ask(proxy, chat(**body), *fields)
+    record = proxy.record()
+    assert (record["user"], record["user_from"]) == (user, source)
+
+
+def test_a_key_names_its_user_by_fingerprint_only(serve, scripted):
+    proxy = serve(scripted(stream_of([COMPLETION])).url)
+    ask(proxy, chat(), b"Authorization: Bearer " + KEY.encode())
+    ask(proxy, chat(), b"Authorization: Bearer " + KEY.encode())
+    ask(proxy, chat(), b"Authorization: Bearer another")
+    users = [record["user"] for record in proxy.records(3)]
+    assert all(re.fullmatch(r"key_[0-9a-f]{12}", user) for user in users)
+    assert users[0] == users[1] != users[2]
+
+
+def test_no_word_of_content_or_credential_is_kept(serve, scripted):
+    proxy = serve(scripted(stream_of([COMPLETION])).url)
+    ask(proxy, chat(), b"Authorization: Bearer " + KEY.encode(), b"Cookie: SECRET-COOKIE", b"X-Other: SECRET-HEADER")
+    proxy.record()
+    proxy.stop()
+    everything = proxy.child.output + "".join(
+        path.read_text(errors="replace") for path in proxy.log.parent.rglob("*") if path.is_file()
+    )
+    for secret in (PROMPT, COMPLETION, KEY, "SECRET-COOKIE", "SECRET-HEADER"):
+        assert secret not in everything
+    for path in proxy.log.parent.rglob("*"):
+        assert path.name == "records.jsonl" or path.stat().st_mode & 0o077 == 0, f"{path.name} can be read by others"
+
+
+def test_the_timeline_is_there_when_asked_for(serve, scripted):
+    proxy = serve(scripted(stream_of(["a", "b", "c"])).url, "--set", "records.timeline=true")
+    ask(proxy, chat())
+    timeline = proxy.record()["timeline"]
+    assert len(timeline) == 3
+    offsets = [offset for offset, _ in timeline]
+    assert offsets == sorted(offsets) and offsets[0] > 0
+
+
+def test_a_body_that_is_not_a_stream_is_decoded_at_its_end(serve, scripted):
+    answer = json.dumps(
+        {
+            "id": "x",
+            "object": "chat.completion",
+            "model": "scripted",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": COMPLETION}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16},
+        }
+    ).encode()
+
+    def script(wire):
+        wire.message()
+        wire.send(plain(answer))
+        wire.ended(10)
+
+    proxy = serve(scripted(script).url)
+    wire = connect(proxy.port)
+    wire.send(request("POST", "/v1/chat/completions", chat(stream=False)))
+    assert wire.message().body == answer
+    record = proxy.record()
+    assert (record["stream"], record["input_tokens"], record["output_tokens"]) == (False, 7, 9)
+    assert record["finish_reason"] == "stop" and record["response_model"] == "scripted"
+    assert record["ttft_ms"] is None and record["tpot_ms"] is None and record["gaps_ms"] is None
