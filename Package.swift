@@ -72,8 +72,8 @@ let package = Package(
     tests("Report", ["Measure", "RecordLog"]),
     tests("Configuration"),
     tests("Proxy"),
-    tests("Simulator", ["Transport"]),
-    tests("LoadClient", ["Transport"]),
+    tests("Simulator", ["Clocks", "Transport"]),
+    tests("LoadClient", ["Simulator", "Transport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -67,6 +67,7 @@ final class ActiveReply {
     totals.startedAt = instant
     totals.isCutByLimit = script.isCutByLimit
     nextAt = instant.advanced(byNanoseconds: script.ttftNanoseconds)
+    if behaviour.neverAnswers { truth.outcome = .hang }
     guard request.isStreamed, !behaviour.neverAnswers else { return }
     connection.writeHead(
       status: 200, contentType: rendering.contentType, length: nil, closing: framing == .close,
