@@ -46,8 +46,8 @@ struct ReplyScript: Sendable {
     self.source = source
   }
 
-  /// Whether the next step ends the answer, and so follows the last token without any wait.
-  var isAtEnd: Bool { written == total }
+  /// Whether the next step follows the last token without any wait: the answer's end, or a silence that begins.
+  var isAtEnd: Bool { written == total || fault == Fault(kind: .hang, afterTokens: written) }
 
   /// Takes the next step.
   mutating func next() -> Step {
