@@ -73,8 +73,8 @@ let package = Package(
       "Report", ["JSON", "Measure", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     tests("Configuration"),
     tests("Proxy"),
-    tests("Simulator", ["Transport"]),
-    tests("LoadClient", ["Transport"]),
+    tests("Simulator", ["Clocks", "Transport"]),
+    tests("LoadClient", ["Simulator", "Transport"]),
   ],
   swiftLanguageModes: [.v6]
 )

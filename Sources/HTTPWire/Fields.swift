@@ -46,6 +46,12 @@ public struct Fields: Sendable {
     return nil
   }
 
+  /// The value of the last field named `lowercase`, as text.
+  public func last(_ lowercase: StaticString) -> String? {
+    for field in list.reversed() where matches(field.name, lowercase) { return text(field.value) }
+    return nil
+  }
+
   /// The value of the first field whose name is `name`, compared without case.
   public func first(named name: String) -> String? {
     let wanted = name.utf8

@@ -84,14 +84,22 @@ public struct RequestHead: Sendable {
   }
 
   /// Writes the head for upstream: HTTP/1.1, fields in their order, case and bytes, those for the neighbour left out.
-  /// - Parameter defaultHost: the Host to name where an HTTP/1.0 client named none, which HTTP/1.1 requires.
-  public func write(to output: inout [UInt8], defaultHost: String) {
+  /// - Parameters:
+  ///   - defaultHost: the Host to name where an HTTP/1.0 client named none, which HTTP/1.1 requires.
+  ///   - forwardedFor: the client's address, to be appended to the last `X-Forwarded-For` (or to stand in a new one).
+  ///   - via: the pseudonym for a `Via` field of our own (RFC 9110 §7.6.3).
+  public func write(
+    to output: inout [UInt8], defaultHost: String, forwardedFor: String? = nil, via: String? = nil
+  ) {
     output.append(contentsOf: method.rawValue.utf8)
     output.append(ASCII.space)
     output.append(contentsOf: fields.bytes[target])
     output.append(contentsOf: " HTTP/1.1\r\n".utf8)
     var hasHost = false
-    for field in fields.list where !fields.isHopByHop(field, connection) {
+    let lastForwardedFor = forwardedFor.flatMap { _ in
+      fields.list.lastIndex { fields.matches($0.name, "x-forwarded-for") }
+    }
+    for (index, field) in fields.list.enumerated() where !fields.isHopByHop(field, connection) {
       if fields.matches(field.name, "host") {
         hasHost = true
         output.appendField(fields.bytes[field.name], fields.bytes[authority ?? field.value])
@@ -99,10 +107,14 @@ public struct RequestHead: Sendable {
         output.appendField(fields.bytes[field.name], "\(length)".utf8)
       } else if fields.matches(field.name, "transfer-encoding") {
         output.appendField(fields.bytes[field.name], "chunked".utf8)
+      } else if index == lastForwardedFor, let forwardedFor {
+        output.appendField(fields.bytes[field.name], fields.bytes[field.value] + ", \(forwardedFor)".utf8)
       } else {
         output.appendField(fields.bytes[field.name], fields.bytes[field.value])
       }
     }
+    if let forwardedFor, lastForwardedFor == nil { output.appendField("X-Forwarded-For".utf8, forwardedFor.utf8) }
+    if let via { output.appendField("Via".utf8, "\(isVersion11 ? "1.1" : "1.0") \(via)".utf8) }
     if !hasHost {
       if let authority {
         output.appendField("Host".utf8, fields.bytes[authority])

@@ -4,21 +4,29 @@ import HTTPWire
 import Measure
 import TokenWire
 
-/// All that one proxy is told.
+/// All that one proxy is told. Times are nanoseconds; a nil time is no limit.
 public struct ProxySettings: Sendable {
-  /// Host name or literal address of the server in front of which the proxy stands.
+  /// Host name or literal address of the server in front of which the proxy stands, without brackets.
   public var upstreamHost: String
   public var upstreamPort: UInt16
   /// Literal address to listen on, without brackets.
   public var listenHost: String
   /// 0 lets the system choose.
   public var listenPort: UInt16
-  /// Event loops, each with a thread of its own.
+  /// Event loops, each with a thread of its own; at least 1.
   public var workers = 1
   /// This proxy's name in the records.
   public var instance = ""
   /// Whether records carry the time of each token-bearing event.
   public var keepsTimeline = false
+  /// Which header fields name the user and the session.
+  public var identityHeaders = IdentityHeaders.usual
+  /// Whether a peer's `X-Forwarded-For` is believed for the record's `client`.
+  public var isTrustedProxy: @Sendable (String) -> Bool = { _ in false }
+  /// Whether the client's address is appended to `X-Forwarded-For`.
+  public var appendsForwardedFor = false
+  /// The pseudonym for a `Via` field (RFC 9110 §7.6.3), nil for none.
+  public var via: String?
 
   public var requestLimits = WireLimits()
   public var responseLimits = WireLimits(headBytes: 256 * 1024)
@@ -33,7 +41,6 @@ public struct ProxySettings: Sendable {
   /// Clients connected at once per worker; further ones wait in the kernel's queue.
   public var connections = 100_000
 
-  /// Nanoseconds; nil is no limit.
   public var connectTimeout: Int64? = 10_000_000_000
   public var requestHeadTimeout: Int64? = 60_000_000_000
   public var requestBodyTimeout: Int64? = 60_000_000_000

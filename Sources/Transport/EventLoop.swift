@@ -12,6 +12,9 @@ public final class EventLoop {
   /// Bytes one read may bring: enough that a flood needs few system calls, small enough to stay in the cache.
   public static let readCapacity = 64 * 1024
 
+  /// Cores that this process may use, at least 1: a loop for each is as many as do any good.
+  public static var usableCores: Int { Int(uv_available_parallelism()) }
+
   let handle: UnsafeMutablePointer<uv_loop_t>
   /// Lent to every stream in turn: filled and consumed within one callback, borrowed by nobody afterwards.
   let readBuffer: UnsafeMutableRawBufferPointer

@@ -57,6 +57,13 @@ struct RequestTests {
     #expect(relayed.bytes == "GET /x?y HTTP/1.1\r\nHost: b\r\n\r\n")
   }
 
+  @Test("A request without a body is whole with its head", arguments: ["", "Content-Length: 0\r\n"])
+  func withoutBody(field: String) {
+    for pieces in everySplit("GET / HTTP/1.1\r\nHost: a\r\n\(field)\r\n") {
+      #expect(relayRequest(pieces).isComplete)
+    }
+  }
+
   @Test("An HTTP/1.0 request without Host is sent on with upstream's, which HTTP/1.1 requires")
   func version10() {
     let relayed = relayRequest([Array("GET / HTTP/1.0\r\n\r\n".utf8)])
