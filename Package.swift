@@ -69,7 +69,8 @@ let package = Package(
     tests("TokenWire", ["JSON"]),
     tests("Measure", ["Clocks", "TokenWire"]),
     tests("RecordLog", ["Measure"]),
-    tests("Report", ["Measure", "RecordLog"]),
+    tests(
+      "Report", ["JSON", "Measure", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     tests("Configuration"),
     tests("Proxy"),
     tests("Simulator", ["Clocks", "Transport"]),

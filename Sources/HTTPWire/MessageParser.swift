@@ -106,10 +106,12 @@ public final class MessageParser {
   public func parse(_ bytes: RawSpan) -> (consumed: Int, progress: Progress) {
     spans.list.removeAll(keepingCapacity: true)
     if isMessageComplete { return (0, .messageComplete) }
-    guard bytes.byteCount > 0 else { return (0, .needsMore) }
+    // Even no bytes lead on from a head: a message without a body is whole right behind it.
+    guard bytes.byteCount > 0 || isHeadComplete else { return (0, .needsMore) }
     hasBegun = true
     return unsafe bytes.withUnsafeBytes { buffer in
-      guard let start = unsafe buffer.baseAddress?.assumingMemoryBound(to: CChar.self) else { return (0, .needsMore) }
+      let first = unsafe buffer.baseAddress ?? UnsafeRawPointer(parser)
+      let start = unsafe first.assumingMemoryBound(to: CChar.self)
       unsafe base = unsafe start
       defer { unsafe base = nil }
       let wasHeadComplete = isHeadComplete
@@ -135,18 +137,12 @@ public final class MessageParser {
       if isHeadComplete, !wasHeadComplete {
         // llhttp's spans keep the white space behind a value.
         fields.trimValues()
-        if !isMessageComplete { resumeAfterHead() }
+        if !isMessageComplete { unsafe llhttp_resume(parser) }
         return .headComplete
       }
       if isMessageComplete { return .messageComplete }
     }
     return .failed(WireError(400, "malformed \(isHeadComplete ? "body" : "head") (\(name(of: error)))"))
-  }
-
-  /// A message without a body is whole with its head: llhttp says so only when it is run again, if on no bytes at all.
-  private func resumeAfterHead() {
-    unsafe llhttp_resume(parser)
-    _ = unsafe llhttp_execute(parser, base, 0)
   }
 
   private func name(of error: llhttp_errno_t) -> String {

@@ -5,7 +5,7 @@ import CYYJSON
 /// One value inside a parsed text: a borrowed pointer, valid only inside `JSONParser.parse`'s closure.
 @safe
 public struct JSONValue {
-  private let value: UnsafeMutablePointer<yyjson_val>
+  let value: UnsafeMutablePointer<yyjson_val>
 
   init(_ value: UnsafeMutablePointer<yyjson_val>) { unsafe self.value = unsafe value }
 

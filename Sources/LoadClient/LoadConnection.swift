@@ -216,7 +216,7 @@ final class LoadConnection: StreamDelegate {
   func streamDidEnd(_ stream: Stream) { lost() }
   func streamDidFail(_ stream: Stream, _ error: TransportError) { lost() }
   func streamDidConnect(_ stream: Stream) {}
-  func streamDidDrain(_ stream: Stream) {}
+  func streamDidFlush(_ stream: Stream) {}
 
   private func lost() {
     let ending: LoadResult.Ending = head?.framing == .untilClose ? ending() : .broken

@@ -206,8 +206,11 @@ final class ServerConnection: StreamDelegate {
     simulator.connectionClosed(self)
   }
 
-  func streamDidDrain(_ stream: Stream) {
-    if isClosing { return close() }
+  func streamDidFlush(_ stream: Stream) {
+    if isClosing {
+      if stream.queuedBytes == 0 { close() }
+      return
+    }
     if let reply, reply.waitsForDrain { simulator.resume(reply) }
   }
 

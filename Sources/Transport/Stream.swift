@@ -13,8 +13,8 @@ public protocol StreamDelegate: AnyObject {
   func streamDidEnd(_ stream: Stream)
   /// The connection was made (only for streams made by `connect`).
   func streamDidConnect(_ stream: Stream)
-  /// All that had to wait has been taken by the socket.
-  func streamDidDrain(_ stream: Stream)
+  /// The socket has taken some, or all, of what had to wait: see `queuedBytes` and `acceptedBytes`.
+  func streamDidFlush(_ stream: Stream)
   /// The connection failed: refused, reset, timed out. Nothing more comes; close it.
   func streamDidFail(_ stream: Stream, _ error: TransportError)
 }
@@ -46,6 +46,8 @@ public final class Stream {
 
   /// Bytes written here that the socket has not taken.
   public var queuedBytes: Int { queue.count }
+  /// Bytes that the socket has taken since the connection stands.
+  public private(set) var acceptedBytes: UInt64 = 0
   /// Whether `close()` has been called.
   public var isClosed: Bool { descriptor < 0 }
 
@@ -164,6 +166,7 @@ public final class Stream {
       return false
     }
     let sent = unsafe bytes.withUnsafeBytes { unsafe tg_send(descriptor, $0.baseAddress, $0.count) }
+    acceptedBytes &+= UInt64(max(0, sent))
     if sent == bytes.byteCount { return true }
     // A failed write is told by the loop, which sees the same error, and never from inside the writer's call.
     queue.append(bytes.extracting(max(0, sent)..<bytes.byteCount))
@@ -172,16 +175,19 @@ public final class Stream {
   }
 
   private func flush() {
+    var failure: TransportError?
     while queue.count > 0 {
       let sent = unsafe queue.withBytes { unsafe tg_send(descriptor, $0.baseAddress, $0.count) }
       guard sent > 0 else {
-        if sent != -Int(EAGAIN), sent != -Int(EINTR) { failed(TransportError(.write, code: Int32(sent))) }
-        return
+        if sent != -Int(EAGAIN), sent != -Int(EINTR) { failure = TransportError(.write, code: Int32(sent)) }
+        break
       }
+      acceptedBytes &+= UInt64(sent)
       queue.drop(sent)
     }
     updateInterest()
-    delegate?.streamDidDrain(self)
+    if let failure { return failed(failure) }
+    delegate?.streamDidFlush(self)
   }
 
   /// Ends this side (FIN) while still reading. Only when nothing is queued.
