@@ -209,6 +209,11 @@ def test_records_can_go_to_standard_output(serve, scripted):
     assert [json.loads(line)["status"] for line in lines] == [200]
 
 
+def is_whole(line: bytes) -> bool:
+    """Whether a reader of the log would take the line: a torn one is skipped, and written again whole."""
+    return line.startswith(b"{") and line.endswith(b"}")
+
+
 def test_dropped_records_are_counted_and_recorded(serve, scripted, tmp_path):
     """A tiny queue behind a FIFO that is full: what was dropped is said once the reader reads again."""
     fifo = tmp_path / "fifo"
@@ -232,7 +237,7 @@ def test_dropped_records_are_counted_and_recorded(serve, scripted, tmp_path):
     proxy.stop(timeout=20)
     thread.join(10)
     os.close(reader)
-    rows = [json.loads(line) for line in bytes(read).splitlines()]
+    rows = [json.loads(line) for line in bytes(read).splitlines() if is_whole(line)]
     exchanges = [row for row in rows if row.get("outcome")]
     others = [row for row in rows if not row.get("outcome")]
     assert len(exchanges) < 401

@@ -1,5 +1,6 @@
 """That a record says what happened: keys, identity, counts and times, and never a word of content."""
 
+import itertools
 import json
 import re
 import time
@@ -94,7 +95,7 @@ def test_gaps_are_the_gaps_between_writes(serve, scripted):
     proxy = serve(scripted(script).url)
     ask(proxy, chat())
     record = proxy.record()
-    gaps = [1000 * (later - earlier) for earlier, later in zip(written, written[1:])]
+    gaps = [1000 * (later - earlier) for earlier, later in itertools.pairwise(written)]
     assert record["gaps_ms"]["max"] == pytest.approx(max(gaps), abs=5)
     assert record["tpot_ms"] == pytest.approx(sum(gaps) / len(gaps), abs=2)
     assert record["tps"] == pytest.approx(1000 / record["tpot_ms"], rel=0.01)

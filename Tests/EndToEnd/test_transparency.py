@@ -297,6 +297,16 @@ def test_pipelined_requests_are_answered_in_order(serve, scripted):
         b"GET / HTTP/1.1\nHost: a\n\n",
         b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
     ],
+    ids=[
+        "length-and-chunked",
+        "two-lengths",
+        "gzip-chunked",
+        "no-host",
+        "two-hosts",
+        "space-colon",
+        "bare-lf",
+        "http-2.0",
+    ],
 )
 def test_an_ambiguous_request_is_refused_and_never_forwarded(serve, scripted, sent):
     upstream = scripted(answer_plainly)
