@@ -10,7 +10,12 @@ import CYYJSON
 public struct JSONMembers {
   private var iterator: yyjson_obj_iter
 
-  init(_ iterator: yyjson_obj_iter) { unsafe self.iterator = unsafe iterator }
+  private let text: UnsafeRawPointer
+
+  init(_ iterator: yyjson_obj_iter, in text: UnsafeRawPointer) {
+    unsafe self.iterator = unsafe iterator
+    unsafe self.text = unsafe text
+  }
 
   /// The member named `key`, searched from the cursor on and then from the start; the cursor moves behind it.
   /// - Returns: nil where there is none, or where it is `null`; the cursor then stays.
@@ -20,19 +25,13 @@ public struct JSONMembers {
         &iterator, UnsafeRawPointer(key.utf8Start).assumingMemoryBound(to: CChar.self), key.utf8CodeUnitCount),
       !(unsafe yyjson_is_null(member))
     else { return nil }
-    return unsafe JSONValue(member)
+    return unsafe JSONValue(member, in: text)
   }
 }
 
 extension JSONValue {
   /// A cursor over the members, where this is an object.
   public var members: JSONMembers? {
-    isObject ? unsafe JSONMembers(yyjson_obj_iter_with(value)) : nil
-  }
-
-  /// Whether this is the string `text`.
-  public func equals(_ text: StaticString) -> Bool {
-    unsafe yyjson_equals_strn(
-      value, UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self), text.utf8CodeUnitCount)
+    isObject ? unsafe JSONMembers(yyjson_obj_iter_with(value), in: text) : nil
   }
 }
