@@ -207,8 +207,10 @@ final class ServerConnection: StreamDelegate {
   }
 
   func streamDidFlush(_ stream: Stream) {
-    guard stream.queuedBytes == 0 else { return }
-    if isClosing { return close() }
+    if isClosing {
+      if stream.queuedBytes == 0 { close() }
+      return
+    }
     if let reply, reply.waitsForDrain { simulator.resume(reply) }
   }
 

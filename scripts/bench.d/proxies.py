@@ -105,14 +105,14 @@ class Simulator:
 
 
 @contextlib.contextmanager
-def simulator(bench, with_truth):
+def simulator(bench, with_truth, core=SERVER_CORE):
     """A fresh simulator on a port of its own."""
     log = bench.name("simulator.log")
     truth = bench.name("truth.jsonl") if with_truth else None
     arguments = [bench.binary, "simulate", "--spread"]
     if truth:
         arguments += ["--truth", truth]
-    with processes.running(arguments, SERVER_CORE, log) as process:
+    with processes.running(arguments, core, log) as process:
         found = processes.wait_until(
             lambda: process.poll() is not None or re.search(r"listening on \S+:(\d+)", log.read_text()),
             10, "the simulator",

@@ -97,8 +97,8 @@ def markdown(results, rounds, loads):
     """The whole section, `loads` being the machine's other work while it was measured."""
     paragraphs = [
         f"Measured on {datetime.date.today().isoformat()} by `scripts/bench`: {machine()}, {os.cpu_count()} cores, "
-        f"Linux {platform.release()}; medians of {rounds} round{'s' if rounds > 1 else ''}; proxies with one worker on "
-        f"core 1, simulator and client on core 0; load average {loads}.",
+        f"Linux {platform.release()}; medians of {rounds} round{'s' if rounds > 1 else ''}; proxies with one worker "
+        f"on core 1, simulator and client on core 0 (flood: all on core 1); load average {loads}.",
         "\n".join(lines(results)),
         "paced: 200 streams, a token each 20 ms. flood: 32 connections, 400 tokens an answer, as fast as they go. "
         "small: 32 connections, one-token streams. Delay: from the server's write to the kernel's stamp at the client, what "
