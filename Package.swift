@@ -69,11 +69,12 @@ let package = Package(
     tests("TokenWire", ["JSON"]),
     tests("Measure", ["Clocks", "TokenWire"]),
     tests("RecordLog", ["Measure"]),
-    tests("Report", ["Measure", "RecordLog"]),
+    tests(
+      "Report", ["JSON", "Measure", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     tests("Configuration"),
     tests("Proxy"),
-    tests("Simulator", ["Transport"]),
-    tests("LoadClient", ["Transport"]),
+    tests("Simulator", ["Clocks", "Transport"]),
+    tests("LoadClient", ["Simulator", "Transport"]),
   ],
   swiftLanguageModes: [.v6]
 )

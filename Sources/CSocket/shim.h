@@ -14,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
@@ -156,6 +157,11 @@ static inline ssize_t tg_receive(int fd, void *into, size_t capacity) {
 // Sends without ever raising SIGPIPE.
 static inline ssize_t tg_send(int fd, const void *bytes, size_t count) {
   return tg_result(send(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+// Has the kernel send `signal` to this process once the thread that started it is gone; execve keeps that (prctl(2)).
+static inline int tg_signal_on_parent_death(int signal) {
+  return (int)tg_result(prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0ul, 0ul, 0ul));
 }
 
 static inline int tg_shutdown_writing(int fd) { return (int)tg_result(shutdown(fd, SHUT_WR)); }

@@ -45,11 +45,16 @@ public enum ClockSource: String, CaseIterable, Sendable {
 
 /// Percentiles of a distribution.
 public struct Quantiles: Hashable, Sendable {
+  /// The median.
   public var p50: Double
+  /// Nine in ten are not above.
   public var p90: Double
+  /// Ninety-nine in a hundred are not above.
   public var p99: Double
+  /// The largest.
   public var max: Double
 
+  /// Makes a set of percentiles.
   public init(p50: Double, p90: Double, p99: Double, max: Double) {
     self.p50 = p50
     self.p90 = p90
@@ -60,10 +65,14 @@ public struct Quantiles: Hashable, Sendable {
 
 /// Percentiles of the delay that the proxy itself added, in microseconds.
 public struct DeliveryQuantiles: Hashable, Sendable {
+  /// The median.
   public var p50: Double
+  /// Ninety-nine in a hundred are not above.
   public var p99: Double
+  /// The largest.
   public var max: Double
 
+  /// Makes a set of percentiles.
   public init(p50: Double, p99: Double, max: Double) {
     self.p50 = p50
     self.p99 = p99
@@ -73,12 +82,18 @@ public struct DeliveryQuantiles: Hashable, Sendable {
 
 /// What the server said of its own time, in milliseconds; a key it did not give is nil and not written.
 public struct ServerReport: Hashable, Sendable {
+  /// Waiting for a slot.
   public var queueMilliseconds: Double?
+  /// Loading the model.
   public var loadMilliseconds: Double?
+  /// Reading the prompt.
   public var prefillMilliseconds: Double?
+  /// Generating.
   public var decodeMilliseconds: Double?
+  /// All of it.
   public var totalMilliseconds: Double?
 
+  /// A report that says nothing.
   public init() {}
 }
 
@@ -89,6 +104,7 @@ public struct TimelineEntry: Hashable, Sendable {
   /// Tokens in the event; nil where unknown.
   public var tokens: Int?
 
+  /// Makes an entry.
   public init(offsetMicroseconds: Int64, tokens: Int?) {
     self.offsetMicroseconds = offsetMicroseconds
     self.tokens = tokens
@@ -97,68 +113,122 @@ public struct TimelineEntry: Hashable, Sendable {
 
 /// One exchange (record.md). A nil is written as null: "not known" or "did not happen", never a zero.
 public struct ExchangeRecord: Hashable, Sendable {
+  /// The version of the format.
   public static let version = 1
 
   /// UUIDv7, lower case.
   public var id = ""
   /// Wall time of the request's first byte, nanoseconds since 1970 (written with microseconds, UTC).
   public var timestampNanoseconds: Int64 = 0
+  /// This proxy's name.
   public var instance = ""
+  /// Who.
   public var user: String?
+  /// How we know who: `header:NAME`, `body:KEY`, `api_key`, `client_ip`.
   public var userFrom: String?
+  /// Conversation or session, where the client names one.
   public var session: String?
+  /// The client's address, after trusted-proxy rules.
   public var client: String?
+  /// The client's `x-request-id`.
   public var requestID: String?
+  /// The trace id of a valid `traceparent`.
   public var traceID: String?
+  /// The request's method.
   public var method: String?
   /// The path without its query.
   public var path: String?
+  /// The dialect's name; nil: passed through unmeasured.
   public var dialect: String?
+  /// The model as asked.
   public var model: String?
+  /// The model as answered.
   public var responseModel: String?
+  /// Whether the response was streamed.
   public var stream: Bool?
+  /// The HTTP status sent to the client.
   public var status: Int?
+  /// How it ended.
   public var outcome: Outcome = .ok
+  /// How far it had come, where it ended badly.
   public var stage: Stage?
+  /// One short line; never content.
   public var error: String?
+  /// As the server said.
   public var finishReason: String?
+  /// `host:port`.
   public var upstream: String?
+  /// The connection came from the pool.
   public var upstreamReused: Bool?
+  /// Exchanges in flight to this upstream when this one was dispatched, itself included.
   public var inFlight: Int?
+  /// Body bytes of the request.
   public var requestBytes: Int?
+  /// Body bytes of the response.
   public var responseBytes: Int?
+  /// Prompt tokens, cached ones included.
   public var inputTokens: Int?
+  /// Prompt tokens from a cache.
   public var cachedTokens: Int?
+  /// Generated tokens, reasoning included.
   public var outputTokens: Int?
+  /// Generated tokens that were reasoning.
   public var reasoningTokens: Int?
+  /// Where `outputTokens` comes from.
   public var tokensFrom: TokenSource?
+  /// Unicode scalars of generated text.
   public var outputChars: Int?
+  /// Distinct choices seen.
   public var choices: Int?
+  /// Token-bearing events.
   public var events: Int?
+  /// Token-bearing events that share a read with an earlier one.
   public var coalescedEvents: Int?
+  /// Reads that carried a token.
   public var reads: Int?
+  /// t0 − first byte of the request.
   public var uploadMilliseconds: Double?
+  /// Pool wait and connect.
   public var connectMilliseconds: Double?
+  /// First byte of the response head − t0.
   public var ttfbMilliseconds: Double?
+  /// First event − t0.
   public var ttfeMilliseconds: Double?
+  /// First token − t0.
   public var ttftMilliseconds: Double?
+  /// First token of an answer − t0.
   public var ttfaMilliseconds: Double?
+  /// Last token − t0.
   public var ttltMilliseconds: Double?
+  /// End − t0.
   public var totalMilliseconds: Double?
+  /// How long an exchange waited that ended before its first token.
   public var waitedMilliseconds: Double?
+  /// (last token − first token) / (N − 1).
   public var tpotMilliseconds: Double?
+  /// `tps`: 1000 / TPOT.
   public var tokensPerSecond: Double?
+  /// `tps_e2e`: N / (last token − t0).
   public var tokensPerSecondEndToEnd: Double?
+  /// `cps`: scalars after the first token event a second.
   public var charsPerSecond: Double?
+  /// Gaps between token-bearing events, per choice.
   public var gapsMilliseconds: Quantiles?
+  /// The same, token-weighted.
   public var itlMilliseconds: Quantiles?
+  /// What the server itself reported.
   public var server: ServerReport?
+  /// From a read's arrival to the client's socket.
   public var deliveryMicroseconds: DeliveryQuantiles?
+  /// How long upstream was not read because the client was slow.
   public var clientStalledMilliseconds: Double?
+  /// The worst lateness of a read.
   public var loopLagMicroseconds: Double?
+  /// The clock that stamped the reads.
   public var clock: ClockSource?
   /// Nil unless `records.timeline` is on.
   public var timeline: [TimelineEntry]?
 
+  /// A record of which nothing is known.
   public init() {}
 }

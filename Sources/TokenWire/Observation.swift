@@ -3,7 +3,10 @@
 
 /// What kind of generated output an event carried.
 public struct OutputKinds: OptionSet, Hashable, Sendable {
+  /// One bit a kind.
   public let rawValue: UInt8
+
+  /// Makes a set of kinds of their bits.
   @inlinable
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -26,6 +29,7 @@ public struct ChoiceOutput: Hashable, Sendable {
   /// Tokens in this event where the event itself says (`token_ids`, logprobs lengths); nil where it does not.
   public var tokens: Int?
 
+  /// Makes the output of one choice.
   @inlinable
   public init(choice: Int, scalars: Int, kinds: OutputKinds, tokens: Int? = nil) {
     self.choice = choice
@@ -46,6 +50,7 @@ public struct TokenUsage: Hashable, Sendable {
   /// Those of the output that were reasoning.
   public var reasoning: Int?
 
+  /// Makes counts, all unknown but those given.
   @inlinable
   public init(input: Int? = nil, cached: Int? = nil, output: Int? = nil, reasoning: Int? = nil) {
     self.input = input
@@ -57,12 +62,18 @@ public struct TokenUsage: Hashable, Sendable {
 
 /// What the server says it spent, in milliseconds; nil where it does not say.
 public struct ServerDurations: Hashable, Sendable {
+  /// Waiting for a slot.
   public var queueMilliseconds: Double?
+  /// Loading the model.
   public var loadMilliseconds: Double?
+  /// Reading the prompt.
   public var prefillMilliseconds: Double?
+  /// Generating.
   public var decodeMilliseconds: Double?
+  /// All of it.
   public var totalMilliseconds: Double?
 
+  /// Makes durations of which none is known.
   @inlinable
   public init() {}
 }
@@ -89,6 +100,12 @@ public struct Observation: Sendable {
   /// The dialect's terminator was seen (`[DONE]`, `done:true`): the stream is whole.
   public var isTerminator = false
 
+  /// Strings that were counted as generated text: an event with one at most can be known by heart (EventTemplate).
+  var textStrings = 0
+  /// Where in the payload the last of those strings stands, in bytes.
+  var textOffset = 0
+
+  /// Makes an observation that says nothing.
   public init() {}
 
   /// Forgets everything, keeping storage.
@@ -102,5 +119,7 @@ public struct Observation: Sendable {
     responseModel = nil
     errorKind = nil
     isTerminator = false
+    textStrings = 0
+    textOffset = 0
   }
 }

@@ -11,10 +11,14 @@ public struct RequestFacts: Hashable, Sendable {
   public var userKey: String?
   /// The conversation or session named in the body.
   public var session: String?
-  /// Whether a stream was asked for.
+  /// Whether a stream was asked for; the dialect's default where the body leaves it out.
   public var stream: Bool?
-  /// Choices asked for (`n`), at least 1.
+  /// Choices asked for (`n`, times the prompts of a batch), at least 1.
   public var choices: Int?
+  /// Whether the prompt was asked to be echoed (legacy completions): the first event then carries prompt text too, so
+  /// that characters and the first instant do not speak of generated text alone.
+  public var echo: Bool?
 
+  /// Makes facts of which none is known.
   public init() {}
 }

@@ -8,5 +8,8 @@ struct Tachograph: ParsableCommand {
     commandName: "tachograph",
     abstract: "A transparent proxy that stamps every token of an LLM server with its arrival time.",
     version: "0.1.0",
-    subcommands: [])
+    subcommands: [
+      ServeCommand.self, TailCommand.self, ReportCommand.self, SimulateCommand.self, DemoCommand.self,
+      LoadCommand.self, LeashedCommand.self,
+    ])
 }

@@ -1,0 +1,62 @@
+// What is between two neighbours only: Connection's options, and the fields that must not be passed on.
+// It must not know which side is which.
+
+/// The options of all Connection fields of one head (RFC 9110 §7.6.1).
+struct ConnectionOptions: Sendable {
+  var closes = false
+  var keepsAlive = false
+  var upgrades = false
+  /// The names of fields that the sender meant for its neighbour only.
+  var names: [Range<Int>] = []
+
+  init(_ fields: Fields) {
+    for field in fields.list
+    where fields.matches(field.name, "connection") || fields.matches(field.name, "proxy-connection") {
+      for element in fields.elements(field.value) {
+        if fields.matches(element, "close") {
+          closes = true
+        } else if fields.matches(element, "keep-alive") {
+          keepsAlive = true
+        } else if fields.matches(element, "upgrade") {
+          upgrades = true
+        } else {
+          names.append(element)
+        }
+      }
+    }
+  }
+}
+
+extension Fields {
+  /// Whether a field is for the neighbour only, and so is not passed on.
+  ///
+  /// Fields that frame, route or identify stay whatever Connection claims of them (traefik's CVE-2024-45410).
+  func isHopByHop(_ field: Field, _ options: ConnectionOptions) -> Bool {
+    switch field.name.count {
+    case 2: if matches(field.name, "te") { return true }
+    case 7: if matches(field.name, "upgrade") { return true }
+    case 10: if matches(field.name, "connection") || matches(field.name, "keep-alive") { return true }
+    case 16: if matches(field.name, "proxy-connection") { return true }
+    default: break
+    }
+    guard options.names.contains(where: { sameName($0, field.name) }) else { return false }
+    return !isProtected(field.name)
+  }
+
+  private func isProtected(_ name: Range<Int>) -> Bool {
+    if text(name).lowercased().hasPrefix("x-forwarded-") { return true }
+    return matches(name, "host") || matches(name, "content-length") || matches(name, "transfer-encoding")
+      || matches(name, "forwarded") || matches(name, "x-real-ip") || matches(name, "via")
+      || matches(name, "content-type") || matches(name, "content-encoding") || matches(name, "authorization")
+      || matches(name, "cache-control") || matches(name, "trailer")
+  }
+
+  /// Whether a trailer field could change framing, routing or authorisation had it come in the head (RFC 9110 §6.5.1).
+  func isForbiddenTrailer(_ name: Range<Int>) -> Bool {
+    matches(name, "transfer-encoding") || matches(name, "content-length") || matches(name, "host")
+      || matches(name, "connection") || matches(name, "trailer") || matches(name, "te") || matches(name, "upgrade")
+      || matches(name, "keep-alive") || matches(name, "proxy-connection") || matches(name, "authorization")
+      || matches(name, "content-encoding") || matches(name, "content-type") || matches(name, "content-range")
+      || matches(name, "expect") || matches(name, "set-cookie") || matches(name, "cache-control")
+  }
+}

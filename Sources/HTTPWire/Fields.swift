@@ -1,0 +1,119 @@
+// Header fields as they came: one buffer of bytes, and where each name and value stands in it.
+// It must not change their order, case or bytes.
+
+/// A name and a value inside a `Fields` buffer.
+public struct Field: Hashable, Sendable {
+  /// Where the name stands.
+  public var name: Range<Int>
+  /// Where the value stands, without the white space around it.
+  public var value: Range<Int>
+}
+
+/// A section of fields, and the start line before it: the bytes as they were received.
+public struct Fields: Sendable {
+  /// Everything from the first byte of the message's head.
+  public internal(set) var bytes: [UInt8] = []
+  /// The fields, in order.
+  public internal(set) var list: [Field] = []
+
+  /// No fields.
+  public init() {}
+
+  /// The bytes in `range` as text; what is not UTF-8 is replaced.
+  public func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+
+  /// Whether the bytes in `range` are `lowercase`, letters of either case counting as the same.
+  public func matches(_ range: Range<Int>, _ lowercase: StaticString) -> Bool {
+    guard range.count == lowercase.utf8CodeUnitCount else { return false }
+    return unsafe bytes.withUnsafeBufferPointer { bytes in
+      for offset in 0..<range.count {
+        let byte = unsafe bytes[range.lowerBound + offset]
+        let folded = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
+        if unsafe folded != lowercase.utf8Start[offset] { return false }
+      }
+      return true
+    }
+  }
+
+  /// Whether two ranges hold the same name, letters of either case counting as the same.
+  func sameName(_ a: Range<Int>, _ b: Range<Int>) -> Bool {
+    a.count == b.count && zip(bytes[a], bytes[b]).allSatisfy { ASCII.lowercased($0) == ASCII.lowercased($1) }
+  }
+
+  /// The value of the first field named `lowercase`, as text.
+  public func first(_ lowercase: StaticString) -> String? {
+    for field in list where matches(field.name, lowercase) { return text(field.value) }
+    return nil
+  }
+
+  /// The value of the last field named `lowercase`, as text.
+  public func last(_ lowercase: StaticString) -> String? {
+    for field in list.reversed() where matches(field.name, lowercase) { return text(field.value) }
+    return nil
+  }
+
+  /// The value of the first field whose name is `name`, compared without case.
+  public func first(named name: String) -> String? {
+    let wanted = name.utf8
+    for field in list where field.name.count == wanted.count {
+      if zip(bytes[field.name], wanted).allSatisfy({ ASCII.lowercased($0) == ASCII.lowercased($1) }) {
+        return text(field.value)
+      }
+    }
+    return nil
+  }
+
+  /// The comma-separated elements of a list value (RFC 9110 §5.6.1), white space trimmed, empty ones left out.
+  func elements(_ value: Range<Int>) -> [Range<Int>] {
+    var elements: [Range<Int>] = []
+    var start = value.lowerBound
+    for index in value.lowerBound...value.upperBound where index == value.upperBound || bytes[index] == ASCII.comma {
+      let element = trimmed(start..<index)
+      if !element.isEmpty { elements.append(element) }
+      start = index + 1
+    }
+    return elements
+  }
+
+  /// `range` without the optional white space (SP, HTAB) at its ends.
+  func trimmed(_ range: Range<Int>) -> Range<Int> {
+    var lower = range.lowerBound
+    var upper = range.upperBound
+    while lower < upper, ASCII.isBlank(bytes[lower]) { lower += 1 }
+    while upper > lower, ASCII.isBlank(bytes[upper - 1]) { upper -= 1 }
+    return lower..<upper
+  }
+
+  /// Takes the white space off the ends of all values.
+  mutating func trimValues() {
+    for index in list.indices { list[index].value = trimmed(list[index].value) }
+  }
+
+  /// Whether no value holds a control byte other than HTAB (RFC 9110 §5.5); 0x80 to 0xFF pass as they are.
+  func valuesAreClean() -> Bool {
+    unsafe bytes.withUnsafeBufferPointer { bytes in
+      for field in list {
+        for index in field.value {
+          let byte = unsafe bytes[index]
+          if byte < 0x20 && byte != ASCII.tab || byte == 0x7F { return false }
+        }
+      }
+      return true
+    }
+  }
+}
+
+/// The bytes that HTTP/1.1 is made of.
+enum ASCII {
+  static let tab: UInt8 = 0x09
+  static let lineFeed: UInt8 = 0x0A
+  static let carriageReturn: UInt8 = 0x0D
+  static let space: UInt8 = 0x20
+  static let comma: UInt8 = 0x2C
+  static let zero: UInt8 = 0x30
+  static let nine: UInt8 = 0x39
+
+  static func isBlank(_ byte: UInt8) -> Bool { byte == space || byte == tab }
+  static func isDigit(_ byte: UInt8) -> Bool { byte >= zero && byte <= nine }
+  static func lowercased(_ byte: UInt8) -> UInt8 { byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte }
+}

@@ -1,0 +1,55 @@
+// How a body is delimited, read strictly from the fields (RFC 9112 §6).
+// It must not follow llhttp where llhttp is more lenient than the RFC.
+
+/// How the end of a body is known.
+public enum BodyFraming: Hashable, Sendable {
+  /// There is no body.
+  case none
+  /// Content-Length says how many bytes.
+  case length(UInt64)
+  /// Transfer-Encoding is exactly `chunked`.
+  case chunked
+  /// The body ends with the connection (responses only).
+  case untilClose
+}
+
+extension Fields {
+  /// What the framing fields of a head say, or what is wrong with them.
+  /// - Throws: `WireError`: both fields at once, either of them twice, a value that is not plain.
+  func declaredFraming(isVersion11: Bool) throws(WireError) -> BodyFraming? {
+    var length: Range<Int>?
+    var encoding: Range<Int>?
+    for field in list {
+      if matches(field.name, "content-length") {
+        guard length == nil else { throw WireError(400, "Content-Length given twice") }
+        length = field.value
+      } else if matches(field.name, "transfer-encoding") {
+        guard encoding == nil else { throw WireError(400, "Transfer-Encoding given twice") }
+        encoding = field.value
+      }
+    }
+    if let encoding {
+      guard length == nil else { throw WireError(400, "Content-Length beside Transfer-Encoding") }
+      guard isVersion11 else { throw WireError(400, "Transfer-Encoding in an HTTP/1.0 message") }
+      guard matches(encoding, "chunked") else {
+        throw WireError(encoding.isEmpty ? 400 : 501, "Transfer-Encoding other than chunked")
+      }
+      return .chunked
+    }
+    return try length.map { value throws(WireError) in .length(try contentLength(value)) }
+  }
+
+  private func contentLength(_ value: Range<Int>) throws(WireError) -> UInt64 {
+    guard !value.isEmpty, value.count <= 19, bytes[value].allSatisfy(ASCII.isDigit) else {
+      throw WireError(400, "Content-Length is not a plain decimal number")
+    }
+    var length: UInt64 = 0
+    for digit in bytes[value] {
+      let (product, overflow) = length.multipliedReportingOverflow(by: 10)
+      guard !overflow else { throw WireError(400, "Content-Length is too large") }
+      length = product &+ UInt64(digit - ASCII.zero)
+    }
+    guard length <= UInt64(Int64.max) else { throw WireError(400, "Content-Length is too large") }
+    return length
+  }
+}

@@ -1,0 +1,205 @@
+// A request's head, judged strictly and written anew for upstream.
+// It must not know where it goes.
+
+/// The methods that are passed on. CONNECT is refused (405), others are not implemented (501).
+public enum Method: String, CaseIterable, Sendable {
+  case get = "GET"
+  case head = "HEAD"
+  case post = "POST"
+  case put = "PUT"
+  case delete = "DELETE"
+  case options = "OPTIONS"
+  case patch = "PATCH"
+  case trace = "TRACE"
+
+  /// Whether the method asks for nothing to be changed (RFC 9110 §9.2.1), so that it may be sent a second time.
+  public var isSafe: Bool { self == .get || self == .head || self == .options || self == .trace }
+}
+
+/// A request head that is that of one unambiguous message.
+public struct RequestHead: Sendable {
+  /// The head as it came.
+  public let fields: Fields
+  public let method: Method
+  /// Whether the client speaks HTTP/1.1 (otherwise 1.0).
+  public let isVersion11: Bool
+  public let framing: BodyFraming
+  /// Whether the client waits for `100 (Continue)` before its body.
+  public let expectsContinue: Bool
+
+  private let connection: ConnectionOptions
+  /// The request target in the form in which it is passed on (origin or asterisk form).
+  private let target: Range<Int>
+  /// The authority of an absolute-form target, which then takes Host's place (RFC 9112 §3.2.2).
+  private let authority: Range<Int>?
+
+  /// Whether the connection may carry another request after this one.
+  public var keepsAlive: Bool { isVersion11 ? !connection.closes : connection.keepsAlive && !connection.closes }
+  /// The path without its query.
+  public var path: String {
+    let bytes = fields.bytes[target]
+    return String(decoding: bytes.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
+  }
+
+  /// Judges the head that `parser` has completed.
+  /// - Throws: `WireError` with the status to answer.
+  public init(_ parser: MessageParser) throws(WireError) {
+    let version = parser.version
+    let methodName = parser.methodName
+    let fields = parser.takeFields()
+    let line = try RequestLine(fields)
+    guard line.methodText(fields) == methodName, line.minor == version.minor, version.major == 1 else {
+      throw WireError(400, "malformed request line")
+    }
+    isVersion11 = line.minor == 1
+    method = try line.method(fields)
+    (target, authority) = try line.parts(fields, method)
+    guard fields.valuesAreClean() else { throw WireError(400, "control byte in a field value") }
+    try Self.checkHost(fields, isVersion11: isVersion11)
+    framing = try fields.declaredFraming(isVersion11: isVersion11) ?? .none
+    connection = ConnectionOptions(fields)
+    expectsContinue = try Self.expectation(fields, isVersion11: isVersion11, framing: framing)
+    self.fields = fields
+  }
+
+  private static func checkHost(_ fields: Fields, isVersion11: Bool) throws(WireError) {
+    var hosts = 0
+    for field in fields.list where fields.matches(field.name, "host") {
+      hosts += 1
+      guard RequestLine.isAuthority(fields.bytes[field.value]) else { throw WireError(400, "Host is not a host") }
+    }
+    guard hosts <= 1 else { throw WireError(400, "Host given twice") }
+    guard hosts == 1 || !isVersion11 else { throw WireError(400, "Host is missing") }
+  }
+
+  private static func expectation(
+    _ fields: Fields, isVersion11: Bool, framing: BodyFraming
+  ) throws(WireError) -> Bool {
+    var expects = false
+    for field in fields.list where fields.matches(field.name, "expect") {
+      guard fields.matches(field.value, "100-continue") else { throw WireError(417, "unknown expectation") }
+      expects = true
+    }
+    return expects && isVersion11 && framing != .none
+  }
+
+  /// Writes the head for upstream: HTTP/1.1, fields in their order, case and bytes, those for the neighbour left out.
+  /// - Parameters:
+  ///   - defaultHost: the Host to name where an HTTP/1.0 client named none, which HTTP/1.1 requires.
+  ///   - forwardedFor: the client's address, to be appended to the last `X-Forwarded-For` (or to stand in a new one).
+  ///   - via: the pseudonym for a `Via` field of our own (RFC 9110 §7.6.3).
+  public func write(
+    to output: inout [UInt8], defaultHost: String, forwardedFor: String? = nil, via: String? = nil
+  ) {
+    output.append(contentsOf: method.rawValue.utf8)
+    output.append(ASCII.space)
+    output.append(contentsOf: fields.bytes[target])
+    output.append(contentsOf: " HTTP/1.1\r\n".utf8)
+    var hasHost = false
+    let lastForwardedFor = forwardedFor.flatMap { _ in
+      fields.list.lastIndex { fields.matches($0.name, "x-forwarded-for") }
+    }
+    for (index, field) in fields.list.enumerated() where !fields.isHopByHop(field, connection) {
+      if fields.matches(field.name, "host") {
+        hasHost = true
+        output.appendField(fields.bytes[field.name], fields.bytes[authority ?? field.value])
+      } else if fields.matches(field.name, "content-length"), case .length(let length) = framing {
+        output.appendField(fields.bytes[field.name], "\(length)".utf8)
+      } else if fields.matches(field.name, "transfer-encoding") {
+        output.appendField(fields.bytes[field.name], "chunked".utf8)
+      } else if index == lastForwardedFor, let forwardedFor {
+        output.appendField(fields.bytes[field.name], fields.bytes[field.value] + ", \(forwardedFor)".utf8)
+      } else {
+        output.appendField(fields.bytes[field.name], fields.bytes[field.value])
+      }
+    }
+    if let forwardedFor, lastForwardedFor == nil { output.appendField("X-Forwarded-For".utf8, forwardedFor.utf8) }
+    if let via { output.appendField("Via".utf8, "\(isVersion11 ? "1.1" : "1.0") \(via)".utf8) }
+    if !hasHost {
+      if let authority {
+        output.appendField("Host".utf8, fields.bytes[authority])
+      } else {
+        output.appendField("Host".utf8, defaultHost.utf8)
+      }
+    }
+    output.append(contentsOf: "\r\n".utf8)
+  }
+}
+
+/// The request line, found in the head's own bytes: llhttp also takes RTSP and ICE, and reports them as HTTP.
+struct RequestLine {
+  let methodRange: Range<Int>
+  let target: Range<Int>
+  let minor: Int
+
+  init(_ fields: Fields) throws(WireError) {
+    let bytes = fields.bytes
+    // A client may send empty lines before the request line (RFC 9112 §2.2).
+    var start = 0
+    while start < bytes.count, bytes[start] == ASCII.carriageReturn || bytes[start] == ASCII.lineFeed { start += 1 }
+    guard let end = bytes[start...].firstIndex(of: ASCII.carriageReturn) else {
+      throw WireError(400, "malformed request line")
+    }
+    let parts = bytes[start..<end].split(separator: ASCII.space, omittingEmptySubsequences: false)
+    guard parts.count == 3 else {
+      throw WireError(parts.count == 2 ? 505 : 400, "malformed request line")
+    }
+    methodRange = parts[0].indices
+    target = parts[1].indices
+    if parts[2].elementsEqual("HTTP/1.1".utf8) {
+      minor = 1
+    } else if parts[2].elementsEqual("HTTP/1.0".utf8) {
+      minor = 0
+    } else {
+      throw WireError(parts[2].starts(with: "HTTP/".utf8) ? 505 : 400, "protocol is neither HTTP/1.1 nor HTTP/1.0")
+    }
+    guard !target.isEmpty, bytes[target].allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else {
+      throw WireError(400, "malformed request target")
+    }
+  }
+
+  func methodText(_ fields: Fields) -> String { fields.text(methodRange) }
+
+  func method(_ fields: Fields) throws(WireError) -> Method {
+    let text = methodText(fields)
+    if let method = Method(rawValue: text) { return method }
+    throw text == "CONNECT" ? WireError(405, "CONNECT is not served") : WireError(501, "method not implemented")
+  }
+
+  /// The part of the target that is passed on, and the authority of an absolute form.
+  func parts(_ fields: Fields, _ method: Method) throws(WireError) -> (Range<Int>, Range<Int>?) {
+    let bytes = fields.bytes
+    if bytes[target.lowerBound] == UInt8(ascii: "/") { return (target, nil) }
+    if target.count == 1, bytes[target.lowerBound] == UInt8(ascii: "*") {
+      guard method == .options else { throw WireError(400, "only OPTIONS may ask for *") }
+      return (target, nil)
+    }
+    guard target.count > 7, fields.matches(target.prefix(7), "http://") else {
+      throw WireError(400, "malformed request target")
+    }
+    let start = target.lowerBound + 7
+    let end = bytes[start..<target.upperBound].firstIndex(of: UInt8(ascii: "/")) ?? target.upperBound
+    // Without a path there is no origin form to cut out of the bytes; nobody's client sends that.
+    guard end < target.upperBound, Self.isAuthority(bytes[start..<end]) else {
+      throw WireError(400, "malformed request target")
+    }
+    return (end..<target.upperBound, start..<end)
+  }
+
+  /// Whether bytes are `uri-host [":" port]` (RFC 9110 §7.2), without user information.
+  static func isAuthority(_ bytes: ArraySlice<UInt8>) -> Bool {
+    !bytes.isEmpty
+      && bytes.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          ASCII.zero...ASCII.nine:
+          true
+        case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: ":"),
+          UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: "%"):
+          true
+        default:
+          false
+        }
+      }
+  }
+}

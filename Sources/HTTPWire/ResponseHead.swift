@@ -1,0 +1,119 @@
+// A response's head, judged strictly and written anew for the client.
+// It must not know where it came from.
+
+/// A response head that is that of one unambiguous message.
+public struct ResponseHead: Sendable {
+  /// The head as it came.
+  public let fields: Fields
+  /// 100 to 599.
+  public let status: Int
+  public let framing: BodyFraming
+  private let reason: Range<Int>
+  private let isVersion11: Bool
+  private let connection: ConnectionOptions
+  private let answersHead: Bool
+
+  /// Whether this is a 1xx: another head follows.
+  public var isInformational: Bool { status < 200 }
+  /// Whether the upstream connection may carry another exchange after this one.
+  public var keepsAlive: Bool {
+    guard framing != .untilClose else { return false }
+    return isVersion11 ? !connection.closes : connection.keepsAlive && !connection.closes
+  }
+
+  /// Judges the head that `parser` has completed.
+  /// - Throws: `WireError`; the client gets a 502 whatever its status.
+  public init(_ parser: MessageParser) throws(WireError) {
+    let version = parser.version
+    let llhttpStatus = parser.status
+    answersHead = parser.answersHead
+    let fields = parser.takeFields()
+    let line = try StatusLine(fields)
+    guard line.status == llhttpStatus, line.minor == version.minor, version.major == 1 else {
+      throw WireError(502, "malformed status line")
+    }
+    status = line.status
+    reason = line.reason
+    isVersion11 = line.minor == 1
+    connection = ConnectionOptions(fields)
+    guard fields.valuesAreClean() else { throw WireError(502, "control byte in a field value") }
+    let declared = try fields.declaredFraming(isVersion11: isVersion11)
+    let hasNoBody = answersHead || status < 200 || status == 204 || status == 304
+    framing = hasNoBody ? .none : declared ?? .untilClose
+    self.fields = fields
+  }
+
+  /// How the body reaches a client: as it came, but chunked for an HTTP/1.1 client where only the close would end it,
+  /// and ended by the close for an HTTP/1.0 client that knows no chunks.
+  public func framing(forVersion11 client11: Bool) -> BodyFraming {
+    switch framing {
+    case .none, .length: framing
+    case .chunked, .untilClose: client11 ? .chunked : .untilClose
+    }
+  }
+
+  /// Writes the head for the client: HTTP/1.1, fields in their order, case and bytes, those for the neighbour left out.
+  /// - Parameters:
+  ///   - client11: whether the client speaks HTTP/1.1.
+  ///   - closing: whether the connection ends after this response, which is then said.
+  public func write(to output: inout [UInt8], client11: Bool, closing: Bool) {
+    output.append(contentsOf: "HTTP/1.1 \(status) ".utf8)
+    output.append(contentsOf: fields.bytes[reason])
+    output.append(contentsOf: "\r\n".utf8)
+    let sent = framing(forVersion11: client11)
+    var saidChunked = false
+    for field in fields.list where !fields.isHopByHop(field, connection) {
+      if fields.matches(field.name, "transfer-encoding") {
+        guard status >= 200, status != 204, client11, sent == .chunked || answersHead else { continue }
+        saidChunked = true
+        output.appendField(fields.bytes[field.name], "chunked".utf8)
+      } else if fields.matches(field.name, "content-length"), status < 200 || status == 204 {
+        continue
+      } else {
+        output.appendField(fields.bytes[field.name], fields.bytes[field.value])
+      }
+    }
+    if sent == .chunked, !saidChunked { output.append(contentsOf: "Transfer-Encoding: chunked\r\n".utf8) }
+    if status >= 200 {
+      if closing {
+        output.append(contentsOf: "Connection: close\r\n".utf8)
+      } else if !client11 {
+        output.append(contentsOf: "Connection: keep-alive\r\n".utf8)
+      }
+    }
+    output.append(contentsOf: "\r\n".utf8)
+  }
+}
+
+/// The status line, found in the head's own bytes.
+private struct StatusLine {
+  let status: Int
+  let reason: Range<Int>
+  let minor: Int
+
+  init(_ fields: Fields) throws(WireError) {
+    let bytes = fields.bytes
+    guard let end = bytes.firstIndex(of: ASCII.carriageReturn), end + 1 < bytes.count,
+      bytes[end + 1] == ASCII.lineFeed
+    else { throw WireError(502, "malformed status line") }
+    let line = bytes[..<end]
+    if line.starts(with: "HTTP/1.1 ".utf8) {
+      minor = 1
+    } else if line.starts(with: "HTTP/1.0 ".utf8) {
+      minor = 0
+    } else {
+      throw WireError(502, "protocol is neither HTTP/1.1 nor HTTP/1.0")
+    }
+    let digits = line.dropFirst(9).prefix(3)
+    let rest = line.dropFirst(12)
+    guard digits.count == 3, digits.allSatisfy(ASCII.isDigit), rest.isEmpty || rest.first == ASCII.space else {
+      throw WireError(502, "malformed status line")
+    }
+    status = digits.reduce(0) { $0 * 10 + Int($1 - ASCII.zero) }
+    guard (100...599).contains(status) else { throw WireError(502, "status out of range") }
+    reason = rest.isEmpty ? end..<end : rest.startIndex + 1..<end
+    guard bytes[reason].allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == ASCII.tab }) else {
+      throw WireError(502, "control byte in the reason")
+    }
+  }
+}

@@ -1,0 +1,53 @@
+// What load is to be made: where to, how many, how long, and with what temper.
+// It must not know how it is made.
+import Transport
+
+/// A load to be put on a server.
+public struct LoadPlan {
+  /// Where connections go to.
+  public var address: SocketAddress
+  /// The request target, such as `/v1/chat/completions`.
+  public var path: String
+  /// The JSON body of every request.
+  public var body: String
+  /// Further request fields.
+  public var fields: [(name: String, value: String)] = []
+  /// Connections at a time, at least 1; each carries one request at a time.
+  public var connections = 1
+  /// Requests in all; nil: no limit but the time.
+  public var requests: Int?
+  /// How long new requests are sent; those under way then are cut. Nil: until `requests` are done.
+  public var durationMilliseconds: UInt64?
+  /// Connections start evenly spread over this time.
+  public var staggerMilliseconds: UInt64 = 0
+  /// Requests a second whatever the server does (open loop); nil: the next one when the last is done (closed loop).
+  public var rate: Double?
+  /// Closed loop: the wait between an answer and the next request.
+  public var thinkMilliseconds: UInt64 = 0
+  /// Gives up each answer after so many tokens.
+  public var abortAfterTokens: Int?
+  /// A slow reader: the wait after each read.
+  public var readPauseMilliseconds: UInt64 = 0
+  /// Whether arrivals are the kernel's receive stamps.
+  public var usesKernelStamps = true
+  /// Whether every token's arrival is kept, to be held against a truth.
+  public var keepsArrivals = false
+  /// What request ids begin with.
+  public var idPrefix = "load"
+
+  /// A load of one connection.
+  public init(address: SocketAddress, path: String, body: String) {
+    self.address = address
+    self.path = path
+    self.body = body
+  }
+
+  /// The bytes of request `number`.
+  func request(_ number: Int) -> [UInt8] {
+    var text = "POST \(path) HTTP/1.1\r\nHost: \(address)\r\nContent-Type: application/json\r\n"
+    for field in fields { text += "\(field.name): \(field.value)\r\n" }
+    text += "X-Request-Id: \(idPrefix)-\(number)\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+    text += body
+    return Array(text.utf8)
+  }
+}

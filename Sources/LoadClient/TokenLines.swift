@@ -1,0 +1,91 @@
+// Counts the lines of a stream that carry a token, by one fixed mark in them.
+// It must not decode JSON: a server that writes `"content": "` with a space is counted as silent.
+import Glibc
+
+/// The lines of one streamed body, given in any pieces.
+struct TokenLines {
+  /// Lines that carry a token.
+  private(set) var tokens = 0
+  /// Whether the stream said that it is whole.
+  private(set) var sawEnd = false
+  /// Whether the stream carried an error.
+  private(set) var sawError = false
+
+  private let mark: [UInt8]
+  /// Where the mark stood in the last token's line: nearly always where it stands in the next one.
+  private var lastOffset = 0
+  /// The part of a line whose end has not come; of a very long one only as much as decides what it is.
+  private var carry: [UInt8] = []
+  private static let carryLimit = 4096
+
+  /// For the dialect that is spoken on `path`.
+  init(path: String) {
+    mark =
+      switch path {
+      case "/v1/completions": Array("\"text\":\"".utf8)
+      case "/api/generate": Array("\"response\":\"".utf8)
+      // Without its first quote, so that reasoning_content is found as well.
+      default: Array("content\":\"".utf8)
+      }
+  }
+
+  /// Reads on.
+  mutating func feed(_ bytes: UnsafeRawBufferPointer) {
+    var index = 0
+    while index < bytes.count, let start = bytes.baseAddress {
+      guard let found = unsafe memchr(start + index, 0x0A, bytes.count - index) else {
+        let piece = unsafe bytes[index...].prefix(Self.carryLimit - min(carry.count, Self.carryLimit))
+        unsafe carry.append(contentsOf: piece)
+        return
+      }
+      let end = unsafe UnsafeRawPointer(found) - start
+      if carry.isEmpty {
+        unsafe judge(UnsafeRawBufferPointer(rebasing: bytes[index..<end]))
+      } else {
+        let piece = unsafe bytes[index..<end].prefix(Self.carryLimit - min(carry.count, Self.carryLimit))
+        unsafe carry.append(contentsOf: piece)
+        let line = carry
+        carry.removeAll(keepingCapacity: true)
+        unsafe line.withUnsafeBytes { unsafe judge($0) }
+      }
+      index = end + 1
+    }
+  }
+
+  private mutating func judge(_ line: UnsafeRawBufferPointer) {
+    guard line.count > 8 else { return }
+    if unsafe bears(line, at: lastOffset) {
+      tokens += 1
+      return
+    }
+    if let offset = unsafe find(mark, in: line), unsafe bears(line, at: offset) {
+      lastOffset = offset
+      tokens += 1
+    } else if unsafe find(Array("[DONE]".utf8), in: line) == 6 || find(Array("\"done\":true".utf8), in: line) != nil {
+      sawEnd = true
+    } else if unsafe find(Array("{\"error\":".utf8), in: line) != nil {
+      sawError = true
+    }
+  }
+
+  /// Whether the mark stands at `offset` with text behind it.
+  private func bears(_ line: UnsafeRawBufferPointer, at offset: Int) -> Bool {
+    guard offset + mark.count < line.count, let start = line.baseAddress else { return false }
+    return unsafe mark.withUnsafeBytes { mark in
+      guard let wanted = mark.baseAddress else { return false }
+      return unsafe memcmp(start + offset, wanted, mark.count) == 0 && line[offset + mark.count] != 0x22
+    }
+  }
+
+  private func find(_ needle: [UInt8], in line: UnsafeRawBufferPointer) -> Int? {
+    guard let start = line.baseAddress, line.count >= needle.count else { return nil }
+    return unsafe needle.withUnsafeBytes { needle in
+      guard let wanted = needle.baseAddress else { return nil }
+      for offset in 0...(line.count - needle.count)
+      where unsafe line[offset] == needle[0] && memcmp(start + offset, wanted, needle.count) == 0 {
+        return offset
+      }
+      return nil
+    }
+  }
+}

@@ -1,0 +1,55 @@
+// What this proxy itself adds: from a read's arrival to the client's socket having taken its bytes.
+// It must not know what the bytes were.
+import Clocks
+
+/// Delivery times of one exchange's reads, and how late the loop came to them.
+struct DeliveryMeter: Sendable {
+  /// Deliveries kept exactly; three figures come of them, so they are folded early.
+  static let exactDeliveries = 128
+  /// Reads remembered while the client's socket takes nothing; the longest-waiting ones are kept.
+  static let pendingReads = 64
+
+  private(set) var samples = SampleStore(exactLimit: exactDeliveries)
+  /// The worst lateness of a read that has a kernel stamp, ns; nil where none had.
+  private(set) var worstLag: Int64?
+  @CompactInstant private var oldestPending: Instant? = nil
+  private var morePending: [Instant] = []
+  private var sawKernel = false
+  private var sawLoop = false
+
+  /// The clock of all reads so far; nil before the first.
+  var clock: ClockSource? {
+    switch (sawKernel, sawLoop) {
+    case (true, true): .mixed
+    case (true, false): .kernel
+    case (false, true): .loop
+    case (false, false): nil
+    }
+  }
+
+  /// A read with response bytes began.
+  mutating func begin(_ arrival: Arrival) {
+    switch arrival.source {
+    case .kernel:
+      sawKernel = true
+      worstLag = max(worstLag ?? 0, arrival.readAt.nanoseconds(since: arrival.at))
+    case .loop:
+      sawLoop = true
+    }
+    if oldestPending == nil {
+      oldestPending = arrival.at
+    } else if morePending.count < Self.pendingReads - 1 {
+      morePending.append(arrival.at)
+    }
+  }
+
+  /// The client's socket has taken the bytes of every read so far.
+  mutating func delivered(at: Instant) {
+    guard let oldest = oldestPending else { return }
+    oldestPending = nil
+    samples.add(at.nanoseconds(since: oldest))
+    guard !morePending.isEmpty else { return }
+    for arrivedAt in morePending { samples.add(at.nanoseconds(since: arrivedAt)) }
+    morePending.removeAll()
+  }
+}

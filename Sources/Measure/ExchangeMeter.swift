@@ -1,0 +1,162 @@
+// Every instant and counter of one exchange, from the request's first byte to the response's last.
+// It must not do I/O, read a clock, or keep any text but the words the record names.
+import Clocks
+import TokenWire
+
+/// How a response's body is measured.
+public enum MeasuredBody: UInt8, Sendable {
+  /// Event by event: its tokens have arrival times.
+  case stream
+  /// One whole body: it has counts, and no time but its end.
+  case whole
+}
+
+/// The meter of one exchange: told what happens as it happens, it fills the record at the end (metrics.md).
+///
+/// Allocates nothing an event but for the doubling of its sample stores; their size is bounded whatever arrives.
+public struct ExchangeMeter: Sendable {
+  let received: WallAnchor
+  @CompactInstant var requestCompleteAt: Instant? = nil
+  @CompactInstant var connectStartedAt: Instant? = nil
+  @CompactInstant var connectedAt: Instant? = nil
+  var connectionReused: Bool?
+  @CompactInstant var dispatchedAt: Instant? = nil
+  @CompactInstant var headFirstByteAt: Instant? = nil
+  @CompactInstant var headCompleteAt: Instant? = nil
+  @CompactInstant var firstEventAt: Instant? = nil
+  @CompactInstant var firstTokenAt: Instant? = nil
+  @CompactInstant var firstAnswerAt: Instant? = nil
+  @CompactInstant var lastTokenAt: Instant? = nil
+  @CompactInstant var endedAt: Instant? = nil
+
+  var body: MeasuredBody?
+  var isBlind = false
+  var events = 0
+  var coalescedEvents = 0
+  var scalars = 0
+  var scalarsAfterFirstEvent = 0
+  var sawReasoning = false
+  var stalledNanoseconds: Int64 = 0
+  var ledger = TokenLedger()
+  var gaps = GapMeter()
+  var delivery = DeliveryMeter()
+  var timeline: PackedTimeline?
+
+  @CompactInstant private var readAt: Instant? = nil
+  private var readHasToken = false
+
+  /// The finish reason, as the server last said it.
+  public private(set) var finishReason: String?
+  /// The model that answers, as the server said it.
+  public private(set) var responseModel: String?
+  /// The kind of an in-band error, where one came.
+  public private(set) var errorKind: String?
+  /// The dialect's terminator was seen.
+  public private(set) var sawTerminator = false
+
+  /// Starts with the first byte of the request.
+  /// - Parameter keepsTimeline: keep each token-bearing event's instant (`records.timeline`): eight bytes an event.
+  public init(received: WallAnchor, keepsTimeline: Bool) {
+    self.received = received
+    timeline = keepsTimeline ? PackedTimeline() : nil
+  }
+
+  /// The request is complete: t0, from which every interval counts.
+  public mutating func requestComplete(at: Instant) { requestCompleteAt = at }
+
+  /// A connection to upstream is ours, after waiting for it since `startedAt`. Where a second one is needed (the pool's
+  /// had died), the wait counts from the first.
+  public mutating func connected(startedAt: Instant, at: Instant, reused: Bool) {
+    connectStartedAt = connectStartedAt ?? startedAt
+    connectedAt = at
+    connectionReused = reused
+  }
+
+  /// The upstream socket took the request's last byte.
+  public mutating func dispatched(at: Instant) { dispatchedAt = at }
+
+  /// The final response head (not a 1xx) began and was complete.
+  public mutating func responseHead(firstByteAt: Instant, completeAt: Instant) {
+    headFirstByteAt = firstByteAt
+    headCompleteAt = completeAt
+  }
+
+  /// A decoder will observe the response's body. Not called for a body that nobody decodes: its tokens stay unknown.
+  public mutating func measures(_ body: MeasuredBody) { self.body = body }
+
+  /// A read from upstream with response bytes in it; what is observed next was completed by it.
+  public mutating func beginRead(_ arrival: Arrival) {
+    delivery.begin(arrival)
+    readAt = arrival.at
+    readHasToken = false
+  }
+
+  /// The client's socket has taken the bytes of every read begun so far. May come late, or never.
+  public mutating func delivered(at: Instant) { delivery.delivered(at: at) }
+
+  /// Reading from upstream was paused this long because the client was slow.
+  public mutating func clientStalled(nanoseconds: Int64) { stalledNanoseconds &+= max(nanoseconds, 0) }
+
+  /// The decoder gave up on this body (an event beyond its bounds): what is not known yet will not be known.
+  public mutating func measuringStopped() { isBlind = true }
+
+  /// The last byte of the response, or the end of the exchange where it was cut.
+  public mutating func ended(at: Instant) { endedAt = at }
+
+  /// Takes an event that the current read completed, or the one observation of a whole body.
+  public mutating func observe(_ observation: borrowing Observation) {
+    guard !isBlind, let body else { return }
+    if let reason = observation.finishReason { finishReason = reason }
+    if responseModel == nil, let model = observation.responseModel { responseModel = model }
+    if errorKind == nil, let kind = observation.errorKind { errorKind = kind }
+    if observation.isTerminator { sawTerminator = true }
+    ledger.take(observation, choices: &gaps)
+    switch body {
+    case .whole: observeWhole(observation)
+    case .stream: observeEvent(observation)
+    }
+  }
+
+  private mutating func observeWhole(_ observation: borrowing Observation) {
+    for output in observation.outputs {
+      events = 1
+      scalars &+= output.scalars
+      gaps.see(choice: output.choice)
+    }
+  }
+
+  private mutating func observeEvent(_ observation: borrowing Observation) {
+    guard let at = readAt else { return }
+    if firstEventAt == nil { firstEventAt = at }
+    guard !observation.outputs.isEmpty else { return }
+    events += 1
+    if readHasToken { coalescedEvents += 1 }
+    readHasToken = true
+    let isFirst = firstTokenAt == nil
+    if isFirst { firstTokenAt = at }
+    lastTokenAt = max(lastTokenAt ?? at, at)
+
+    var tokens: Int? = 0
+    for output in observation.outputs {
+      scalars &+= output.scalars
+      if !isFirst { scalarsAfterFirstEvent &+= output.scalars }
+      if output.kinds.contains(.reasoning) { sawReasoning = true }
+      if firstAnswerAt == nil, output.kinds.contains(.answer) { firstAnswerAt = at }
+      ledger.takeIDs(output.tokens)
+      let held = gaps.take(
+        output, at: at,
+        usageCount: observation.usageChoice == output.choice ? observation.usage?.output : nil,
+        serverCount: observation.serverCounts?.output)
+      tokens = tokens.flatMap { sum in held.map { sum &+ $0 } }
+    }
+    if let t0 = requestCompleteAt { timeline?.add(nanoseconds: at.nanoseconds(since: t0), tokens: tokens) }
+  }
+
+  /// How far the exchange has come, for the record of one that ends badly.
+  public var stage: Stage {
+    if firstTokenAt != nil { return .streaming }
+    if headCompleteAt != nil, body != .stream || isBlind { return .streaming }
+    if headCompleteAt != nil || dispatchedAt != nil { return .waiting }
+    return requestCompleteAt != nil && connectedAt == nil ? .connecting : .upload
+  }
+}

@@ -1,0 +1,58 @@
+// API keys to fingerprints that name a user without giving the key away, remembered so that few requests pay for it.
+// It must not keep a key: what it remembers is found by a keyed 128-bit hash of it.
+import Crypto
+
+/// Fingerprints of API keys: `key_` and the first 12 hex digits of HMAC-SHA-256 under the secret (record.md).
+///
+/// Remembers the keys last used, one value a worker; the memory is bounded.
+public struct KeyFingerprints: Sendable {
+  /// A key's place in memory: two SipHashes under this process's random seed. 128 bits make a mix-up of two users as good
+  /// as impossible, and give nothing to whoever reads the memory later.
+  private struct Slot: Hashable {
+    var first: Int
+    var second: Int
+
+    init(_ credential: String) {
+      var hasher = Hasher()
+      hasher.combine(credential)
+      first = hasher.finalize()
+      hasher = Hasher()
+      hasher.combine(first)
+      hasher.combine(credential)
+      second = hasher.finalize()
+    }
+  }
+
+  private let secret: KeySecret
+  private let limit: Int
+  /// Two generations: what is used moves to the young one, and when that is full the old one is forgotten.
+  private var young: [Slot: String] = [:]
+  private var old: [Slot: String] = [:]
+
+  /// - Parameter limit: keys remembered, at most (twice this for a moment).
+  public init(secret: KeySecret, limit: Int = 1_024) {
+    self.secret = secret
+    self.limit = max(limit, 1)
+  }
+
+  /// The fingerprint of `credential`.
+  public mutating func fingerprint(of credential: String) -> String {
+    let slot = Slot(credential)
+    if let known = young[slot] { return known }
+    let fingerprint = old[slot] ?? Self.compute(credential, secret)
+    if young.count >= limit {
+      old = young
+      young = [:]
+    }
+    young[slot] = fingerprint
+    return fingerprint
+  }
+
+  /// Keys remembered now.
+  var remembered: Int { young.count + old.count }
+
+  static func compute(_ credential: String, _ secret: KeySecret) -> String {
+    let code = HMAC<SHA256>.authenticationCode(for: Array(credential.utf8), using: secret.key)
+    return "key_" + Hex.encode(code.prefix(6))
+  }
+}

@@ -1,0 +1,138 @@
+// Durations of one stream kept small: exact while they are few, a log-linear histogram once they are many.
+// It must not know what the durations are of.
+
+/// A bag of durations that answers quantiles.
+///
+/// Up to `exactLimit` samples are kept exactly, four bytes each: whole nanoseconds up to 2.1 s, steps of 4.096 µs above
+/// (a relative error below 2·10⁻⁶), growing by doubling. From then on they are counted in buckets 1/128 wide relative to
+/// their value (a quantile is then off by at most 0.4 %), in pages that exist only where samples fall: the HDR library's
+/// histogram of the same range takes 13 KiB at two digits, this one about 1 KiB for a steady stream. The largest
+/// sample is always exact.
+struct SampleStore: Sendable {
+  private static let coarseFlag: UInt32 = 1 << 31
+  private static let coarseShift: UInt64 = 12
+
+  private let exactLimit: Int
+  private var exact: [UInt32] = []
+  private var folded: FoldedSamples?
+  /// Samples taken.
+  private(set) var count = 0
+  /// The largest sample, ns, exact.
+  private(set) var maximum: UInt64 = 0
+
+  init(exactLimit: Int) { self.exactLimit = exactLimit }
+
+  /// Takes `nanoseconds` (a negative one as 0) `times` times.
+  ///
+  /// More than 2³² − 1 times count as that many: a server may claim any number of tokens.
+  mutating func add(_ nanoseconds: Int64, times claimed: Int = 1) {
+    let times = Int(UInt32(clamping: claimed))
+    guard times > 0 else { return }
+    let value = UInt64(max(nanoseconds, 0))
+    maximum = max(maximum, value)
+    count += times
+    if folded == nil {
+      if count <= exactLimit {
+        let packed = Self.pack(value)
+        for _ in 0..<times { exact.append(packed) }
+        return
+      }
+      fold()
+    }
+    folded?.add(value, times: times)
+  }
+
+  private mutating func fold() {
+    var store = FoldedSamples()
+    for packed in exact { store.add(Self.unpack(packed), times: 1) }
+    exact = []
+    folded = store
+  }
+
+  /// The values (ns) at `ranks`, which are fractions in ascending order: the smallest sample that at least that
+  /// fraction of the samples does not exceed (nearest rank). Nil where there is no sample.
+  func quantiles(_ fractions: [Double]) -> [UInt64]? {
+    guard count > 0 else { return nil }
+    let ranks = fractions.map { min(max(Int(($0 * Double(count)).rounded(.up)), 1), count) }
+    let values: [UInt64]
+    if let folded {
+      values = folded.values(atRanks: ranks)
+    } else {
+      let sorted = exact.sorted()
+      values = ranks.map { Self.unpack(sorted[$0 - 1]) }
+    }
+    return zip(ranks, values).map { rank, value in rank == count ? maximum : min(value, maximum) }
+  }
+
+  private static func pack(_ value: UInt64) -> UInt32 {
+    if value < UInt64(coarseFlag) { return UInt32(value) }
+    return coarseFlag | UInt32(min(value >> coarseShift, UInt64(coarseFlag - 1)))
+  }
+
+  private static func unpack(_ packed: UInt32) -> UInt64 {
+    packed < coarseFlag ? UInt64(packed) : UInt64(packed & ~coarseFlag) << coarseShift
+  }
+}
+
+/// Counts in log-linear buckets, 128 to a doubling, in pages of 32 that are made when first hit.
+struct FoldedSamples: Sendable {
+  private static let precisionBits = 7
+  private static let pageBits = 5
+  /// Values from 2⁴⁴ ns (4.9 hours) on share the last bucket.
+  private static let valueBits = 44
+  private static let noPage = UInt8.max
+
+  private var directory: [UInt8]
+  private var counts: [UInt32] = []
+
+  init() {
+    let buckets = (Self.valueBits - Self.precisionBits + 1) << Self.precisionBits
+    directory = Array(repeating: Self.noPage, count: buckets >> Self.pageBits)
+  }
+
+  mutating func add(_ value: UInt64, times: Int) {
+    let bucket = Self.bucket(of: value)
+    var page = directory[bucket >> Self.pageBits]
+    if page == Self.noPage {
+      page = UInt8(counts.count >> Self.pageBits)
+      directory[bucket >> Self.pageBits] = page
+      counts.append(contentsOf: repeatElement(0, count: 1 << Self.pageBits))
+    }
+    let slot = Int(page) << Self.pageBits | bucket & (1 << Self.pageBits - 1)
+    let (sum, overflow) = counts[slot].addingReportingOverflow(UInt32(clamping: times))
+    counts[slot] = overflow ? .max : sum
+  }
+
+  /// The middle of the bucket that holds each rank (1-based, ascending).
+  func values(atRanks ranks: [Int]) -> [UInt64] {
+    var values: [UInt64] = []
+    var passed = 0
+    var last: UInt64 = 0
+    for (high, page) in directory.enumerated() where page != Self.noPage {
+      for low in 0..<(1 << Self.pageBits) {
+        let here = Int(counts[Int(page) << Self.pageBits | low])
+        guard here > 0 else { continue }
+        passed += here
+        last = Self.middle(of: high << Self.pageBits | low)
+        while values.count < ranks.count, ranks[values.count] <= passed { values.append(last) }
+      }
+    }
+    while values.count < ranks.count { values.append(last) }
+    return values
+  }
+
+  private static func bucket(of value: UInt64) -> Int {
+    let value = min(value, 1 << valueBits - 1)
+    guard value >= 1 << precisionBits else { return Int(value) }
+    let exponent = 63 - value.leadingZeroBitCount
+    let shift = exponent - precisionBits
+    return (shift + 1) << precisionBits | Int(value >> UInt64(shift)) & (1 << precisionBits - 1)
+  }
+
+  private static func middle(of bucket: Int) -> UInt64 {
+    guard bucket >= 1 << precisionBits else { return UInt64(bucket) }
+    let shift = bucket >> precisionBits - 1
+    let low = UInt64(1 << precisionBits | bucket & (1 << precisionBits - 1)) << UInt64(shift)
+    return low + (1 << UInt64(shift)) / 2
+  }
+}

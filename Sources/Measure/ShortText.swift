@@ -1,0 +1,27 @@
+// Bounds on the few strings that a record keeps: names and ids, never content.
+// It must not know which string it is.
+
+/// The bound of every stored string.
+public enum ShortText {
+  /// UTF-8 bytes kept of a name, an id or a reason.
+  public static let limit = 256
+
+  /// Cuts `text` where it is too long.
+  static func cap(_ text: inout String?) {
+    if let long = text, long.utf8.count > limit { text = capped(long) }
+  }
+
+  /// `text`, cut to at most `limit` bytes at a scalar's boundary.
+  public static func capped(_ text: String) -> String {
+    guard text.utf8.count > limit else { return text }
+    let view = text.unicodeScalars
+    var end = view.startIndex
+    var bytes = 0
+    while end < view.endIndex {
+      bytes += UTF8.width(view[end])
+      if bytes > limit { break }
+      end = view.index(after: end)
+    }
+    return String(view[..<end])
+  }
+}

@@ -1,0 +1,264 @@
+// A client's connection: request after request, each an exchange; what comes too early waits.
+// It must not know about upstream connections or tokens.
+import Clocks
+import HTTPWire
+import Measure
+import Transport
+
+/// One client connection, confined to its worker's thread.
+final class DownstreamConnection: StreamDelegate {
+  /// How an exchange leaves its client's connection.
+  enum Ending {
+    /// Ready for the next request.
+    case keep
+    /// To be closed once all is sent; what the client still sends is read and thrown away for a moment, since closing
+    /// over unread bytes would reset the connection and take the response along (RFC 9112 §9.6).
+    case closeLingering
+    /// A response that was cut short: the client must not take it for whole.
+    case cut(reset: Bool)
+    /// The client has gone.
+    case gone
+  }
+
+  private enum Phase {
+    case open
+    /// Closing once the queue is empty.
+    case closing(Ending)
+    /// Our side has ended; the client's last bytes are thrown away until this instant.
+    case lingering(until: Instant)
+  }
+
+  /// Bytes of further requests that are kept while an exchange is under way; beyond that the client has to wait.
+  private static let earlyBytes = 64 * 1024
+  private static let lingerNanoseconds: Int64 = 2_000_000_000
+
+  let worker: Worker
+  private let stream: Stream
+  private let parser: MessageParser
+  private var exchange: Exchange?
+  private var phase = Phase.open
+  /// Bytes behind the present request.
+  private var early: [UInt8] = []
+  private var isConsuming = false
+  private var received: WallAnchor?
+  private var activeAt = Instant.now()
+  /// Bytes ever written to the client.
+  private(set) var writtenBytes: UInt64 = 0
+
+  init(worker: Worker, stream: Stream) {
+    self.worker = worker
+    self.stream = stream
+    parser = MessageParser(.request, limits: worker.settings.requestLimits, spans: worker.spans)
+    stream.delegate = self
+    stream.startReading()
+  }
+
+  // MARK: What exchanges ask for
+
+  /// Bytes that the client's socket has not taken.
+  var queuedBytes: Int { stream.queuedBytes }
+  /// Bytes that the client's socket has taken.
+  var acceptedBytes: UInt64 { stream.acceptedBytes }
+
+  /// Sends bytes.
+  /// - Returns: whether the client's socket has taken them all.
+  func write(_ bytes: RawSpan) -> Bool {
+    writtenBytes &+= UInt64(bytes.byteCount)
+    return stream.write(bytes)
+  }
+
+  /// The same, of an array.
+  func write(_ bytes: [UInt8]) -> Bool { unsafe bytes.withUnsafeBytes { unsafe write($0.bytes) } }
+
+  /// Upstream takes the body more slowly than the client sends it.
+  func pauseUpload() { stream.pauseReading(noticingDeparture: true) }
+  /// Upstream has caught up.
+  func resumeUpload() { if !stream.isClosed { stream.startReading() } }
+
+  /// Sends an answer of our own and closes.
+  func answer(status: Int, reason: String, answersHead: Bool) {
+    exchange = nil
+    _ = write(Answer.bytes(status: status, reason: reason, answersHead: answersHead))
+    exchangeEnded(.closeLingering)
+  }
+
+  /// The exchange is over and recorded.
+  func exchangeEnded(_ ending: Ending) {
+    exchange = nil
+    activeAt = .now()
+    switch ending {
+    case .keep where !worker.isDraining:
+      parser.reset()
+      received = nil
+      stream.startReading()
+      consumeEarly()
+    case .gone:
+      close()
+    case .keep, .closeLingering, .cut:
+      stream.startReading()
+      phase = .closing(ending)
+      if stream.queuedBytes == 0 { finishClosing(ending) }
+    }
+  }
+
+  private func finishClosing(_ ending: Ending) {
+    if case .cut(let reset) = ending { return close(reset: reset) }
+    stream.shutdownWriting()
+    phase = .lingering(until: Instant.now().advanced(byNanoseconds: Self.lingerNanoseconds))
+  }
+
+  private func close(reset: Bool = false) {
+    guard !stream.isClosed else { return }
+    stream.close(reset: reset)
+    worker.forget(self)
+  }
+
+  // MARK: Reading
+
+  func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
+    guard case .open = phase else { return }
+    activeAt = arrival.readAt
+    if isConsuming || exchange?.state.isRequestComplete == true { return keep(bytes) }
+    consume(bytes, at: arrival.readAt)
+    consumeEarly()
+  }
+
+  private func keep(_ bytes: RawSpan) {
+    unsafe bytes.withUnsafeBytes { unsafe early.append(contentsOf: $0) }
+    if early.count > Self.earlyBytes { stream.pauseReading(noticingDeparture: true) }
+  }
+
+  /// Goes on with requests that came behind the one that has ended: a loop, not a recursion, however many there are.
+  private func consumeEarly() {
+    guard !isConsuming else { return }
+    isConsuming = true
+    defer { isConsuming = false }
+    while case .open = phase, !early.isEmpty, exchange?.state.isRequestComplete != true, !stream.isClosed {
+      let bytes = early
+      early = []
+      unsafe bytes.withUnsafeBytes { unsafe consume($0.bytes, at: .now()) }
+    }
+  }
+
+  private func consume(_ bytes: RawSpan, at: Instant) {
+    if received == nil { received = worker.wallAnchor(at: at) }
+    var rest = bytes
+    while true {
+      let (consumed, progress) = parser.parse(rest)
+      switch progress {
+      case .needsMore:
+        exchange?.forwardBody(parser.spans, of: rest, at: at)
+        return
+      case .headComplete:
+        rest = rest.extracting(consumed..<rest.byteCount)
+        guard begin(at: at) else { return }
+      case .messageComplete:
+        exchange?.forwardBody(parser.spans, of: rest, at: at)
+        if consumed < rest.byteCount { keep(rest.extracting(consumed..<rest.byteCount)) }
+        exchange?.requestCompleted(trailers: parser.trailers, at: at)
+        return
+      case .failed(let error):
+        if let exchange { exchange.requestBroke(error) } else { reject(error) }
+        return
+      }
+    }
+  }
+
+  /// Makes an exchange of the head that is complete now.
+  /// - Returns: whether there is one, and the rest is to be read.
+  private func begin(at: Instant) -> Bool {
+    let head: RequestHead
+    do throws(WireError) { head = try RequestHead(parser) } catch {
+      reject(error)
+      return false
+    }
+    let peer = stream.peer?.host ?? ""
+    var tap = makeTap(client: worker.clientAddress(peer: peer, head.fields))
+    let identity = worker.identities.read { head.fields.first(named: $0) }
+    tap.request(head, identity: identity, decoderLimits: worker.settings.decoderLimits)
+    let exchange = Exchange(downstream: self, head: head, tap: tap, at: at)
+    self.exchange = exchange
+    exchange.start(head, clientAddress: peer)
+    return self.exchange === exchange
+  }
+
+  private func makeTap(client: String) -> Tap {
+    let received = received ?? .now()
+    return Tap(
+      id: worker.ids.next(realtimeNanoseconds: received.realtimeNanoseconds), client: client, received: received,
+      keepsTimeline: worker.settings.keepsTimeline)
+  }
+
+  /// Refuses a request of which nothing was sent on.
+  private func reject(_ error: WireError) {
+    endUnbegun(Verdict(outcome: .rejected, stage: .upload, error: error.reason), status: error.status)
+    answer(status: error.status, reason: error.reason, answersHead: false)
+  }
+
+  /// Records a request that never became an exchange: its head was refused, or never whole.
+  private func endUnbegun(_ verdict: Verdict, status: Int?) {
+    var tap = makeTap(client: stream.peer?.host ?? "")
+    tap.status = status
+    tap.responseEnded(at: .now(), complete: false, worker.eventParser)
+    worker.shared.writer.submit(tap.record(verdict, worker))
+  }
+
+  // MARK: The rest of the stream's life
+
+  func streamDidConnect(_ stream: Stream) {}
+
+  func streamDidFlush(_ stream: Stream) {
+    exchange?.clientFlushed()
+    if case .closing(let ending) = phase, stream.queuedBytes == 0, !stream.isClosed { finishClosing(ending) }
+  }
+
+  func streamDidEnd(_ stream: Stream) { left() }
+
+  func streamDidFail(_ stream: Stream, _ error: TransportError) { left() }
+
+  /// The client closed its side, or all of it: by default that is an abort (case 45).
+  private func left() {
+    if let exchange { return exchange.clientLeft() }
+    // What is still to be sent to a client that only closed its side goes out first.
+    if case .closing = phase, stream.queuedBytes > 0, !stream.isClosed { return }
+    if case .open = phase, parser.hasBegun {
+      endUnbegun(Verdict(outcome: .clientCancelled, stage: .upload, error: nil), status: nil)
+    }
+    close()
+  }
+
+  /// Closes, or ends the exchange, where something has taken too long.
+  func checkDeadlines(_ now: Instant) {
+    if let exchange { return exchange.checkDeadline(now) }
+    let waited = now.nanoseconds(since: activeAt)
+    switch phase {
+    case .lingering(let until):
+      if now >= until { close() }
+    case .closing:
+      if waited > worker.settings.idleTimeout ?? .max { close() }
+    case .open where parser.hasBegun:
+      guard let begun = received?.instant, let limit = worker.settings.requestHeadTimeout else { return }
+      if now.nanoseconds(since: begun) > limit { headTimedOut() }
+    case .open:
+      if waited > worker.settings.idleTimeout ?? .max { close() }
+    }
+  }
+
+  private func headTimedOut() {
+    let reason = "the request's head did not come in time"
+    endUnbegun(Verdict(outcome: .timeout, stage: .upload, error: reason), status: 408)
+    answer(status: 408, reason: reason, answersHead: false)
+  }
+
+  /// Serves no further request: an idle connection is closed, a busy one when its exchange has ended.
+  func drain() {
+    guard exchange == nil, case .open = phase, !parser.hasBegun else { return }
+    close()
+  }
+
+  /// Ends whatever is left, now.
+  func shutDown() {
+    exchange?.shutDown()
+    if !stream.isClosed { close(reset: false) }
+  }
+}

@@ -1,0 +1,337 @@
+// One exchange as it is driven: requests go up, responses come down, and every byte is sent before it is looked at.
+// It must not decide (ExchangeState does), nor measure (Tap does).
+import Clocks
+import HTTPWire
+import Measure
+import TokenWire
+import Transport
+
+/// One request and its response between a client's connection and an upstream one. Confined to its worker's thread.
+final class Exchange {
+  let worker: Worker
+  private unowned let downstream: DownstreamConnection
+  private(set) var upstream: UpstreamConnection?
+  private(set) var state: ExchangeState
+  private(set) var tap: Tap
+
+  /// When something last happened, for deadlines.
+  private(set) var activeAt: Instant
+  private let client11: Bool
+  private let answersHead: Bool
+  private let requestFraming: BodyFraming
+  private let clientKeepsAlive: Bool
+  private var responseFraming = BodyFraming.none
+  /// Whether the response's body ends with upstream's connection.
+  private var isCloseDelimited = false
+  private var upstreamKeepsAlive = false
+  private var closesClient = false
+  /// The request's head, kept while it may have to be sent twice.
+  private var repeatable: [UInt8]?
+  private var connectStartedAt: Instant
+  private var headStartedAt: Instant?
+  private var isCounted = false
+  private var isUpstreamPaused = false
+  private var pausedAt: Instant?
+  /// What reads brought and the client's socket has not taken yet: up to which of its bytes, and the last such read.
+  private var undelivered: UInt64?
+
+  /// Begins an exchange whose head is known.
+  init(downstream: DownstreamConnection, head: RequestHead, tap: Tap, at: Instant) {
+    self.downstream = downstream
+    worker = downstream.worker
+    self.tap = tap
+    activeAt = at
+    connectStartedAt = at
+    client11 = head.isVersion11
+    clientKeepsAlive = head.keepsAlive
+    answersHead = head.method == .head
+    requestFraming = head.framing
+    state = ExchangeState(isRepeatable: head.method.isSafe && head.framing == .none)
+  }
+
+  // MARK: Upwards
+
+  /// Takes a connection to upstream and sends it the head.
+  func start(_ head: RequestHead, clientAddress: String) {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(head.fields.bytes.count + 64)
+    head.write(
+      to: &bytes, defaultHost: worker.settings.upstreamAuthority,
+      forwardedFor: worker.settings.appendsForwardedFor ? clientAddress : nil, via: worker.settings.via)
+    if state.isRepeatable { repeatable = bytes }
+    connect(fresh: false)
+    upstream?.send(bytes)
+  }
+
+  private func connect(fresh: Bool) {
+    _ = state.handle(.connecting)
+    let connection = worker.pool.take(fresh: fresh)
+    upstream = connection
+    connection.begin(self, answersHead: answersHead)
+    if connection.isReused { upstreamConnected(reused: true, at: connectStartedAt) } else { connection.connect() }
+  }
+
+  /// Sends body bytes on, then keeps a bounded copy of them to be looked at.
+  func forwardBody(_ spans: BodySpans, of bytes: RawSpan, at: Instant) {
+    activeAt = at
+    guard let upstream, !spans.list.isEmpty else { return }
+    worker.output.removeAll(keepingCapacity: true)
+    BodyWriter.append(spans, of: bytes, framing: requestFraming, to: &worker.output)
+    upstream.send(worker.output)
+    tap.requestBody(spans, of: bytes, limit: worker.settings.inspectedBodyBytes)
+    if upstream.queuedBytes > worker.settings.highWatermark { downstream.pauseUpload() }
+  }
+
+  /// The whole request has come in: this is t0.
+  func requestCompleted(trailers: Fields, at: Instant) {
+    activeAt = at
+    worker.output.removeAll(keepingCapacity: true)
+    BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: &worker.output)
+    upstream?.send(worker.output)
+    tap.meter.requestComplete(at: at)
+    perform(state.handle(.requestCompleted))
+    if let upstream, upstream.isOpen, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
+    tap.readRequest(worker.eventParser)
+  }
+
+  // MARK: What upstream does
+
+  /// A connection stands; what was sent to it meanwhile goes out by itself.
+  func upstreamConnected(reused: Bool, at: Instant) {
+    activeAt = at
+    let inFlight = isCounted ? nil : worker.shared.began()
+    isCounted = true
+    tap.connected(startedAt: connectStartedAt, at: at, reused: reused, inFlight: inFlight)
+    perform(state.handle(.connected(reused: reused)))
+  }
+
+  /// The upstream socket took (some of) what waited for it.
+  func upstreamFlushed() {
+    guard let upstream else { return }
+    if state.isRequestComplete, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
+    if upstream.queuedBytes <= worker.settings.lowWatermark { downstream.resumeUpload() }
+  }
+
+  /// Bytes from upstream: sent on first, looked at afterwards.
+  func upstreamRead(_ connection: UpstreamConnection, _ bytes: RawSpan, _ arrival: Arrival) {
+    activeAt = arrival.readAt
+    if headStartedAt == nil { headStartedAt = arrival.at }
+    worker.output.removeAll(keepingCapacity: true)
+    var rest = bytes
+    var failure: WireError?
+    var isComplete = false
+    parsing: while true {
+      let (consumed, progress) = connection.parser.parse(rest)
+      switch progress {
+      case .headComplete:
+        do throws(WireError) {
+          try passHead(connection, arrival)
+        } catch {
+          failure = error
+          break parsing
+        }
+        rest = rest.extracting(consumed..<rest.byteCount)
+      case .messageComplete where !state.hasResponded:
+        // A 1xx is a message of its own; the final head follows.
+        headStartedAt = consumed < rest.byteCount ? arrival.at : nil
+        connection.parser.reset()
+        connection.parser.answersHead = answersHead
+        rest = rest.extracting(consumed..<rest.byteCount)
+      case .needsMore, .messageComplete:
+        appendBody(connection, rest)
+        isComplete = progress == .messageComplete
+        // What comes behind a response was asked for by nobody: such a connection is not used again.
+        if consumed < rest.byteCount { upstreamKeepsAlive = false }
+        break parsing
+      case .failed(let error):
+        failure = error
+        break parsing
+      }
+    }
+    if isComplete { BodyWriter.appendEnd(framing: responseFraming, trailers: connection.parser.trailers, to: &worker.output) }
+    deliver(rest, connection.parser.spans, arrival)
+    if let failure { return perform(state.handle(.responseInvalid(failure))) }
+    if isComplete { responseCompleted(at: arrival.at) }
+  }
+
+  private func appendBody(_ connection: UpstreamConnection, _ bytes: RawSpan) {
+    guard state.hasResponded else { return }
+    BodyWriter.append(connection.parser.spans, of: bytes, framing: responseFraming, to: &worker.output)
+  }
+
+  private func passHead(_ connection: UpstreamConnection, _ arrival: Arrival) throws(WireError) {
+    let head = try ResponseHead(connection.parser)
+    if head.isInformational {
+      guard head.status != 101 else { throw WireError(502, "upstream switched protocols unasked") }
+      if client11 { head.write(to: &worker.output, client11: true, closing: false) }
+      return
+    }
+    responseFraming = head.framing(forVersion11: client11)
+    isCloseDelimited = head.framing == .untilClose
+    upstreamKeepsAlive = head.keepsAlive
+    // A client that has not sent all of its request will not be believed about where the next one begins.
+    closesClient =
+      !clientKeepsAlive || !state.isRequestComplete || responseFraming == .untilClose || worker.isDraining
+    head.write(to: &worker.output, client11: client11, closing: closesClient)
+    perform(state.handle(.responseBegan))
+    repeatable = nil
+    tap.responseHead(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
+  }
+
+  /// Sends what one read gave, then has it looked at.
+  private func deliver(_ bytes: RawSpan, _ spans: BodySpans, _ arrival: Arrival) {
+    let bodyBytes = state.hasResponded ? spans.byteCount : 0
+    let isTaken = worker.output.isEmpty ? undelivered == nil : downstream.write(worker.output)
+    if state.hasResponded {
+      tap.read(arrival)
+      if isTaken {
+        tap.meter.delivered(at: .now())
+      } else {
+        undelivered = downstream.writtenBytes
+      }
+      if bodyBytes > 0, tap.decode(spans, of: bytes, bodyBytes: bodyBytes, worker.eventParser) {
+        perform(state.handle(.outputBegan))
+      }
+    }
+    if !isTaken, downstream.queuedBytes > worker.settings.highWatermark { pauseUpstream() }
+  }
+
+  private func pauseUpstream() {
+    guard !isUpstreamPaused, let upstream else { return }
+    isUpstreamPaused = true
+    pausedAt = .now()
+    upstream.pause()
+  }
+
+  private func resumeUpstream() {
+    guard isUpstreamPaused else { return }
+    isUpstreamPaused = false
+    noteStall()
+    upstream?.resume()
+  }
+
+  private func noteStall() {
+    guard let pausedAt else { return }
+    tap.meter.clientStalled(nanoseconds: Instant.now().nanoseconds(since: pausedAt))
+    self.pausedAt = nil
+  }
+
+  /// Upstream ended its side: the end of a body that only the close delimits, a loss otherwise.
+  func upstreamEnded(at: Instant) {
+    guard state.hasResponded, !state.isResponseComplete, isCloseDelimited else {
+      return perform(state.handle(.upstreamEnded))
+    }
+    worker.output.removeAll(keepingCapacity: true)
+    BodyWriter.appendEnd(framing: responseFraming, trailers: Fields(), to: &worker.output)
+    if !worker.output.isEmpty { _ = downstream.write(worker.output) }
+    upstreamKeepsAlive = false
+    responseCompleted(at: at)
+  }
+
+  /// Upstream was refused, reset or lost.
+  func upstreamFailed(_ error: TransportError) {
+    perform(state.handle(state.isConnecting ? .connectFailed(error.description) : .upstreamFailed(error.description)))
+  }
+
+  private func responseCompleted(at: Instant) {
+    tap.responseEnded(at: at, complete: true, worker.eventParser)
+    perform(state.handle(.responseCompleted))
+    releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete)
+    if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
+  }
+
+  // MARK: What the client and the clock do
+
+  /// The client's socket took (some of) what waited for it.
+  func clientFlushed() {
+    if let offset = undelivered, downstream.acceptedBytes >= offset {
+      undelivered = nil
+      tap.meter.delivered(at: .now())
+    }
+    if downstream.queuedBytes <= worker.settings.lowWatermark { resumeUpstream() }
+    if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
+  }
+
+  /// The client closed or reset its connection.
+  func clientLeft() { perform(state.handle(.clientLeft)) }
+
+  /// The request's body is not what its framing promised.
+  func requestBroke(_ error: WireError) { perform(state.handle(.requestInvalid(error))) }
+
+  /// Ends an exchange that has waited longer than it may.
+  func checkDeadline(_ now: Instant) {
+    let settings = worker.settings
+    let waited = now.nanoseconds(since: activeAt)
+    let limit: (Int64?, String)
+    if state.isConnecting {
+      limit = (settings.connectTimeout, "no connection to upstream in time")
+    } else if !state.isRequestComplete {
+      limit = (settings.requestBodyTimeout, "the request's body stopped coming")
+    } else if !state.hasResponded {
+      limit = (settings.responseTimeout, "no response from upstream in time")
+    } else if isUpstreamPaused || state.isResponseComplete {
+      return
+    } else {
+      limit = (settings.betweenReadsTimeout, "upstream fell silent")
+    }
+    if let nanoseconds = limit.0, waited > nanoseconds { perform(state.handle(.timedOut(limit.1))) }
+  }
+
+  /// The drain's deadline has come.
+  func shutDown() { perform(state.handle(.shutDown)) }
+
+  // MARK: Doing what the state machine says
+
+  private func perform(_ action: ExchangeState.Action) {
+    switch action {
+    case .none:
+      return
+    case .retry:
+      retry()
+    case .answer(let status, let verdict):
+      releaseUpstream(reuse: false)
+      tap.status = status
+      record(verdict)
+      downstream.answer(status: status, reason: verdict.error ?? verdict.outcome.rawValue, answersHead: answersHead)
+    case .cut(let verdict):
+      releaseUpstream(reuse: false)
+      record(verdict)
+      // Only a reset tells a client whose body the close delimits that this was not its end.
+      downstream.exchangeEnded(.cut(reset: responseFraming == .untilClose))
+    case .leave(let verdict):
+      releaseUpstream(reuse: false)
+      record(verdict)
+      downstream.exchangeEnded(.gone)
+    case .finish:
+      record(nil)
+      if !state.isRequestComplete {
+        downstream.exchangeEnded(.closeLingering)
+      } else {
+        downstream.exchangeEnded(closesClient ? .closeLingering : .keep)
+      }
+    }
+  }
+
+  private func retry() {
+    releaseUpstream(reuse: false)
+    headStartedAt = nil
+    connect(fresh: true)
+    if let repeatable { upstream?.send(repeatable) }
+  }
+
+  /// Gives the upstream connection back, or ends it: at once, so that the server stops generating.
+  private func releaseUpstream(reuse: Bool) {
+    guard let connection = upstream else { return }
+    upstream = nil
+    connection.end()
+    if reuse { worker.pool.give(connection) } else { connection.close() }
+  }
+
+  private func record(_ verdict: Verdict?) {
+    noteStall()
+    if isCounted { worker.shared.ended() }
+    isCounted = false
+    tap.responseEnded(at: .now(), complete: false, worker.eventParser)
+    worker.shared.writer.submit(tap.record(verdict, worker))
+  }
+}

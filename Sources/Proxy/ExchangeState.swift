@@ -1,0 +1,165 @@
+// One exchange as a pure state machine: an event goes in, the one thing to do comes out.
+// It must not do I/O, read clocks or know of tokens.
+import HTTPWire
+import Measure
+
+/// How an exchange ended, as the record will say it.
+struct Verdict: Hashable, Sendable {
+  var outcome: Outcome
+  var stage: Stage?
+  /// One short line; never content.
+  var error: String?
+}
+
+/// The life of one exchange between its request's head and its record.
+///
+/// ```
+/// request:  receiving ──► complete
+/// link:     none ──► connecting ──► open
+/// response: waiting ──► streaming ──► complete ──► (delivered) ended
+/// ```
+/// Any of them may be cut short; `ended` is final, and every event after it is answered with `none`.
+struct ExchangeState: Sendable {
+  /// What happened.
+  enum Event {
+    case requestCompleted
+    case connecting
+    /// An upstream connection stands; `reused` where it came from the pool.
+    case connected(reused: Bool)
+    case connectFailed(String)
+    /// The final response head was passed on.
+    case responseBegan
+    /// The first token went by (or, where tokens are not measured, the first byte of a body).
+    case outputBegan
+    case responseCompleted
+    /// The client's socket has taken all that was written to it.
+    case delivered
+    case upstreamEnded
+    case upstreamFailed(String)
+    case responseInvalid(WireError)
+    case requestInvalid(WireError)
+    case clientLeft
+    case timedOut(String)
+    /// The drain's deadline, or a second signal.
+    case shutDown
+  }
+
+  /// What to do about it.
+  enum Action: Equatable {
+    case none
+    /// Send the request once more on a new connection.
+    case retry
+    /// Nothing was sent to the client yet: answer it ourselves, end upstream, close the client's connection.
+    case answer(status: Int, Verdict)
+    /// A response had begun: end it so that it cannot look whole, end upstream.
+    case cut(Verdict)
+    /// The client is gone: end upstream at once, answer nobody.
+    case leave(Verdict)
+    /// All went through. The verdict is the measuring's to find.
+    case finish
+  }
+
+  private enum Request { case receiving, complete }
+  private enum Link { case none, connecting, open(reused: Bool) }
+  private enum Response { case waiting, streaming, complete, ended }
+
+  private var request = Request.receiving
+  private var link = Link.none
+  private var response = Response.waiting
+  private var hasOutput = false
+  private var hasRetried = false
+  /// Whether the request may be sent twice: safe, bodiless and kept.
+  let isRepeatable: Bool
+
+  init(isRepeatable: Bool) { self.isRepeatable = isRepeatable }
+
+  /// Whether the exchange is over.
+  var isEnded: Bool { response == .ended }
+  /// Whether the whole request has come in.
+  var isRequestComplete: Bool { request == .complete }
+  /// Whether a response head has been sent to the client.
+  var hasResponded: Bool { response != .waiting }
+  /// Whether the whole response has come in.
+  var isResponseComplete: Bool { response == .complete }
+  /// Whether an upstream connection is being made.
+  var isConnecting: Bool { if case .connecting = link { true } else { false } }
+
+  /// How far the exchange has come (metrics.md, "Outcomes").
+  var stage: Stage {
+    if hasOutput { return .streaming }
+    if request == .receiving { return .upload }
+    if case .open = link { return .waiting }
+    return .connecting
+  }
+
+  /// Takes one event.
+  mutating func handle(_ event: Event) -> Action {
+    guard response != .ended else { return .none }
+    switch event {
+    case .requestCompleted:
+      request = .complete
+      return .none
+    case .connecting:
+      link = .connecting
+      return .none
+    case .connected(let reused):
+      link = .open(reused: reused)
+      return .none
+    case .connectFailed(let reason):
+      return answerOrCut(502, .upstreamUnreachable, stage: .connecting, reason)
+    case .responseBegan:
+      response = .streaming
+      return .none
+    case .outputBegan:
+      hasOutput = true
+      return .none
+    case .responseCompleted:
+      response = .complete
+      return .none
+    case .delivered:
+      guard response == .complete else { return .none }
+      response = .ended
+      return .finish
+    case .upstreamEnded:
+      return upstreamGone("upstream closed the connection")
+    case .upstreamFailed(let reason):
+      return upstreamGone(reason)
+    case .responseInvalid(let error):
+      return answerOrCut(502, hasResponded ? .truncated : .upstreamReset, stage: stage, error.reason)
+    case .requestInvalid(let error):
+      return answerOrCut(error.status, .rejected, stage: .upload, error.reason)
+    case .clientLeft:
+      let verdict = Verdict(outcome: .clientCancelled, stage: stage, error: nil)
+      response = .ended
+      return .leave(verdict)
+    case .timedOut(let reason):
+      return answerOrCut(504, .timeout, stage: stage, reason)
+    case .shutDown:
+      return answerOrCut(503, .timeout, stage: stage, "shut down before the response ended")
+    }
+  }
+
+  private mutating func upstreamGone(_ reason: String) -> Action {
+    switch response {
+    case .complete, .ended:
+      return .none
+    case .streaming:
+      return answerOrCut(502, .truncated, stage: stage, reason)
+    case .waiting:
+      // A pooled connection that upstream had already closed says nothing of the request: once more, if that is safe.
+      if case .open(reused: true) = link, isRepeatable, !hasRetried {
+        hasRetried = true
+        link = .none
+        return .retry
+      }
+      return answerOrCut(502, .upstreamReset, stage: stage, reason)
+    }
+  }
+
+  private mutating func answerOrCut(_ status: Int, _ outcome: Outcome, stage: Stage, _ error: String) -> Action {
+    let verdict = Verdict(outcome: outcome, stage: stage, error: error)
+    let answers = response == .waiting
+    response = .ended
+    return answers ? .answer(status: status, verdict) : .cut(verdict)
+  }
+}

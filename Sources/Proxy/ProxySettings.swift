@@ -1,0 +1,65 @@
+// What the proxy needs to be told, already checked: plain values.
+// It must not know where they came from (Configuration does).
+import HTTPWire
+import Measure
+import TokenWire
+
+/// All that one proxy is told. Times are nanoseconds; a nil time is no limit.
+public struct ProxySettings: Sendable {
+  /// Host name or literal address of the server in front of which the proxy stands, without brackets.
+  public var upstreamHost: String
+  public var upstreamPort: UInt16
+  /// Literal address to listen on, without brackets.
+  public var listenHost: String
+  /// 0 lets the system choose.
+  public var listenPort: UInt16
+  /// Event loops, each with a thread of its own; at least 1.
+  public var workers = 1
+  /// This proxy's name in the records.
+  public var instance = ""
+  /// Whether records carry the time of each token-bearing event.
+  public var keepsTimeline = false
+  /// Which header fields name the user and the session.
+  public var identityHeaders = IdentityHeaders.usual
+  /// Whether a peer's `X-Forwarded-For` is believed for the record's `client`.
+  public var isTrustedProxy: @Sendable (String) -> Bool = { _ in false }
+  /// Whether the client's address is appended to `X-Forwarded-For`.
+  public var appendsForwardedFor = false
+  /// The pseudonym for a `Via` field (RFC 9110 §7.6.3), nil for none.
+  public var via: String?
+
+  public var requestLimits = WireLimits()
+  public var responseLimits = WireLimits(headBytes: 256 * 1024)
+  public var decoderLimits = DecoderLimits()
+  /// Of a request body, the bytes kept until it has been looked at.
+  public var inspectedBodyBytes = 1024 * 1024
+  /// Queued bytes at which the other side is paused, and at which it goes on.
+  public var highWatermark = 256 * 1024
+  public var lowWatermark = 64 * 1024
+  /// Idle upstream connections kept per worker.
+  public var idleUpstreamConnections = 256
+  /// Clients connected at once per worker; further ones wait in the kernel's queue.
+  public var connections = 100_000
+
+  public var connectTimeout: Int64? = 10_000_000_000
+  public var requestHeadTimeout: Int64? = 60_000_000_000
+  public var requestBodyTimeout: Int64? = 60_000_000_000
+  public var idleTimeout: Int64? = 75_000_000_000
+  public var upstreamIdleTimeout: Int64? = 60_000_000_000
+  public var responseTimeout: Int64?
+  public var betweenReadsTimeout: Int64?
+  public var drainTimeout: Int64 = 30_000_000_000
+
+  /// Makes settings with the defaults for all but the two addresses.
+  public init(upstreamHost: String, upstreamPort: UInt16, listenHost: String, listenPort: UInt16) {
+    self.upstreamHost = upstreamHost
+    self.upstreamPort = upstreamPort
+    self.listenHost = listenHost
+    self.listenPort = listenPort
+  }
+
+  /// `host:port`, as records and a missing Host name it.
+  public var upstreamAuthority: String {
+    upstreamHost.contains(":") ? "[\(upstreamHost)]:\(upstreamPort)" : "\(upstreamHost):\(upstreamPort)"
+  }
+}

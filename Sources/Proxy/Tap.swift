@@ -1,0 +1,197 @@
+// The tap on the pipe: what an exchange's bytes say of its tokens, kept until its record is written.
+// It must not touch the forwarding: whatever happens here, the bytes have gone already.
+import Clocks
+import HTTPWire
+import Measure
+import TokenWire
+
+/// Everything about one exchange that its record needs and its forwarding does not.
+struct Tap {
+  var meter: ExchangeMeter
+  /// The status sent to the client.
+  var status: Int?
+
+  private let id: String
+  private let client: String
+  private var identity: HeadIdentity?
+  private var method: String?
+  private var path: String?
+  private var dialect: (any Dialect.Type)?
+  private var facts: RequestFacts?
+  /// A bounded copy of the request's body; nil where none is wanted, or it grew beyond the bound.
+  private var requestCopy: [UInt8]?
+  private var decoder: ResponseDecoder?
+  private var isStream: Bool?
+  private var inFlight: Int?
+  private var requestBytes = 0
+  private var responseBytes: Int?
+  private var hasEnded = false
+  private var hasOutput = false
+
+  /// A tap for a request of which nothing is known yet.
+  init(id: String, client: String, received: WallAnchor, keepsTimeline: Bool) {
+    self.id = id
+    self.client = client
+    meter = ExchangeMeter(received: received, keepsTimeline: keepsTimeline)
+  }
+
+  // MARK: The request
+
+  /// The request's head is known.
+  mutating func request(_ head: RequestHead, identity: HeadIdentity, decoderLimits: DecoderLimits) {
+    self.identity = identity
+    method = head.method.rawValue
+    let path = head.path
+    self.path = path
+    dialect = Dialects.claiming(method: head.method.rawValue, path: path)
+    guard let dialect else { return }
+    decoder = ResponseDecoder(dialect: dialect, limits: decoderLimits)
+    if head.framing != .none, head.fields.first("content-encoding") == nil { requestCopy = [] }
+  }
+
+  /// Body bytes that have been sent on.
+  mutating func requestBody(_ spans: BodySpans, of bytes: RawSpan, limit: Int) {
+    let count = spans.byteCount
+    requestBytes += count
+    guard requestCopy != nil else { return }
+    guard requestBytes <= limit else {
+      requestCopy = nil
+      return
+    }
+    for span in spans.list {
+      unsafe bytes.extracting(Int(span.lowerBound)..<Int(span.upperBound)).withUnsafeBytes {
+        unsafe requestCopy?.append(contentsOf: $0)
+      }
+    }
+  }
+
+  /// Looks at the request's body once it has gone, and lets the copy go.
+  mutating func readRequest(_ parser: EventParser) {
+    guard let copy = requestCopy, let dialect else { return }
+    requestCopy = nil
+    facts = unsafe requestFacts(of: copy.span.bytes, dialect: dialect, parser: parser)
+  }
+
+  /// A connection to upstream is ours.
+  mutating func connected(startedAt: Instant, at: Instant, reused: Bool, inFlight: Int?) {
+    meter.connected(startedAt: startedAt, at: at, reused: reused)
+    if let inFlight { self.inFlight = inFlight }
+  }
+
+  // MARK: The response
+
+  /// The final head has been sent on.
+  mutating func responseHead(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
+    status = head.status
+    responseBytes = 0
+    meter.responseHead(firstByteAt: firstByteAt, completeAt: completeAt)
+    decoder?.begin(
+      status: head.status, contentType: head.fields.first("content-type"),
+      contentEncoding: head.fields.first("content-encoding"))
+    noteKind()
+  }
+
+  /// A read with response bytes.
+  mutating func read(_ arrival: Arrival) { meter.beginRead(arrival) }
+
+  /// Looks at body bytes that have been sent on.
+  /// - Returns: whether output began with them: the first token, or the first byte where tokens are not measured.
+  mutating func decode(_ spans: BodySpans, of bytes: RawSpan, bodyBytes: Int, _ parser: EventParser) -> Bool {
+    responseBytes = (responseBytes ?? 0) + bodyBytes
+    for span in spans.list where decoder != nil {
+      let part = bytes.extracting(Int(span.lowerBound)..<Int(span.upperBound))
+      Self.feed(part, to: &decoder, &meter, kindIsKnown: isStream != nil, parser)
+    }
+    noteKind()
+    guard !hasOutput, decoder == nil || meter.stage == .streaming else { return false }
+    hasOutput = true
+    return true
+  }
+
+  private static func feed(
+    _ bytes: RawSpan, to decoder: inout ResponseDecoder?, _ meter: inout ExchangeMeter, kindIsKnown: Bool,
+    _ parser: EventParser
+  ) {
+    decoder?.feed(bytes, parser: parser) { observation in
+      // Only streams are observed before their end: one whose first bytes told what it is, is one by now.
+      if !kindIsKnown { meter.measures(.stream) }
+      meter.observe(observation)
+    }
+  }
+
+  /// The response has ended, whole or not; the first call counts.
+  mutating func responseEnded(at: Instant, complete: Bool, _ parser: EventParser) {
+    guard !hasEnded else { return }
+    hasEnded = true
+    Self.finish(&decoder, &meter, complete: complete, parser)
+    noteKind()
+    meter.ended(at: at)
+  }
+
+  private static func finish(
+    _ decoder: inout ResponseDecoder?, _ meter: inout ExchangeMeter, complete: Bool, _ parser: EventParser
+  ) {
+    decoder?.finish(complete: complete, parser: parser) { meter.observe($0) }
+  }
+
+  /// Tells the meter what kind of body the decoder found, and when it gave up on it.
+  private mutating func noteKind() {
+    guard let decoder else { return }
+    if isStream == nil, let kind = decoder.isStream {
+      isStream = kind
+      if decoder.problem == nil { meter.measures(kind ? .stream : .whole) }
+    }
+    if decoder.problem != nil { meter.measuringStopped() }
+  }
+
+  // MARK: The record
+
+  /// The record of the exchange. Call it once, after `responseEnded`.
+  /// - Parameter verdict: how it ended where the forwarding knows; nil where all bytes went through.
+  func record(_ verdict: Verdict?, _ worker: Worker) -> ExchangeRecord {
+    var record = ExchangeRecord()
+    record.id = id
+    record.instance = worker.settings.instance
+    let user = identity?.identity(facts: facts, client: client) ?? Identity(user: client, from: "client_ip")
+    record.user = user.user
+    record.userFrom = user.from
+    record.session = identity?.session(facts: facts)
+    record.client = client
+    record.requestID = identity?.requestID
+    record.traceID = identity?.traceID
+    record.method = method
+    record.path = path
+    record.dialect = dialect?.name
+    record.model = facts?.model
+    record.stream = isStream
+    record.status = status
+    let verdict = verdict ?? measuredVerdict()
+    record.outcome = verdict.outcome
+    record.stage = verdict.stage
+    record.error = verdict.error ?? remark
+    record.upstream = worker.settings.upstreamAuthority
+    record.inFlight = inFlight
+    record.requestBytes = requestBytes
+    record.responseBytes = responseBytes
+    meter.fill(&record)
+    return record
+  }
+
+  /// How an exchange ended of which every byte went through.
+  private func measuredVerdict() -> Verdict {
+    if let status, status >= 400 { return Verdict(outcome: .upstreamStatus, stage: nil, error: meter.errorKind) }
+    if let kind = meter.errorKind { return Verdict(outcome: .streamError, stage: .streaming, error: kind) }
+    if let decoder, isStream == true, decoder.problem == nil, !decoder.isWhole {
+      return Verdict(
+        outcome: .truncated, stage: hasOutput ? .streaming : .waiting, error: "stream ended without its terminator")
+    }
+    return Verdict(outcome: .ok, stage: nil, error: nil)
+  }
+
+  /// What measuring could not do, in one line.
+  private var remark: String? {
+    guard let decoder else { return nil }
+    if let problem = decoder.problem { return "measuring stopped: \(problem)" }
+    return decoder.malformedEvents > 0 ? "\(decoder.malformedEvents) events were not JSON" : nil
+  }
+}

@@ -1,0 +1,45 @@
+// The idle connections to upstream, the most recently used first.
+// It must not know what they carried.
+import Clocks
+
+/// One worker's idle connections.
+final class UpstreamPool {
+  private unowned let worker: Worker
+  private var idle: [UpstreamConnection] = []
+
+  init(worker: Worker) { self.worker = worker }
+
+  /// A connection for one exchange: an idle one that still lives, or a new one that is yet to connect.
+  /// - Parameter fresh: whether it has to be a new one.
+  func take(fresh: Bool) -> UpstreamConnection {
+    while !fresh, let connection = idle.popLast() {
+      if !connection.isStale { return connection }
+      connection.close()
+    }
+    return UpstreamConnection(worker: worker)
+  }
+
+  /// Takes a connection back after a whole exchange.
+  func give(_ connection: UpstreamConnection) {
+    guard !worker.isDraining, idle.count < worker.settings.idleUpstreamConnections else { return connection.close() }
+    connection.rest()
+    idle.append(connection)
+  }
+
+  /// Forgets a connection that closed itself.
+  func remove(_ connection: UpstreamConnection) { idle.removeAll { $0 === connection } }
+
+  /// Closes what has been idle for longer than it may.
+  func checkDeadlines(_ now: Instant) {
+    guard let limit = worker.settings.upstreamIdleTimeout else { return }
+    let expired = idle.prefix { now.nanoseconds(since: $0.idleAt) > limit }.count
+    for connection in idle.prefix(expired) { connection.close() }
+    idle.removeFirst(expired)
+  }
+
+  /// Closes them all.
+  func closeAll() {
+    for connection in idle { connection.close() }
+    idle = []
+  }
+}

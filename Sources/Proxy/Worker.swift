@@ -1,0 +1,180 @@
+// One event loop with its clients, its pool and its scratch memory: everything that one thread owns.
+// It must not share anything but `Shared` with other threads.
+import Clocks
+import HTTPWire
+import Measure
+import RecordLog
+import Synchronization
+import TokenWire
+import Transport
+
+/// What all workers share.
+final class Shared: Sendable {
+  let settings: ProxySettings
+  let writer: RecordWriter
+  let secret: KeySecret
+  private let inFlight = Atomic<Int>(0)
+
+  init(settings: ProxySettings, writer: RecordWriter, secret: KeySecret) {
+    self.settings = settings
+    self.writer = writer
+    self.secret = secret
+  }
+
+  /// An exchange was dispatched.
+  /// - Returns: how many are in flight now, this one included.
+  func began() -> Int { inFlight.add(1, ordering: .relaxed).newValue }
+
+  /// A dispatched exchange has ended.
+  func ended() { inFlight.subtract(1, ordering: .relaxed) }
+}
+
+/// What a worker can be told from another thread.
+enum WorkerCommand: Sendable {
+  /// Accept nobody, let exchanges end until the instant, then end them.
+  case drain(until: Instant)
+  /// End everything now.
+  case shutDown
+}
+
+/// One worker, confined to its thread.
+final class Worker {
+  /// How often deadlines are looked at: they are seconds, not milliseconds.
+  private static let sweepMilliseconds: UInt64 = 250
+
+  let shared: Shared
+  let settings: ProxySettings
+  let loop: EventLoop
+  let resolver: Resolver
+  private(set) lazy var pool = UpstreamPool(worker: self)
+  /// Where the last parse found body bytes; one list for all connections.
+  let spans = BodySpans()
+  /// What is about to be sent; filled and sent within one call.
+  var output: [UInt8] = []
+  let eventParser = EventParser()
+  var identities: IdentityReader
+  var ids = UUIDv7Generator()
+  private(set) var isDraining = false
+
+  private let listener: Listener
+  private var clients: [ObjectIdentifier: DownstreamConnection] = [:]
+  private var sweep: Timer?
+  private var mailbox: Mailbox<WorkerCommand>?
+  private var drainUntil: Instant?
+  private var isAcceptPaused = false
+
+  /// The address listened on.
+  var address: SocketAddress { listener.address }
+
+  /// Binds and prepares; nothing is accepted before `run`.
+  /// - Parameter sharesPort: whether further workers will listen on the same port.
+  init(shared: Shared, listenOn address: SocketAddress, sharesPort: Bool) throws(TransportError) {
+    self.shared = shared
+    settings = shared.settings
+    loop = try EventLoop()
+    resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
+    identities = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
+    listener = try Listener(loop: loop, address: address, sharesPort: sharesPort)
+    output.reserveCapacity(EventLoop.readCapacity * 2)
+  }
+
+  /// The box through which other threads reach this worker. Call it on the worker's thread, once.
+  func openMailbox() throws(TransportError) -> Mailbox<WorkerCommand> {
+    let mailbox = try Mailbox<WorkerCommand>(loop: loop) { [unowned self] in obey($0) }
+    self.mailbox = mailbox
+    return mailbox
+  }
+
+  /// Serves until drained.
+  func run() {
+    let sweep = Timer(loop: loop) { [unowned self] in checkDeadlines() }
+    sweep.start(milliseconds: Self.sweepMilliseconds, repeating: Self.sweepMilliseconds)
+    self.sweep = sweep
+    listener.start { [unowned self] in accept($0) } onFailure: { error in
+      RecordWriter.sayOnStandardError("a client could not be accepted: \(error)")
+    }
+    loop.run()
+  }
+
+  private func accept(_ stream: Stream) {
+    let client = DownstreamConnection(worker: self, stream: stream)
+    clients[ObjectIdentifier(client)] = client
+    if clients.count >= settings.connections, !isAcceptPaused {
+      isAcceptPaused = true
+      listener.pause()
+    }
+  }
+
+  /// A client's connection has closed.
+  func forget(_ client: DownstreamConnection) {
+    clients.removeValue(forKey: ObjectIdentifier(client))
+    if isAcceptPaused, !isDraining, clients.count < settings.connections {
+      isAcceptPaused = false
+      listener.resume()
+    }
+    if isDraining, clients.isEmpty { finish() }
+  }
+
+  /// The wall time at which `instant` was.
+  func wallAnchor(at instant: Instant) -> WallAnchor {
+    let now = WallAnchor.now()
+    return WallAnchor(realtimeNanoseconds: now.realtimeNanoseconds(at: instant), instant: instant)
+  }
+
+  /// The client's address for the record: the peer, or what a trusted peer says of whom it serves.
+  func clientAddress(peer: String, _ fields: Fields) -> String {
+    guard settings.isTrustedProxy(peer), let forwarded = fields.last("x-forwarded-for") else { return peer }
+    let hops = forwarded.split(separator: ",").map { $0.trimmingBlanks() }
+    return hops.last { !settings.isTrustedProxy($0) && SocketAddress(literal: $0, port: 0) != nil } ?? peer
+  }
+
+  private func checkDeadlines() {
+    let now = Instant.now()
+    for client in Array(clients.values) { client.checkDeadlines(now) }
+    pool.checkDeadlines(now)
+    if let drainUntil, now >= drainUntil { shutDown() }
+  }
+
+  // MARK: The end
+
+  private func obey(_ command: WorkerCommand) {
+    switch command {
+    case .drain(let until): drain(until: until)
+    case .shutDown: shutDown()
+    }
+  }
+
+  private func drain(until: Instant) {
+    guard !isDraining else { return }
+    // Clients who shook hands already are served before the door closes; what they ask now is their last.
+    listener.close()
+    isDraining = true
+    drainUntil = until
+    pool.closeAll()
+    for client in Array(clients.values) { client.drain() }
+    if clients.isEmpty { finish() }
+  }
+
+  private func shutDown() {
+    if !isDraining { drain(until: .now()) }
+    for client in Array(clients.values) { client.shutDown() }
+    if clients.isEmpty { finish() }
+  }
+
+  private func finish() {
+    drainUntil = nil
+    sweep?.close()
+    sweep = nil
+    mailbox?.close()
+    mailbox = nil
+    pool.closeAll()
+  }
+}
+
+extension Substring {
+  /// Without spaces and tabs at its ends.
+  fileprivate func trimmingBlanks() -> String {
+    let blank: (Character) -> Bool = { $0 == " " || $0 == "\t" }
+    return String(drop(while: blank).reversed().drop(while: blank).reversed())
+  }
+}

@@ -1,0 +1,189 @@
+// A log followed as it grows, across rotation, truncation and a file that is not there yet.
+// It must not know what a line means, nor decide how long to go on.
+import Glibc
+
+/// Follows one log, a step at a time: it never blocks in `step`, so that the caller chooses how to wait.
+///
+/// Rotation is seen by polling: an inotify watch would save a `stat` ten times a second and needs the same code behind
+/// it. A log that is truncated and grows past its old size between two steps cannot be told from one that only grew.
+/// Not `Sendable`: one thread follows.
+public final class RecordFollower {
+  /// What one step found.
+  public enum Step: Equatable, Sendable {
+    /// Bytes were read, or another file was begun: step again.
+    case advanced
+    /// There is nothing more now: wait, then step again.
+    case idle
+    /// Standard input is at its end.
+    case ended
+  }
+
+  /// As it was given; `-` is standard input.
+  public let path: String
+  /// Lines that rotation or truncation cut off before their newline came.
+  public private(set) var tornLines = 0
+  /// Lines passed over because they are longer than 64 MiB.
+  public var overlongLines: Int { splitter.overlongLines }
+  /// Whether there is a file at all.
+  public var isOpen: Bool { descriptor >= 0 }
+
+  private let lastLines: Int
+  private var descriptor: Int32 = -1
+  private var identity = FileIdentity()
+  private var place = 0
+  private var mayStartInTheMiddle = true
+  private var splitter = LineSplitter()
+  private var block: Block
+
+  /// Makes a follower; nothing is opened before the first step.
+  /// - Parameter lastLines: a file that is there at the first step is begun this many lines before its end; one that
+  ///   comes later is read from its start, as are pipes and standard input.
+  public init(path: String, lastLines: Int) {
+    self.path = path
+    self.lastLines = max(lastLines, 0)
+    block = Block(path: path, byteCount: 64 * 1024)
+  }
+
+  deinit { if path != RecordReader.standardInput, isOpen { close(descriptor) } }
+
+  /// Reads one block, or looks whether the log has been rotated, and calls `body` with each line that is now whole.
+  public func step(_ body: (RawSpan) -> Void) throws(RecordReadError) -> Step {
+    if !isOpen, try !begin() { return .idle }
+    if !identity.isRegular, !isReadable(withinMilliseconds: 0) { return .idle }
+    if try readBlock(body) { return .advanced }
+    if path == RecordReader.standardInput { return .ended }
+    guard identity.isRegular else { return .idle }
+    return try turnOver(body) ? .advanced : .idle
+  }
+
+  /// Hands on a last line that has no newline: for a caller that will not step again.
+  public func finish(_ body: (RawSpan) -> Void) { splitter.finish(body) }
+
+  /// Waits until there may be more, at most `milliseconds`.
+  /// - Parameter watched: a descriptor for output whose reader may go away.
+  /// - Returns: false where that reader has gone.
+  public func wait(milliseconds: Int32, watching watched: Int32) -> Bool {
+    var watches = [pollfd(fd: watched, events: 0, revents: 0)]
+    // A FIFO whose writer left is always "ready": waiting on it would spin.
+    if path == RecordReader.standardInput, !identity.isRegular {
+      watches.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
+    }
+    _ = unsafe poll(&watches, nfds_t(watches.count), milliseconds)
+    return watches[0].revents & Int16(POLLERR | POLLHUP | POLLNVAL) == 0
+  }
+
+  private func isReadable(withinMilliseconds milliseconds: Int32) -> Bool {
+    var watch = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&watch, 1, milliseconds) > 0
+  }
+
+  private func readBlock(_ body: (RawSpan) -> Void) throws(RecordReadError) -> Bool {
+    let count: Int
+    do {
+      count = try block.fill(from: descriptor)
+    } catch .system(_, _, EAGAIN) {
+      return false
+    }
+    place += count
+    block.look(at: 0..<count) { bytes in splitter.push(bytes, body) }
+    return count > 0
+  }
+}
+
+// Which file, and from where.
+extension RecordFollower {
+  /// - Returns: false where there is no file yet.
+  private func begin() throws(RecordReadError) -> Bool {
+    let startsLate = mayStartInTheMiddle
+    mayStartInTheMiddle = false
+    if path == RecordReader.standardInput {
+      descriptor = STDIN_FILENO
+    } else {
+      // Without O_NONBLOCK the opening of a FIFO waits for its writer.
+      descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+      if descriptor < 0, errno == ENOENT { return false }
+      guard isOpen else { throw .system(path: path, call: "open", errno: errno) }
+    }
+    guard let found = FileIdentity(descriptor) else { throw .system(path: path, call: "stat", errno: errno) }
+    if found.isDirectory { throw .isDirectory(path: path) }
+    identity = found
+    place = 0
+    if startsLate, found.isRegular, path != RecordReader.standardInput {
+      place = try startOfLastLines(size: found.size)
+      lseek(descriptor, off_t(place), SEEK_SET)
+    }
+    return true
+  }
+
+  /// The offset at which the last `lastLines` lines begin; a line still without its newline is not counted.
+  private func startOfLastLines(size: Int) throws(RecordReadError) -> Int {
+    var end = size
+    // The newline that ends the line before the first one wanted.
+    var newlinesToPass = lastLines + 1
+    while end > 0 {
+      let start = max(end - 64 * 1024, 0)
+      let count = try block.fill(from: descriptor, at: start, upTo: end - start)
+      let found = block.look(at: 0..<count) { bytes in bytes.newline(numberFromTheEnd: &newlinesToPass) }
+      if let found { return start + found + 1 }
+      end = start
+    }
+    return 0
+  }
+
+  /// At the end of a regular file: looks whether it was cut short or another one has taken its name.
+  private func turnOver(_ body: (RawSpan) -> Void) throws(RecordReadError) -> Bool {
+    if let now = FileIdentity(descriptor), now.size < place {
+      lseek(descriptor, 0, SEEK_SET)
+      place = 0
+      dropPartialLine()
+      return true
+    }
+    // The writer goes on in the old file until it reopens, so an empty successor says nothing yet; one with a line in
+    // it says that the old file is complete, once it has been read to its end after that.
+    guard let named = FileIdentity(path: path), !named.isSameFile(as: identity), named.size > 0 || !named.isRegular
+    else { return false }
+    if try readBlock(body) { return true }
+    dropPartialLine()
+    close(descriptor)
+    descriptor = -1
+    return try begin()
+  }
+
+  private func dropPartialLine() {
+    if splitter.discardPartialLine() { tornLines += 1 }
+  }
+}
+
+/// Which file a descriptor or a name stands for.
+private struct FileIdentity {
+  private var device: dev_t = 0
+  private var inode: ino_t = 0
+  private var kind: mode_t = 0
+  private(set) var size = 0
+
+  var isRegular: Bool { kind == S_IFREG }
+  var isDirectory: Bool { kind == S_IFDIR }
+
+  init() {}
+
+  init?(_ descriptor: Int32) {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+    self.init(status)
+  }
+
+  init?(path: String) {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else { return nil }
+    self.init(status)
+  }
+
+  private init(_ status: stat) {
+    device = status.st_dev
+    inode = status.st_ino
+    kind = status.st_mode & S_IFMT
+    size = Int(status.st_size)
+  }
+
+  func isSameFile(as other: FileIdentity) -> Bool { device == other.device && inode == other.inode }
+}

@@ -1,0 +1,58 @@
+// One line of the log told apart: a record, the writer's notice of dropped ones, or something to step over.
+// It must not know which of a record's keys a reader wants, nor where the line comes from.
+import JSON
+import Measure
+
+/// What one line of the log is (record.md).
+public enum RecordLine<Record> {
+  /// A record of version 1.
+  case record(Record)
+  /// The writer's word that it dropped records for want of room: how many, and when (nanoseconds since 1970) where
+  /// it says so.
+  case dropped(count: Int, timestampNanoseconds: Int64?)
+  /// A record of a version that this reader does not know.
+  case otherVersion
+  /// Torn, not JSON, or not a record.
+  case unreadable
+}
+
+extension RecordLine: Sendable where Record: Sendable {}
+extension RecordLine: Equatable where Record: Equatable {}
+
+/// A parser of log lines. Not `Sendable`: one a thread.
+public final class RecordParser {
+  private let json: JSONParser
+
+  /// Makes a parser that keeps `retainedBytes` of memory from line to line (longer lines borrow from the heap).
+  public init(retainedBytes: Int = 256 * 1024) { json = JSONParser(retainedBytes: retainedBytes) }
+
+  /// Parses one line, without its newline, into a whole record.
+  public func parse(_ line: RawSpan) -> RecordLine<ExchangeRecord> {
+    parse(line) { id, members in ExchangeRecord(id: id, members: &members) }
+  }
+
+  /// Parses one line, without its newline, as far as a reader wants it.
+  /// - Parameter project: given the record's `id` and its members, of which `v` and `id` have been passed; returns what
+  ///   the reader wants of them, or nil where this is no record. Nothing it is given may leave it.
+  public func parse<Record>(
+    _ line: RawSpan, project: (JSONValue, inout JSONMembers) -> Record?
+  ) -> RecordLine<Record> {
+    json.parse(line) { root in
+      guard var members = root.members, let version = members.present("v")?.int else { return .unreadable }
+      guard version == ExchangeRecord.version else { return .otherVersion }
+      guard let id = members.present("id"), id.isString else { return Self.dropNotice(&members) }
+      return project(id, &members).map { .record($0) } ?? .unreadable
+    } ?? .unreadable
+  }
+
+  /// The writer's notice: `{"v":1,"dropped":N,"ts":"…","instance":"…"}`, told from a record by having no `id`.
+  private static func dropNotice<Record>(_ members: inout JSONMembers) -> RecordLine<Record> {
+    guard let count = members.present("dropped")?.int, count >= 0 else { return .unreadable }
+    return .dropped(count: count, timestampNanoseconds: timestampNanoseconds(members.present("ts")))
+  }
+
+  /// The RFC 3339 time in `value`, in nanoseconds since 1970; nil where it is none.
+  public static func timestampNanoseconds(_ value: JSONValue?) -> Int64? {
+    unsafe value?.withUTF8 { text in unsafe nanoseconds(rfc3339: text) } ?? nil
+  }
+}

@@ -1,0 +1,91 @@
+// The records between the workers and the writer's thread: bounded, with what did not fit counted.
+// It must not lock, wait or write: RecordWriter keeps it behind a mutex.
+import Clocks
+import Measure
+
+/// A record on the heap: what the queue moves is a pointer. A queue of the records themselves, nearly a kilobyte each,
+/// was seen to hold a worker up for milliseconds while it grew.
+final class QueuedRecord: Sendable {
+  let record: ExchangeRecord
+  init(_ record: ExchangeRecord) { self.record = record }
+}
+
+/// The queue and the orders that go with it.
+struct RecordQueue: Sendable {
+  /// Records that may be waiting, those already in the writer's hands included.
+  let limit: Int
+  private(set) var waiting: [QueuedRecord] = []
+  /// Records waiting or being written.
+  private(set) var outstanding = 0
+  /// Records taken in since the start.
+  private(set) var accepted = 0
+  /// Records refused since the log last said so.
+  private(set) var unsaidDrops = 0
+  /// The writer sleeps until it is woken; otherwise it comes by itself within a tick.
+  private var writerIsIdle = false
+  private var mustReopen = false
+  private(set) var deadline: Instant?
+
+  init(limit: Int) { self.limit = max(limit, 2) }
+
+  /// What came of a record that was pushed.
+  enum Push: Sendable {
+    case queued
+    /// Queued, and the writer must be woken.
+    case queuedAsleep
+    /// The queue is full (or closed): counted, not kept.
+    case dropped
+  }
+
+  mutating func push(_ record: QueuedRecord) -> Push {
+    guard outstanding < limit, deadline == nil else {
+      unsaidDrops += 1
+      return .dropped
+    }
+    waiting.append(record)
+    outstanding += 1
+    accepted += 1
+    // A queue that is half full does not wait for the tick.
+    guard writerIsIdle || waiting.count == limit / 2 else { return .queued }
+    writerIsIdle = false
+    return .queuedAsleep
+  }
+
+  /// What the writer is to do next.
+  struct Order {
+    var drops: Int
+    var reopen: Bool
+    var deadline: Instant?
+  }
+
+  /// The writer's orders, while it still has records in hand: none are given to it.
+  mutating func orders() -> Order {
+    defer { mustReopen = false }
+    return Order(drops: 0, reopen: mustReopen, deadline: deadline)
+  }
+
+  /// Hands all waiting records over in exchange for an empty array (whose memory is used again), and the number of
+  /// those that were refused after them.
+  mutating func take(into batch: inout [QueuedRecord]) -> Order {
+    swap(&waiting, &batch)
+    defer {
+      unsaidDrops = 0
+      mustReopen = false
+    }
+    return Order(drops: unsaidDrops, reopen: mustReopen, deadline: deadline)
+  }
+
+  /// `count` records are written, or given up.
+  mutating func settle(_ count: Int) { outstanding -= count }
+
+  /// The writer wants to sleep; false where there is something to do.
+  mutating func sleep() -> Bool {
+    writerIsIdle = waiting.isEmpty && unsaidDrops == 0 && !mustReopen && deadline == nil
+    return writerIsIdle
+  }
+
+  mutating func askToReopen() { mustReopen = true }
+
+  /// Nothing more is taken in; what waits is to be written by `deadline`.
+  mutating func close(by deadline: Instant) { self.deadline = min(deadline, self.deadline ?? deadline) }
+}

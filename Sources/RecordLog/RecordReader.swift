@@ -1,0 +1,171 @@
+// A log opened for reading once through: its lines, whole or by ranges that several threads share.
+// It must not know what a line means, nor wait for more to come (RecordFollower does).
+import Glibc
+
+/// Why a log cannot be read.
+public enum RecordReadError: Error, Equatable, CustomStringConvertible, Sendable {
+  /// A system call on `path` failed with `errno`.
+  case system(path: String, call: String, errno: Int32)
+  /// `path` is a directory.
+  case isDirectory(path: String)
+  /// `path` starts like a compressed file.
+  case compressed(path: String, unpackWith: String)
+
+  /// One line for people; it quotes the path as it was given.
+  public var description: String {
+    switch self {
+    case .system(let path, let call, let errno):
+      "\(path): cannot \(call): \(unsafe String(cString: strerror(errno)))"
+    case .isDirectory(let path): "\(path): is a directory, not a log"
+    case .compressed(let path, let tool): "\(path): is compressed; unpack it into a pipe: \(tool) FILE | tachograph … -"
+    }
+  }
+}
+
+/// A log opened for reading. It owns its descriptor; threads may share it where it is a regular file.
+public final class RecordReader: Sendable {
+  /// The name that means standard input.
+  public static let standardInput = "-"
+  static let blockBytes = 1 << 20
+
+  /// As it was given.
+  public let path: String
+  /// The file's size when it was opened; nil for a pipe, a FIFO or a terminal, which are read to their end.
+  public let byteCount: Int?
+  private let descriptor: Int32
+  private let ownsDescriptor: Bool
+
+  /// Opens `path`, or standard input for `-`.
+  public init(path: String) throws(RecordReadError) {
+    self.path = path
+    let isStandardInput = path == Self.standardInput
+    descriptor = isStandardInput ? STDIN_FILENO : unsafe open(path, O_RDONLY | O_CLOEXEC)
+    ownsDescriptor = !isStandardInput
+    guard descriptor >= 0 else { throw .system(path: path, call: "open", errno: errno) }
+    do {
+      byteCount = try Self.size(descriptor, path: path)
+    } catch {
+      // A half-made object has no deinit.
+      if ownsDescriptor { close(descriptor) }
+      throw error
+    }
+    if byteCount != nil { try Self.refuseCompressed(descriptor, path: path) }
+  }
+
+  deinit { if ownsDescriptor { close(descriptor) } }
+
+  private static func size(_ descriptor: Int32, path: String) throws(RecordReadError) -> Int? {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { throw .system(path: path, call: "stat", errno: errno) }
+    switch status.st_mode & S_IFMT {
+    case S_IFDIR: throw .isDirectory(path: path)
+    // A file handed over as standard input may stand past its start: read on from there, as a stream.
+    case S_IFREG where path != standardInput: return Int(status.st_size)
+    default: return nil
+    }
+  }
+
+  /// Rotation often compresses; without a word every line of such a file would count as torn.
+  private static func refuseCompressed(_ descriptor: Int32, path: String) throws(RecordReadError) {
+    var start = [UInt8](repeating: 0, count: 4)
+    let count = unsafe start.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress, $0.count, 0) }
+    guard count >= 2 else { return }
+    if start[0] == 0x1F, start[1] == 0x8B { throw .compressed(path: path, unpackWith: "zcat") }
+    if start == [0x28, 0xB5, 0x2F, 0xFD] { throw .compressed(path: path, unpackWith: "zstdcat") }
+  }
+
+  /// Calls `body` with every line from the start to the end, the last one with or without its newline.
+  /// - Parameter didRead: told the size of each block once its lines have been handed on.
+  /// - Returns: lines passed over because they are longer than 64 MiB.
+  public func forEachLine(
+    didRead: (Int) -> Void = { _ in }, _ body: (RawSpan) -> Void
+  ) throws(RecordReadError) -> Int {
+    if let byteCount { return try forEachLine(startingIn: 0..<byteCount, didRead: didRead, body) }
+    var splitter = LineSplitter()
+    var block = Block(path: path, byteCount: Self.blockBytes)
+    while case let count = try block.fill(from: descriptor), count > 0 {
+      block.look(at: 0..<count) { bytes in splitter.push(bytes, body) }
+      didRead(count)
+    }
+    splitter.finish(body)
+    return splitter.overlongLines
+  }
+
+  /// Calls `body` with every line whose first byte lies in `range`: ranges that touch give each line once.
+  /// Only for a reader with a `byteCount`.
+  public func forEachLine(
+    startingIn range: Range<Int>, didRead: (Int) -> Void = { _ in }, _ body: (RawSpan) -> Void
+  ) throws(RecordReadError) -> Int {
+    var splitter = LineSplitter()
+    var block = Block(path: path, byteCount: min(Self.blockBytes, max(range.count, 1) + 1))
+    // A line starts here only if the byte before is a newline, so look at that byte too.
+    var place = max(range.lowerBound - 1, 0)
+    var isInsideEarlierLine = range.lowerBound > 0
+    while place < range.upperBound {
+      let count = try block.fill(from: descriptor, at: place, upTo: range.upperBound - place)
+      if count == 0 { break }
+      place += count
+      var start = 0
+      if isInsideEarlierLine {
+        let newline = block.look(at: 0..<count) { bytes in bytes.newline(from: 0) }
+        isInsideEarlierLine = newline == nil
+        start = newline.map { $0 + 1 } ?? count
+      }
+      block.look(at: start..<count) { bytes in splitter.push(bytes, body) }
+      didRead(count)
+    }
+    if splitter.hasPartialLine { try finishLine(&splitter, &block, from: place, body) }
+    return splitter.overlongLines
+  }
+
+  /// Reads past the end of a range until the line that began in it is whole, or the file ends.
+  private func finishLine(
+    _ splitter: inout LineSplitter, _ block: inout Block, from start: Int, _ body: (RawSpan) -> Void
+  ) throws(RecordReadError) {
+    var place = start
+    while place < byteCount ?? 0 {
+      let count = try block.fill(from: descriptor, at: place, upTo: min(16 * 1024, (byteCount ?? 0) - place))
+      if count == 0 { break }
+      place += count
+      let newline = block.look(at: 0..<count) { bytes in bytes.newline(from: 0) }
+      block.look(at: 0..<(newline.map { $0 + 1 } ?? count)) { bytes in splitter.push(bytes, body) }
+      if newline != nil { return }
+    }
+    splitter.finish(body)
+  }
+}
+
+/// Memory for one read at a time.
+struct Block {
+  private let path: String
+  private var memory: [UInt8]
+
+  init(path: String, byteCount: Int) {
+    self.path = path
+    memory = [UInt8](repeating: 0, count: byteCount)
+  }
+
+  /// Gives `body` a part of what the last read brought.
+  func look<Result>(at range: Range<Int>, _ body: (RawSpan) -> Result) -> Result {
+    body(unsafe memory.span.bytes.extracting(range))
+  }
+
+  /// Reads on from where the descriptor stands.
+  /// - Returns: bytes read; 0 at the end. A non-blocking descriptor with nothing to read throws EAGAIN.
+  mutating func fill(from descriptor: Int32) throws(RecordReadError) -> Int {
+    try unsafe fill { unsafe read(descriptor, $0.baseAddress, $0.count) }
+  }
+
+  /// Reads at most `limit` bytes at `offset`; the descriptor's own place does not move.
+  mutating func fill(from descriptor: Int32, at offset: Int, upTo limit: Int) throws(RecordReadError) -> Int {
+    try unsafe fill { unsafe pread(descriptor, $0.baseAddress, min($0.count, limit), off_t(offset)) }
+  }
+
+  private mutating func fill(_ call: (UnsafeMutableRawBufferPointer) -> Int) throws(RecordReadError) -> Int {
+    while true {
+      let count = unsafe memory.withUnsafeMutableBytes { unsafe call($0) }
+      if count >= 0 { return count }
+      if errno != EINTR { throw .system(path: path, call: "read", errno: errno) }
+    }
+  }
+}

@@ -1,0 +1,12 @@
+// What a report can be grouped by.
+// It must not know how groups are kept.
+
+/// The key of a record whose values make a report's groups.
+public enum ReportGrouping: String, CaseIterable, Sendable {
+  case user
+  /// The model as asked for.
+  case model
+  case dialect
+  case upstream
+  case outcome
+}

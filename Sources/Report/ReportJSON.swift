@@ -1,0 +1,93 @@
+// A report as one JSON object, every number as it was counted. README.md of this room documents it key by key.
+// It must not round, nor leave a key out: what is not known is null.
+import Measure
+
+extension ReportSummary {
+  /// The JSON report, ending in a newline.
+  /// - Parameter time: wall nanoseconds since 1970 as RFC 3339.
+  public func json(time: (Int64) -> String) -> String {
+    let object = JSONText.object([
+      ("tachograph_report", .int(1)),
+      ("by", .string(grouping.rawValue)),
+      ("since", .optional(window.since.map(time))),
+      ("until", .optional(window.until.map(time))),
+      ("first_start", .optional((span?.lowerBound).map(time))),
+      ("last_end", .optional((span?.upperBound).map(time))),
+      ("span_s", .optional(spanSeconds)),
+      ("log", reading.json),
+      ("all", all.json),
+      ("groups", .array(groups.map(\.json))),
+      ("other", rest?.json ?? .null),
+      ("in_flight", .array(inFlight.map(\.json))),
+    ])
+    return object.text() + "\n"
+  }
+}
+
+extension ReadingTally {
+  fileprivate var json: JSONText {
+    .object([
+      ("records", .int(records)),
+      ("unreadable_lines", .int(unreadableLines)),
+      ("other_version_lines", .int(otherVersionLines)),
+      ("dropped_records", .int(droppedRecords)),
+    ])
+  }
+}
+
+extension ReportGroup {
+  fileprivate var json: JSONText {
+    .object(
+      nameMembers + [
+        ("requests", .int(requests)),
+        ("requests_per_s", .optional(requestsPerSecond)),
+        ("outcomes", .object(Outcome.allCases.map { ($0.rawValue, .int(count(of: $0))) })),
+        ("input_tokens", .optional(inputTokens)),
+        ("input_tokens_known_for", .int(withInputTokens)),
+        ("output_tokens", .optional(outputTokens)),
+        ("output_tokens_known_for", .int(withOutputTokens)),
+        ("output_tokens_lower_bound_for", .int(lowerBounds)),
+        ("output_tokens_per_s", .optional(outputTokensPerSecond)),
+        ("client_stalled", .int(stalled)),
+        ("with_timeline", .int(withTimeline)),
+      ] + ReportMetric.allCases.map { ($0.key, $0 == .waitCutShort ? waits : self[$0]?.json ?? .null) })
+  }
+
+  private var nameMembers: [(String, JSONText)] {
+    switch name {
+    case .all: []
+    case .key(let key): [("key", .optional(key))]
+    case .rest(let keys, let isUncounted): [("keys", .int(keys)), ("more_keys_uncounted", .bool(isUncounted))]
+    }
+  }
+
+  private func count(of outcome: Outcome) -> Int { outcomes.first { $0.outcome == outcome }?.count ?? 0 }
+
+  private var waits: JSONText {
+    guard let spread = self[.waitCutShort] else { return .null }
+    return .object([("count", .int(spread.count)), ("p50", .double(spread.p50)), ("max", .double(spread.max))])
+  }
+}
+
+extension Spread {
+  fileprivate var json: JSONText {
+    .object([
+      ("count", .int(count)), ("p50", .double(p50)), ("p90", .double(p90)), ("p99", .double(p99)),
+      ("max", .double(max)),
+    ])
+  }
+}
+
+extension InFlightRow {
+  fileprivate var json: JSONText {
+    .object([
+      ("from", .int(inFlight.lowerBound)),
+      ("to", .int(inFlight.upperBound)),
+      ("ok_exchanges", .int(exchanges)),
+      ("ttft_ms", ttft?.json ?? .null),
+      ("tpot_ms", tpot?.json ?? .null),
+      ("tps", tokensPerSecond?.json ?? .null),
+      ("estimated_tokens_per_s_together", .optional(estimatedTokensPerSecond)),
+    ])
+  }
+}

@@ -1,0 +1,65 @@
+// The distributions of a report: their names, units and the exchanges that feed them.
+// It must not hold any value.
+
+/// One distribution of a report. Values are kept as whole numbers, `unitsPerValue` of them to the unit shown.
+public enum ReportMetric: Int, CaseIterable, Sendable {
+  case ttft
+  case waitCutShort
+  case tpot
+  case tokensPerSecond
+  case ttlt
+  case gapP50
+  case gapP99
+  case gapMax
+  case everyGap
+
+  /// Whole numbers kept to one unit shown: microseconds for milliseconds, thousandths for tokens a second.
+  static let unitsPerValue = 1000.0
+
+  /// The key in the JSON report.
+  public var key: String {
+    switch self {
+    case .ttft: "ttft_ms"
+    case .waitCutShort: "waits_cut_short_ms"
+    case .tpot: "tpot_ms"
+    case .tokensPerSecond: "tps"
+    case .ttlt: "ttlt_ms"
+    case .gapP50: "gap_p50_of_each_exchange_ms"
+    case .gapP99: "gap_p99_of_each_exchange_ms"
+    case .gapMax: "gap_max_of_each_exchange_ms"
+    case .everyGap: "gaps_from_timelines_ms"
+    }
+  }
+
+  /// The heading in the text report, with its unit.
+  public var title: String {
+    switch self {
+    case .ttft: "TTFT, ms"
+    case .waitCutShort: "WAITS CUT SHORT, ms"
+    case .tpot: "TPOT, ms"
+    case .tokensPerSecond: "TOK/S PER USER"
+    case .ttlt: "TTLT, ms"
+    case .gapP50: "EACH EXCHANGE'S MEDIAN GAP, ms"
+    case .gapP99: "EACH EXCHANGE'S P99 GAP, ms"
+    case .gapMax: "EACH EXCHANGE'S LONGEST GAP, ms"
+    case .everyGap: "EVERY GAP (TIMELINES), ms"
+    }
+  }
+
+  /// What the number is, for a footnote.
+  public var explanation: String {
+    switch self {
+    case .ttft: "time to first token: complete request to first token-bearing event; exchanges that ended ok"
+    case .waitCutShort:
+      "how long exchanges had waited for a first token when the client left or time ran out: their TTFT "
+        + "would have been longer still, so read them beside it"
+    case .tpot: "time per output token: (last token - first token) / (output tokens - 1); ok, one choice"
+    case .tokensPerSecond: "1000 / TPOT: what one user saw while it streamed; p99 and max are the fastest"
+    case .ttlt: "time to last token, from the complete request; ok"
+    case .gapP50, .gapP99, .gapMax:
+      "a record keeps only the percentiles of its own gaps, and percentiles cannot be averaged: "
+        + "this is the spread of that one number over the exchanges"
+    case .everyGap: "all gaps between token-bearing events of the ok exchanges that carry a timeline and one choice"
+    }
+  }
+}

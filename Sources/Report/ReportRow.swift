@@ -1,0 +1,117 @@
+// What a report takes from one record: a lean projection, read in record.md's order without a copy of any text.
+// It must not know how rows are counted.
+import JSON
+import Measure
+import RecordLog
+
+/// One exchange's numbers, re-used from line to line. Times are whole microseconds; nil is "not known".
+struct ReportRow {
+  /// Wall time of the first request byte and of the last response byte, nanoseconds since 1970.
+  var startNanoseconds: Int64 = 0
+  var endNanoseconds: Int64?
+  var outcome = Outcome.ok
+  var inFlight: Int?
+  var inputTokens: Int?
+  var outputTokens: Int?
+  /// The output tokens were counted by events: there are at least so many.
+  var isLowerBound = false
+  /// The client was slow at some time, which bends the stamps after it.
+  var wasStalled = false
+  var totalMicroseconds: UInt64?
+  /// The record's own value of each metric but `everyGap`.
+  var ttft: UInt64?
+  var waited: UInt64?
+  var tpot: UInt64?
+  /// Thousandths of a token a second.
+  var tokensPerSecond: UInt64?
+  var ttlt: UInt64?
+  var gapP50: UInt64?
+  var gapP99: UInt64?
+  var gapMax: UInt64?
+  /// Gaps of the timeline, where there is one and the exchange has one choice; storage is kept.
+  var timelineGaps: [UInt64] = []
+
+  /// Where a line stands to what was asked for.
+  enum Selection { case inside, outside }
+
+  /// Reads one record.
+  /// - Parameters:
+  ///   - within: the wall times in which an exchange must have started.
+  ///   - key: given the value that `grouping` names (nil where it is null), inside the time asked for only.
+  /// - Returns: nil where this is no record of version 1.
+  mutating func read(
+    _ members: inout JSONMembers, by grouping: ReportGrouping, within: TimeWindow, key: (JSONValue?) -> Void
+  ) -> Selection? {
+    guard let start = RecordParser.timestampNanoseconds(members.present("ts")) else { return nil }
+    startNanoseconds = start
+    let user = grouping == .user ? members.present("user") : nil
+    let dialect = grouping == .dialect ? members.present("dialect") : nil
+    let model = grouping == .model ? members.present("model") : nil
+    let outcomeName = members.present("outcome")
+    guard let outcome = outcomeName.flatMap(Outcome.init(_:)) else { return nil }
+    guard within.contains(start) else { return .outside }
+    self.outcome = outcome
+    switch grouping {
+    case .user: key(user)
+    case .dialect: key(dialect)
+    case .model: key(model)
+    case .outcome: key(outcomeName)
+    case .upstream: key(members.present("upstream"))
+    }
+    readNumbers(&members)
+    return .inside
+  }
+
+  private mutating func readNumbers(_ members: inout JSONMembers) {
+    inFlight = members.present("in_flight")?.int
+    inputTokens = members.tokens("input_tokens")
+    outputTokens = members.tokens("output_tokens")
+    isLowerBound = members.present("tokens_from")?.equals("events") ?? false
+    let choices = members.present("choices")?.int
+    let upload = members.thousandths("upload_ms")
+    ttft = members.thousandths("ttft_ms")
+    ttlt = members.thousandths("ttlt_ms")
+    totalMicroseconds = members.thousandths("total_ms")
+    waited = members.thousandths("waited_ms")
+    tpot = members.thousandths("tpot_ms")
+    tokensPerSecond = members.thousandths("tps")
+    endNanoseconds = totalMicroseconds.map { startNanoseconds &+ Int64(($0 &+ (upload ?? 0)) &* 1000) }
+    var gaps = members.present("gaps_ms")?.members
+    gapP50 = gaps?.thousandths("p50")
+    gapP99 = gaps?.thousandths("p99")
+    gapMax = gaps?.thousandths("max")
+    wasStalled = (members.thousandths("client_stalled_ms") ?? 0) > 0
+    timelineGaps.removeAll(keepingCapacity: true)
+    if choices == 1, let timeline = members.present("timeline") { readTimeline(timeline) }
+  }
+
+  private mutating func readTimeline(_ timeline: JSONValue) {
+    var earlier: Int64?
+    var isWhole = true
+    timeline.forEachElement { pair in
+      guard isWhole, let offset = TimelineEntry(pair)?.offsetMicroseconds, offset >= earlier ?? offset else {
+        isWhole = false
+        return
+      }
+      if let earlier { timelineGaps.append(UInt64(offset &- earlier)) }
+      earlier = offset
+    }
+    // Half a timeline would show half the gaps as if they were all.
+    if !isWhole { timelineGaps.removeAll(keepingCapacity: true) }
+  }
+}
+
+extension JSONMembers {
+  /// A number of milliseconds as microseconds (or of anything as thousandths), rounded; nil where it is none or
+  /// negative. More than 31 years of milliseconds is taken as that.
+  fileprivate mutating func thousandths(_ key: StaticString) -> UInt64? {
+    guard let value = present(key)?.double, value >= 0 else { return nil }
+    return UInt64(min(value * 1000, 1e15).rounded())
+  }
+
+  /// A count of tokens; nil where it is none, negative, or more than any sum should have to hold.
+  fileprivate mutating func tokens(_ key: StaticString) -> Int? {
+    guard let count = present(key)?.int, count >= 0, count <= 1 << 40 else { return nil }
+    return count
+  }
+}

@@ -1,0 +1,165 @@
+// A tally turned into the numbers that a report shows: rates, percentiles, the order of groups.
+// It must not round, nor know whether text or JSON is to come of it.
+import Measure
+
+/// A distribution in five numbers, in the unit of its metric.
+public struct Spread: Hashable, Sendable {
+  /// Values that fed it.
+  public var count: Int
+  /// The median.
+  public var p50: Double
+  /// The 90th percentile.
+  public var p90: Double
+  /// The 99th percentile.
+  public var p99: Double
+  /// The largest value, to the microsecond.
+  public var max: Double
+
+  init?(_ distribution: Distribution) {
+    guard let p50 = distribution.value(atPercentile: 50), let p90 = distribution.value(atPercentile: 90),
+      let p99 = distribution.value(atPercentile: 99)
+    else { return nil }
+    let unit = ReportMetric.unitsPerValue
+    count = distribution.count
+    self.p50 = Double(p50) / unit
+    self.p90 = Double(p90) / unit
+    self.p99 = Double(p99) / unit
+    max = Double(distribution.maximum) / unit
+  }
+}
+
+/// One group's numbers. A nil is "not known".
+public struct ReportGroup: Sendable {
+  /// What a group may hold.
+  public enum Name: Hashable, Sendable {
+    /// Every exchange.
+    case all
+    /// Those whose key has this value; nil is a key that is null.
+    case key(String?)
+    /// Groups too small to be shown: how many keys (at least so many, where `isUncounted`).
+    case rest(keys: Int, isUncounted: Bool)
+  }
+
+  /// What the group holds.
+  public let name: Name
+  /// Exchanges.
+  public let requests: Int
+  /// Exchanges by outcome, those that happened only, in the order of metrics.md.
+  public let outcomes: [(outcome: Outcome, count: Int)]
+  /// The sum over the exchanges that say; nil where none does.
+  public let inputTokens: Int?
+  /// The sum over the exchanges that say; nil where none does.
+  public let outputTokens: Int?
+  /// Exchanges that said their input tokens.
+  public let withInputTokens: Int
+  /// Exchanges that said their output tokens.
+  public let withOutputTokens: Int
+  /// Of those, the ones whose count is a lower bound.
+  public let lowerBounds: Int
+  /// `ok` exchanges with a slow client.
+  public let stalled: Int
+  /// `ok` exchanges with a timeline.
+  public let withTimeline: Int
+  /// Over the whole report's span of time, so that the groups' rates add up.
+  public let requestsPerSecond: Double?
+  /// Over the whole report's span of time, so that the groups' rates add up.
+  public let outputTokensPerSecond: Double?
+  private let spreads: [Spread?]
+
+  /// The distribution of `metric`; nil where nothing fed it.
+  public subscript(metric: ReportMetric) -> Spread? { spreads[metric.rawValue] }
+
+  init(_ name: Name, _ tally: GroupTally, spanSeconds: Double?) {
+    self.name = name
+    requests = tally.requests
+    outcomes = zip(Outcome.allCases, tally.outcomes).filter { $0.1 > 0 }.map { ($0.0, $0.1) }
+    inputTokens = tally.withInputTokens > 0 ? tally.inputTokens : nil
+    outputTokens = tally.withOutputTokens > 0 ? tally.outputTokens : nil
+    withInputTokens = tally.withInputTokens
+    withOutputTokens = tally.withOutputTokens
+    lowerBounds = tally.lowerBounds
+    stalled = tally.stalled
+    withTimeline = tally.withTimeline
+    requestsPerSecond = spanSeconds.map { Double(tally.requests) / $0 }
+    outputTokensPerSecond = spanSeconds.flatMap { span in
+      tally.withOutputTokens > 0 ? Double(tally.outputTokens) / span : nil
+    }
+    spreads = ReportMetric.allCases.map { Spread(tally[$0]) }
+  }
+}
+
+/// Exchanges that found about as many in flight.
+public struct InFlightRow: Sendable {
+  /// In flight when dispatched, itself included.
+  public let inFlight: ClosedRange<Int>
+  /// Those that ended ok.
+  public let exchanges: Int
+  /// Milliseconds.
+  public let ttft: Spread?
+  /// Milliseconds.
+  public let tpot: Spread?
+  /// Of each user's stream.
+  public let tokensPerSecond: Spread?
+  /// All streams together; see `InFlightTally.estimatedTokensPerSecond`.
+  public let estimatedTokensPerSecond: Double?
+}
+
+/// A report, ready to be shown.
+public struct ReportSummary: Sendable {
+  /// What makes the groups.
+  public let grouping: ReportGrouping
+  /// The time asked for.
+  public let window: TimeWindow
+  /// What reading came to.
+  public let reading: ReadingTally
+  /// First start to last end of the exchanges counted, nanoseconds since 1970; nil where there are none.
+  public let span: ClosedRange<Int64>?
+  /// Every exchange in the window.
+  public let all: ReportGroup
+  /// Most requests first.
+  public let groups: [ReportGroup]
+  /// What did not fit among `groups`.
+  public let rest: ReportGroup?
+  /// By exchanges in flight, rising; those numbers that occurred.
+  public let inFlight: [InFlightRow]
+
+  /// The length of `span`; nil where it has none.
+  public var spanSeconds: Double? { Self.seconds(span) }
+
+  /// - Parameter top: groups shown one by one; the others are shown together.
+  public init(_ tally: ReportTally, top: Int) {
+    grouping = tally.grouping
+    window = tally.window
+    reading = tally.reading
+    span = tally.firstStart.flatMap { start in tally.lastEnd.map { start...max(start, $0) } }
+    let seconds = Self.seconds(span)
+    all = ReportGroup(.all, tally.all, spanSeconds: seconds)
+    let ordered = Self.ordered(tally.groups)
+    groups = ordered.prefix(top).map { ReportGroup(.key($0.key), $0.tally, spanSeconds: seconds) }
+    var rest = tally.groups.rest
+    let hidden = ordered.dropFirst(top)
+    for group in hidden { rest.merge(group.tally) }
+    let name = ReportGroup.Name.rest(
+      keys: tally.groups.foldedKeys + hidden.count, isUncounted: tally.groups.hasUncountedKeys)
+    self.rest = rest.requests > 0 ? ReportGroup(name, rest, spanSeconds: seconds) : nil
+    inFlight = tally.inFlight.buckets.enumerated().filter { $0.element.exchanges > 0 }.map { bucket, tally in
+      InFlightRow(
+        inFlight: InFlightCurve.range(of: bucket), exchanges: tally.exchanges, ttft: Spread(tally.ttft),
+        tpot: Spread(tally.tpot), tokensPerSecond: Spread(tally.tokensPerSecond),
+        estimatedTokensPerSecond: tally.estimatedTokensPerSecond)
+    }
+  }
+
+  private static func seconds(_ span: ClosedRange<Int64>?) -> Double? {
+    guard let span, span.upperBound > span.lowerBound else { return nil }
+    return Double(span.upperBound &- span.lowerBound) / 1e9
+  }
+
+  private static func ordered(_ table: GroupTable) -> [(key: String?, tally: GroupTally)] {
+    var groups: [(key: String?, tally: GroupTally)] = table.named.map { ($0.key, $0.tally) }
+    if table.keyless.requests > 0 { groups.append((nil, table.keyless)) }
+    return groups.sorted { a, b in
+      a.tally.requests != b.tally.requests ? a.tally.requests > b.tally.requests : (a.key ?? "") < (b.key ?? "")
+    }
+  }
+}

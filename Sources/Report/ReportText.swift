@@ -1,0 +1,154 @@
+// A report as lines of text for people, with what each number means below.
+// It must not count anything, nor know where the lines go.
+import Measure
+
+/// Renders reports as text.
+public struct ReportText {
+  private let summary: ReportSummary
+  private let columns: Int
+  private let time: (Int64) -> String
+
+  /// - Parameters:
+  ///   - columns: the terminal's width; tables stand side by side as far as it reaches.
+  ///   - time: wall nanoseconds since 1970 as a person reads them.
+  public init(_ summary: ReportSummary, columns: Int, time: @escaping (Int64) -> String) {
+    self.summary = summary
+    self.columns = columns
+    self.time = time
+  }
+
+  /// The whole report.
+  public func lines() -> [String] {
+    guard summary.all.requests > 0 else { return [headline, ""] + notes }
+    return [headline, ""] + traffic() + [""] + distributions() + inFlight() + [""] + footnotes() + notes
+  }
+
+  private var rows: [ReportGroup] { [summary.all] + summary.groups + (summary.rest.map { [$0] } ?? []) }
+
+  private var headline: String {
+    guard let span = summary.span else { return "no exchanges" + (summary.reading.records > 0 ? " in that time" : "") }
+    let count = summary.all.requests == 1 ? "1 exchange" : "\(NumberText.whole(summary.all.requests)) exchanges"
+    let length = summary.spanSeconds.map { " (\(NumberText.duration(seconds: $0)))" } ?? ""
+    return "\(count), \(time(span.lowerBound)) to \(time(span.upperBound))\(length)"
+  }
+
+  private func name(_ group: ReportGroup) -> String {
+    switch group.name {
+    case .all: "all"
+    case .key(let key?): key.isEmpty ? "\"\"" : TerminalText.safe(key)
+    case .key(nil): NumberText.unknown
+    case .rest(let keys, let isUncounted): "(other: \(isUncounted ? "over " : "")\(NumberText.whole(keys)))"
+    }
+  }
+
+  private var nameColumn: TextTable.Column {
+    TextTable.Column(title: summary.grouping.rawValue.uppercased(), alignRight: false, mostColumns: 32)
+  }
+
+  private func traffic() -> [String] {
+    var table = TextTable(
+      [nameColumn]
+        + ["REQUESTS", "REQ/S", "OK", "TOKENS IN", "TOKENS OUT", "OUT TOK/S"].map { TextTable.Column(title: $0) }
+        + [TextTable.Column(title: "OTHER OUTCOMES", alignRight: false, mostColumns: 200)])
+    for group in rows {
+      let ok = group.outcomes.first { $0.outcome == .ok }?.count ?? 0
+      let others = group.outcomes.filter { $0.outcome != .ok }
+      table.add([
+        name(group), NumberText.whole(group.requests), NumberText.short(group.requestsPerSecond),
+        NumberText.whole(ok), NumberText.whole(group.inputTokens), NumberText.whole(group.outputTokens),
+        NumberText.short(group.outputTokensPerSecond),
+        others.map { "\($0.outcome.rawValue) \(NumberText.whole($0.count))" }.joined(separator: ", "),
+      ])
+    }
+    return table.lines()
+  }
+
+  private func distributions() -> [String] {
+    TextTable.flow(ReportMetric.allCases.compactMap(block), columns: columns)
+  }
+
+  /// One metric's table, left out where nothing in the whole report fed it.
+  private func block(_ metric: ReportMetric) -> [String]? {
+    guard summary.all[metric] != nil else { return nil }
+    // Waits that were cut short say no more than "at least so long": their tail's percentiles would promise more.
+    let isCensored = metric == .waitCutShort
+    let titles = isCensored ? ["N", "P50", "MAX"] : ["N", "P50", "P90", "P99", "MAX"]
+    var table = TextTable([nameColumn] + titles.map { TextTable.Column(title: $0) })
+    for group in rows {
+      let spread = group[metric]
+      let tail = isCensored ? [] : [NumberText.short(spread?.p90), NumberText.short(spread?.p99)]
+      table.add(
+        [name(group), NumberText.whole(spread?.count ?? 0), NumberText.short(spread?.p50)] + tail
+          + [NumberText.short(spread?.max)])
+    }
+    return [metric.title] + table.lines()
+  }
+
+  private func inFlight() -> [String] {
+    guard !summary.inFlight.isEmpty else { return [] }
+    let bar = 12
+    let slowest = summary.inFlight.compactMap { $0.ttft?.p50 }.max() ?? 0
+    let most = summary.inFlight.compactMap(\.estimatedTokensPerSecond).max() ?? 0
+    var table = TextTable(
+      ["IN FLIGHT", "OK", "TTFT P50", "P90", "P99"].map { TextTable.Column(title: $0) }
+        + [TextTable.Column(title: "", alignRight: false)]
+        + ["TPOT P50", "TOK/S PER USER P50", "~TOK/S TOGETHER"].map { TextTable.Column(title: $0) }
+        + [TextTable.Column(title: "", alignRight: false)])
+    for row in summary.inFlight {
+      let range = row.inFlight
+      table.add([
+        range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound)-\(range.upperBound)",
+        NumberText.whole(row.exchanges), NumberText.short(row.ttft?.p50), NumberText.short(row.ttft?.p90),
+        NumberText.short(row.ttft?.p99), Self.bar(row.ttft?.p50, of: slowest, columns: bar),
+        NumberText.short(row.tpot?.p50), NumberText.short(row.tokensPerSecond?.p50),
+        NumberText.short(row.estimatedTokensPerSecond), Self.bar(row.estimatedTokensPerSecond, of: most, columns: bar),
+      ])
+    }
+    return ["", "BY EXCHANGES IN FLIGHT AT DISPATCH (ok exchanges; times in ms)"] + table.lines()
+  }
+
+  private static func bar(_ value: Double?, of most: Double, columns: Int) -> String {
+    guard let value, most > 0 else { return "" }
+    return Bars.bar(value / most, columns: columns)
+  }
+}
+
+// What the numbers mean, and what to mind about them.
+extension ReportText {
+  private func footnotes() -> [String] {
+    var lines = [
+      "REQ/S, OUT TOK/S: over the time in the first line, for every group, so that rows add up",
+      "P50 P90 P99 MAX: from HDR histograms, within 0.1 %; MAX exact; \(NumberText.unknown) is not known",
+    ]
+    for metric in ReportMetric.allCases where summary.all[metric] != nil {
+      // The three tables of an exchange's own gaps share one explanation.
+      if metric == .gapP99 || metric == .gapMax { continue }
+      let title = metric == .gapP50 ? "EACH EXCHANGE'S … GAP" : Self.withoutUnit(metric.title)
+      lines.append("\(title): \(metric.explanation)")
+    }
+    if !summary.inFlight.isEmpty {
+      lines.append(
+        "~TOK/S TOGETHER: an estimate by Little's law (in flight x tokens / total time); "
+          + "it takes the number in flight to stay as it was at dispatch")
+    }
+    return lines
+  }
+
+  private static func withoutUnit(_ title: String) -> String {
+    title.hasSuffix(", ms") ? String(title.dropLast(4)) : title
+  }
+
+  private var notes: [String] {
+    let (all, reading) = (summary.all, summary.reading)
+    let remarks: [(String, Int)] = [
+      ("exchanges that do not say their input tokens, left out of the sums", all.requests - all.withInputTokens),
+      ("exchanges that do not say their output tokens, left out of the sums", all.requests - all.withOutputTokens),
+      ("exchanges whose output tokens were counted by events, at least so many", all.lowerBounds),
+      ("ok exchanges with a slow client, whose stamps after a pause are late", all.stalled),
+      ("lines skipped, torn or no record", reading.unreadableLines),
+      ("lines skipped, records of another version that a newer tachograph may read", reading.otherVersionLines),
+      ("records that the writer dropped because it could not keep up, missing above", reading.droppedRecords),
+    ]
+    return remarks.filter { $0.1 > 0 }.map { "note: \($0.0): \(NumberText.whole($0.1))" }
+  }
+}

@@ -1,0 +1,131 @@
+// What one simulated answer is to be like: the server's defaults, changed by a request's x-sim-* fields.
+// It must not know how the answer is written.
+import HTTPWire
+
+/// How a server that misbehaves does so, in place of the event that would follow a number of tokens.
+enum FaultKind: Hashable, Sendable {
+  /// An error event inside the stream.
+  case error
+  /// The connection ends (FIN) in mid-message.
+  case cut
+  /// The connection is reset (RST).
+  case reset
+  /// Nothing more ever comes; the connection stays open.
+  case hang
+}
+
+/// A fault, and after how many tokens of each choice it strikes.
+struct Fault: Hashable, Sendable {
+  var kind: FaultKind
+  var afterTokens: Int
+}
+
+/// How a streamed body is delimited.
+public enum StreamFraming: String, CaseIterable, Sendable {
+  case chunked
+  case close
+}
+
+/// How one request is to be answered.
+public struct Behaviour: Sendable {
+  /// From the complete request to the first token, in nanoseconds.
+  public var ttft: Distribution
+  /// From one token-bearing event to the next, in nanoseconds; 0 writes as fast as the socket takes.
+  public var interval: Distribution
+  /// Tokens of each choice.
+  public var tokens: Distribution
+  /// Tokens in one event, at least 1.
+  public var tokensPerEvent = 1
+  /// Whether each request's first token is moved later by a random part of an interval, so that streams that start
+  /// together do not stay in step.
+  public var spreadsPhase = false
+  /// How streams are delimited.
+  public var framing = StreamFraming.chunked
+
+  var fault: Fault?
+  var stall: (afterTokens: Int, nanoseconds: Int64)?
+  var status: Int?
+  var neverAnswers = false
+  var omitsTerminator = false
+  var sendsRoleEarly = false
+  var reasoningTokens = 0
+  var firstEventBytes = 0
+  var isInTruth = true
+
+  /// The defaults of `tachograph simulate`.
+  public init() throws(SimulatorError) {
+    ttft = try Distribution(duration: "lognormal:120ms,0.4")
+    interval = try Distribution(duration: "normal:20ms,3ms")
+    tokens = try Distribution(count: "uniform:40,200")
+  }
+
+  /// Takes over what a request's `x-sim-*` fields ask for.
+  /// - Throws: `SimulatorError` for an unknown field or a value that cannot be used.
+  mutating func apply(_ fields: Fields) throws(SimulatorError) {
+    for field in fields.list where field.name.count > 6 {
+      guard fields.matches(field.name.lowerBound..<field.name.lowerBound + 6, "x-sim-") else { continue }
+      let name = fields.text(field.name).lowercased()
+      do throws(SimulatorError) {
+        try apply(name, fields.text(field.value))
+      } catch {
+        throw SimulatorError("\(name): \(error)")
+      }
+    }
+  }
+
+  private mutating func apply(_ name: String, _ value: String) throws(SimulatorError) {
+    switch name {
+    case "x-sim-ttft": ttft = try Distribution(duration: value)
+    case "x-sim-interval": interval = try Distribution(duration: value)
+    case "x-sim-tokens": tokens = try Distribution(count: value)
+    case "x-sim-tokens-per-event": tokensPerEvent = max(1, try Self.whole(value))
+    case "x-sim-stall": stall = try Self.stall(value)
+    case "x-sim-status": status = try Self.status(value)
+    case "x-sim-error-after": fault = Fault(kind: .error, afterTokens: try Self.whole(value))
+    case "x-sim-cut-after": fault = Fault(kind: .cut, afterTokens: try Self.whole(value))
+    case "x-sim-reset-after": fault = Fault(kind: .reset, afterTokens: try Self.whole(value))
+    case "x-sim-hang":
+      if value.isEmpty || value == "head" {
+        neverAnswers = true
+      } else {
+        fault = Fault(kind: .hang, afterTokens: try Self.whole(value))
+      }
+    case "x-sim-event-bytes": firstEventBytes = min(try Self.whole(value), 64 << 20)
+    case "x-sim-no-done": omitsTerminator = try Self.flag(value)
+    case "x-sim-early-role": sendsRoleEarly = try Self.flag(value)
+    case "x-sim-reasoning": reasoningTokens = try Self.whole(value)
+    case "x-sim-framing":
+      guard let framing = StreamFraming(rawValue: value) else { throw SimulatorError("neither chunked nor close") }
+      self.framing = framing
+    case "x-sim-truth": isInTruth = try Self.flag(value)
+    default: throw SimulatorError("no such field")
+    }
+  }
+
+  private static func whole(_ text: String) throws(SimulatorError) -> Int {
+    guard let number = Int(text), number >= 0 else { throw SimulatorError("'\(text)' is no whole number of 0 or more") }
+    return number
+  }
+
+  private static func flag(_ text: String) throws(SimulatorError) -> Bool {
+    switch text {
+    case "", "1", "yes", "true": return true
+    case "0", "no", "false": return false
+    default: throw SimulatorError("'\(text)' is neither yes nor no")
+    }
+  }
+
+  private static func status(_ text: String) throws(SimulatorError) -> Int {
+    guard let number = Int(text), (400...599).contains(number) else {
+      throw SimulatorError("'\(text)' is no status of 400 to 599")
+    }
+    return number
+  }
+
+  private static func stall(_ text: String) throws(SimulatorError) -> (afterTokens: Int, nanoseconds: Int64) {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    guard parts.count == 2 else { throw SimulatorError("write it as AFTER_TOKENS,DURATION") }
+    let duration = try Distribution.nanoseconds(parts[1])
+    return (try whole(String(parts[0])), Int64(min(duration, 1e18)))
+  }
+}

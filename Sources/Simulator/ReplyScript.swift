@@ -1,0 +1,69 @@
+// The course of one answer as a pure state machine: which event comes next, and how long after the one before.
+// It must not do I/O, read a clock or know a wire format.
+
+/// Decides the steps of one answer. Drawn once from a behaviour; the same seed gives the same script.
+struct ReplyScript: Sendable {
+  /// What happens at one instant.
+  enum Step: Hashable, Sendable {
+    /// An event with this many tokens, for each choice.
+    case tokens(Int)
+    /// The answer ends as it should.
+    case finish
+    /// The server fails.
+    case fault(FaultKind)
+  }
+
+  /// Tokens of each choice that have been stepped over.
+  private(set) var written = 0
+  /// Tokens of each choice there will be.
+  let total: Int
+  /// Whether the total is what the request allowed, and not what the model wanted.
+  let isCutByLimit: Bool
+  /// Whether events follow one another without any pause.
+  let isFlood: Bool
+
+  private let interval: Distribution
+  private let tokensPerEvent: Int
+  private let fault: Fault?
+  private let stall: (afterTokens: Int, nanoseconds: Int64)?
+  private var source: RandomSource
+  /// Nanoseconds from the request to the first event.
+  let ttftNanoseconds: Int64
+
+  init(_ behaviour: Behaviour, limit: Int?, source: RandomSource) {
+    var source = source
+    var ttft = behaviour.ttft.drawWhole(&source)
+    if behaviour.spreadsPhase { ttft += Int64(behaviour.interval.center * source.unit()) }
+    ttftNanoseconds = ttft
+    let wanted = Int(min(behaviour.tokens.drawWhole(&source), 1_000_000_000))
+    total = min(wanted, limit ?? .max)
+    isCutByLimit = total < wanted
+    interval = behaviour.interval
+    isFlood = behaviour.interval.isZero
+    tokensPerEvent = behaviour.tokensPerEvent
+    fault = behaviour.fault
+    stall = behaviour.stall
+    self.source = source
+  }
+
+  /// Whether the next step follows the last token without any wait: the answer's end, or a silence that begins.
+  var isAtEnd: Bool { written == total || fault == Fault(kind: .hang, afterTokens: written) }
+
+  /// Takes the next step.
+  mutating func next() -> Step {
+    if let fault, written >= fault.afterTokens { return .fault(fault.kind) }
+    guard written < total else { return .finish }
+    var count = min(tokensPerEvent, total - written)
+    if let fault { count = min(count, fault.afterTokens - written) }
+    if let stall, written < stall.afterTokens { count = min(count, stall.afterTokens - written) }
+    written += count
+    return .tokens(count)
+  }
+
+  /// Draws how long after the present event the next one comes, in nanoseconds.
+  mutating func pause() -> Int64 {
+    let pause = interval.drawWhole(&source)
+    guard let stall, stall.afterTokens == written else { return pause }
+    return pause + stall.nanoseconds
+  }
+}

@@ -1,0 +1,62 @@
+// What a response's Content-Type, or for want of one its first bytes, say about its framing.
+// It must not know dialects.
+
+/// How a body is to be read.
+enum BodyShape: Hashable {
+  case events
+  case lines
+  /// One JSON text.
+  case body
+  /// The type does not tell: its first bytes may.
+  case unknown
+  /// Nothing that carries tokens.
+  case other
+
+  /// By Content-Type, parameters aside.
+  init(contentType: String?) {
+    guard let contentType else {
+      self = .unknown
+      return
+    }
+    switch contentType.prefix(while: { $0 != ";" }).lowercased().filter({ $0 != " " && $0 != "\t" }) {
+    case "text/event-stream": self = .events
+    case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
+      "application/stream+json":
+      self = .lines
+    case "", "text/plain", "application/octet-stream": self = .unknown
+    case let type where type == "application/json" || type.hasSuffix("+json"): self = .body
+    default: self = .other
+    }
+  }
+
+  /// By the first bytes of a body.
+  /// - Returns: nil where more of them are needed.
+  init?(firstBytes bytes: RawSpan, framing: Framing) {
+    var start = bytes.starts(with: "\u{FEFF}") ? 3 : 0
+    if start == 0, bytes.byteCount < 3, bytes.isPrefix(of: "\u{FEFF}") { return nil }
+    while start < bytes.byteCount, bytes[start].isJSONSpace { start += 1 }
+    let rest = bytes.extracting(start..<bytes.byteCount)
+    guard !rest.isEmpty else { return nil }
+    if rest[0] == UInt8(ascii: "{") {
+      self = framing == .newlineDelimitedJSON ? .lines : .body
+      return
+    }
+    for field: StaticString in ["data:", "event:", "id:", "retry:", ":"] {
+      if rest.starts(with: field) {
+        self = .events
+        return
+      }
+      if rest.isPrefix(of: field) { return nil }
+    }
+    self = .other
+  }
+}
+
+extension RawSpan {
+  /// Whether `word` begins with these bytes.
+  fileprivate func isPrefix(of word: StaticString) -> Bool {
+    guard byteCount <= word.utf8CodeUnitCount else { return false }
+    for offset in 0..<byteCount where unsafe self[offset] != word.utf8Start[offset] { return false }
+    return true
+  }
+}

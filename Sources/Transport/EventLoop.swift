@@ -1,0 +1,65 @@
+// One libuv loop and what its streams share: the read buffer and the clock that maps kernel stamps.
+// It must not know what travels over its sockets.
+import CLibuv
+import Clocks
+
+/// A libuv loop, confined to the thread that runs it.
+///
+/// Every handle made on a loop retains the loop; the loop frees nothing before `run` has returned and each handle has
+/// had its close callback.
+@safe
+public final class EventLoop {
+  /// Bytes one read may bring: enough that a flood needs few system calls, small enough to stay in the cache.
+  public static let readCapacity = 64 * 1024
+
+  /// Cores that this process may use, at least 1: a loop for each is as many as do any good.
+  public static var usableCores: Int { Int(uv_available_parallelism()) }
+
+  let handle: UnsafeMutablePointer<uv_loop_t>
+  /// Lent to every stream in turn: filled and consumed within one callback, borrowed by nobody afterwards.
+  let readBuffer: UnsafeMutableRawBufferPointer
+  private var stampClock = StampClock(anchor: .now())
+
+  /// Makes a loop of its own (never libuv's default one).
+  /// - Throws: `TransportError` where the system has no descriptor left for it.
+  public init() throws(TransportError) {
+    unsafe handle = .allocate(capacity: 1)
+    unsafe readBuffer = .allocate(byteCount: Self.readCapacity, alignment: 64)
+    let result = unsafe uv_loop_init(handle)
+    guard result == 0 else {
+      unsafe handle.deallocate()
+      unsafe readBuffer.deallocate()
+      throw TransportError(.loop, code: result)
+    }
+  }
+
+  deinit {
+    // Handles retain the loop, so none is left here; EBUSY would mean that one leaked, and then its memory stays.
+    if unsafe uv_loop_close(handle) == 0 { unsafe handle.deallocate() }
+    unsafe readBuffer.deallocate()
+  }
+
+  /// Runs until `stop()`, or until no active handle is left.
+  public func run() { _ = unsafe uv_run(handle, UV_RUN_DEFAULT) }
+
+  /// Runs what is ready now, without waiting. For tests, and for letting close callbacks come after `run`.
+  /// - Returns: whether handles or callbacks are left.
+  @discardableResult
+  public func runOnce(waiting: Bool = false) -> Bool {
+    unsafe uv_run(handle, waiting ? UV_RUN_ONCE : UV_RUN_NOWAIT) != 0
+  }
+
+  /// Makes `run` return after the current turn.
+  public func stop() { unsafe uv_stop(handle) }
+
+  /// Maps a kernel stamp to the monotonic clock (metrics.md, "Clocks"), re-anchoring at most once a millisecond.
+  func arrival(stamp: Int64?, readAt: Instant, notBefore: Instant?) -> Arrival {
+    if readAt.nanoseconds(since: anchoredAt) > 1_000_000 {
+      let anchor = WallAnchor.now()
+      stampClock.reanchor(anchor)
+      anchoredAt = anchor.instant
+    }
+    return stampClock.arrival(stamp: stamp, readAt: readAt, notBefore: notBefore)
+  }
+  private var anchoredAt = Instant.now()
+}

@@ -1,0 +1,276 @@
+// One TCP connection on a loop: stamped reads into a lent buffer, writes that go out at once or wait in order.
+// It must not know what the bytes mean, nor decide when to pause: it reports, and does as told.
+import CLibuv
+import CSocket
+import Clocks
+import Glibc
+
+/// Whoever is told what happens on a stream. Calls come on the loop's thread, never after `close()`.
+public protocol StreamDelegate: AnyObject {
+  /// Bytes came in. `bytes` is lent for the length of the call.
+  func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival)
+  /// The peer ended its side (FIN). Nothing more will be read; the stream is still writable.
+  func streamDidEnd(_ stream: Stream)
+  /// The connection was made (only for streams made by `connect`).
+  func streamDidConnect(_ stream: Stream)
+  /// The socket has taken some, or all, of what had to wait: see `queuedBytes` and `acceptedBytes`.
+  func streamDidFlush(_ stream: Stream)
+  /// The connection failed: refused, reset, timed out. Nothing more comes; close it.
+  func streamDidFail(_ stream: Stream, _ error: TransportError)
+}
+
+/// A TCP connection, confined to its loop's thread.
+///
+/// Sockets are driven by `uv_poll` and not by `uv_tcp`: one `recvmsg` brings bytes and kernel stamp together, a paused
+/// client's reset is still seen (`uv_read_stop` hides it), and no client is closed silently when descriptors run out.
+/// The loop holds one reference from creation until the close callback.
+@safe
+public final class Stream {
+  /// The delegate, retained until `close()`.
+  public var delegate: (any StreamDelegate)?
+  /// The peer's address, where it is known.
+  public let peer: SocketAddress?
+
+  private let loop: EventLoop
+  private let poll: UnsafeMutablePointer<uv_poll_t>
+  private var descriptor: Int32
+  private var queue = ByteQueue()
+  private var interest: Int32 = 0
+  private var isConnecting = false
+  private var hasEnded = false
+  private var isStamped = false
+  private var wantsReads = false
+  private var noticesDeparture = false
+  /// When the last read left the socket empty: nothing read later can have arrived before.
+  private var drainedAt: Instant?
+
+  /// Bytes written here that the socket has not taken.
+  public var queuedBytes: Int { queue.count }
+  /// Bytes that the socket has taken since the connection stands.
+  public private(set) var acceptedBytes: UInt64 = 0
+  /// Whether `close()` has been called.
+  public var isClosed: Bool { descriptor < 0 }
+
+  private init(loop: EventLoop, descriptor: Int32, peer: SocketAddress?) throws(TransportError) {
+    self.loop = loop
+    self.descriptor = descriptor
+    self.peer = peer
+    unsafe poll = .allocate(capacity: 1)
+    let result = unsafe uv_poll_init(loop.handle, poll, descriptor)
+    guard result == 0 else {
+      _ = Glibc.close(descriptor)
+      throw TransportError(.loop, code: result)
+    }
+    unsafe poll.pointee.data = Unmanaged.passRetained(self).toOpaque()
+    _ = tg_set_option(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+  }
+
+  deinit { unsafe poll.deallocate() }
+
+  /// Takes over an accepted, non-blocking socket.
+  static func accepted(loop: EventLoop, descriptor: Int32, peer: SocketAddress) throws(TransportError) -> Stream {
+    try Stream(loop: loop, descriptor: descriptor, peer: peer)
+  }
+
+  /// Begins to connect. Writes are kept until the connection stands; `streamDidConnect` or `streamDidFail` follows.
+  /// - Parameter stamped: whether reads carry the kernel's arrival time.
+  public static func connect(
+    loop: EventLoop, to address: SocketAddress, stamped: Bool, delegate: any StreamDelegate
+  ) throws(TransportError) -> Stream {
+    let descriptor = tg_tcp_socket(address.family)
+    guard descriptor >= 0 else { throw TransportError(.connect, code: descriptor) }
+    let stream = try Stream(loop: loop, descriptor: descriptor, peer: address)
+    if stamped {
+      stream.isStamped = tg_enable_receive_stamps(descriptor) == 0
+    }
+    var raw = address.raw
+    let result = unsafe tg_connect(descriptor, &raw)
+    guard result == 0 || result == -EINPROGRESS else {
+      stream.close()
+      throw TransportError(.connect, code: result)
+    }
+    stream.delegate = delegate
+    stream.isConnecting = true
+    stream.updateInterest()
+    return stream
+  }
+
+  // MARK: Reading
+
+  /// Begins or resumes reading.
+  public func startReading() {
+    wantsReads = true
+    updateInterest()
+  }
+
+  /// Stops reading; what the peer sends waits in the kernel, and so does the peer.
+  /// - Parameter noticingDeparture: whether the peer's FIN or reset is still to be reported meanwhile.
+  public func pauseReading(noticingDeparture: Bool) {
+    wantsReads = false
+    noticesDeparture = noticingDeparture
+    updateInterest()
+  }
+
+  /// Whether the peer of an idle connection has closed it, or sent what nobody asked for. One system call.
+  public func isStale() -> Bool {
+    guard !isClosed, !hasEnded else { return true }
+    var byte: UInt8 = 0
+    let result = unsafe recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT))
+    return result >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)
+  }
+
+  private func readOnce() {
+    let readAt = Instant.now()
+    var stamp = Int64.min
+    let count: Int
+    if isStamped {
+      count = unsafe tg_receive_stamped(descriptor, loop.readBuffer.baseAddress, EventLoop.readCapacity, &stamp)
+    } else {
+      count = unsafe tg_receive(descriptor, loop.readBuffer.baseAddress, EventLoop.readCapacity)
+    }
+    if count > 0 {
+      let arrival = loop.arrival(stamp: stamp == Int64.min ? nil : stamp, readAt: readAt, notBefore: drainedAt)
+      drainedAt = count < EventLoop.readCapacity ? readAt : nil
+      let bytes = unsafe UnsafeRawBufferPointer(start: loop.readBuffer.baseAddress, count: count)
+      delegate?.streamDidRead(self, unsafe bytes.bytes, arrival)
+    } else if count == 0 {
+      ended()
+    } else if count != -Int(EAGAIN), count != -Int(EINTR) {
+      failed(TransportError(.read, code: Int32(count)))
+    }
+  }
+
+  private func ended() {
+    guard !hasEnded else { return }
+    hasEnded = true
+    updateInterest()
+    delegate?.streamDidEnd(self)
+  }
+
+  private func failed(_ error: TransportError) {
+    wantsReads = false
+    hasEnded = true
+    delegate?.streamDidFail(self, error)
+  }
+
+  // MARK: Writing
+
+  /// Sends `bytes`: at once as far as the socket takes them, the rest in order when it can.
+  /// - Returns: whether the socket has taken everything that was ever written here.
+  @discardableResult
+  public func write(_ bytes: RawSpan) -> Bool {
+    guard !isClosed else { return false }
+    if bytes.isEmpty { return queue.count == 0 }
+    guard queue.count == 0, !isConnecting else {
+      queue.append(bytes)
+      return false
+    }
+    let sent = unsafe bytes.withUnsafeBytes { unsafe tg_send(descriptor, $0.baseAddress, $0.count) }
+    acceptedBytes &+= UInt64(max(0, sent))
+    if sent == bytes.byteCount { return true }
+    // A failed write is told by the loop, which sees the same error, and never from inside the writer's call.
+    queue.append(bytes.extracting(max(0, sent)..<bytes.byteCount))
+    updateInterest()
+    return false
+  }
+
+  private func flush() {
+    var failure: TransportError?
+    while queue.count > 0 {
+      let sent = unsafe queue.withBytes { unsafe tg_send(descriptor, $0.baseAddress, $0.count) }
+      guard sent > 0 else {
+        if sent != -Int(EAGAIN), sent != -Int(EINTR) { failure = TransportError(.write, code: Int32(sent)) }
+        break
+      }
+      acceptedBytes &+= UInt64(sent)
+      queue.drop(sent)
+    }
+    updateInterest()
+    if let failure { return failed(failure) }
+    delegate?.streamDidFlush(self)
+  }
+
+  /// Ends this side (FIN) while still reading. Only when nothing is queued.
+  public func shutdownWriting() {
+    guard !isClosed else { return }
+    _ = tg_shutdown_writing(descriptor)
+  }
+
+  // MARK: Closing
+
+  /// Closes at once; what is queued is dropped and no delegate call follows. Safe to call twice.
+  /// - Parameter reset: whether the peer shall see RST, so that a cut message can never look whole.
+  public func close(reset: Bool = false) {
+    guard descriptor >= 0 else { return }
+    if reset { _ = tg_reset_on_close(descriptor) }
+    delegate = nil
+    // Once uv_close has taken the descriptor off the loop it may be closed (libuv's documentation of uv_poll_t).
+    unsafe uv_close(tg_poll_handle(poll)) { handle in
+      guard let data = unsafe handle?.pointee.data else { return }
+      unsafe Unmanaged<Stream>.fromOpaque(data).release()
+    }
+    _ = Glibc.close(descriptor)
+    descriptor = -1
+    queue = ByteQueue()
+  }
+
+  // MARK: The loop's side
+
+  private func updateInterest() {
+    guard !isClosed else { return }
+    var wanted: Int32 = 0
+    if isConnecting || queue.count > 0 { wanted |= Int32(UV_WRITABLE.rawValue) }
+    if !isConnecting, !hasEnded {
+      if wantsReads { wanted |= Int32(UV_READABLE.rawValue) }
+      if !wantsReads, noticesDeparture { wanted |= Int32(UV_DISCONNECT.rawValue) }
+    }
+    guard wanted != interest else { return }
+    interest = wanted
+    if wanted == 0 {
+      _ = unsafe uv_poll_stop(poll)
+    } else {
+      _ = unsafe uv_poll_start(poll, wanted, pollReady)
+    }
+  }
+
+  fileprivate func ready(status: Int32, events: Int32) {
+    guard !isClosed else { return }
+    if isConnecting { return connected(status: status) }
+    if status < 0 { return broken() }
+    if events & Int32(UV_WRITABLE.rawValue) != 0, queue.count > 0 { flush() }
+    guard !isClosed, !hasEnded else { return }
+    if wantsReads {
+      if events & Int32(UV_READABLE.rawValue | UV_DISCONNECT.rawValue) != 0 { readOnce() }
+    } else if noticesDeparture, events & Int32(UV_DISCONNECT.rawValue) != 0 {
+      ended()
+    }
+  }
+
+  private func connected(status: Int32) {
+    let error = tg_take_error(descriptor)
+    guard status == 0, error == 0 else {
+      return failed(TransportError(.connect, code: error != 0 ? -error : status))
+    }
+    isConnecting = false
+    interest = 0
+    updateInterest()
+    delegate?.streamDidConnect(self)
+    if !isClosed, queue.count > 0 { flush() }
+  }
+
+  /// The socket is in error (libuv has stopped polling it): bytes that came before the error are still delivered.
+  private func broken() {
+    interest = 0
+    while wantsReads, !isClosed, !hasEnded { readOnce() }
+    guard !isClosed, !hasEnded else { return }
+    if noticesDeparture || queue.count > 0 || wantsReads {
+      let error = tg_take_error(descriptor)
+      failed(TransportError(.read, code: error != 0 ? -error : -ECONNRESET))
+    }
+  }
+}
+
+private func pollReady(_ handle: UnsafeMutablePointer<uv_poll_t>?, _ status: Int32, _ events: Int32) {
+  guard let data = unsafe handle?.pointee.data else { return }
+  unsafe Unmanaged<Stream>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.ready(status: status, events: events) }
+}

@@ -1,0 +1,102 @@
+// `tachograph report`: reads logs and shows who got what, how fast.
+// Wiring only: it must not count, nor know how a report is rendered.
+import ArgumentParser
+import Clocks
+import Glibc
+import RecordLog
+import Report
+
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report",
+    abstract: "Sum up record logs: requests, tokens and latency percentiles per group.",
+    discussion: """
+      Per group: requests, outcomes, tokens, rates, and p50, p90, p99 and maximum of time to first token (TTFT), time \
+      per output token (TPOT), tokens a second per user, time to last token (TTLT) and gaps; then latency and \
+      throughput by how many exchanges were in flight.
+
+      Only exchanges that ended ok feed the distributions. Waits that the client or a timeout cut short before the \
+      first token stand beside TTFT as censored: leave them out and the slowest requests vanish.
+
+      Percentiles come from HDR histograms (three significant digits), never from averaged percentiles. A record keeps \
+      only the percentiles of its own gaps, so the report shows how those spread over the exchanges; all gaps together \
+      only where records carry timelines.
+
+      Memory is bounded whatever the size of the log. Where there are very many groups the largest are kept whole and \
+      the smallest are summed as (other).
+
+      A log that cannot be read ends the command with exit code 2; torn lines are skipped and counted in a note.
+      """)
+
+  @Argument(
+    help: ArgumentHelp(
+      "The logs to read, in any order; - is standard input. Default: tachograph.jsonl", valueName: "file"),
+    completion: .file())
+  var files: [String] = []
+
+  @Option(help: "What makes the groups; model is the one asked for.")
+  var by = ReportGrouping.model
+
+  @Option(
+    help: ArgumentHelp(
+      "Count only exchanges that began at this time or later.",
+      discussion: "Takes \(TimeWindow.accepted).", valueName: "time"),
+    transform: Self.time)
+  var since: Int64?
+
+  @Option(
+    help: ArgumentHelp(
+      "Count only exchanges that began before this time.",
+      discussion: "Takes \(TimeWindow.accepted).", valueName: "time"),
+    transform: Self.time)
+  var until: Int64?
+
+  @Option(
+    help: ArgumentHelp(
+      "Show so many groups one by one, the largest, and sum the others.",
+      discussion: "Default: 20; with --json all that are kept.", valueName: "count"))
+  var top: Int?
+
+  @Flag(help: "Write one JSON object with every number unrounded (Sources/Report/README.md names its keys).")
+  var json = false
+
+  func validate() throws {
+    if let top, top < 0 { throw ValidationError("--top takes 0 or more.") }
+    if let since, let until, since >= until { throw ValidationError("--since must lie before --until.") }
+  }
+
+  func run() throws {
+    Terminal.ignoreBrokenPipe()
+    let empty = ReportTally(by: by, within: TimeWindow(since: since, until: until))
+    let tally: ReportTally
+    do {
+      let scan = try ReportScan(paths: files.isEmpty ? ["tachograph.jsonl"] : files)
+      let progress = TerminalProgress(totalBytes: scan.byteCount)
+      defer { progress.clear() }
+      tally = try scan.run(into: empty, threads: Self.threads) { progress.add($0) }
+    } catch {
+      throw CommandFailure.unreadable(error)
+    }
+    _ = Terminal.write(rendered(tally))
+  }
+
+  private func rendered(_ tally: ReportTally) -> String {
+    let summary = ReportSummary(tally, top: top ?? (json ? .max : 20))
+    if json { return summary.json(time: TerminalTime.rfc3339) }
+    let columns = Terminal.size(STDOUT_FILENO)?.columns ?? 120
+    let text = ReportText(summary, columns: columns, time: TerminalTime.local(nanoseconds:))
+    return text.lines().joined(separator: "\n") + "\n"
+  }
+
+  /// More than four would wait for the disk, and each takes its own memory.
+  private static var threads: Int { min(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), 4) }
+
+  @Sendable private static func time(_ text: String) throws -> Int64 {
+    guard let bound = TimeWindow.bound(text, now: WallAnchor.now().realtimeNanoseconds) else {
+      throw ValidationError("It takes \(TimeWindow.accepted).")
+    }
+    return bound
+  }
+}
+
+extension ReportGrouping: ExpressibleByArgument {}

@@ -1,0 +1,108 @@
+// `tachograph simulate`: an LLM server without a model.
+// It must not know how the simulator works.
+import ArgumentParser
+import Glibc
+import Simulator
+import Transport
+
+struct SimulateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "simulate",
+    abstract: "Run an LLM server without a model, for demos and tests.",
+    discussion: """
+      Speaks OpenAI (/v1/chat/completions, /v1/completions, /v1/models) and Ollama (/api/chat, /api/generate, \
+      /api/tags), streamed and whole, and says what it is doing on /sim/state. Tokens come at the times that the \
+      distributions below give, or as a request's own fields ask:
+
+        x-sim-ttft: DIST            time to the first token
+        x-sim-interval: DIST        time from one event to the next; 0 writes as fast as the socket takes
+        x-sim-tokens: DIST          tokens of each choice
+        x-sim-tokens-per-event: N   tokens in each event
+        x-sim-reasoning: N          the first N tokens are reasoning
+        x-sim-stall: N,DURATION     a pause after N tokens
+        x-sim-status: 429           an error instead of an answer (400 to 599)
+        x-sim-error-after: N        an error event inside the stream after N tokens
+        x-sim-cut-after: N          the connection ends in mid-stream after N tokens
+        x-sim-reset-after: N        the same with a reset
+        x-sim-hang: head|N          no answer at all, or nothing more after N tokens
+        x-sim-no-done: yes          the stream ends without its terminator
+        x-sim-event-bytes: N        the first token's event is padded to N bytes
+        x-sim-early-role: yes       the role's event comes with the head, not with the first token
+        x-sim-framing: chunked|close  how a stream's body is delimited
+        x-sim-truth: no             this request is left out of the truth file
+
+      DIST is a value (20ms), uniform:10ms,30ms, normal:20ms,5ms, exp:20ms or lognormal:20ms,0.5 (median, sigma); \
+      counts are written without a unit. max_tokens cuts what --tokens would give.
+
+      --truth writes one JSON line a request: x-request-id, outcome, tokens, and for every token-bearing event the \
+      time (CLOCK_MONOTONIC, ns) just before and just after its write, as [before, after, tokens].
+      """)
+
+  @Option(help: "Address and port to listen on; port 0 takes a free one.")
+  var listen = "127.0.0.1:0"
+
+  @Option(
+    help: "Time from a request to its first token (default: lognormal:120ms,0.4).",
+    transform: { try Distribution(duration: $0) })
+  var ttft: Distribution?
+
+  @Option(
+    help: "Time from one event to the next (default: normal:20ms,3ms).",
+    transform: { try Distribution(duration: $0) })
+  var interval: Distribution?
+
+  @Option(help: "Tokens of an answer (default: uniform:40,200).", transform: { try Distribution(count: $0) })
+  var tokens: Distribution?
+
+  @Option(help: "Tokens in one event.")
+  var tokensPerEvent = 1
+
+  @Flag(help: "Move each first token by a random part of an interval, so that streams do not run in step.")
+  var spread = false
+
+  @Option(help: "How streams are delimited: chunked or close.")
+  var framing: StreamFraming = .chunked
+
+  @Option(help: "Requests answered at a time; the others wait.")
+  var slots: Int?
+
+  @Option(help: "The seed of everything that is drawn.")
+  var seed: UInt64 = 1
+
+  @Option(help: "File for the truth, one JSON line a request.")
+  var truth: String?
+
+  func validate() throws {
+    guard tokensPerEvent >= 1 else { throw ValidationError("--tokens-per-event must be at least 1") }
+    guard slots ?? 1 >= 1 else { throw ValidationError("--slots must be at least 1") }
+    guard SocketAddress(text: listen) != nil else {
+      throw ValidationError("--listen '\(listen)' is no ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000")
+    }
+  }
+
+  func run() throws {
+    SignalWatcher.ignoreBrokenPipes()
+    OpenFiles.raiseLimit()
+    guard let address = SocketAddress(text: listen) else { throw ExitCode.validationFailure }
+    var behaviour = try Behaviour()
+    if let ttft { behaviour.ttft = ttft }
+    if let interval { behaviour.interval = interval }
+    if let tokens { behaviour.tokens = tokens }
+    behaviour.tokensPerEvent = tokensPerEvent
+    behaviour.spreadsPhase = spread
+    behaviour.framing = framing
+    var options = SimulatorOptions(listen: address, behaviour: behaviour)
+    options.seed = seed
+    options.truthPath = truth
+    options.slots = slots
+    let loop = try EventLoop()
+    let simulator = try Simulator(loop: loop, options: options)
+    let signals = [SIGTERM, SIGINT].map { SignalWatcher(loop: loop, signal: $0) { simulator.stop() } }
+    StandardError.line("listening on \(simulator.address)")
+    simulator.run()
+    for signal in signals { signal.close() }
+    while loop.runOnce() {}
+  }
+}
+
+extension StreamFraming: ExpressibleByArgument {}

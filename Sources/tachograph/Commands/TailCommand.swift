@@ -1,0 +1,157 @@
+// `tachograph tail`: follows a log and shows one line an exchange.
+// Wiring only: it must not know how lines are read, filtered or rendered.
+import ArgumentParser
+import Glibc
+import RecordLog
+import Report
+
+struct TailCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tail",
+    abstract: "Follow the record log, one aligned line an exchange.",
+    discussion: """
+      Each line shows an exchange when it ends: local time of its start, user, model, outcome, time to first token, \
+      time per output token, output tokens, tokens a second while it streamed, and its gaps.
+
+      GAPS are four blocks for the median, p90, p99 and longest gap between tokens of that exchange, on a scale that \
+      is the same for all lines: ▁ is 1 ms or less, each step up is 3.7 times as long, █ is 10 s or more.
+
+      >812 under TTFT means that the exchange ended before its first token, after a wait of 812 ms. ≥40 under TOKENS \
+      means that tokens were counted by events: there were at least 40. – is not known.
+
+      The log is followed across rotation (rename and copytruncate) and may come into being later. Control \
+      characters in names are written out as \\x1b. Ctrl-C ends with exit code 0.
+      """)
+
+  @Argument(
+    help: "The log to follow; - is standard input. A named pipe is followed too.", completion: .file())
+  var file = "tachograph.jsonl"
+
+  @Option(help: ArgumentHelp("Show only exchanges of this user, to the letter.", valueName: "user"))
+  var user: String?
+
+  @Option(help: ArgumentHelp("Show only this model, as asked or as answered, to the letter.", valueName: "model"))
+  var model: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Show only exchanges whose time to first token was at least so many milliseconds.",
+      discussion: "Those that ended without a token count too once they had waited as long.", valueName: "ttft-ms"))
+  var slow: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Begin with the last so many lines of the log.",
+      discussion: "They are counted before --user, --model and --slow choose among them.", valueName: "count"))
+  var lines = 10
+
+  @Flag(inversion: .prefixedNo, help: "Wait for more at the end of the log, or end there.")
+  var follow = true
+
+  @Option(help: "Colours: auto means on a terminal, unless NO_COLOR is set.")
+  var color = ColourChoice.auto
+
+  func validate() throws {
+    if lines < 0 { throw ValidationError("--lines takes 0 or more.") }
+    if let slow, !(slow >= 0) { throw ValidationError("--slow takes a number of milliseconds, 0 or more.") }
+  }
+
+  func run() throws {
+    Terminal.ignoreBrokenPipe()
+    Terminal.endCleanlyWhenInterrupted()
+    let filter = TailFilter(user: user, model: model, slowestFromMilliseconds: slow)
+    var screen = TailScreen(filter: filter, isColoured: color.isColoured(STDOUT_FILENO))
+    let follower = RecordFollower(path: file, lastLines: lines)
+    do {
+      try show(follower, on: &screen)
+    } catch let error as RecordReadError {
+      throw CommandFailure.unreadable(error)
+    }
+    screen.note(tornLines: follower.tornLines + follower.overlongLines)
+  }
+
+  private func show(_ follower: RecordFollower, on screen: inout TailScreen) throws {
+    var hasSaidThatItWaits = false
+    while true {
+      let step = try follower.step { screen.take($0) }
+      guard screen.flush() else { return }
+      switch step {
+      case .advanced: continue
+      case .idle where follow:
+        if !follower.isOpen, !hasSaidThatItWaits {
+          hasSaidThatItWaits = true
+          Terminal.note("waiting for \(file)")
+        }
+        guard follower.wait(milliseconds: 100, watching: STDOUT_FILENO) else { return }
+      case .idle where !follower.isOpen:
+        throw RecordReadError.system(path: file, call: "open", errno: ENOENT)
+      case .idle where file == RecordReader.standardInput:
+        // Without following, standard input is read to its end all the same.
+        guard follower.wait(milliseconds: 100, watching: STDOUT_FILENO) else { return }
+      case .idle, .ended:
+        follower.finish { screen.take($0) }
+        _ = screen.flush()
+        return
+      }
+    }
+  }
+}
+
+/// What is on the way to the terminal: lines, a title each screenful, and what was skipped.
+private struct TailScreen {
+  private static let columnsWithoutTerminal = 160
+  private let filter: TailFilter
+  private let isColoured: Bool
+  private let parser = RecordParser()
+  private var columns = 0
+  private var renderer = TailLine(terminalColumns: columnsWithoutTerminal, isColoured: false)
+  private var linesUntilTitle = 0
+  private var output = ""
+  private var unreadableLines = 0
+  private var otherVersionLines = 0
+
+  init(filter: TailFilter, isColoured: Bool) {
+    self.filter = filter
+    self.isColoured = isColoured
+  }
+
+  mutating func take(_ line: RawSpan) {
+    switch parser.parse(line) {
+    case .record(let record):
+      guard filter.matches(record) else { return }
+      show { $0.line(record, time: TerminalTime.clock(record.timestampNanoseconds)) }
+    case .dropped(let count, let time): show { $0.dropNotice(count: count, time: time.map(TerminalTime.clock)) }
+    case .otherVersion: otherVersionLines += 1
+    case .unreadable: unreadableLines += 1
+    }
+  }
+
+  private mutating func show(_ render: (TailLine) -> String) {
+    let size = Terminal.size(STDOUT_FILENO)
+    let columnsNow = size?.columns ?? Self.columnsWithoutTerminal
+    if columnsNow != columns {
+      columns = columnsNow
+      renderer = TailLine(terminalColumns: columns, isColoured: isColoured)
+      linesUntilTitle = 0
+    }
+    if linesUntilTitle == 0 {
+      output += renderer.header + "\n"
+      // Into a pipe or a file one title is enough.
+      linesUntilTitle = size.map { max($0.rows - 2, 5) } ?? .max
+    }
+    linesUntilTitle -= 1
+    output += render(renderer) + "\n"
+  }
+
+  /// - Returns: false where nobody reads any more.
+  mutating func flush() -> Bool {
+    defer { output.removeAll(keepingCapacity: true) }
+    return output.isEmpty || Terminal.write(output)
+  }
+
+  func note(tornLines: Int) {
+    let unreadable = unreadableLines + tornLines
+    if unreadable > 0 { Terminal.note("lines skipped, torn or no record: \(unreadable)") }
+    if otherVersionLines > 0 { Terminal.note("lines skipped, records of another version: \(otherVersionLines)") }
+  }
+}

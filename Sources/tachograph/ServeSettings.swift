@@ -1,0 +1,87 @@
+// From the settings people write to what the proxy needs to be told.
+// It must not invent defaults: Configuration has them.
+import Configuration
+import Glibc
+import Measure
+import Proxy
+import Transport
+
+extension ProxySettings {
+  /// The proxy's settings.
+  init(_ settings: Settings, instance: String) {
+    self.init(
+      upstreamHost: settings.upstream.host, upstreamPort: settings.upstream.port,
+      listenHost: settings.listen.host == "localhost" ? "127.0.0.1" : settings.listen.host,
+      listenPort: settings.listen.port)
+    self.instance = instance
+    workers = settings.workers ?? EventLoop.usableCores
+    keepsTimeline = settings.records.timeline
+    identityHeaders = IdentityHeaders(user: settings.identity.headers, session: settings.identity.sessionHeaders)
+    let trusted = settings.identity.trustedProxies
+    isTrustedProxy = { address in trusted.contains { $0.contains(address) } }
+    appendsForwardedFor = settings.forwarding.xForwardedFor == .append
+    via = settings.forwarding.via ? settings.forwarding.pseudonym : nil
+    setLimits(settings)
+    setTimeouts(settings.timeouts)
+  }
+
+  private mutating func setLimits(_ settings: Settings) {
+    let limits = settings.limits
+    requestLimits.headBytes = limits.requestHeadBytes
+    responseLimits.headBytes = limits.responseHeadBytes
+    decoderLimits.eventBytes = limits.eventBytes
+    decoderLimits.bodyBytes = limits.responseBodyBytes
+    inspectedBodyBytes = limits.inspectedBodyBytes
+    // Two descriptors an exchange, and some to spare: running out of them would refuse clients unseen.
+    connections = limits.connections ?? max(1, (OpenFiles.limit / 2 - 64) / workers)
+    highWatermark = settings.buffers.highWatermarkBytes
+    lowWatermark = settings.buffers.lowWatermarkBytes
+    idleUpstreamConnections = settings.pool.idleConnections
+  }
+
+  private mutating func setTimeouts(_ timeouts: Settings.Timeouts) {
+    connectTimeout = timeouts.connect.nanoseconds
+    requestHeadTimeout = timeouts.requestHead.nanoseconds
+    requestBodyTimeout = timeouts.requestBody?.nanoseconds
+    idleTimeout = timeouts.idle.nanoseconds
+    upstreamIdleTimeout = timeouts.upstreamIdle.nanoseconds
+    responseTimeout = timeouts.response?.nanoseconds
+    betweenReadsTimeout = timeouts.betweenReads?.nanoseconds
+    drainTimeout = timeouts.drain.nanoseconds
+  }
+}
+
+extension Settings.RecordsTarget {
+  /// The path as the log takes it: `-` is standard output.
+  var path: String {
+    switch self {
+    case .file(let path): path
+    case .standardOutput: "-"
+    }
+  }
+}
+
+extension Duration {
+  /// Whole nanoseconds, at most what an Int64 holds.
+  fileprivate var nanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    return overflow ? .max : whole + attoseconds / 1_000_000_000
+  }
+}
+
+/// The process's environment.
+enum Environment {
+  static var all: [String: String] {
+    var variables: [String: String] = [:]
+    var next = unsafe environ
+    while let entry = unsafe next.pointee {
+      let text = unsafe String(cString: entry)
+      if let equals = text.firstIndex(of: "=") {
+        variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+      }
+      unsafe next = next.successor()
+    }
+    return variables
+  }
+}

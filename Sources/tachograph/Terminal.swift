@@ -1,0 +1,94 @@
+// The terminal, or what stands in its place: its size, whether colour is wanted, and writing to it.
+// It must not know what is written.
+import ArgumentParser
+import Glibc
+import RecordLog
+import Report
+
+/// When to write colours.
+enum ColourChoice: String, CaseIterable, ExpressibleByArgument {
+  case auto
+  case always
+  case never
+
+  /// Whether to colour what goes to `descriptor`: `auto` is a terminal that does not ask for none
+  /// (https://no-color.org, `TERM=dumb`).
+  func isColoured(_ descriptor: Int32) -> Bool {
+    switch self {
+    case .always: true
+    case .never: false
+    case .auto:
+      Terminal.isTerminal(descriptor) && (Terminal.environment("NO_COLOR") ?? "").isEmpty
+        && Terminal.environment("TERM") != "dumb"
+    }
+  }
+}
+
+/// Questions to a terminal, and words to it.
+enum Terminal {
+  static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
+
+  static func environment(_ name: String) -> String? {
+    guard let value = unsafe getenv(name) else { return nil }
+    return unsafe String(cString: value)
+  }
+
+  /// Columns and rows of the terminal behind `descriptor`; nil where there is none, or it does not know.
+  static func size(_ descriptor: Int32) -> (columns: Int, rows: Int)? {
+    var size = winsize()
+    guard unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return nil }
+    return (Int(size.ws_col), Int(size.ws_row))
+  }
+
+  /// Writes all of `text`.
+  /// - Returns: false where nobody is left to read it, or it cannot be written.
+  static func write(_ text: String, to descriptor: Int32 = STDOUT_FILENO) -> Bool {
+    var text = text
+    return text.withUTF8 { utf8 in
+      var written = 0
+      while written < utf8.count {
+        let count = unsafe Glibc.write(descriptor, utf8.baseAddress.map { unsafe $0 + written }, utf8.count - written)
+        if count >= 0 {
+          written += count
+        } else if errno == EAGAIN {
+          waitUntilWritable(descriptor)
+        } else if errno != EINTR {
+          return false
+        }
+      }
+      return true
+    }
+  }
+
+  /// Another process may have made the shared terminal non-blocking.
+  private static func waitUntilWritable(_ descriptor: Int32) {
+    var watch = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    _ = unsafe poll(&watch, 1, -1)
+  }
+
+  /// Lets a reader that goes away (`| head`) be an answer of `write`, not a death by signal.
+  static func ignoreBrokenPipe() { _ = signal(SIGPIPE, SIG_IGN) }
+
+  /// Ctrl-C and SIGTERM are how one stops looking: they end the process with 0. Whole lines are written at once, so
+  /// there is nothing to finish.
+  static func endCleanlyWhenInterrupted() {
+    _ = signal(SIGINT) { _ in _exit(0) }
+    _ = signal(SIGTERM) { _ in _exit(0) }
+  }
+}
+
+extension Terminal {
+  /// A remark to whoever runs the command, on stderr.
+  static func note(_ text: String) {
+    _ = write("tachograph: \(TerminalText.safe(text))\n", to: STDERR_FILENO)
+  }
+}
+
+/// How the commands that look at logs fail.
+enum CommandFailure {
+  /// Says why a log cannot be read, and gives the exit code for it.
+  static func unreadable(_ error: RecordReadError) -> ExitCode {
+    Terminal.note("error: \(error)")
+    return ExitCode(2)
+  }
+}

@@ -1,0 +1,87 @@
+// The sample store against sorted arrays of the same samples.
+// It must not know what the samples are of.
+import Testing
+
+@testable import Measure
+
+/// A small generator with a fixed seed: the same samples in every run (SplitMix64).
+private struct SplitMix: RandomNumberGenerator {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+}
+
+@Suite("SampleStore")
+struct SampleStoreTests {
+  private static let fractions = [0.0, 0.5, 0.9, 0.99, 1]
+
+  /// Nearest rank, from a sorted array.
+  private static func expected(_ samples: [Int64]) -> [UInt64] {
+    let sorted = samples.sorted()
+    return fractions.map { fraction in
+      let rank = min(max(Int((fraction * Double(samples.count)).rounded(.up)), 1), samples.count)
+      return UInt64(sorted[rank - 1])
+    }
+  }
+
+  @Test("Few samples are exact to the nanosecond", arguments: [1, 2, 3, 10, 511, 512])
+  func exact(count: Int) {
+    var generator = SplitMix(state: UInt64(count))
+    var store = SampleStore(exactLimit: 512)
+    var samples: [Int64] = []
+    for _ in 0..<count {
+      samples.append(Int64.random(in: 0..<2_000_000_000, using: &generator))
+      store.add(samples[samples.count - 1])
+    }
+    #expect(store.quantiles(Self.fractions) == Self.expected(samples))
+  }
+
+  @Test("Many samples are right to 0.4 %, the largest exactly", arguments: [513, 1_000, 50_000])
+  func folded(count: Int) throws {
+    var generator = SplitMix(state: UInt64(count))
+    var store = SampleStore(exactLimit: 512)
+    var samples: [Int64] = []
+    for _ in 0..<count {
+      // From 1 ns to 18 minutes, evenly over the magnitudes.
+      let magnitude = Int64(1) << Int64.random(in: 0..<40, using: &generator)
+      samples.append(Int64.random(in: magnitude..<(2 * magnitude), using: &generator))
+      store.add(samples[samples.count - 1])
+    }
+    let values = try #require(store.quantiles(Self.fractions))
+    for (value, expected) in zip(values, Self.expected(samples)) {
+      #expect((Double(value) - Double(expected)).magnitude <= 0.004 * Double(expected) + 0.5)
+    }
+    #expect(values.last == UInt64(samples.max() ?? 0))
+  }
+
+  @Test("Long gaps keep six digits, and the longest is exact")
+  func longSamples() throws {
+    var store = SampleStore(exactLimit: 512)
+    let hour: Int64 = 3_600_000_000_000
+    for sample in [hour, 2 * hour + 7, 9 * hour + 1] { store.add(sample) }
+    let values = try #require(store.quantiles([0, 0.5, 1]))
+    #expect(UInt64(hour) - values[0] < 4_096)
+    #expect(UInt64(2 * hour + 7) - values[1] < 4_096)
+    #expect(values[2] == UInt64(9 * hour + 1))
+  }
+
+  @Test("A sample taken many times weighs as many, and never grows memory by it")
+  func weights() {
+    var store = SampleStore(exactLimit: 512)
+    store.add(1_000, times: 3)
+    store.add(2_000, times: 1_000_000_000)
+    store.add(3_000, times: 0)
+    store.add(-5, times: 1)
+    #expect(store.count == 1_000_000_004)
+    #expect(store.quantiles([0, 1]) == [0, 2_000])
+    #expect(store.quantiles([0.5])?.first.map { (1_992...2_008).contains($0) } == true)
+  }
+
+  @Test("No sample, no quantile")
+  func empty() { #expect(SampleStore(exactLimit: 4).quantiles([0.5]) == nil) }
+}

@@ -1,0 +1,128 @@
+// Files into lines: whole, by ranges, in blocks split anywhere, and what cannot be read at all.
+// It must not know what lines mean.
+import Glibc
+import Testing
+
+@testable import RecordLog
+
+/// A folder of its own for one test, gone afterwards.
+final class TemporaryFolder {
+  let path: String
+
+  init() throws {
+    var template = Array("/tmp/tachograph-test-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw RecordReadError.system(path: "/tmp", call: "mkdtemp", errno: errno) }
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  deinit {
+    for name in ["log", "log.1", "fifo", "folder"] { remove("\(path)/\(name)") }
+    rmdir(path)
+  }
+
+  /// Appends to a file, as the log's writer does.
+  func append(_ text: String, to name: String = "log") throws {
+    let descriptor = open("\(path)/\(name)", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
+    defer { close(descriptor) }
+    let bytes = Array(text.utf8)
+    guard write(descriptor, bytes, bytes.count) == bytes.count else {
+      throw RecordReadError.system(path: name, call: "write", errno: errno)
+    }
+  }
+}
+
+func text(_ line: RawSpan) -> String { line.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
+
+@Suite("Reading a log")
+struct RecordReaderTests {
+  @Test("Lines come out the same however the blocks are cut, and empty ones are left out")
+  func splits() {
+    let input = Array("one\n\ntwo and more\nthree\nunfinished".utf8)
+    for first in 0...input.count {
+      for second in first...input.count {
+        var splitter = LineSplitter()
+        var lines: [String] = []
+        for part in [input[..<first], input[first..<second], input[second...]] {
+          splitter.push(part.span.bytes) { lines.append(text($0)) }
+        }
+        #expect(lines == ["one", "two and more", "three"])
+        splitter.finish { lines.append(text($0)) }
+        #expect(lines.last == "unfinished")
+      }
+    }
+  }
+
+  @Test("A line past the bound is passed over and counted, and the next one is read")
+  func overlong() {
+    var splitter = LineSplitter(maximumLineBytes: 8)
+    var lines: [String] = []
+    for part in ["short\n123456", "789", "0\nnext\n12345678", "\n"] {
+      splitter.push(Array(part.utf8).span.bytes) { lines.append(text($0)) }
+    }
+    #expect(lines == ["short", "next", "12345678"])
+    #expect(splitter.overlongLines == 1)
+  }
+
+  @Test("Ranges that touch give every line exactly once, wherever they are cut")
+  func ranges() throws {
+    let folder = try TemporaryFolder()
+    let content = "a\nbcd\n\nefgh\nij\nno newline"
+    try folder.append(content)
+    let reader = try RecordReader(path: folder.path + "/log")
+    let size = try #require(reader.byteCount)
+    #expect(size == content.utf8.count)
+    for first in 0...size {
+      for second in first...size {
+        var lines: [String] = []
+        for range in [0..<first, first..<second, second..<size] {
+          _ = try reader.forEachLine(startingIn: range) { lines.append(text($0)) }
+        }
+        #expect(lines == ["a", "bcd", "efgh", "ij", "no newline"], "cut at \(first) and \(second)")
+      }
+    }
+  }
+
+  @Test("A line longer than a block is read whole from a range that holds only its first byte")
+  func longLine() throws {
+    let folder = try TemporaryFolder()
+    let long = String(repeating: "x", count: RecordReader.blockBytes * 2 + 17)
+    try folder.append("a\n\(long)\nz\n")
+    let reader = try RecordReader(path: folder.path + "/log")
+    var lines: [String] = []
+    _ = try reader.forEachLine(startingIn: 2..<3) { lines.append(text($0)) }
+    #expect(lines == [long])
+    lines = []
+    _ = try reader.forEachLine { lines.append(text($0)) }
+    #expect(lines == ["a", long, "z"])
+  }
+
+  @Test("What is appended while a log is read is left for the next time")
+  func growing() throws {
+    let folder = try TemporaryFolder()
+    try folder.append("a\n")
+    let reader = try RecordReader(path: folder.path + "/log")
+    try folder.append("b\n")
+    var lines: [String] = []
+    _ = try reader.forEachLine { lines.append(text($0)) }
+    #expect(lines == ["a"])
+  }
+
+  @Test("A file that is not there, a folder and a compressed file are each named as what they are")
+  func refusals() throws {
+    let folder = try TemporaryFolder()
+    let missing = folder.path + "/log.1"
+    #expect(throws: RecordReadError.system(path: missing, call: "open", errno: ENOENT)) {
+      try RecordReader(path: missing)
+    }
+    #expect(throws: RecordReadError.isDirectory(path: folder.path)) { try RecordReader(path: folder.path) }
+    try folder.append("\u{1F}", to: "log")
+    let descriptor = open(folder.path + "/log", O_WRONLY | O_APPEND)
+    #expect(write(descriptor, [UInt8(0x8B), 8], 2) == 2)
+    close(descriptor)
+    #expect(throws: RecordReadError.compressed(path: folder.path + "/log", unpackWith: "zcat")) {
+      try RecordReader(path: folder.path + "/log")
+    }
+    let failure = RecordReadError.system(path: "x", call: "open", errno: ENOENT)
+    #expect("\(failure)" == "x: cannot open: No such file or directory")
+  }
+}

@@ -1,0 +1,318 @@
+// The writer on real files, FIFOs and devices: whole lines, counted losses, a bounded end.
+// It must not sleep: it waits for what it has caused (a reader's bytes, a closed writer).
+import Foundation
+import Measure
+import Synchronization
+import Testing
+
+@testable import RecordLog
+
+/// A folder that lives as long as one test.
+private struct Folder {
+  let path = NSTemporaryDirectory() + "tachograph-" + UUID().uuidString
+  init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+  func remove() { try? FileManager.default.removeItem(atPath: path) }
+  func file(_ name: String) -> String { path + "/" + name }
+}
+
+private func lines(_ path: String) throws -> [String] {
+  let text = try String(contentsOfFile: path, encoding: .utf8)
+  #expect(text.isEmpty || text.hasSuffix("\n"))
+  return text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+}
+
+private func record(_ number: Int) -> ExchangeRecord {
+  var record = ExchangeRecord()
+  record.id = "r\(number)"
+  record.user = "somebody with a name of some length, number \(number)"
+  return record
+}
+
+private func id(_ line: String) -> String? {
+  let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+  return object?["id"] as? String
+}
+
+/// Reads until the last line begun after `mark` is whole, or to the end.
+private func read(from descriptor: Int32, until mark: String?) -> String {
+  var text = ""
+  var buffer = [UInt8](repeating: 0, count: 65_536)
+  while mark.map({ !(text.contains($0) && text.hasSuffix("\n")) }) ?? true {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    guard poll(&entry, 1, 10_000) == 1 else { break }
+    let count = Glibc.read(descriptor, &buffer, buffer.count)
+    guard count > 0 else { break }
+    text += String(decoding: buffer[..<count], as: UTF8.self)
+  }
+  return text
+}
+
+private func settings(_ path: String, limit: Int = 8_192) -> RecordWriter.Settings {
+  var settings = RecordWriter.Settings(path: path, instance: "test")
+  settings.queueLimit = limit
+  settings.retryMilliseconds = 5
+  settings.tickMilliseconds = 1
+  return settings
+}
+
+/// What a writer said, from its thread.
+private final class Said: Sendable {
+  private let kept = Mutex<[String]>([])
+  var lines: [String] { kept.withLock { $0 } }
+  func add(_ line: String) { kept.withLock { $0.append(line) } }
+}
+
+@Suite("RecordWriter")
+struct RecordWriterTests {
+  @Test("Every record submitted is a line of the file, in order")
+  func wholeLog() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("log")
+    let writer = try RecordWriter(settings(path))
+    for number in 0..<3_000 { writer.submit(record(number)) }
+    #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
+    #expect(try lines(path).map(id) == (0..<3_000).map { "r\($0)" })
+    #expect(writer.statistics == RecordWriter.Statistics(written: 3_000, dropped: 0, errors: 0))
+    let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? NSNumber
+    #expect((mode?.intValue ?? 0) & ~0o640 == 0)
+  }
+
+  @Test("Lines of many threads are whole")
+  func manyThreads() async throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("log")
+    let writer = try RecordWriter(settings(path))
+    await withTaskGroup { group in
+      for worker in 0..<4 {
+        group.addTask { for number in 0..<500 { writer.submit(record(worker * 1_000 + number)) } }
+      }
+    }
+    #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
+    let ids = try lines(path).compactMap(id)
+    #expect(Set(ids).count == 2_000)
+    #expect(ids.count == 2_000)
+  }
+
+  @Test("A torn last line of an earlier run stays torn alone")
+  func tornBefore() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("log")
+    try Data("{\"v\":1,\"id\":\"half".utf8).write(to: URL(fileURLWithPath: path))
+    let writer = try RecordWriter(settings(path))
+    writer.submit(record(1))
+    writer.close(timeoutMilliseconds: 10_000)
+    #expect(try lines(path).map(id) == [nil, "r1"])
+  }
+
+  @Test("A full disk holds nobody up, loses what does not fit, and the end is bounded")
+  func fullDisk() throws {
+    let said = Said()
+    var settings = settings("/dev/full", limit: 100)
+    settings.saysEachMilliseconds = 3_600_000
+    let writer = try RecordWriter(settings) { said.add($0) }
+    for number in 0..<1_000 { writer.submit(record(number)) }
+    #expect(writer.close(timeoutMilliseconds: 50) == 100)
+    let statistics = writer.statistics
+    #expect(statistics.written == 0)
+    #expect(statistics.dropped == 1_000)
+    #expect(statistics.errors >= 1)
+    #expect(said.lines.first?.contains("No space left on device") == true)
+    // One line about the device, one about the end, however often it was tried.
+    #expect(said.lines.count == 2)
+  }
+
+  @Test("A FIFO whose reader stopped holds nobody up; when it reads on it gets whole lines and the number missing")
+  func stoppedReader() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("fifo")
+    #expect(mkfifo(path, 0o600) == 0)
+    let reader = open(path, O_RDONLY | O_NONBLOCK)
+    defer { close(reader) }
+    let writer = try RecordWriter(settings(path, limit: 500))
+    // Far more than a pipe holds; nobody reads.
+    for number in 0..<5_000 { writer.submit(record(number)) }
+    let dropped = writer.statistics.dropped
+    #expect(dropped > 0)
+
+    let text = Said()
+    let atEnd = DispatchSemaphore(value: 0)
+    Thread.detachNewThread {
+      text.add(read(from: reader, until: nil))
+      atEnd.signal()
+    }
+    #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
+    atEnd.wait()
+    let all = text.lines.joined().split(separator: "\n").map(String.init)
+    let ids = all.compactMap(id)
+    let missing = all.compactMap { line -> Int? in
+      let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+      return object?["dropped"] as? Int
+    }
+    #expect(ids.count + missing.count == all.count, "every line is whole")
+    #expect(ids.count + missing.reduce(0, +) == 5_000)
+    #expect(missing.reduce(0, +) == dropped)
+    #expect(writer.statistics.written == ids.count)
+  }
+
+  @Test("A FIFO without a reader is no error at the start, and the end is bounded")
+  func noReader() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("fifo")
+    #expect(mkfifo(path, 0o600) == 0)
+    let writer = try RecordWriter(settings(path)) { _ in }
+    for number in 0..<10 { writer.submit(record(number)) }
+    #expect(writer.close(timeoutMilliseconds: 30) == 10)
+  }
+
+  @Test("A FIFO's reader that goes is replaced by the next, which starts with a whole line")
+  func nextReader() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("fifo")
+    #expect(mkfifo(path, 0o600) == 0)
+    let first = open(path, O_RDONLY | O_NONBLOCK)
+    let writer = try RecordWriter(settings(path, limit: 4_000)) { _ in }
+    // More than the pipe holds: the writer is in the middle of a line when its reader goes.
+    for number in 0..<2_000 { writer.submit(record(number)) }
+    _ = read(from: first, until: "\"id\":\"r0\"")
+    close(first)
+    // Until the writer has noticed, the pipe is still the first reader's, and what is left in it too.
+    while writer.statistics.errors == 0 { sched_yield() }
+    let second = open(path, O_RDONLY | O_NONBLOCK)
+    defer { close(second) }
+    let text = read(from: second, until: "\"id\":\"r1999\"")
+    #expect(text.split(separator: "\n").first.map(String.init).flatMap(id) != nil)
+    #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
+  }
+
+  @Test("Rotation by renaming under load loses no line and splits none")
+  func rotation() async throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("log")
+    let writer = try RecordWriter(settings(path, limit: 100_000))
+    let total = 20_000
+    async let load: Void = {
+      for number in 0..<total { writer.submit(record(number)) }
+    }()
+    var parts: [String] = []
+    while parts.count < 10 {
+      let old = folder.file("log.\(parts.count)")
+      // Until the writer has made the new file there is nothing to rename.
+      if rename(path, old) == 0 {
+        parts.append(old)
+        writer.reopen()
+      }
+      await Task.yield()
+    }
+    await load
+    #expect(writer.close(timeoutMilliseconds: 30_000) == 0)
+    if FileManager.default.fileExists(atPath: path) { parts.append(path) }
+    let ids = try parts.flatMap { try lines($0).map(id) }
+    #expect(ids.count == total)
+    #expect(ids == (0..<total).map { "r\($0)" })
+    #expect(writer.statistics.errors == 0)
+  }
+
+  @Test("A path that cannot be opened is said at the start")
+  func badPath() {
+    #expect(
+      throws: RecordWriterError(description: "cannot open the log /nonexistent/log: No such file or directory")
+    ) { _ = try RecordWriter(settings("/nonexistent/log")) }
+    #expect(throws: RecordWriterError.self) { _ = try RecordWriter(settings("/tmp")) }
+  }
+
+  @Test("Records submitted after the end are counted as dropped")
+  func afterTheEnd() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let writer = try RecordWriter(settings(folder.file("log")))
+    writer.close(timeoutMilliseconds: 1_000)
+    writer.submit(record(1))
+    #expect(writer.statistics.dropped == 1)
+    #expect(writer.close(timeoutMilliseconds: 1_000) == 0)
+  }
+}
+
+@Suite("RecordWriterSink")
+struct RecordWriterSinkTests {
+  private func write(_ text: String, to sink: inout RecordWriterSink) {
+    let outcome = Array(text.utf8).span.bytes.withUnsafeBytes { sink.write(RawSpan(_unsafeBytes: $0)) }
+    guard case .wrote(text.utf8.count) = outcome else {
+      Issue.record("\(outcome)")
+      return
+    }
+  }
+
+  @Test("A line left torn is ended before the next, in the file where it was left and not in the next one")
+  func tornLine() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("log")
+    var sink = RecordWriterSink(path: path)
+    #expect(sink.open() == 0)
+    write("whole\nhal", to: &sink)
+    sink.leaveLineTorn()
+    guard case .wrote(1) = sink.endTornLine() else {
+      Issue.record("the newline was not written")
+      return
+    }
+    let ended = sink.endsWithinLine
+    #expect(!ended)
+    write("half\n", to: &sink)
+    #expect(try lines(path) == ["whole", "hal", "half"])
+
+    sink.leaveLineTorn()
+    #expect(rename(path, folder.file("old")) == 0)
+    #expect(sink.open() == 0)
+    let endsWithinLine = sink.endsWithinLine
+    #expect(!endsWithinLine)
+  }
+
+  @Test("A file opened again knows how its last line ended", arguments: [("", false), ("a\n", false), ("a\nb", true)])
+  func lastLine(content: String, endsWithinLine: Bool) throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("log")
+    try Data(content.utf8).write(to: URL(fileURLWithPath: path))
+    var sink = RecordWriterSink(path: path)
+    #expect(sink.open() == 0)
+    let ends = sink.endsWithinLine
+    #expect(ends == endsWithinLine)
+  }
+}
+
+@Suite("RecordQueue")
+struct RecordQueueTests {
+  @Test("The queue counts what the writer holds against its bound")
+  func bound() {
+    var queue = RecordQueue(limit: 4)
+    for number in 0..<4 { #expect(queue.push(QueuedRecord(record(number))) != .dropped) }
+    #expect(queue.push(QueuedRecord(record(4))) == .dropped)
+    var batch: [QueuedRecord] = []
+    #expect(queue.take(into: &batch).drops == 1)
+    #expect(batch.count == 4)
+    #expect(queue.push(QueuedRecord(record(5))) == .dropped)
+    queue.settle(1)
+    #expect(queue.push(QueuedRecord(record(6))) == .queued)
+  }
+
+  @Test("The writer is woken once from its sleep, and once when the queue is half full")
+  func wakes() {
+    var queue = RecordQueue(limit: 8)
+    let slept = queue.sleep()
+    #expect(slept)
+    #expect(queue.push(QueuedRecord(record(0))) == .queuedAsleep)
+    let sleptAgain = queue.sleep()
+    #expect(!sleptAgain)
+    #expect(
+      (1..<8).map { queue.push(QueuedRecord(record($0))) } == [
+        .queued, .queued, .queuedAsleep, .queued, .queued, .queued, .queued,
+      ])
+  }
+}

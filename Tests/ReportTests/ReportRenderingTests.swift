@@ -1,0 +1,169 @@
+// Reports as text and as JSON.
+// It must not test what is counted.
+import JSON
+import Testing
+
+@testable import Report
+
+@Suite("Showing a report")
+struct ReportRenderingTests {
+  private static func text(_ summary: ReportSummary, columns: Int = 200) -> [String] {
+    ReportText(summary, columns: columns) { _ in "TIME" }.lines()
+  }
+
+  @Test("Tables are aligned by terminal columns, with wide, accented and joined characters in names")
+  func alignment() throws {
+    let names = ["ascii", "日本語モデル", "naïve", "e\u{301}té", "👩‍💻 coder", "한국어"]
+    let lines = Self.text(summary(names.map { line(["model": "\"\($0)\""]) }))
+    let title = try #require(lines.firstIndex { $0.hasPrefix("MODEL") })
+    // The last column that is filled is aligned to the right: all rows end in the same place.
+    let rows = lines[(title + 1)...(title + 1 + names.count)]
+    #expect(Set(rows.map { TerminalText.width($0) }).count == 1, "\(rows)")
+    #expect(rows.allSatisfy { !$0.hasSuffix(" ") })
+  }
+
+  @Test("Control characters and direction marks from a log reach neither text nor JSON as they are")
+  func injection() throws {
+    let evil = "\u{1B}]0;owned\u{7}\r\n\u{9B}31m\u{202E}abc\u{2028}\u{7F}"
+    let escaped = #"\u001b]0;owned\u0007\r\n\u009b31m\u202eabc\u2028\u007f"#
+    let summary = summary([line(["model": "\"\(escaped)\""])])
+    #expect(summary.keys == [evil])
+    let harmful = { (text: String) in
+      text.unicodeScalars.contains { scalar in
+        let acts = scalar.properties.generalCategory == .control || scalar == "\u{202E}" || scalar == "\u{2028}"
+        return acts && scalar != "\n"
+      }
+    }
+    let text = Self.text(summary).joined(separator: "\n")
+    #expect(!harmful(text))
+    #expect(text.contains(#"\x1b]0;owned\x07\x0d\x0a"#))
+    let json = summary.json { _ in "TIME" }
+    #expect(!harmful(json))
+    let key = JSONParser().parse(Array(json.utf8).span.bytes) { root -> String? in
+      var key: String?
+      root["groups"]?.forEachElement { key = $0["key"]?.string }
+      return key
+    }
+    #expect(key == evil)
+  }
+
+  @Test("The JSON report is one object with every number as it was counted, and null for what is not known")
+  func json() throws {
+    let lines = [
+      line(["ttft_ms": "1234.567", "total_ms": "2000"]),
+      line(["outcome": #""client_cancelled""#, "waited_ms": "31.25", "model": "null", "input_tokens": "null"]),
+    ]
+    let text = summary(lines).json { "\($0)" }
+    let checked = JSONParser().parse(Array(text.utf8).span.bytes) { root in
+      #expect(root["tachograph_report"]?.int == 1)
+      #expect(root["by"]?.string == "model")
+      #expect(root["since"]?.isNull == true)
+      #expect(root["span_s"]?.double == 2)
+      #expect(root["log"]?["records"]?.int == 2)
+      let all = root["all"]
+      #expect(all?["requests"]?.int == 2)
+      #expect(all?["requests_per_s"]?.double == 1)
+      #expect(all?["outcomes"]?["client_cancelled"]?.int == 1)
+      #expect(all?["outcomes"]?["timeout"]?.int == 0)
+      #expect(all?["input_tokens"]?.int == 10)
+      #expect(all?["input_tokens_known_for"]?.int == 1)
+      #expect(all?["ttft_ms"]?["max"]?.double == 1234.567)
+      #expect(all?["waits_cut_short_ms"]?["max"]?.double == 31.25)
+      #expect(all?["waits_cut_short_ms"]?["p99"] == nil)
+      #expect(all?["gaps_from_timelines_ms"]?.isNull == true)
+      #expect(root["groups"]?.count == 2)
+      #expect(root["other"]?.isNull == true)
+      root["in_flight"]?.forEachElement { row in
+        #expect(row["from"]?.int == 1 && row["to"]?.int == 1 && row["ok_exchanges"]?.int == 1)
+        #expect(row["estimated_tokens_per_s_together"]?.double == 2.5)
+      }
+      return true
+    }
+    #expect(checked == true)
+  }
+
+  @Test("Unknown is a dash, waits cut short have no upper percentiles, and each remark is made once it is true")
+  func remarks() {
+    let plain = Self.text(summary([line()])).joined(separator: "\n")
+    #expect(!plain.contains("note:"))
+    #expect(!plain.contains("WAITS CUT SHORT"))
+    let lines = Self.text(
+      ReportSummary(
+        tally([
+          line(["input_tokens": "null", "tokens_from": #""events""#]), "torn", #"{"v":9}"#, #"{"v":1,"dropped":3}"#,
+          line(["outcome": #""timeout""#, "waited_ms": "5", "output_tokens": "null", "input_tokens": "null"]),
+        ]), top: 1))
+    let text = lines.joined(separator: "\n")
+    #expect(lines.contains { $0.hasPrefix("all ") && $0.contains("–") })
+    #expect(text.contains("note: exchanges that do not say their input tokens, left out of the sums: 2"))
+    #expect(text.contains("note: exchanges that do not say their output tokens, left out of the sums: 1"))
+    #expect(text.contains("note: exchanges whose output tokens were counted by events, at least so many: 1"))
+    #expect(text.contains("note: lines skipped, torn or no record: 1"))
+    #expect(text.contains("records of another version that a newer tachograph may read: 1"))
+    #expect(text.contains("missing above: 3"))
+    #expect(text.contains("WAITS CUT SHORT, ms"))
+  }
+
+  @Test("Tables stand side by side as far as the terminal reaches")
+  func flow() {
+    let wide = Self.text(summary([line()]), columns: 300)
+    let narrow = Self.text(summary([line()]), columns: 40)
+    #expect(wide.contains { $0.contains("TTFT, ms") && $0.contains("TPOT, ms") })
+    #expect(!narrow.contains { $0.contains("TTFT, ms") && $0.contains("TPOT, ms") })
+    #expect(narrow.contains { $0.hasPrefix("TPOT, ms") })
+  }
+
+  @Test("No exchanges is said, and the notes still stand")
+  func empty() {
+    let lines = Self.text(summary(["torn"]))
+    #expect(lines.first == "no exchanges")
+    #expect(lines.contains { $0.hasPrefix("note: lines skipped") })
+  }
+
+  @Test(
+    "Numbers keep four digits or so",
+    arguments: [
+      (0, "0.000"), (0.2534, "0.253"), (9.9996, "10.00"), (12.345, "12.35"), (99.996, "100.0"), (999.96, "1,000"),
+      (1234567.4, "1,234,567"),
+    ])
+  func numbers(_ value: Double, _ text: String) { #expect(NumberText.short(value) == text) }
+
+  @Test("Lengths of time", arguments: [(1.5, "1.500 s"), (60, "1 min 0 s"), (3725, "1 h 2 min"), (90000, "1 d 1 h")])
+  func durations(_ seconds: Double, _ text: String) { #expect(NumberText.duration(seconds: seconds) == text) }
+
+  @Test("Bars fill by eighths, and nothing above zero is invisible")
+  func bars() {
+    #expect(Bars.bar(1, columns: 3) == "███")
+    #expect(Bars.bar(0.5, columns: 3) == "█▌ ")
+    #expect(Bars.bar(0.0001, columns: 2) == "▏ ")
+    #expect(Bars.bar(0, columns: 2) == "  ")
+    #expect([0.5, 1, 4, 14, 10_000, 1e9].map(Bars.level) == [0, 0, 1, 2, 7, 7])
+  }
+
+  @Test("Progress shows a part where the whole is known")
+  func progress() {
+    let half = ProgressLine.text(doneBytes: 500_000_000, totalBytes: 1_000_000_000, seconds: 2)
+    #expect(half.contains("50 % of 1,000 MB, 250 MB/s"))
+    #expect(ProgressLine.text(doneBytes: 3_000_000, totalBytes: nil, seconds: 1) == "reading 3 MB, 3 MB/s")
+  }
+}
+
+@Suite("Time bounds")
+struct TimeWindowTests {
+  @Test(
+    "So long ago, or an RFC 3339 time",
+    arguments: [
+      ("90s", 999_910), ("15m", 999_100), ("1h", 996_400), ("2d", 827_200), ("0s", 1_000_000),
+      ("1970-01-01T00:01:00Z", 60),
+    ])
+  func accepted(_ text: String, _ seconds: Int64) {
+    #expect(TimeWindow.bound(text, now: 1_000_000_000_000_000) == seconds * 1_000_000_000)
+  }
+
+  @Test(
+    "Anything else is refused",
+    arguments: [
+      "", "h", "1", "1w", "-1h", "+1h", "1.5h", "1 h", "yesterday", "99999999999999999d", "2026-10-01", "1h\u{0}",
+    ])
+  func refused(_ text: String) { #expect(TimeWindow.bound(text, now: 1_000_000_000_000_000) == nil) }
+}

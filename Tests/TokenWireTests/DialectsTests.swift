@@ -1,0 +1,103 @@
+// Which requests belong to which dialect, and what a request's body tells.
+// It must not test responses.
+import Testing
+import TokenWire
+
+@Suite("Dialects and requests")
+struct DialectsTests {
+  @Test(
+    "A request is claimed by its method and its path's end, whatever stands before",
+    arguments: [
+      ("POST", "/v1/chat/completions", "openai.chat"), ("POST", "/chat/completions", "openai.chat"),
+      ("POST", "/openai/v1/chat/completions", "openai.chat"), ("POST", "/v1/chat/completions/", "openai.chat"),
+      ("POST", "/openai/deployments/gpt/chat/completions", "openai.chat"),
+      ("POST", "/v1/completions", "openai.completions"), ("POST", "/x/v1/completions", "openai.completions"),
+      ("POST", "/api/chat", "ollama.chat"), ("POST", "/ollama/api/chat", "ollama.chat"),
+      ("POST", "/api/generate", "ollama.generate"),
+      ("GET", "/v1/chat/completions", nil), ("OPTIONS", "/api/chat", nil), ("POST", "/completions", nil),
+      ("POST", "/completion", nil), ("POST", "/v1/chat/completions/batch", nil), ("POST", "/v1/fim/completions", nil),
+      ("POST", "/v1/mychat/completionsx", nil), ("POST", "/api/chats", nil), ("POST", "/v1/embeddings", nil),
+      ("POST", "/", nil), ("POST", "", nil),
+    ])
+  func claims(method: String, path: String, name: String?) {
+    #expect(Dialects.claiming(method: method, path: path)?.name == name)
+    #expect(Dialects.all.filter { $0.claims(method: method, path: path) }.count <= 1)
+  }
+
+  @Test("Names are the record's, and each is found by its own")
+  func names() {
+    #expect(Dialects.all.map { $0.name } == ["openai.chat", "openai.completions", "ollama.chat", "ollama.generate"])
+    for dialect in Dialects.all { #expect(Dialects.named(dialect.name)?.name == dialect.name) }
+    #expect(Dialects.named("x") == nil)
+  }
+
+  private func facts(_ body: String, _ dialect: String = "openai.chat") throws -> RequestFacts? {
+    let bytes = Array(body.utf8)
+    let parser = EventParser()
+    return requestFacts(of: bytes.span.bytes, dialect: try #require(Dialects.named(dialect)), parser: parser)
+  }
+
+  @Test("Model, stream, n and user are found, the prompt is not")
+  func chatRequest() throws {
+    let read = try #require(
+      try facts(#"{"model":"m","messages":[{"role":"user","content":"secret"}],"stream":true,"n":3,"user":"alice"}"#))
+    #expect(read.model == "m" && read.stream == true && read.choices == 3)
+    #expect(read.user == "alice" && read.userKey == "body:user" && read.session == nil)
+    #expect(!"\(read)".contains("secret"))
+  }
+
+  @Test("What the body leaves out has the API's default")
+  func defaults() throws {
+    #expect(try facts("{}")?.stream == false)
+    #expect(try facts("{}")?.choices == 1)
+    #expect(try facts("{}", "ollama.chat")?.stream == true)
+    #expect(try facts(#"{"stream":false}"#, "ollama.chat")?.stream == false)
+    #expect(try facts(#"{"n":0}"#)?.choices == 1)
+  }
+
+  @Test(
+    "The user is the first key of LiteLLM's order that names one",
+    arguments: [
+      (#"{"user":"a","metadata":{"user_id":"b"}}"#, "a", "body:user"),
+      (#"{"user":"","litellm_metadata":{"user":"c"},"metadata":{"user_id":"b"}}"#, "c", "body:litellm_metadata.user"),
+      (#"{"user":7,"metadata":{"user_id":"b"},"safety_identifier":"d"}"#, "b", "body:metadata.user_id"),
+      (#"{"safety_identifier":"d"}"#, "d", "body:safety_identifier"), ("{}", nil, nil),
+    ])
+  func user(body: String, user: String?, key: String?) throws {
+    let read = try #require(try facts(body))
+    #expect(read.user == user && read.userKey == key)
+  }
+
+  @Test("A session is taken where one is named")
+  func session() throws {
+    #expect(try facts(#"{"session_id":"s"}"#)?.session == "s")
+    #expect(try facts(#"{"metadata":{"conversation_id":"c"}}"#)?.session == "c")
+  }
+
+  @Test(
+    "A batch of prompts asks for a choice each, n times",
+    arguments: [
+      (#"{"prompt":"a"}"#, 1), (#"{"prompt":["a","b"],"n":2}"#, 4), (#"{"prompt":[1,2,3]}"#, 1),
+      (#"{"prompt":[[1,2],[3]]}"#, 2), (#"{"prompt":[]}"#, 1),
+    ])
+  func batch(body: String, choices: Int) throws {
+    #expect(try facts(body, "openai.completions")?.choices == choices)
+  }
+
+  @Test("An echoed prompt is noted")
+  func echo() throws {
+    #expect(try facts(#"{"prompt":"a","echo":true}"#, "openai.completions")?.echo == true)
+    #expect(try facts(#"{"prompt":"a"}"#, "openai.completions")?.echo == nil)
+  }
+
+  @Test("A name too long to be one is not taken", arguments: [512, 513])
+  func longNames(count: Int) throws {
+    let name = String(repeating: "x", count: count)
+    #expect(try facts(#"{"model":"\#(name)"}"#)?.model == (count > 512 ? nil : name))
+  }
+
+  @Test("A body that was cut, or is no JSON object, tells nothing", arguments: ["", "{\"model\":\"m\"", "[]", "x=1"])
+  func noFacts(body: String) throws {
+    #expect(try facts(body) == nil)
+  }
+}
