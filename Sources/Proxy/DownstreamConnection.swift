@@ -214,7 +214,10 @@ final class DownstreamConnection: StreamDelegate {
 
   func streamDidEnd(_ stream: Stream) { left() }
 
-  func streamDidFail(_ stream: Stream, _ error: TransportError) { left() }
+  func streamDidFail(_ stream: Stream, _ error: TransportError) {
+    // Nothing that is still queued can reach anybody.
+    if case .closing = phase { close() } else { left() }
+  }
 
   /// The client closed its side, or all of it: by default that is an abort (case 45).
   private func left() {
