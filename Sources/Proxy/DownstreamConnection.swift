@@ -253,9 +253,10 @@ final class DownstreamConnection: StreamDelegate {
     answer(status: 408, reason: reason, answersHead: false)
   }
 
-  /// Serves no further request: an idle connection is closed, a busy one when its exchange has ended.
+  /// Serves no further request: an idle connection is closed, a busy one when its exchange has ended. A request that
+  /// waits in the socket is served still: closing over it would reset a client that did nothing wrong.
   func drain() {
-    guard exchange == nil, case .open = phase, !parser.hasBegun else { return }
+    guard exchange == nil, case .open = phase, !parser.hasBegun, !stream.isStale() else { return }
     close()
   }
 
