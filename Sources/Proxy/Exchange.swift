@@ -236,7 +236,8 @@ final class Exchange {
   private func responseCompleted(at: Instant) {
     tap.responseEnded(at: at, complete: true, worker.eventParser)
     perform(state.handle(.responseCompleted))
-    releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete)
+    // A server that answered before it took the whole request may never take the rest.
+    releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete && upstream?.queuedBytes == 0)
     if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
   }
 
