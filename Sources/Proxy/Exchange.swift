@@ -144,6 +144,7 @@ final class Exchange {
         if consumed < rest.byteCount { upstreamKeepsAlive = false }
         break parsing
       case .failed(let error):
+        appendBody(connection, rest)
         failure = error
         break parsing
       }
