@@ -109,7 +109,8 @@ final class Exchange {
   func upstreamFlushed() {
     guard let upstream else { return }
     if state.isRequestComplete, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
-    if upstream.queuedBytes <= worker.settings.lowWatermark { downstream.resumeUpload() }
+    // Once the request is whole, what the client's side still has is not ours to ask for.
+    if !state.isRequestComplete, upstream.queuedBytes <= worker.settings.lowWatermark { downstream.resumeUpload() }
   }
 
   /// Bytes from upstream: sent on first, looked at afterwards.
