@@ -136,12 +136,18 @@ public final class MessageParser {
       if isHeadComplete, !wasHeadComplete {
         // llhttp's spans keep the white space behind a value.
         fields.trimValues()
-        if !isMessageComplete { unsafe llhttp_resume(parser) }
+        if !isMessageComplete { resumeAfterHead() }
         return .headComplete
       }
       if isMessageComplete { return .messageComplete }
     }
     return .failed(WireError(400, "malformed \(isHeadComplete ? "body" : "head") (\(name(of: error)))"))
+  }
+
+  /// A message without a body is whole with its head: llhttp says so only when it is run again, if on no bytes at all.
+  private func resumeAfterHead() {
+    unsafe llhttp_resume(parser)
+    _ = unsafe llhttp_execute(parser, base, 0)
   }
 
   private func name(of error: llhttp_errno_t) -> String {

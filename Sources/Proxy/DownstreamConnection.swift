@@ -148,6 +148,7 @@ final class DownstreamConnection: StreamDelegate {
       switch progress {
       case .needsMore:
         exchange?.forwardBody(parser.spans, of: rest, at: at)
+        exchange?.flushRequest()
         return
       case .headComplete:
         rest = rest.extracting(consumed..<rest.byteCount)
@@ -179,6 +180,7 @@ final class DownstreamConnection: StreamDelegate {
     let exchange = Exchange(downstream: self, head: head, tap: tap, at: at)
     self.exchange = exchange
     exchange.start(head, clientAddress: peer)
+    // A server that cannot be reached may have been answered for already.
     return self.exchange === exchange
   }
 

@@ -53,14 +53,21 @@ final class Exchange {
 
   /// Takes a connection to upstream and sends it the head.
   func start(_ head: RequestHead, clientAddress: String) {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(head.fields.bytes.count + 64)
+    worker.uplink.removeAll(keepingCapacity: true)
     head.write(
-      to: &bytes, defaultHost: worker.settings.upstreamAuthority,
+      to: &worker.uplink, defaultHost: worker.settings.upstreamAuthority,
       forwardedFor: worker.settings.appendsForwardedFor ? clientAddress : nil, via: worker.settings.via)
-    if state.isRepeatable { repeatable = bytes }
+    if state.isRepeatable { repeatable = worker.uplink }
     connect(fresh: false)
-    upstream?.send(bytes)
+  }
+
+  /// Sends what one read of the client's gave: head, body and end in one piece, for a server that reads each alone would
+  /// be woken for each.
+  func flushRequest() {
+    if !worker.uplink.isEmpty { upstream?.send(worker.uplink) }
+    worker.uplink.removeAll(keepingCapacity: true)
+    guard let upstream, upstream.queuedBytes > worker.settings.highWatermark else { return }
+    downstream.pauseUpload()
   }
 
   private func connect(fresh: Bool) {
@@ -71,23 +78,20 @@ final class Exchange {
     if connection.isReused { upstreamConnected(reused: true, at: connectStartedAt) } else { connection.connect() }
   }
 
-  /// Sends body bytes on, then keeps a bounded copy of them to be looked at.
+  /// Sends body bytes on (with the head, where it came in the same read), then keeps a bounded copy of them to be looked at.
   func forwardBody(_ spans: BodySpans, of bytes: RawSpan, at: Instant) {
     activeAt = at
-    guard let upstream, !spans.list.isEmpty else { return }
-    worker.output.removeAll(keepingCapacity: true)
-    BodyWriter.append(spans, of: bytes, framing: requestFraming, to: &worker.output)
-    upstream.send(worker.output)
+    guard !spans.list.isEmpty else { return }
+    BodyWriter.append(spans, of: bytes, framing: requestFraming, to: &worker.uplink)
+    flushRequest()
     tap.requestBody(spans, of: bytes, limit: worker.settings.inspectedBodyBytes)
-    if upstream.queuedBytes > worker.settings.highWatermark { downstream.pauseUpload() }
   }
 
   /// The whole request has come in: this is t0.
   func requestCompleted(trailers: Fields, at: Instant) {
     activeAt = at
-    worker.output.removeAll(keepingCapacity: true)
-    BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: &worker.output)
-    upstream?.send(worker.output)
+    BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: &worker.uplink)
+    flushRequest()
     tap.meter.requestComplete(at: at)
     perform(state.handle(.requestCompleted))
     if let upstream, upstream.isOpen, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }

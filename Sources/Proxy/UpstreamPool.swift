@@ -4,6 +4,8 @@ import Clocks
 
 /// One worker's idle connections.
 final class UpstreamPool {
+  private static let trustedNanoseconds: Int64 = 1_000_000
+
   private unowned let worker: Worker
   private var idle: [UpstreamConnection] = []
 
@@ -13,7 +15,9 @@ final class UpstreamPool {
   /// - Parameter fresh: whether it has to be a new one.
   func take(fresh: Bool) -> UpstreamConnection {
     while !fresh, let connection = idle.popLast() {
-      if !connection.isStale { return connection }
+      // One that rested only a moment has had no time to go unseen: the loop reports a close by itself.
+      let rested = Instant.now().nanoseconds(since: connection.idleAt)
+      if rested < Self.trustedNanoseconds || !connection.isStale { return connection }
       connection.close()
     }
     return UpstreamConnection(worker: worker)

@@ -51,6 +51,8 @@ final class Worker {
   let spans = BodySpans()
   /// What is about to be sent; filled and sent within one call.
   var output: [UInt8] = []
+  /// The same towards upstream.
+  var uplink: [UInt8] = []
   let eventParser = EventParser()
   var identities: IdentityReader
   var ids = UUIDv7Generator()
@@ -90,9 +92,9 @@ final class Worker {
     let sweep = Timer(loop: loop) { [unowned self] in checkDeadlines() }
     sweep.start(milliseconds: Self.sweepMilliseconds, repeating: Self.sweepMilliseconds)
     self.sweep = sweep
-    listener.start { [unowned self] in accept($0) } onFailure: { error in
-      RecordWriter.sayOnStandardError("a client could not be accepted: \(error)")
-    }
+    listener.start(
+      onAccept: { [unowned self] in accept($0) },
+      onFailure: { RecordWriter.sayOnStandardError("a client could not be accepted: \($0)") })
     loop.run()
   }
 

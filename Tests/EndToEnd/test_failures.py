@@ -8,7 +8,7 @@ import time
 import pytest
 from harness.llama import free_port
 from harness.said import DONE, STREAM_HEAD, finish, get, plain, request, token
-from harness.wire import LAST_CHUNK, chunk, connect
+from harness.wire import LAST_CHUNK, chunk, connect, fields_of
 
 LEAVING = {"fin": lambda wire: wire.finish(), "close": lambda wire: wire.close(), "rst": lambda wire: wire.reset()}
 
@@ -121,11 +121,13 @@ def test_an_upstream_that_refuses_is_a_502(serve):
     port = free_port()
     proxy = serve(f"http://127.0.0.1:{port}")
     wire = connect(proxy.port)
-    for _ in range(2):
-        wire.send(request())
-        message = wire.message()
-        assert message.start.startswith(b"HTTP/1.1 502 ")
-    record = proxy.records(2)[0]
+    wire.send(request())
+    message = wire.message()
+    assert message.start.startswith(b"HTTP/1.1 502 ")
+    # Whoever is about to close says so.
+    assert fields_of(message.head).get(b"connection") == b"close"
+    assert wire.ended(5) == "fin"
+    record = proxy.record()
     assert (record["outcome"], record["status"]) == ("upstream_unreachable", 502)
     assert record["upstream"] == f"127.0.0.1:{port}"
     assert record["error"]

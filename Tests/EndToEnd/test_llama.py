@@ -8,6 +8,7 @@ import urllib.request
 
 import openai
 import pytest
+from harness.llama import SLOTS, LlamaServer
 
 pytestmark = pytest.mark.llama
 
@@ -196,28 +197,26 @@ def test_an_abort_stops_the_server_and_is_recorded(proxy, llama, way):
     assert record["finish_reason"] is None
 
 
-def test_an_abort_before_the_first_token_stops_the_server(proxy, llama):
-    """All slots are taken, so that the fifth request waits; its client gives up."""
-    others = [
-        client(proxy.url).chat.completions.create(
-            model="noise", messages=MESSAGES, stream=True, max_tokens=7000, extra_body={"ignore_eos": True}
-        )
-        for _ in range(4)
-    ]
-    for other in others:
-        next(iter(other))
-    with pytest.raises(openai.APITimeoutError):
-        client(proxy.url).with_options(timeout=0.5).chat.completions.create(
-            model="noise", messages=MESSAGES, stream=False, max_tokens=7000, extra_body={"ignore_eos": True}
-        )
-    first = proxy.record()
-    assert (first["outcome"], first["stage"]) == ("client_cancelled", "waiting")
-    assert first["waited_ms"] == pytest.approx(500, abs=200)
-    for other in others:
-        other.close()
-    llama.wait_idle(2.0)
-    records = proxy.records(5)
-    assert max(record["in_flight"] for record in records) == 5
+def test_giving_up_while_the_server_is_full_is_recorded(serve):
+    """A server of its own, for llama.cpp itself goes on with a queued request whose client has gone."""
+    full = LlamaServer()
+    endless = {"model": "noise", "messages": MESSAGES, "max_tokens": 7000, "extra_body": {"ignore_eos": True}}
+    try:
+        proxy = serve(full.url)
+        others = [client(proxy.url).chat.completions.create(stream=True, **endless) for _ in range(SLOTS)]
+        for other in others:
+            next(iter(other))
+        with pytest.raises(openai.APITimeoutError):
+            client(proxy.url).with_options(timeout=0.5).chat.completions.create(**endless)
+        first = proxy.record()
+        assert (first["outcome"], first["stage"]) == ("client_cancelled", "waiting")
+        assert first["waited_ms"] == pytest.approx(500, abs=200)
+        for other in others:
+            other.close()
+        records = proxy.records(SLOTS + 1)
+        assert max(record["in_flight"] for record in records) == SLOTS + 1
+    finally:
+        full.stop()
 
 
 def test_many_at_once_keep_their_own_counts(proxy):
