@@ -3,9 +3,6 @@
 #ifndef TACHOGRAPH_CSOCKET_SHIM_H
 #define TACHOGRAPH_CSOCKET_SHIM_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/net_tstamp.h>
