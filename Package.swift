@@ -63,7 +63,7 @@ let package = Package(
       swiftSettings: ours),
 
     tests("Clocks"),
-    tests("Transport"),
+    tests("Transport", ["Clocks"]),
     tests("HTTPWire"),
     tests("JSON"),
     tests("TokenWire", ["JSON"]),
@@ -72,7 +72,7 @@ let package = Package(
     tests(
       "Report", ["JSON", "Measure", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     tests("Configuration"),
-    tests("Proxy"),
+    tests("Proxy", ["HTTPWire", "Measure", "RecordLog", "Transport"]),
     tests("Simulator", ["Clocks", "Transport"]),
     tests("LoadClient", ["Simulator", "Transport"]),
   ],

@@ -219,7 +219,10 @@ final class DownstreamConnection: StreamDelegate {
 
   func streamDidEnd(_ stream: Stream) { left() }
 
-  func streamDidFail(_ stream: Stream, _ error: TransportError) { left() }
+  func streamDidFail(_ stream: Stream, _ error: TransportError) {
+    // Nothing that is still queued can reach anybody.
+    if case .closing = phase { close() } else { left() }
+  }
 
   /// The client closed its side, or all of it: by default that is an abort (case 45).
   private func left() {
@@ -255,9 +258,10 @@ final class DownstreamConnection: StreamDelegate {
     answer(status: 408, reason: reason, answersHead: false)
   }
 
-  /// Serves no further request: an idle connection is closed, a busy one when its exchange has ended.
+  /// Serves no further request: an idle connection is closed, a busy one when its exchange has ended. A request that
+  /// waits in the socket is served still: closing over it would reset a client that did nothing wrong.
   func drain() {
-    guard exchange == nil, case .open = phase, !parser.hasBegun else { return }
+    guard exchange == nil, case .open = phase, !parser.hasBegun, !stream.isStale() else { return }
     close()
   }
 

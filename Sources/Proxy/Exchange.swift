@@ -114,7 +114,8 @@ final class Exchange {
   func upstreamFlushed() {
     guard let upstream else { return }
     if state.isRequestComplete, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
-    if upstream.queuedBytes <= worker.settings.lowWatermark { downstream.resumeUpload() }
+    // Once the request is whole, what the client's side still has is not ours to ask for.
+    if !state.isRequestComplete, upstream.queuedBytes <= worker.settings.lowWatermark { downstream.resumeUpload() }
   }
 
   /// Bytes from upstream: sent on first, looked at afterwards.
@@ -149,6 +150,7 @@ final class Exchange {
         if consumed < rest.byteCount { upstreamKeepsAlive = false }
         break parsing
       case .failed(let error):
+        appendBody(connection, rest)
         failure = error
         break parsing
       }
@@ -243,7 +245,8 @@ final class Exchange {
   private func responseCompleted(at: Instant) {
     tap.responseEnded(at: at, complete: true, worker.eventParser)
     perform(state.handle(.responseCompleted))
-    releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete)
+    // A server that answered before it took the whole request may never take the rest.
+    releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete && upstream?.queuedBytes == 0)
     if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
   }
 

@@ -19,6 +19,7 @@ public final class Listener {
   private var onAccept: ((Stream) -> Void)?
   private var onFailure: ((TransportError) -> Void)?
   private var retry: Timer?
+  private var isPaused = false
 
   /// Binds and listens. Accepting begins with `start`.
   /// - Throws: `TransportError` (`EADDRINUSE`, `EACCES`, …).
@@ -67,12 +68,14 @@ public final class Listener {
   /// Accepts nobody until `resume`; clients wait in the kernel's queue.
   public func pause() {
     guard descriptor >= 0 else { return }
+    isPaused = true
     _ = unsafe uv_poll_stop(poll)
   }
 
   /// Accepts again.
   public func resume() {
     guard descriptor >= 0 else { return }
+    isPaused = false
     _ = unsafe uv_poll_start(poll, Int32(UV_READABLE.rawValue)) { handle, status, _ in
       guard let data = unsafe handle?.pointee.data else { return }
       unsafe Unmanaged<Listener>.fromOpaque(data).takeUnretainedValue().acceptClients()
@@ -82,7 +85,7 @@ public final class Listener {
   /// Takes what is queued, then stops listening: clients that already shook hands are served, not reset.
   public func close() {
     guard descriptor >= 0 else { return }
-    acceptClients(atMost: .max)
+    acceptClients(atMost: .max, evenPaused: true)
     onAccept = nil
     onFailure = nil
     retry?.close()
@@ -95,9 +98,9 @@ public final class Listener {
     descriptor = -1
   }
 
-  private func acceptClients(atMost limit: Int = Listener.clientsPerTurn) {
+  private func acceptClients(atMost limit: Int = Listener.clientsPerTurn, evenPaused: Bool = false) {
     var taken = 0
-    while taken < limit, descriptor >= 0 {
+    while taken < limit, descriptor >= 0, evenPaused || !isPaused {
       var peer = tg_address()
       let client = unsafe tg_accept(descriptor, &peer)
       if client < 0 { return refused(client) }

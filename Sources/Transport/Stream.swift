@@ -38,6 +38,9 @@ public final class Stream {
   private var interest: Int32 = 0
   private var isConnecting = false
   private var hasEnded = false
+  private var hasFailed = false
+  /// What broke the socket while bytes that came before may still be read: the end behind them is no end then.
+  private var breakage: TransportError?
   private var isStamped = false
   private var wantsReads = false
   private var noticesDeparture = false
@@ -119,7 +122,9 @@ public final class Stream {
     return result >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)
   }
 
-  private func readOnce() {
+  /// - Returns: whether there was something to read.
+  @discardableResult
+  private func readOnce() -> Bool {
     let readAt = Instant.now()
     var stamp = Int64.min
     let count: Int
@@ -138,18 +143,23 @@ public final class Stream {
     } else if count != -Int(EAGAIN), count != -Int(EINTR) {
       failed(TransportError(.read, code: Int32(count)))
     }
+    return count > 0
   }
 
   private func ended() {
     guard !hasEnded else { return }
+    if let breakage { return failed(breakage) }
     hasEnded = true
     updateInterest()
     delegate?.streamDidEnd(self)
   }
 
   private func failed(_ error: TransportError) {
+    guard !hasFailed else { return }
     wantsReads = false
     hasEnded = true
+    hasFailed = true
+    updateInterest()
     delegate?.streamDidFail(self, error)
   }
 
@@ -186,7 +196,7 @@ public final class Stream {
       queue.drop(sent)
     }
     updateInterest()
-    if let failure { return failed(failure) }
+    if let failure { return broke(failure) }
     delegate?.streamDidFlush(self)
   }
 
@@ -219,7 +229,7 @@ public final class Stream {
   private func updateInterest() {
     guard !isClosed else { return }
     var wanted: Int32 = 0
-    if isConnecting || queue.count > 0 { wanted |= Int32(UV_WRITABLE.rawValue) }
+    if isConnecting || queue.count > 0, !hasFailed { wanted |= Int32(UV_WRITABLE.rawValue) }
     if !isConnecting, !hasEnded {
       if wantsReads { wanted |= Int32(UV_READABLE.rawValue) }
       if !wantsReads, noticesDeparture { wanted |= Int32(UV_DISCONNECT.rawValue) }
@@ -258,15 +268,19 @@ public final class Stream {
     if !isClosed, queue.count > 0 { flush() }
   }
 
-  /// The socket is in error (libuv has stopped polling it): bytes that came before the error are still delivered.
+  /// The socket is in error, and libuv has stopped polling it.
   private func broken() {
     interest = 0
-    while wantsReads, !isClosed, !hasEnded { readOnce() }
-    guard !isClosed, !hasEnded else { return }
-    if noticesDeparture || queue.count > 0 || wantsReads {
-      let error = tg_take_error(descriptor)
-      failed(TransportError(.read, code: error != 0 ? -error : -ECONNRESET))
-    }
+    guard noticesDeparture || queue.count > 0 || wantsReads else { return }
+    let error = tg_take_error(descriptor)
+    broke(TransportError(.read, code: error != 0 ? -error : -ECONNRESET))
+  }
+
+  /// Delivers what came before the error (a server may answer an upload and reset it), then tells of the error.
+  private func broke(_ error: TransportError) {
+    breakage = error
+    while wantsReads, !isClosed, !hasEnded, readOnce() {}
+    if !isClosed, !hasFailed { failed(error) }
   }
 }
 
