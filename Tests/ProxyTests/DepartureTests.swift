@@ -15,7 +15,7 @@ struct DepartureTests {
 
   @Test("A client that leaves while it uploads ends upstream's connection", arguments: Way.allCases)
   func uploading(way: Way) throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 100\r\n\r\npart")
     let server = try stage.upstream.accept()
@@ -27,7 +27,7 @@ struct DepartureTests {
 
   @Test("A client that leaves before its answer ends upstream's connection", arguments: Way.allCases)
   func waiting(way: Way) throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(chatRequest())
     let server = try stage.upstream.accept()
@@ -42,7 +42,7 @@ struct DepartureTests {
 
   @Test("A client that leaves in mid-stream ends upstream's connection", arguments: Way.allCases)
   func streaming(way: Way) throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(chatRequest())
     let server = try stage.upstream.accept()
@@ -58,7 +58,7 @@ struct DepartureTests {
 
   @Test("A client that ends its side only has left: that is the documented default")
   func halfClosed() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(chatRequest())
     let server = try stage.upstream.accept()
@@ -71,12 +71,13 @@ struct DepartureTests {
 
   @Test("A client that leaves while upstream is paused for it ends upstream's connection", arguments: Way.allCases)
   func paused(way: Way) throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect(receiveBuffer: 4_096)
     try client.send(get("/"))
     let server = try stage.upstream.accept()
     _ = try server.head()
-    let stuck = try Flood(server, head: "HTTP/1.1 200 OK\r\nContent-Length: \(1 << 30)\r\n\r\n", bytes: 1 << 30).untilStuck()
+    let stuck = try Flood(server, head: "HTTP/1.1 200 OK\r\nContent-Length: \(1 << 30)\r\n\r\n", bytes: 1 << 30)
+      .untilStuck()
     #expect(stuck < 256 << 20)
     way.leave(client)
     // Its send buffer is full, so the reset is all that can reach it.
@@ -86,7 +87,7 @@ struct DepartureTests {
 
   @Test("A client that leaves in the middle of its head is recorded, and upstream hears nothing")
   func halfHead() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send("GET / HT")
     client.finish()
@@ -97,7 +98,7 @@ struct DepartureTests {
 
   @Test("A client that says nothing leaves no record")
   func silent() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     client.finish()
     try client.departs()
@@ -106,7 +107,7 @@ struct DepartureTests {
 
   @Test("A server that nobody can reach is a 502")
   func refused() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     stage.upstream.close()
     let client = try stage.connect()
     try client.send(chatRequest())
@@ -119,7 +120,7 @@ struct DepartureTests {
 
   @Test("A server that leaves unasked is a 502", arguments: Way.allCases)
   func noAnswer(way: Way) throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(chatRequest())
     let server = try stage.upstream.accept()
@@ -140,7 +141,7 @@ struct DepartureTests {
   @Test("A response that upstream cuts never looks whole", arguments: Way.allCases)
   func cut(way: Way) throws {
     for (head, part) in Self.cuts {
-      let stage = try Stage()
+      let stage = try Rig()
       let client = try stage.connect()
       try client.send(chatRequest())
       let server = try stage.upstream.accept()
@@ -159,7 +160,7 @@ struct DepartureTests {
 
   @Test("A close-delimited body that is reset is reset for the client of HTTP/1.0 too")
   func closeDelimitedReset() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send("GET / HTTP/1.0\r\n\r\n")
     let server = try stage.upstream.accept()
@@ -173,7 +174,7 @@ struct DepartureTests {
 
   @Test("A stream that ends well but without its terminator is truncated, and passes as it is")
   func noTerminator() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(chatRequest())
     let server = try stage.upstream.accept()
@@ -191,7 +192,7 @@ struct DepartureTests {
       "HTTP/1.1 200 OK\r\nX: " + String(repeating: "a", count: 300_000) + "\r\n\r\n",
     ])
   func garbage(bytes: String) throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(chatRequest())
     let server = try stage.upstream.accept()
@@ -207,7 +208,7 @@ struct DepartureTests {
 
   @Test("A body that breaks its framing is passed on up to there, then cut")
   func brokenBody() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(chatRequest())
     let server = try stage.upstream.accept()
@@ -291,7 +292,7 @@ struct DepartureTests {
 
   @Test("A request body that breaks its framing is refused, and upstream's connection ended")
   func brokenRequestBody() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
     let server = try stage.upstream.accept()
@@ -303,8 +304,8 @@ struct DepartureTests {
   }
 
   /// A stage with one exchange behind it and its upstream connection in the pool.
-  private func withPooled() throws -> (Stage, Wire, Wire) {
-    let stage = try Stage()
+  private func withPooled() throws -> (Rig, Wire, Wire) {
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(get("/first"))
     let server = try stage.upstream.accept()

@@ -9,7 +9,7 @@ import Testing
 struct ForwardingTests {
   @Test("A streamed chat arrives as it was sent, and its record has its events and tokens")
   func chat() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     let request = chatRequest(#"{"model":"m1","stream":true,"user":"ann"}"#)
     try client.send(request)
@@ -47,7 +47,7 @@ struct ForwardingTests {
 
   @Test("Connections are kept on both sides, and the second exchange says that it re-used one")
   func pooling() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(get("/a"))
     let server = try stage.upstream.accept()
@@ -75,7 +75,7 @@ struct ForwardingTests {
 
   @Test("Three requests in one write get their three answers in order")
   func pipelined() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(get("/1") + chatRequest("{}") + get("/3"))
     let server = try stage.upstream.accept()
@@ -92,20 +92,20 @@ struct ForwardingTests {
 
   @Test("A request sent byte by byte is one request")
   func byteByByte() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     let request = chatRequest("{}", "X-A: b\r\n")
     for byte in request.utf8 { try client.send([byte]) }
     let server = try stage.upstream.accept()
     #expect(try server.read(through: "{}") == request)
-    try server.send(answer("x"))
-    #expect(try client.read(through: "x") == answer("x"))
+    try server.send(answer("done"))
+    #expect(try client.read(through: "done") == answer("done"))
     #expect(try stage.end().count == 1)
   }
 
   @Test("Expect: 100-continue is asked of upstream, and its 100 relayed before the body")
   func expectContinue() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     let request = chatRequest("{}", "Expect: 100-continue\r\n")
     try client.send(String(request.dropLast(2)))
@@ -115,8 +115,8 @@ struct ForwardingTests {
     #expect(try client.head() == "HTTP/1.1 100 Continue\r\n\r\n")
     try client.send("{}")
     #expect(try server.read(through: "{}") == "{}")
-    try server.send(answer("x"))
-    #expect(try client.read(through: "x") == answer("x"))
+    try server.send(answer("done"))
+    #expect(try client.read(through: "done") == answer("done"))
     let lines = try stage.end()
     #expect(lines.map(\.verdict) == ["ok -"])
     #expect(lines.first?.int("status") == 200)
@@ -124,7 +124,7 @@ struct ForwardingTests {
 
   @Test("Early hints reach a client of HTTP/1.1 and not one of 1.0", arguments: ["1.1", "1.0"])
   func earlyHints(version: String) throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send("GET / HTTP/\(version)\r\nHost: llm\r\n\r\n")
     let server = try stage.upstream.accept()
@@ -139,7 +139,7 @@ struct ForwardingTests {
 
   @Test("A 413 before the upload's end is relayed, the client's connection closed, upstream's not re-used")
   func earlyAnswer() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 1000000\r\n\r\npart")
     let server = try stage.upstream.accept()
@@ -164,7 +164,7 @@ struct ForwardingTests {
 
   @Test("Responses without a body end with their head, and the connection carries the next exchange")
   func withoutBody() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     var server: Wire?
     for (method, head) in Self.bodiless {
@@ -182,7 +182,7 @@ struct ForwardingTests {
 
   @Test("Bytes behind a response reach nobody, and end upstream's connection")
   func strayBytes() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(get("/1"))
     let server = try stage.upstream.accept()
@@ -200,7 +200,7 @@ struct ForwardingTests {
 
   @Test("A body that the close delimits is chunked for HTTP/1.1, and plain with a close for 1.0")
   func closeDelimited() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     for version in ["1.1", "1.0"] {
       let client = try stage.connect()
       try client.send("GET / HTTP/\(version)\r\nHost: llm\r\n\r\n")
@@ -242,7 +242,7 @@ struct ForwardingTests {
 
   @Test("A malformed request is refused, closed, recorded, and never seen by upstream")
   func malformedRequests() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     for (bytes, status) in Self.malformed {
       let client = try stage.connect()
       try client.send(bytes)
@@ -260,7 +260,7 @@ struct ForwardingTests {
 
   @Test("An event of 3 MB passes whole, and the record says that measuring stopped")
   func hugeEvent() throws {
-    let stage = try Stage()
+    let stage = try Rig()
     let client = try stage.connect()
     try client.send(chatRequest())
     let server = try stage.upstream.accept()

@@ -188,7 +188,7 @@ struct Line {
 }
 
 /// A proxy on threads of its own, with one upstream and a log.
-final class Stage {
+final class Rig {
   let upstream: Upstream
   let server: ProxyServer
   private let writer: RecordWriter
@@ -268,4 +268,9 @@ func onThread(_ body: @escaping () throws -> Void) throws -> WorkerThread {
   return try WorkerThread(name: "test") {
     do { try body() } catch { Issue.record("beside the test: \(error)") }
   }
+}
+
+/// A response as the client gets it whose connection ends with it.
+func closing(_ response: String) -> String {
+  response.replacingOccurrences(of: "\r\n\r\n", with: "\r\nConnection: close\r\n\r\n")
 }
