@@ -65,6 +65,11 @@ final class Flood: Sendable {
   func join() { thread.withLock { $0 }?.join() }
 }
 
+private func isSame(_ a: UnsafeBufferPointer<UInt8>, _ b: UnsafeBufferPointer<UInt8>) -> Bool {
+  guard let start = a.baseAddress, let other = b.baseAddress else { return a.count == b.count }
+  return a.count == b.count && memcmp(start, other, a.count) == 0
+}
+
 /// Reads a pattern of `count` bytes and compares it.
 func expectPattern(_ wire: Wire, count: Int) throws {
   var offset = 0
@@ -74,9 +79,8 @@ func expectPattern(_ wire: Wire, count: Int) throws {
     var done = 0
     while done < next.count {
       let expected = Pattern.piece(at: offset, count: next.count - done)
-      let isEqual = next.withUnsafeBytes { got in
-        expected.withUnsafeBytes { memcmp(got.baseAddress! + done, $0.baseAddress!, $0.count) == 0 }
-      }
+      let got = next[done..<done + expected.count]
+      let isEqual = got.withUnsafeBufferPointer { got in expected.withUnsafeBufferPointer { isSame(got, $0) } }
       try #require(isEqual, "wrong bytes after \(offset)")
       offset += expected.count
       done += expected.count
@@ -91,10 +95,10 @@ struct FlowTests {
 
   @Test("A client that does not read holds upstream up, and then gets every byte")
   func slowReader() throws {
-    let stage = try Rig()
-    let client = try stage.connect(receiveBuffer: 64 * 1024)
+    let rig = try Rig()
+    let client = try rig.connect(receiveBuffer: 64 * 1024)
     try client.send(get("/"))
-    let server = try stage.upstream.accept()
+    let server = try rig.upstream.accept()
     _ = try server.head()
     let head = "HTTP/1.1 200 OK\r\nContent-Length: \(Self.large)\r\n\r\n"
     let flood = try Flood(server, head: head, bytes: Self.large)
@@ -103,7 +107,7 @@ struct FlowTests {
     #expect(try client.head() == head)
     try expectPattern(client, count: Self.large)
     flood.join()
-    let lines = try stage.end()
+    let lines = try rig.end()
     #expect(lines.map(\.verdict) == ["ok -"])
     #expect(lines.first?.int("response_bytes") == Self.large)
     #expect((lines.first?.double("client_stalled_ms") ?? 0) > 0)
@@ -111,50 +115,50 @@ struct FlowTests {
 
   @Test("A server that does not read holds the upload up, and then gets every byte")
   func slowUpstream() throws {
-    let stage = try Rig(upstream: Upstream(receiveBuffer: 64 * 1024))
-    let client = try stage.connect()
+    let rig = try Rig(upstream: Upstream(receiveBuffer: 64 * 1024))
+    let client = try rig.connect()
     let head = "POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: \(Self.large)\r\n\r\n"
     let flood = try Flood(client, head: head, bytes: Self.large)
-    let server = try stage.upstream.accept()
+    let server = try rig.upstream.accept()
     #expect(flood.untilStuck() < 32 << 20)
     #expect(try server.head() == head)
     try expectPattern(server, count: Self.large)
     flood.join()
     try server.send(answer("thanks"))
     #expect(try client.read(through: "thanks") == answer("thanks"))
-    let lines = try stage.end()
+    let lines = try rig.end()
     #expect(lines.map(\.verdict) == ["ok -"])
     #expect(lines.first?.int("request_bytes") == Self.large)
   }
 
   @Test("A client that stops reading in the middle of one stream does not hold up another")
   func others() throws {
-    let stage = try Rig()
-    let slow = try stage.connect(receiveBuffer: 4_096)
+    let rig = try Rig()
+    let slow = try rig.connect(receiveBuffer: 4_096)
     try slow.send(get("/slow"))
-    let slowServer = try stage.upstream.accept()
+    let slowServer = try rig.upstream.accept()
     _ = try slowServer.head()
     let flood = try Flood(
       slowServer, head: "HTTP/1.1 200 OK\r\nContent-Length: \(Self.large)\r\n\r\n", bytes: Self.large)
     _ = flood.untilStuck()
-    let client = try stage.connect()
+    let client = try rig.connect()
     try client.send(get("/quick"))
-    let server = try stage.upstream.accept()
+    let server = try rig.upstream.accept()
     _ = try server.head()
     try server.send(answer("quick"))
     #expect(try client.read(through: "quick") == answer("quick"))
     slow.reset()
     flood.join()
-    #expect(try stage.end().map(\.verdict) == ["ok -", "client_cancelled streaming"])
+    #expect(try rig.end().map(\.verdict) == ["ok -", "client_cancelled streaming"])
   }
 
   @Test("A drain lets a stream end whole, closes idle connections, takes nobody new, and ends by itself")
   func drain() throws {
-    let stage = try Rig()
-    let client = try stage.connect()
-    let idle = try stage.connect()
+    let rig = try Rig()
+    let client = try rig.connect()
+    let idle = try rig.connect()
     try idle.send(get("/"))
-    let pooled = try stage.upstream.accept()
+    let pooled = try rig.upstream.accept()
     _ = try pooled.head()
     try pooled.send(answer("idle"))
     _ = try idle.read(through: "idle")
@@ -162,76 +166,76 @@ struct FlowTests {
     _ = try pooled.read(through: "[]}")
     try pooled.send(streamHead + chunk(token("a")))
     _ = try client.read(through: chunk(token("a")))
-    stage.server.drain()
+    rig.server.drain()
     #expect(try idle.rest() == "")
-    #expect(throws: WireFailure.self) { _ = try stage.connect() }
+    #expect(throws: WireFailure.self) { _ = try rig.connect() }
     try pooled.send(chunk(token("b")) + chunk("data: [DONE]\n\n") + "0\r\n\r\n")
     #expect(try client.rest() == chunk(token("b")) + chunk("data: [DONE]\n\n") + "0\r\n\r\n")
     try pooled.departs()
     client.close()
-    let lines = try stage.records()
+    let lines = try rig.records()
     #expect(lines.map(\.verdict) == ["ok -", "ok -"])
     #expect(lines.last?.int("events") == 2)
   }
 
   @Test("An answer that begins during the drain says that the connection closes")
   func drainSaysClose() throws {
-    let stage = try Rig()
-    let client = try stage.connect()
-    let idle = try stage.connect()
+    let rig = try Rig()
+    let client = try rig.connect()
+    let idle = try rig.connect()
     try idle.send(get("/"))
-    let first = try stage.upstream.accept()
+    let first = try rig.upstream.accept()
     _ = try first.head()
     try first.send(answer("idle"))
     _ = try idle.read(through: "idle")
     try client.send(get("/last"))
     _ = try first.head()
-    stage.server.drain()
+    rig.server.drain()
     _ = try idle.rest()
     try first.send(answer("last"))
     #expect(try client.rest() == closing(answer("last")))
     client.close()
-    #expect(try stage.records().map(\.verdict) == ["ok -", "ok -"])
+    #expect(try rig.records().map(\.verdict) == ["ok -", "ok -"])
   }
 
   @Test("A drain's deadline cuts what is left, with a record")
   func drainDeadline() throws {
-    let stage = try Rig { $0.drainTimeout = 1 }
-    let client = try stage.connect()
+    let rig = try Rig { $0.drainTimeout = 1 }
+    let client = try rig.connect()
     try client.send(chatRequest())
-    let server = try stage.upstream.accept()
+    let server = try rig.upstream.accept()
     _ = try server.read(through: "[]}")
-    stage.server.drain()
+    rig.server.drain()
     #expect(try client.rest().hasPrefix("HTTP/1.1 503 "))
     try server.departs()
-    #expect(try stage.records().map(\.verdict) == ["timeout waiting"])
+    #expect(try rig.records().map(\.verdict) == ["timeout waiting"])
   }
 
   @Test("A shutdown cuts a stream so that it cannot look whole, with a record")
   func shutDown() throws {
-    let stage = try Rig()
-    let client = try stage.connect()
+    let rig = try Rig()
+    let client = try rig.connect()
     try client.send(chatRequest())
-    let server = try stage.upstream.accept()
+    let server = try rig.upstream.accept()
     _ = try server.read(through: "[]}")
     try server.send(streamHead + chunk(token("a")))
     _ = try client.read(through: chunk(token("a")))
-    stage.server.shutDown()
+    rig.server.shutDown()
     #expect(try client.rest() == "")
     try server.departs()
-    let lines = try stage.records()
+    let lines = try rig.records()
     #expect(lines.map(\.verdict) == ["timeout streaming"])
     #expect(lines.first?.int("events") == 1)
   }
 
   @Test("Clients beyond the limit wait until one has left")
   func connectionLimit() throws {
-    let stage = try Rig { $0.connections = 1 }
-    let first = try stage.connect()
-    let second = try stage.connect()
+    let rig = try Rig { $0.connections = 1 }
+    let first = try rig.connect()
+    let second = try rig.connect()
     try second.send(get("/2"))
     try first.send(get("/1"))
-    let server = try stage.upstream.accept()
+    let server = try rig.upstream.accept()
     #expect(try server.head() == get("/1"))
     try server.send(answer("one"))
     _ = try first.read(through: "one")
@@ -239,21 +243,21 @@ struct FlowTests {
     #expect(try server.head() == get("/2"))
     try server.send(answer("two"))
     #expect(try second.read(through: "two") == answer("two"))
-    #expect(try stage.end().map { $0["path"] } == ["/1", "/2"])
+    #expect(try rig.end().map { $0["path"] } == ["/1", "/2"])
   }
 
   @Test("Several workers share one port, and all of them end")
   func workers() throws {
-    let stage = try Rig { $0.workers = 3 }
+    let rig = try Rig { $0.workers = 3 }
     for _ in 0..<12 {
-      let client = try stage.connect()
+      let client = try rig.connect()
       try client.send(get("/", "Connection: close\r\n"))
-      let server = try stage.upstream.accept()
+      let server = try rig.upstream.accept()
       _ = try server.head()
       try server.send(answer("done"))
       #expect(try client.rest() == closing(answer("done")))
     }
-    #expect(try stage.end().count == 12)
+    #expect(try rig.end().count == 12)
   }
 
   @Test("A request that waits in its socket when the drain begins is served")

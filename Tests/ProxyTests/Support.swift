@@ -235,6 +235,12 @@ final class Rig {
     }
   }
 
+  /// Waits until so many records are written: what a client cannot see.
+  func awaitRecords(_ count: Int) throws {
+    for _ in 0..<2_000 where writer.statistics.written < count { _ = poll(nil, 0, 5) }
+    guard writer.statistics.written >= count else { throw WireFailure.silent }
+  }
+
   /// Ends everything and gives the records.
   func end() throws -> [Line] {
     server.shutDown()
