@@ -3,6 +3,7 @@
 #ifndef TACHOGRAPH_CSOCKET_SHIM_H
 #define TACHOGRAPH_CSOCKET_SHIM_H
 
+// Not under _GNU_SOURCE: it gives fd_set another member, and Swift holds every module's fd_set to be the same one.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/net_tstamp.h>

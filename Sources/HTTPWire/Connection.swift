@@ -10,8 +10,7 @@ struct ConnectionOptions: Sendable {
   var names: [Range<Int>] = []
 
   init(_ fields: Fields) {
-    for field in fields.list
-    where fields.matches(field.name, "connection") || fields.matches(field.name, "proxy-connection") {
+    for field in fields.list where field.kind == .connection || field.kind == .proxyConnection {
       for element in fields.elements(field.value) {
         if fields.matches(element, "close") {
           closes = true
@@ -32,13 +31,8 @@ extension Fields {
   ///
   /// Fields that frame, route or identify stay whatever Connection claims of them (traefik's CVE-2024-45410).
   func isHopByHop(_ field: Field, _ options: ConnectionOptions) -> Bool {
-    switch field.name.count {
-    case 2: if matches(field.name, "te") { return true }
-    case 7: if matches(field.name, "upgrade") { return true }
-    case 10: if matches(field.name, "connection") || matches(field.name, "keep-alive") { return true }
-    case 16: if matches(field.name, "proxy-connection") { return true }
-    default: break
-    }
+    if field.kind.isHopByHop { return true }
+    if options.names.isEmpty { return false }
     guard options.names.contains(where: { sameName($0, field.name) }) else { return false }
     return !isProtected(field.name)
   }

@@ -7,6 +7,31 @@ public struct Field: Hashable, Sendable {
   public var name: Range<Int>
   /// Where the value stands, without the white space around it.
   public var value: Range<Int>
+  /// What the name means to a proxy.
+  var kind = FieldKind.other
+}
+
+/// The names that a proxy has to know, told apart once a head.
+enum FieldKind: UInt8, Sendable {
+  case other
+  case host
+  case contentLength
+  case transferEncoding
+  case connection
+  case proxyConnection
+  case keepAlive
+  case te
+  case upgrade
+  case expect
+  case forwardedFor
+
+  /// Whether it is for the neighbour only, whatever Connection says (RFC 9110 §7.6.1).
+  var isHopByHop: Bool {
+    switch self {
+    case .connection, .proxyConnection, .keepAlive, .te, .upgrade: true
+    case .other, .host, .contentLength, .transferEncoding, .expect, .forwardedFor: false
+    }
+  }
 }
 
 /// A section of fields, and the start line before it: the bytes as they were received.
@@ -84,9 +109,28 @@ public struct Fields: Sendable {
     return lower..<upper
   }
 
-  /// Takes the white space off the ends of all values.
-  mutating func trimValues() {
-    for index in list.indices { list[index].value = trimmed(list[index].value) }
+  /// Takes the white space off the ends of all values, and tells the names apart.
+  mutating func settle() {
+    for index in list.indices {
+      list[index].value = trimmed(list[index].value)
+      list[index].kind = kind(list[index].name)
+    }
+  }
+
+  private func kind(_ name: Range<Int>) -> FieldKind {
+    switch name.count {
+    case 2 where matches(name, "te"): .te
+    case 4 where matches(name, "host"): .host
+    case 6 where matches(name, "expect"): .expect
+    case 7 where matches(name, "upgrade"): .upgrade
+    case 10 where matches(name, "connection"): .connection
+    case 10 where matches(name, "keep-alive"): .keepAlive
+    case 14 where matches(name, "content-length"): .contentLength
+    case 15 where matches(name, "x-forwarded-for"): .forwardedFor
+    case 16 where matches(name, "proxy-connection"): .proxyConnection
+    case 17 where matches(name, "transfer-encoding"): .transferEncoding
+    default: .other
+    }
   }
 
   /// Whether no value holds a control byte other than HTAB (RFC 9110 §5.5); 0x80 to 0xFF pass as they are.

@@ -20,10 +20,10 @@ extension Fields {
     var length: Range<Int>?
     var encoding: Range<Int>?
     for field in list {
-      if matches(field.name, "content-length") {
+      if field.kind == .contentLength {
         guard length == nil else { throw WireError(400, "Content-Length given twice") }
         length = field.value
-      } else if matches(field.name, "transfer-encoding") {
+      } else if field.kind == .transferEncoding {
         guard encoding == nil else { throw WireError(400, "Transfer-Encoding given twice") }
         encoding = field.value
       }

@@ -12,7 +12,11 @@ public final class BodySpans {
   public init() { list.reserveCapacity(256) }
 
   /// All the spans' bytes.
-  public var byteCount: Int { list.reduce(0) { $0 + $1.count } }
+  public var byteCount: Int {
+    var count = 0
+    for span in list { count += Int(span.upperBound - span.lowerBound) }
+    return count
+  }
 }
 
 /// A strict HTTP/1.1 parser for one side of one connection (all of llhttp's lenient flags stay off).
@@ -135,7 +139,7 @@ public final class MessageParser {
     if error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE || error == HPE_PAUSED_H2_UPGRADE {
       if isHeadComplete, !wasHeadComplete {
         // llhttp's spans keep the white space behind a value.
-        fields.trimValues()
+        fields.settle()
         if !isMessageComplete { resumeAfterHead() }
         return .headComplete
       }

@@ -17,12 +17,16 @@ public enum Method: String, CaseIterable, Sendable {
 }
 
 /// A request head that is that of one unambiguous message.
-public struct RequestHead: Sendable {
+///
+/// A class, because it is handed about and never changed: a copy would own five arrays anew.
+public final class RequestHead: Sendable {
   /// The head as it came.
   public let fields: Fields
+  /// What is asked for.
   public let method: Method
   /// Whether the client speaks HTTP/1.1 (otherwise 1.0).
   public let isVersion11: Bool
+  /// How the body is delimited.
   public let framing: BodyFraming
   /// Whether the client waits for `100 (Continue)` before its body.
   public let expectsContinue: Bool
@@ -64,7 +68,7 @@ public struct RequestHead: Sendable {
 
   private static func checkHost(_ fields: Fields, isVersion11: Bool) throws(WireError) {
     var hosts = 0
-    for field in fields.list where fields.matches(field.name, "host") {
+    for field in fields.list where field.kind == .host {
       hosts += 1
       guard RequestLine.isAuthority(fields.bytes[field.value]) else { throw WireError(400, "Host is not a host") }
     }
@@ -76,7 +80,7 @@ public struct RequestHead: Sendable {
     _ fields: Fields, isVersion11: Bool, framing: BodyFraming
   ) throws(WireError) -> Bool {
     var expects = false
-    for field in fields.list where fields.matches(field.name, "expect") {
+    for field in fields.list where field.kind == .expect {
       guard fields.matches(field.value, "100-continue") else { throw WireError(417, "unknown expectation") }
       expects = true
     }
@@ -89,40 +93,36 @@ public struct RequestHead: Sendable {
   ///   - forwardedFor: the client's address, to be appended to the last `X-Forwarded-For` (or to stand in a new one).
   ///   - via: the pseudonym for a `Via` field of our own (RFC 9110 §7.6.3).
   public func write(
-    to output: inout [UInt8], defaultHost: String, forwardedFor: String? = nil, via: String? = nil
+    to output: OutputBuffer, defaultHost: String, forwardedFor: String? = nil, via: String? = nil
   ) {
-    output.append(contentsOf: method.rawValue.utf8)
+    output.append(method.rawValue)
     output.append(ASCII.space)
-    output.append(contentsOf: fields.bytes[target])
-    output.append(contentsOf: " HTTP/1.1\r\n".utf8)
-    var hasHost = false
-    let lastForwardedFor = forwardedFor.flatMap { _ in
-      fields.list.lastIndex { fields.matches($0.name, "x-forwarded-for") }
-    }
+    output.append(fields.bytes[target])
+    output.append(" HTTP/1.1\r\n")
+    let lastForwardedFor = forwardedFor == nil ? nil : fields.list.lastIndex { $0.kind == .forwardedFor }
     for (index, field) in fields.list.enumerated() where !fields.isHopByHop(field, connection) {
-      if fields.matches(field.name, "host") {
-        hasHost = true
-        output.appendField(fields.bytes[field.name], fields.bytes[authority ?? field.value])
-      } else if fields.matches(field.name, "content-length"), case .length(let length) = framing {
-        output.appendField(fields.bytes[field.name], "\(length)".utf8)
-      } else if fields.matches(field.name, "transfer-encoding") {
-        output.appendField(fields.bytes[field.name], "chunked".utf8)
-      } else if index == lastForwardedFor, let forwardedFor {
-        output.appendField(fields.bytes[field.name], fields.bytes[field.value] + ", \(forwardedFor)".utf8)
+      if index == lastForwardedFor, let forwardedFor {
+        output.appendField(fields, field.name, "\(fields.text(field.value)), \(forwardedFor)")
       } else {
-        output.appendField(fields.bytes[field.name], fields.bytes[field.value])
+        write(field, to: output)
       }
     }
-    if let forwardedFor, lastForwardedFor == nil { output.appendField("X-Forwarded-For".utf8, forwardedFor.utf8) }
-    if let via { output.appendField("Via".utf8, "\(isVersion11 ? "1.1" : "1.0") \(via)".utf8) }
-    if !hasHost {
-      if let authority {
-        output.appendField("Host".utf8, fields.bytes[authority])
-      } else {
-        output.appendField("Host".utf8, defaultHost.utf8)
-      }
+    if let forwardedFor, lastForwardedFor == nil { output.append("X-Forwarded-For: \(forwardedFor)\r\n") }
+    if let via { output.append("Via: \(isVersion11 ? "1.1" : "1.0") \(via)\r\n") }
+    if !fields.list.contains(where: { $0.kind == .host }) {
+      output.append("Host: \(authority.map { fields.text($0) } ?? defaultHost)\r\n")
     }
-    output.append(contentsOf: "\r\n".utf8)
+    output.append("\r\n")
+  }
+
+  /// A field as it came, but for those that frame and route: what we understood them to say.
+  private func write(_ field: Field, to output: OutputBuffer) {
+    switch (field.kind, framing) {
+    case (.host, _): output.appendField(fields, field.name, authority ?? field.value)
+    case (.contentLength, .length(let length)): output.appendField(fields, field.name, "\(length)")
+    case (.transferEncoding, _): output.appendField(fields, field.name, "chunked")
+    default: output.appendField(fields, field.name, field.value)
+    }
   }
 }
 

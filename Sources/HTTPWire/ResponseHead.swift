@@ -1,12 +1,13 @@
 // A response's head, judged strictly and written anew for the client.
 // It must not know where it came from.
 
-/// A response head that is that of one unambiguous message.
-public struct ResponseHead: Sendable {
+/// A response head that is that of one unambiguous message. A class, as RequestHead is.
+public final class ResponseHead: Sendable {
   /// The head as it came.
   public let fields: Fields
   /// 100 to 599.
   public let status: Int
+  /// How the body is delimited.
   public let framing: BodyFraming
   private let reason: Range<Int>
   private let isVersion11: Bool
@@ -56,32 +57,32 @@ public struct ResponseHead: Sendable {
   /// - Parameters:
   ///   - client11: whether the client speaks HTTP/1.1.
   ///   - closing: whether the connection ends after this response, which is then said.
-  public func write(to output: inout [UInt8], client11: Bool, closing: Bool) {
-    output.append(contentsOf: "HTTP/1.1 \(status) ".utf8)
-    output.append(contentsOf: fields.bytes[reason])
-    output.append(contentsOf: "\r\n".utf8)
+  public func write(to output: OutputBuffer, client11: Bool, closing: Bool) {
+    output.append("HTTP/1.1 \(status) ")
+    output.append(fields.bytes[reason])
+    output.append("\r\n")
     let sent = framing(forVersion11: client11)
     var saidChunked = false
     for field in fields.list where !fields.isHopByHop(field, connection) {
-      if fields.matches(field.name, "transfer-encoding") {
+      if field.kind == .transferEncoding {
         guard status >= 200, status != 204, client11, sent == .chunked || answersHead else { continue }
         saidChunked = true
-        output.appendField(fields.bytes[field.name], "chunked".utf8)
-      } else if fields.matches(field.name, "content-length"), status < 200 || status == 204 {
+        output.appendField(fields, field.name, "chunked")
+      } else if field.kind == .contentLength, status < 200 || status == 204 {
         continue
       } else {
-        output.appendField(fields.bytes[field.name], fields.bytes[field.value])
+        output.appendField(fields, field.name, field.value)
       }
     }
-    if sent == .chunked, !saidChunked { output.append(contentsOf: "Transfer-Encoding: chunked\r\n".utf8) }
+    if sent == .chunked, !saidChunked { output.append("Transfer-Encoding: chunked\r\n") }
     if status >= 200 {
       if closing {
-        output.append(contentsOf: "Connection: close\r\n".utf8)
+        output.append("Connection: close\r\n")
       } else if !client11 {
-        output.append(contentsOf: "Connection: keep-alive\r\n".utf8)
+        output.append("Connection: keep-alive\r\n")
       }
     }
-    output.append(contentsOf: "\r\n".utf8)
+    output.append("\r\n")
   }
 }
 

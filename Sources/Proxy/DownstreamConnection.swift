@@ -67,6 +67,9 @@ final class DownstreamConnection: StreamDelegate {
     return stream.write(bytes)
   }
 
+  /// The same, of what was put together.
+  func write(_ output: OutputBuffer) -> Bool { output.withBytes { write($0) } }
+
   /// The same, of an array.
   func write(_ bytes: [UInt8]) -> Bool { unsafe bytes.withUnsafeBytes { unsafe write($0.bytes) } }
 
@@ -174,7 +177,7 @@ final class DownstreamConnection: StreamDelegate {
       return false
     }
     let peer = stream.peer?.host ?? ""
-    var tap = makeTap(client: worker.clientAddress(peer: peer, head.fields))
+    let tap = makeTap(client: worker.clientAddress(peer: peer, head.fields))
     let identity = worker.identities.read { head.fields.first(named: $0) }
     tap.request(head, identity: identity, decoderLimits: worker.settings.decoderLimits)
     let exchange = Exchange(downstream: self, head: head, tap: tap, at: at)
@@ -199,7 +202,7 @@ final class DownstreamConnection: StreamDelegate {
 
   /// Records a request that never became an exchange: its head was refused, or never whole.
   private func endUnbegun(_ verdict: Verdict, status: Int?) {
-    var tap = makeTap(client: stream.peer?.host ?? "")
+    let tap = makeTap(client: stream.peer?.host ?? "")
     tap.status = status
     tap.responseEnded(at: .now(), complete: false, worker.eventParser)
     worker.shared.writer.submit(tap.record(verdict, worker))

@@ -9,10 +9,11 @@ import Transport
 /// One request and its response between a client's connection and an upstream one. Confined to its worker's thread.
 final class Exchange {
   let worker: Worker
-  private unowned let downstream: DownstreamConnection
+  /// The client's connection, which lets go of this exchange when it ends.
+  private let downstream: DownstreamConnection
   private(set) var upstream: UpstreamConnection?
   private(set) var state: ExchangeState
-  private(set) var tap: Tap
+  private let tap: Tap
 
   /// When something last happened, for deadlines.
   private(set) var activeAt: Instant
@@ -53,11 +54,11 @@ final class Exchange {
 
   /// Takes a connection to upstream and sends it the head.
   func start(_ head: RequestHead, clientAddress: String) {
-    worker.uplink.removeAll(keepingCapacity: true)
+    worker.uplink.removeAll()
     head.write(
-      to: &worker.uplink, defaultHost: worker.settings.upstreamAuthority,
+      to: worker.uplink, defaultHost: worker.shared.upstreamAuthority,
       forwardedFor: worker.settings.appendsForwardedFor ? clientAddress : nil, via: worker.settings.via)
-    if state.isRepeatable { repeatable = worker.uplink }
+    if state.isRepeatable { repeatable = worker.uplink.bytes }
     connect(fresh: false)
   }
 
@@ -65,7 +66,7 @@ final class Exchange {
   /// be woken for each.
   func flushRequest() {
     if !worker.uplink.isEmpty { upstream?.send(worker.uplink) }
-    worker.uplink.removeAll(keepingCapacity: true)
+    worker.uplink.removeAll()
     guard let upstream, upstream.queuedBytes > worker.settings.highWatermark else { return }
     downstream.pauseUpload()
   }
@@ -82,7 +83,7 @@ final class Exchange {
   func forwardBody(_ spans: BodySpans, of bytes: RawSpan, at: Instant) {
     activeAt = at
     guard !spans.list.isEmpty else { return }
-    BodyWriter.append(spans, of: bytes, framing: requestFraming, to: &worker.uplink)
+    BodyWriter.append(spans, of: bytes, framing: requestFraming, to: worker.uplink)
     flushRequest()
     tap.requestBody(spans, of: bytes, limit: worker.settings.inspectedBodyBytes)
   }
@@ -90,7 +91,7 @@ final class Exchange {
   /// The whole request has come in: this is t0.
   func requestCompleted(trailers: Fields, at: Instant) {
     activeAt = at
-    BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: &worker.uplink)
+    BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: worker.uplink)
     flushRequest()
     tap.meter.requestComplete(at: at)
     perform(state.handle(.requestCompleted))
@@ -121,7 +122,7 @@ final class Exchange {
   func upstreamRead(_ connection: UpstreamConnection, _ bytes: RawSpan, _ arrival: Arrival) {
     activeAt = arrival.readAt
     if headStartedAt == nil { headStartedAt = arrival.at }
-    worker.output.removeAll(keepingCapacity: true)
+    worker.output.removeAll()
     var rest = bytes
     var failure: WireError?
     var isComplete = false
@@ -154,7 +155,9 @@ final class Exchange {
         break parsing
       }
     }
-    if isComplete { BodyWriter.appendEnd(framing: responseFraming, trailers: connection.parser.trailers, to: &worker.output) }
+    if isComplete {
+      BodyWriter.appendEnd(framing: responseFraming, trailers: connection.parser.trailers, to: worker.output)
+    }
     deliver(rest, connection.parser.spans, arrival)
     if let failure { return perform(state.handle(.responseInvalid(failure))) }
     if isComplete { responseCompleted(at: arrival.at) }
@@ -162,14 +165,14 @@ final class Exchange {
 
   private func appendBody(_ connection: UpstreamConnection, _ bytes: RawSpan) {
     guard state.hasResponded else { return }
-    BodyWriter.append(connection.parser.spans, of: bytes, framing: responseFraming, to: &worker.output)
+    BodyWriter.append(connection.parser.spans, of: bytes, framing: responseFraming, to: worker.output)
   }
 
   private func passHead(_ connection: UpstreamConnection, _ arrival: Arrival) throws(WireError) {
     let head = try ResponseHead(connection.parser)
     if head.isInformational {
       guard head.status != 101 else { throw WireError(502, "upstream switched protocols unasked") }
-      if client11 { head.write(to: &worker.output, client11: true, closing: false) }
+      if client11 { head.write(to: worker.output, client11: true, closing: false) }
       return
     }
     responseFraming = head.framing(forVersion11: client11)
@@ -178,7 +181,7 @@ final class Exchange {
     // A client that has not sent all of its request will not be believed about where the next one begins.
     closesClient =
       !clientKeepsAlive || !state.isRequestComplete || responseFraming == .untilClose || worker.isDraining
-    head.write(to: &worker.output, client11: client11, closing: closesClient)
+    head.write(to: worker.output, client11: client11, closing: closesClient)
     perform(state.handle(.responseBegan))
     repeatable = nil
     tap.responseHead(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
@@ -227,8 +230,8 @@ final class Exchange {
     guard state.hasResponded, !state.isResponseComplete, isCloseDelimited else {
       return perform(state.handle(.upstreamEnded))
     }
-    worker.output.removeAll(keepingCapacity: true)
-    BodyWriter.appendEnd(framing: responseFraming, trailers: Fields(), to: &worker.output)
+    worker.output.removeAll()
+    BodyWriter.appendEnd(framing: responseFraming, trailers: Fields(), to: worker.output)
     if !worker.output.isEmpty { _ = downstream.write(worker.output) }
     upstreamKeepsAlive = false
     responseCompleted(at: at)

@@ -5,8 +5,8 @@ import HTTPWire
 import Measure
 import TokenWire
 
-/// Everything about one exchange that its record needs and its forwarding does not.
-struct Tap {
+/// Everything about one exchange that its record needs and its forwarding does not. Confined to its worker's thread.
+final class Tap {
   var meter: ExchangeMeter
   /// The status sent to the client.
   var status: Int?
@@ -38,7 +38,7 @@ struct Tap {
   // MARK: The request
 
   /// The request's head is known.
-  mutating func request(_ head: RequestHead, identity: HeadIdentity, decoderLimits: DecoderLimits) {
+  func request(_ head: RequestHead, identity: HeadIdentity, decoderLimits: DecoderLimits) {
     self.identity = identity
     method = head.method.rawValue
     let path = head.path
@@ -50,7 +50,7 @@ struct Tap {
   }
 
   /// Body bytes that have been sent on.
-  mutating func requestBody(_ spans: BodySpans, of bytes: RawSpan, limit: Int) {
+  func requestBody(_ spans: BodySpans, of bytes: RawSpan, limit: Int) {
     let count = spans.byteCount
     requestBytes += count
     guard requestCopy != nil else { return }
@@ -66,14 +66,14 @@ struct Tap {
   }
 
   /// Looks at the request's body once it has gone, and lets the copy go.
-  mutating func readRequest(_ parser: EventParser) {
+  func readRequest(_ parser: EventParser) {
     guard let copy = requestCopy, let dialect else { return }
     requestCopy = nil
     facts = unsafe requestFacts(of: copy.span.bytes, dialect: dialect, parser: parser)
   }
 
   /// A connection to upstream is ours.
-  mutating func connected(startedAt: Instant, at: Instant, reused: Bool, inFlight: Int?) {
+  func connected(startedAt: Instant, at: Instant, reused: Bool, inFlight: Int?) {
     meter.connected(startedAt: startedAt, at: at, reused: reused)
     if let inFlight { self.inFlight = inFlight }
   }
@@ -81,7 +81,7 @@ struct Tap {
   // MARK: The response
 
   /// The final head has been sent on.
-  mutating func responseHead(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
+  func responseHead(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
     status = head.status
     responseBytes = 0
     meter.responseHead(firstByteAt: firstByteAt, completeAt: completeAt)
@@ -92,26 +92,25 @@ struct Tap {
   }
 
   /// A read with response bytes.
-  mutating func read(_ arrival: Arrival) { meter.beginRead(arrival) }
+  func read(_ arrival: Arrival) { meter.beginRead(arrival) }
 
   /// Looks at body bytes that have been sent on.
   /// - Returns: whether output began with them: the first token, or the first byte where tokens are not measured.
-  mutating func decode(_ spans: BodySpans, of bytes: RawSpan, bodyBytes: Int, _ parser: EventParser) -> Bool {
+  func decode(_ spans: BodySpans, of bytes: RawSpan, bodyBytes: Int, _ parser: EventParser) -> Bool {
     responseBytes = (responseBytes ?? 0) + bodyBytes
-    for span in spans.list where decoder != nil {
-      let part = bytes.extracting(Int(span.lowerBound)..<Int(span.upperBound))
-      Self.feed(part, to: &decoder, &meter, kindIsKnown: isStream != nil, parser)
+    if decoder != nil {
+      for span in spans.list {
+        feed(bytes.extracting(Int(span.lowerBound)..<Int(span.upperBound)), parser)
+      }
+      if isStream == nil { noteKind() }
     }
-    noteKind()
     guard !hasOutput, decoder == nil || meter.stage == .streaming else { return false }
     hasOutput = true
     return true
   }
 
-  private static func feed(
-    _ bytes: RawSpan, to decoder: inout ResponseDecoder?, _ meter: inout ExchangeMeter, kindIsKnown: Bool,
-    _ parser: EventParser
-  ) {
+  private func feed(_ bytes: RawSpan, _ parser: EventParser) {
+    let kindIsKnown = isStream != nil
     decoder?.feed(bytes, parser: parser) { observation in
       // Only streams are observed before their end: one whose first bytes told what it is, is one by now.
       if !kindIsKnown { meter.measures(.stream) }
@@ -120,28 +119,21 @@ struct Tap {
   }
 
   /// The response has ended, whole or not; the first call counts.
-  mutating func responseEnded(at: Instant, complete: Bool, _ parser: EventParser) {
+  func responseEnded(at: Instant, complete: Bool, _ parser: EventParser) {
     guard !hasEnded else { return }
     hasEnded = true
-    Self.finish(&decoder, &meter, complete: complete, parser)
+    decoder?.finish(complete: complete, parser: parser) { meter.observe($0) }
     noteKind()
     meter.ended(at: at)
   }
 
-  private static func finish(
-    _ decoder: inout ResponseDecoder?, _ meter: inout ExchangeMeter, complete: Bool, _ parser: EventParser
-  ) {
-    decoder?.finish(complete: complete, parser: parser) { meter.observe($0) }
-  }
-
   /// Tells the meter what kind of body the decoder found, and when it gave up on it.
-  private mutating func noteKind() {
-    guard let decoder else { return }
-    if isStream == nil, let kind = decoder.isStream {
+  private func noteKind() {
+    if isStream == nil, let kind = decoder?.isStream {
       isStream = kind
-      if decoder.problem == nil { meter.measures(kind ? .stream : .whole) }
+      if decoder?.problem == nil { meter.measures(kind ? .stream : .whole) }
     }
-    if decoder.problem != nil { meter.measuringStopped() }
+    if decoder?.problem != nil { meter.measuringStopped() }
   }
 
   // MARK: The record
@@ -169,7 +161,7 @@ struct Tap {
     record.outcome = verdict.outcome
     record.stage = verdict.stage
     record.error = verdict.error ?? remark
-    record.upstream = worker.settings.upstreamAuthority
+    record.upstream = worker.shared.upstreamAuthority
     record.inFlight = inFlight
     record.requestBytes = requestBytes
     record.responseBytes = responseBytes

@@ -77,6 +77,9 @@ final class UpstreamConnection: StreamDelegate {
     }
   }
 
+  /// The same, of what was put together.
+  func send(_ output: OutputBuffer) { output.withBytes { send($0) } }
+
   /// The same, of an array.
   func send(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe send($0.bytes) } }
 

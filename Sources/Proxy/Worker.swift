@@ -13,12 +13,15 @@ final class Shared: Sendable {
   let settings: ProxySettings
   let writer: RecordWriter
   let secret: KeySecret
+  /// `host:port` of the server, as records name it.
+  let upstreamAuthority: String
   private let inFlight = Atomic<Int>(0)
 
   init(settings: ProxySettings, writer: RecordWriter, secret: KeySecret) {
     self.settings = settings
     self.writer = writer
     self.secret = secret
+    upstreamAuthority = settings.upstreamAuthority
   }
 
   /// An exchange was dispatched.
@@ -50,9 +53,9 @@ final class Worker {
   /// Where the last parse found body bytes; one list for all connections.
   let spans = BodySpans()
   /// What is about to be sent; filled and sent within one call.
-  var output: [UInt8] = []
+  let output = OutputBuffer(capacity: EventLoop.readCapacity * 2)
   /// The same towards upstream.
-  var uplink: [UInt8] = []
+  let uplink = OutputBuffer(capacity: EventLoop.readCapacity * 2)
   let eventParser = EventParser()
   var identities: IdentityReader
   var ids = UUIDv7Generator()
@@ -77,7 +80,6 @@ final class Worker {
     resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
     identities = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
     listener = try Listener(loop: loop, address: address, sharesPort: sharesPort)
-    output.reserveCapacity(EventLoop.readCapacity * 2)
   }
 
   /// The box through which other threads reach this worker. Call it on the worker's thread, once.

@@ -18,6 +18,15 @@ enum BodyShape: Hashable {
       self = .unknown
       return
     }
+    // As nearly every server writes it: folding case costs more than the rest of a short response's decoding.
+    if contentType == "text/event-stream" || contentType == "text/event-stream; charset=utf-8" {
+      self = .events
+      return
+    }
+    if contentType == "application/json" {
+      self = .body
+      return
+    }
     switch contentType.prefix(while: { $0 != ";" }).lowercased().filter({ $0 != " " && $0 != "\t" }) {
     case "text/event-stream": self = .events
     case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",

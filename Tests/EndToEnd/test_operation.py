@@ -120,6 +120,11 @@ def test_a_signal_lets_streams_end_and_takes_no_new_ones(serve, scripted, number
     assert proxy.record()["outcome"] == "ok"
 
 
+def test_a_signal_is_obeyed_from_the_moment_the_address_is_told(serve):
+    for _ in range(8):
+        serve("http://127.0.0.1:1").stop()
+
+
 def test_draining_is_bounded_and_the_cut_stream_is_recorded(serve, scripted):
     proxy = serve(scripted(Stream()).url, "--set", "timeouts.drain=500ms")
     wire = connect(proxy.port)

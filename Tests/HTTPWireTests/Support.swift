@@ -18,7 +18,7 @@ func relayRequest(_ pieces: [[UInt8]], limits: WireLimits = WireLimits()) -> Rel
   return relay(parser, pieces) { parser, output throws(WireError) in
     if head == nil {
       let made = try RequestHead(parser)
-      made.write(to: &output, defaultHost: "upstream:80")
+      made.write(to: output, defaultHost: "upstream:80")
       head = made
     }
     return head?.framing ?? .none
@@ -33,7 +33,7 @@ func relayResponse(_ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool
   return relay(parser, pieces) { parser, output throws(WireError) in
     if head == nil {
       let made = try ResponseHead(parser)
-      made.write(to: &output, client11: client11, closing: false)
+      made.write(to: output, client11: client11, closing: false)
       head = made
     }
     return head?.framing(forVersion11: client11) ?? .none
@@ -42,10 +42,10 @@ func relayResponse(_ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool
 
 private func relay(
   _ parser: MessageParser, _ pieces: [[UInt8]],
-  _ framing: (MessageParser, inout [UInt8]) throws(WireError) -> BodyFraming
+  _ framing: (MessageParser, OutputBuffer) throws(WireError) -> BodyFraming
 ) -> Relayed {
   var relayed = Relayed()
-  var output: [UInt8] = []
+  let output = OutputBuffer()
   var sent = BodyFraming.none
   for piece in pieces {
     var rest = piece[...]
@@ -54,31 +54,31 @@ private func relay(
       switch progress {
       case .needsMore: break
       case .headComplete:
-        do throws(WireError) { sent = try framing(parser, &output) } catch {
+        do throws(WireError) { sent = try framing(parser, output) } catch {
           relayed.error = error
-          relayed.bytes = String(decoding: output, as: UTF8.self)
+          relayed.bytes = String(decoding: output.bytes, as: UTF8.self)
           return relayed
         }
         rest = rest.dropFirst(consumed)
         continue
       case .messageComplete:
-        BodyWriter.append(parser.spans, of: rest.span.bytes, framing: sent, to: &output)
-        BodyWriter.appendEnd(framing: sent, trailers: parser.trailers, to: &output)
+        BodyWriter.append(parser.spans, of: rest.span.bytes, framing: sent, to: output)
+        BodyWriter.appendEnd(framing: sent, trailers: parser.trailers, to: output)
         relayed.isComplete = true
       case .failed(let error):
         relayed.error = error
-        relayed.bytes = String(decoding: output, as: UTF8.self)
+        relayed.bytes = String(decoding: output.bytes, as: UTF8.self)
         return relayed
       }
       if !relayed.isComplete {
-        BodyWriter.append(parser.spans, of: rest.span.bytes, framing: sent, to: &output)
+        BodyWriter.append(parser.spans, of: rest.span.bytes, framing: sent, to: output)
       }
       rest = rest.dropFirst(consumed)
       break
     }
     relayed.leftOver += String(decoding: rest, as: UTF8.self)
   }
-  relayed.bytes = String(decoding: output, as: UTF8.self)
+  relayed.bytes = String(decoding: output.bytes, as: UTF8.self)
   return relayed
 }
 

@@ -61,9 +61,10 @@ struct ServeCommand: ParsableCommand {
     } catch {
       throw Self.failure("cannot listen on \(settings.listen): \(error)")
     }
+    // Signals first: whoever reads that we listen may send one at once.
+    try obeySignals(server, writer)
     StandardError.line("listening on \(server.address)")
     StandardError.line("forwarding to http://\(settings.upstream), records in \(path)")
-    try obeySignals(server, writer)
     server.wait()
     let lost = writer.close(timeoutMilliseconds: 5_000)
     if lost > 0 { StandardError.line("\(lost) records could not be written") }
