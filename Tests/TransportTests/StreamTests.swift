@@ -49,15 +49,16 @@ struct StreamTests {
   func stamps() throws {
     let pair = try Pair()
     let before = Instant.now()
-    for number in 1...20 {
+    // The kernel begins to stamp a moment after the first socket of the host has asked for it.
+    for number in 1...50_000 where number <= 20 || !pair.witness.arrivals.contains(where: { $0.source == .kernel }) {
       pair.send("x")
       try pair.turner.until { pair.witness.bytes.count == number }
     }
     let arrivals = pair.witness.arrivals
-    #expect(arrivals.count == 20)
+    #expect(arrivals.count >= 20)
+    #expect(arrivals.contains { $0.source == .kernel })
     #expect(arrivals.allSatisfy { $0.at <= $0.readAt })
     #expect(arrivals.map(\.at) == arrivals.map(\.at).sorted())
-    #expect(arrivals.dropFirst().contains { $0.source == .kernel })
     #expect(arrivals.dropFirst().allSatisfy { $0.at.nanoseconds(since: before) > -1_000_000 })
   }
 
