@@ -6,7 +6,8 @@ import Testing
 
 @Suite("The proxy's own answers")
 struct AnswerTests {
-  @Test("An answer has its status, its length and its close, and a JSON body", arguments: [400, 413, 431, 502, 503, 504])
+  @Test(
+    "An answer has its status, its length and its close, and a JSON body", arguments: [400, 413, 431, 502, 503, 504])
   func whole(status: Int) throws {
     let text = String(decoding: Answer.bytes(status: status, reason: "so it is", answersHead: false), as: UTF8.self)
     let parts = text.components(separatedBy: "\r\n\r\n")

@@ -188,7 +188,7 @@ struct Line {
 }
 
 /// A proxy on threads of its own, with one upstream and a log.
-final class Stage {
+final class Rig {
   let upstream: Upstream
   let server: ProxyServer
   private let writer: RecordWriter
@@ -235,6 +235,12 @@ final class Stage {
     }
   }
 
+  /// Waits until so many records are written: what a client cannot see.
+  func awaitRecords(_ count: Int) throws {
+    for _ in 0..<2_000 where writer.statistics.written < count { _ = poll(nil, 0, 5) }
+    guard writer.statistics.written >= count else { throw WireFailure.silent }
+  }
+
   /// Ends everything and gives the records.
   func end() throws -> [Line] {
     server.shutDown()
@@ -268,4 +274,9 @@ func onThread(_ body: @escaping () throws -> Void) throws -> WorkerThread {
   return try WorkerThread(name: "test") {
     do { try body() } catch { Issue.record("beside the test: \(error)") }
   }
+}
+
+/// A response as the client gets it whose connection ends with it.
+func closing(_ response: String) -> String {
+  response.replacingOccurrences(of: "\r\n\r\n", with: "\r\nConnection: close\r\n\r\n")
 }

@@ -1,0 +1,263 @@
+// Listeners, timers, mailboxes, resolvers, promises and the byte queue.
+// It must not know the proxy.
+import Clocks
+import Glibc
+import Testing
+
+@testable import Transport
+
+@Suite("What else lives on a loop")
+struct LoopTests {
+  private func client(of listener: Listener) throws -> Int32 {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = listener.address.port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    let result = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    try #require(result == 0)
+    return descriptor
+  }
+
+  private func loopback() throws -> SocketAddress { try #require(SocketAddress(literal: "127.0.0.1", port: 0)) }
+
+  @Test("A listener on port 0 says which port it got, and accepts there")
+  func listener() throws {
+    let turner = try Turner()
+    let listener = try Listener(loop: turner.loop, address: loopback(), sharesPort: false)
+    #expect(listener.address.port != 0)
+    var accepted: [Stream] = []
+    listener.start {
+      accepted.append($0)
+    } onFailure: {
+      Issue.record("\($0)")
+    }
+    let peer = try client(of: listener)
+    defer { close(peer) }
+    try turner.until { accepted.count == 1 }
+    #expect(accepted.first?.peer?.host == "127.0.0.1")
+    accepted.forEach { $0.close() }
+    listener.close()
+    #expect(!turner.isAlive())
+  }
+
+  @Test("A port is taken once, unless it is shared")
+  func sharedPort() throws {
+    let turner = try Turner()
+    let first = try Listener(loop: turner.loop, address: loopback(), sharesPort: true)
+    let same = try #require(SocketAddress(literal: "127.0.0.1", port: first.address.port))
+    let second = try Listener(loop: turner.loop, address: same, sharesPort: true)
+    #expect(second.address.port == first.address.port)
+    #expect(throws: TransportError(.listen, code: -EADDRINUSE)) {
+      _ = try Listener(loop: turner.loop, address: same, sharesPort: false)
+    }
+    first.close()
+    second.close()
+    #expect(!turner.isAlive())
+  }
+
+  @Test("Clients who shook hands are handed over when the listener closes")
+  func closeServesQueued() throws {
+    let turner = try Turner()
+    let listener = try Listener(loop: turner.loop, address: loopback(), sharesPort: false)
+    var accepted: [Stream] = []
+    listener.start {
+      accepted.append($0)
+    } onFailure: {
+      Issue.record("\($0)")
+    }
+    listener.pause()
+    let peers = try (0..<5).map { _ in try client(of: listener) }
+    defer { peers.forEach { close($0) } }
+    #expect(accepted.isEmpty)
+    listener.close()
+    #expect(accepted.count == 5)
+    accepted.forEach { $0.close() }
+    #expect(!turner.isAlive())
+  }
+
+  @Test("A listener that is paused while it accepts leaves the others in the queue")
+  func pausedInside() throws {
+    let turner = try Turner()
+    let listener = try Listener(loop: turner.loop, address: loopback(), sharesPort: false)
+    let peers = try (0..<5).map { _ in try client(of: listener) }
+    defer { peers.forEach { close($0) } }
+    var accepted: [Stream] = []
+    listener.start {
+      accepted.append($0)
+      if accepted.count == 2 { listener.pause() }
+    } onFailure: {
+      Issue.record("\($0)")
+    }
+    try turner.until { accepted.count >= 2 }
+    turner.loop.runOnce()
+    #expect(accepted.count == 2)
+    listener.resume()
+    try turner.until { accepted.count == 5 }
+    accepted.forEach { $0.close() }
+    listener.close()
+    #expect(!turner.isAlive())
+  }
+
+  @Test("A timer fires once, or again and again until it is stopped")
+  func timer() throws {
+    let turner = try Turner()
+    var once = 0
+    var often = 0
+    let single = Timer(loop: turner.loop) { once += 1 }
+    let repeating = Timer(loop: turner.loop) { often += 1 }
+    single.start(milliseconds: 1)
+    repeating.start(milliseconds: 1, repeating: 1)
+    try turner.until { often >= 3 }
+    #expect(once == 1)
+    repeating.stop()
+    single.close()
+    repeating.close()
+    single.close()
+    single.start(milliseconds: 1)
+    #expect(!turner.isAlive())
+    #expect(once == 1)
+  }
+
+  @Test("A timer may close itself while it fires")
+  func timerClosesItself() throws {
+    let turner = try Turner()
+    var fired = 0
+    var timer: Timer?
+    timer = Timer(loop: turner.loop) {
+      fired += 1
+      timer?.close()
+      timer = nil
+    }
+    timer?.start(milliseconds: 1, repeating: 1)
+    try turner.until { fired == 1 }
+    #expect(!turner.isAlive())
+    #expect(fired == 1)
+  }
+
+  @Test("Messages from another thread arrive in order; after the close they are dropped")
+  func mailbox() throws {
+    let turner = try Turner()
+    var received: [Int] = []
+    let mailbox = try Mailbox<Int>(loop: turner.loop) { received.append($0) }
+    let thread = try WorkerThread(name: "poster") { for number in 0..<1_000 { mailbox.post(number) } }
+    try turner.until { received.count == 1_000 }
+    thread.join()
+    #expect(received == Array(0..<1_000))
+    mailbox.close()
+    mailbox.post(1)
+    mailbox.close()
+    #expect(!turner.isAlive())
+    #expect(received.count == 1_000)
+  }
+
+  @Test("A mailbox may be closed by what it brings")
+  func mailboxClosedInside() throws {
+    let turner = try Turner()
+    var received: [Int] = []
+    var mailbox: Mailbox<Int>?
+    mailbox = try Mailbox<Int>(loop: turner.loop) { message in
+      received.append(message)
+      if message == 2 {
+        mailbox?.close()
+        mailbox = nil
+      }
+    }
+    for number in 1...3 { mailbox?.post(number) }
+    try turner.until { received.count == 3 }
+    #expect(!turner.isAlive())
+  }
+
+  @Test("A literal address is resolved at once", arguments: ["127.0.0.1", "::1"])
+  func literal(host: String) throws {
+    let turner = try Turner()
+    let resolver = Resolver(loop: turner.loop, host: host, port: 80)
+    var hosts: [String] = []
+    resolver.resolve { result in
+      if case .success(let addresses) = result { hosts = addresses.map(\.host) }
+    }
+    #expect(hosts == [host])
+    #expect(!turner.isAlive())
+  }
+
+  @Test("A name is resolved once for all who ask, with the port, and remembered")
+  func name() throws {
+    let turner = try Turner()
+    let resolver = Resolver(loop: turner.loop, host: "localhost", port: 4141, freshSeconds: 60)
+    var answers: [[SocketAddress]] = []
+    for _ in 0..<3 {
+      resolver.resolve { result in
+        if case .success(let addresses) = result { answers.append(addresses) }
+      }
+    }
+    #expect(answers.isEmpty)
+    try turner.until { answers.count == 3 }
+    #expect(answers.allSatisfy { !$0.isEmpty && $0.allSatisfy { $0.port == 4141 } })
+    #expect(answers[0].contains { $0.host == "127.0.0.1" || $0.host == "::1" })
+    resolver.resolve { _ in answers.append([]) }
+    #expect(answers.count == 4)
+  }
+
+  @Test("A name that cannot be is an error of the resolver")
+  func noName() throws {
+    let turner = try Turner()
+    var error: TransportError?
+    Resolver(loop: turner.loop, host: "no host has spaces", port: 1).resolve { result in
+      if case .failure(let failure) = result { error = failure }
+    }
+    try turner.until { error != nil }
+    #expect(error?.operation == .resolve)
+    #expect(error?.name.hasPrefix("EAI_") == true)
+  }
+
+  @Test("A promise is waited for on one thread and kept on another")
+  func promise() throws {
+    let question = Promise<Int>()
+    let answer = Promise<Int>()
+    let thread = try WorkerThread(name: "keeper") { answer.keep(question.wait() + 1) }
+    question.keep(41)
+    #expect(answer.wait() == 42)
+    #expect(answer.wait() == 42)
+    thread.join()
+  }
+
+  @Test("A byte queue gives back what was put in, in order, however it is dropped")
+  func byteQueue() {
+    var queue = ByteQueue()
+    var expected: [UInt8] = []
+    var taken: [UInt8] = []
+    for round in 0..<200 {
+      let piece = (0..<(round * 37 % 5_000)).map { UInt8(truncatingIfNeeded: $0 &+ round) }
+      expected += piece
+      piece.withUnsafeBytes { queue.append($0.bytes) }
+      let count = min(queue.count, round * 53 % 4_000)
+      taken += queue.withBytes { Array($0.prefix(count)) }
+      queue.drop(count)
+      #expect(queue.count == expected.count - taken.count)
+    }
+    taken += queue.withBytes { Array($0) }
+    queue.drop(queue.count)
+    #expect(queue.count == 0)
+    #expect(taken == expected)
+  }
+
+  @Test("Addresses are read and written as people write them")
+  func addresses() {
+    #expect(SocketAddress(literal: "127.0.0.1", port: 80)?.description == "127.0.0.1:80")
+    #expect(SocketAddress(literal: "::1", port: 80)?.description == "[::1]:80")
+    #expect(SocketAddress(literal: "localhost", port: 80) == nil)
+    #expect(SocketAddress(literal: "[::1]", port: 80) == nil)
+  }
+
+  @Test("Errors are named, and say whose fault they are")
+  func errors() {
+    #expect(TransportError(.read, code: -ECONNRESET).isPeerReset)
+    #expect(!TransportError(.connect, code: -ECONNREFUSED).isPeerReset)
+    #expect(TransportError(.accept, code: -EMFILE).isOutOfDescriptors)
+    #expect(TransportError(.connect, code: -ECONNREFUSED).description == "connect: connection refused (ECONNREFUSED)")
+  }
+}
