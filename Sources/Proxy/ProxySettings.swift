@@ -8,6 +8,7 @@ import TokenWire
 public struct ProxySettings: Sendable {
   /// Host name or literal address of the server in front of which the proxy stands, without brackets.
   public var upstreamHost: String
+  /// The server's port.
   public var upstreamPort: UInt16
   /// Literal address to listen on, without brackets.
   public var listenHost: String
@@ -28,26 +29,38 @@ public struct ProxySettings: Sendable {
   /// The pseudonym for a `Via` field (RFC 9110 §7.6.3), nil for none.
   public var via: String?
 
+  /// Bounds on what a client sends around its bodies.
   public var requestLimits = WireLimits()
+  /// Bounds on what upstream sends around its bodies.
   public var responseLimits = WireLimits(headBytes: 256 * 1024)
+  /// Bounds on what is kept of a body to measure it.
   public var decoderLimits = DecoderLimits()
   /// Of a request body, the bytes kept until it has been looked at.
   public var inspectedBodyBytes = 1024 * 1024
-  /// Queued bytes at which the other side is paused, and at which it goes on.
+  /// Queued bytes at which the other side is paused.
   public var highWatermark = 256 * 1024
+  /// Queued bytes at which the other side goes on.
   public var lowWatermark = 64 * 1024
   /// Idle upstream connections kept per worker.
   public var idleUpstreamConnections = 256
   /// Clients connected at once per worker; further ones wait in the kernel's queue.
   public var connections = 100_000
 
+  /// For a connection to upstream.
   public var connectTimeout: Int64? = 10_000_000_000
+  /// For a request's head, from its first byte to its last.
   public var requestHeadTimeout: Int64? = 60_000_000_000
+  /// For the next bytes of a request's body.
   public var requestBodyTimeout: Int64? = 60_000_000_000
+  /// For the next request on a client's connection.
   public var idleTimeout: Int64? = 75_000_000_000
+  /// For the next exchange on a pooled connection.
   public var upstreamIdleTimeout: Int64? = 60_000_000_000
+  /// For a response's head; none unless set, since prefill can take minutes.
   public var responseTimeout: Int64?
+  /// Between two reads of a response.
   public var betweenReadsTimeout: Int64?
+  /// For open exchanges to end once draining.
   public var drainTimeout: Int64 = 30_000_000_000
 
   /// Makes settings with the defaults for all but the two addresses.

@@ -16,6 +16,7 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
     case address
   }
 
+  /// What was being done.
   public var operation: Operation
   /// A negated errno, or a UV_EAI_* code of the resolver.
   public var code: Int32
