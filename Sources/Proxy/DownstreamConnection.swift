@@ -145,6 +145,8 @@ final class DownstreamConnection: StreamDelegate {
 
   private func consume(_ bytes: RawSpan, at: Instant) {
     if received == nil { received = worker.wallAnchor(at: at) }
+    // A request that was refused in the read of its head leaves that head behind: it must not go anywhere else.
+    defer { worker.uplink.removeAll() }
     var rest = bytes
     while true {
       let (consumed, progress) = parser.parse(rest)
