@@ -50,7 +50,7 @@ public final class MessageParser {
   public var answersHead = false
   /// Whether the head is whole.
   public private(set) var isHeadComplete = false
-  /// Whether any byte of the present message has been seen.
+  /// Whether any byte of the present message has been seen; empty lines before it are none of it (RFC 9112 §2.2).
   public private(set) var hasBegun = false
 
   private let kind: Kind
@@ -112,7 +112,7 @@ public final class MessageParser {
     spans.list.removeAll(keepingCapacity: true)
     if isMessageComplete { return (0, .messageComplete) }
     guard bytes.byteCount > 0 else { return (0, .needsMore) }
-    hasBegun = true
+    if !hasBegun { hasBegun = !Self.isEmptyLines(bytes) }
     return unsafe bytes.withUnsafeBytes { buffer in
       guard let start = unsafe buffer.baseAddress?.assumingMemoryBound(to: CChar.self) else { return (0, .needsMore) }
       unsafe base = unsafe start
@@ -130,6 +130,12 @@ public final class MessageParser {
         }
       }
       return (consumed, progress(after: error, wasHeadComplete: wasHeadComplete))
+    }
+  }
+
+  private static func isEmptyLines(_ bytes: RawSpan) -> Bool {
+    unsafe bytes.withUnsafeBytes { bytes in
+      unsafe bytes.allSatisfy { $0 == ASCII.carriageReturn || $0 == ASCII.lineFeed }
     }
   }
 

@@ -152,6 +152,8 @@ final class DownstreamConnection: StreamDelegate {
       let (consumed, progress) = parser.parse(rest)
       switch progress {
       case .needsMore:
+        // Empty lines before a request are not its first bytes.
+        if !parser.hasBegun { received = nil }
         exchange?.forwardBody(parser.spans, of: rest, at: at)
         exchange?.flushRequest()
         return
