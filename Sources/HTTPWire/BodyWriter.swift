@@ -35,8 +35,8 @@ public enum BodyWriter {
   /// Appends the body bytes at `spans` in `bytes`: each a chunk where `framing` is chunked, plain otherwise.
   public static func append(_ spans: BodySpans, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer) {
     unsafe bytes.withUnsafeBytes { source in
-      for span in spans.list {
-        let body = unsafe UnsafeRawBufferPointer(rebasing: source[Int(span.lowerBound)..<Int(span.upperBound)])
+      for index in 0..<spans.count {
+        let body = unsafe UnsafeRawBufferPointer(rebasing: source[spans[index]])
         if framing == .chunked {
           output.appendChunkSize(body.count)
           unsafe output.append(body)

@@ -3,30 +3,41 @@
 
 /// A growing run of bytes, filled and emptied for every read: appending is a copy and nothing else.
 ///
-/// Confined to one thread. An array would be checked for a second owner at each append, which shows at a token a time.
+/// Confined to one thread. Its state lies behind a pointer of its own: an array would be checked for a second owner, and a
+/// stored property for a second access, at each of the hundred appends that a short exchange makes.
 @safe
 public final class OutputBuffer {
-  private var memory: UnsafeMutableRawBufferPointer
-  /// Bytes held.
-  public private(set) var count = 0
+  @unsafe
+  private struct State {
+    var memory: UnsafeMutableRawBufferPointer
+    var count = 0
+  }
+  private let state: UnsafeMutablePointer<State>
 
   /// An empty buffer with room for `capacity` bytes.
-  public init(capacity: Int = 256) { unsafe memory = .allocate(byteCount: max(capacity, 64), alignment: 16) }
+  public init(capacity: Int = 256) {
+    unsafe state = .allocate(capacity: 1)
+    unsafe state.initialize(to: State(memory: .allocate(byteCount: max(capacity, 64), alignment: 16)))
+  }
 
-  deinit { unsafe memory.deallocate() }
+  deinit {
+    unsafe state.pointee.memory.deallocate()
+    unsafe state.deallocate()
+  }
 
+  /// Bytes held.
+  public var count: Int { unsafe state.pointee.count }
   /// Whether nothing is held.
   public var isEmpty: Bool { count == 0 }
 
   /// Forgets what is held, and keeps the memory.
-  public func removeAll() { count = 0 }
+  public func removeAll() { unsafe state.pointee.count = 0 }
 
   /// Adds bytes.
   public func append(_ bytes: UnsafeRawBufferPointer) {
     guard let source = bytes.baseAddress, bytes.count > 0 else { return }
-    reserve(bytes.count)
-    unsafe memory.baseAddress?.advanced(by: count).copyMemory(from: source, byteCount: bytes.count)
-    count += bytes.count
+    let place = unsafe room(for: bytes.count)
+    unsafe place.copyMemory(from: source, byteCount: bytes.count)
   }
 
   /// Adds bytes.
@@ -44,26 +55,34 @@ public final class OutputBuffer {
   }
 
   /// Adds a byte.
-  public func append(_ byte: UInt8) {
-    reserve(1)
-    unsafe memory[count] = byte
-    count += 1
-  }
+  public func append(_ byte: UInt8) { unsafe room(for: 1).storeBytes(of: byte, as: UInt8.self) }
 
   /// Lends what is held.
   public func withBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
-    unsafe body(UnsafeRawBufferPointer(rebasing: memory[..<count]).bytes)
+    unsafe body(held.bytes)
   }
 
   /// A copy of what is held.
-  public var bytes: [UInt8] { unsafe Array(memory[..<count]) }
+  public var bytes: [UInt8] { unsafe Array(held) }
 
-  private func reserve(_ more: Int) {
-    guard unsafe count + more > memory.count else { return }
+  private var held: UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(start: state.pointee.memory.baseAddress, count: state.pointee.count)
+  }
+
+  /// Counts `more` bytes in, and says where they belong.
+  private func room(for more: Int) -> UnsafeMutableRawPointer {
+    let start = unsafe state.pointee.count
+    if unsafe start + more > state.pointee.memory.count { grow(to: start + more) }
+    unsafe state.pointee.count = start + more
+    // Never nil: no buffer here is empty.
+    return unsafe (state.pointee.memory.baseAddress ?? UnsafeMutableRawPointer(state)) + start
+  }
+
+  private func grow(to needed: Int) {
     let larger = unsafe UnsafeMutableRawBufferPointer.allocate(
-      byteCount: max(count + more, memory.count * 2), alignment: 16)
-    unsafe larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[..<count]))
-    unsafe memory.deallocate()
-    unsafe memory = larger
+      byteCount: max(needed, state.pointee.memory.count * 2), alignment: 16)
+    unsafe larger.copyMemory(from: held)
+    unsafe state.pointee.memory.deallocate()
+    unsafe state.pointee.memory = larger
   }
 }

@@ -82,7 +82,7 @@ final class Exchange {
   /// Sends body bytes on (with the head, where it came in the same read), then keeps a bounded copy of them to be looked at.
   func forwardBody(_ spans: BodySpans, of bytes: RawSpan, at: Instant) {
     activeAt = at
-    guard !spans.list.isEmpty else { return }
+    guard !spans.isEmpty else { return }
     BodyWriter.append(spans, of: bytes, framing: requestFraming, to: worker.uplink)
     flushRequest()
     tap.requestBody(spans, of: bytes, limit: worker.settings.inspectedBodyBytes)

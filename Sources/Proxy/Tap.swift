@@ -20,7 +20,8 @@ final class Tap {
   private var facts: RequestFacts?
   /// A bounded copy of the request's body; nil where none is wanted, or it grew beyond the bound.
   private var requestCopy: [UInt8]?
-  private var decoder: ResponseDecoder?
+  /// Nil where nothing is measured. In a box of its own, to be used in place: an optional value is copied at each look.
+  private var decoding: Decoding?
   private var isStream: Bool?
   private var inFlight: Int?
   private var requestBytes = 0
@@ -45,7 +46,7 @@ final class Tap {
     self.path = path
     dialect = Dialects.claiming(method: head.method.rawValue, path: path)
     guard let dialect else { return }
-    decoder = ResponseDecoder(dialect: dialect, limits: decoderLimits)
+    decoding = Decoding(decoder: ResponseDecoder(dialect: dialect, limits: decoderLimits))
     if head.framing != .none, head.fields.first("content-encoding") == nil { requestCopy = [] }
   }
 
@@ -58,8 +59,8 @@ final class Tap {
       requestCopy = nil
       return
     }
-    for span in spans.list {
-      unsafe bytes.extracting(Int(span.lowerBound)..<Int(span.upperBound)).withUnsafeBytes {
+    for index in 0..<spans.count {
+      unsafe bytes.extracting(spans[index]).withUnsafeBytes {
         unsafe requestCopy?.append(contentsOf: $0)
       }
     }
@@ -85,7 +86,7 @@ final class Tap {
     status = head.status
     responseBytes = 0
     meter.responseHead(firstByteAt: firstByteAt, completeAt: completeAt)
-    decoder?.begin(
+    decoding?.decoder.begin(
       status: head.status, contentType: head.fields.first("content-type"),
       contentEncoding: head.fields.first("content-encoding"))
     noteKind()
@@ -98,20 +99,18 @@ final class Tap {
   /// - Returns: whether output began with them: the first token, or the first byte where tokens are not measured.
   func decode(_ spans: BodySpans, of bytes: RawSpan, bodyBytes: Int, _ parser: EventParser) -> Bool {
     responseBytes = (responseBytes ?? 0) + bodyBytes
-    if decoder != nil {
-      for span in spans.list {
-        feed(bytes.extracting(Int(span.lowerBound)..<Int(span.upperBound)), parser)
-      }
+    if decoding != nil {
+      for index in 0..<spans.count { feed(bytes.extracting(spans[index]), parser) }
       if isStream == nil { noteKind() }
     }
-    guard !hasOutput, decoder == nil || meter.stage == .streaming else { return false }
+    guard !hasOutput, decoding == nil || meter.stage == .streaming else { return false }
     hasOutput = true
     return true
   }
 
   private func feed(_ bytes: RawSpan, _ parser: EventParser) {
     let kindIsKnown = isStream != nil
-    decoder?.feed(bytes, parser: parser) { observation in
+    decoding?.decoder.feed(bytes, parser: parser) { observation in
       // Only streams are observed before their end: one whose first bytes told what it is, is one by now.
       if !kindIsKnown { meter.measures(.stream) }
       meter.observe(observation)
@@ -122,18 +121,18 @@ final class Tap {
   func responseEnded(at: Instant, complete: Bool, _ parser: EventParser) {
     guard !hasEnded else { return }
     hasEnded = true
-    decoder?.finish(complete: complete, parser: parser) { meter.observe($0) }
+    decoding?.decoder.finish(complete: complete, parser: parser) { meter.observe($0) }
     noteKind()
     meter.ended(at: at)
   }
 
   /// Tells the meter what kind of body the decoder found, and when it gave up on it.
   private func noteKind() {
-    if isStream == nil, let kind = decoder?.isStream {
+    if isStream == nil, let kind = decoding?.decoder.isStream {
       isStream = kind
-      if decoder?.problem == nil { meter.measures(kind ? .stream : .whole) }
+      if decoding?.decoder.problem == nil { meter.measures(kind ? .stream : .whole) }
     }
-    if decoder?.problem != nil { meter.measuringStopped() }
+    if decoding?.decoder.problem != nil { meter.measuringStopped() }
   }
 
   // MARK: The record
@@ -173,7 +172,7 @@ final class Tap {
   private func measuredVerdict() -> Verdict {
     if let status, status >= 400 { return Verdict(outcome: .upstreamStatus, stage: nil, error: meter.errorKind) }
     if let kind = meter.errorKind { return Verdict(outcome: .streamError, stage: .streaming, error: kind) }
-    if let decoder, isStream == true, decoder.problem == nil, !decoder.isWhole {
+    if let decoding, isStream == true, decoding.decoder.problem == nil, !decoding.decoder.isWhole {
       return Verdict(
         outcome: .truncated, stage: hasOutput ? .streaming : .waiting, error: "stream ended without its terminator")
     }
@@ -182,8 +181,15 @@ final class Tap {
 
   /// What measuring could not do, in one line.
   private var remark: String? {
-    guard let decoder else { return nil }
-    if let problem = decoder.problem { return "measuring stopped: \(problem)" }
-    return decoder.malformedEvents > 0 ? "\(decoder.malformedEvents) events were not JSON" : nil
+    guard let decoding else { return nil }
+    if let problem = decoding.decoder.problem { return "measuring stopped: \(problem)" }
+    let malformed = decoding.decoder.malformedEvents
+    return malformed > 0 ? "\(malformed) events were not JSON" : nil
   }
+}
+
+/// The decoder of one response.
+private final class Decoding {
+  var decoder: ResponseDecoder
+  init(decoder: ResponseDecoder) { self.decoder = decoder }
 }

@@ -88,9 +88,10 @@ final class ServerConnection: StreamDelegate {
   }
 
   private func collect(_ bytes: RawSpan) {
-    for span in simulator.spans.list {
+    for index in 0..<simulator.spans.count {
+      let span = simulator.spans[index]
       guard body.count + span.count <= Self.bodyLimit else { return refuse(WireError(413, "body too large")) }
-      unsafe bytes.extracting(Int(span.lowerBound)..<Int(span.upperBound)).withUnsafeBytes {
+      unsafe bytes.extracting(span).withUnsafeBytes {
         unsafe body.append(contentsOf: $0)
       }
     }
