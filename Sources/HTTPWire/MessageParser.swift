@@ -50,7 +50,7 @@ public final class MessageParser {
   public var trailers: Fields { unsafe state.pointee.trailers }
   /// Whether the head is whole.
   public var isHeadComplete: Bool { unsafe state.pointee.isHeadComplete }
-  /// Whether any byte of the present message has been seen.
+  /// Whether any byte of the present message has been seen; empty lines before it are none of it (RFC 9112 §2.2).
   public var hasBegun: Bool { unsafe state.pointee.hasBegun }
   /// For a response parser: whether the response answers a HEAD, and so has no body whatever it says.
   public var answersHead: Bool {
@@ -83,7 +83,7 @@ public final class MessageParser {
     spans.removeAll()
     if unsafe state.pointee.isMessageComplete { return (0, .messageComplete) }
     guard bytes.byteCount > 0 else { return (0, .needsMore) }
-    unsafe state.pointee.hasBegun = true
+    if unsafe !state.pointee.hasBegun { unsafe state.pointee.hasBegun = !Self.isEmptyLines(bytes) }
     return unsafe bytes.withUnsafeBytes { buffer in
       guard let start = unsafe buffer.baseAddress?.assumingMemoryBound(to: CChar.self) else { return (0, .needsMore) }
       unsafe state.pointee.base = unsafe start
@@ -105,6 +105,12 @@ public final class MessageParser {
     let limit = unsafe state.pointee.limits.headBytes
     if unsafe state.pointee.refusal == nil, unsafe state.pointee.fields.bytes.count > limit {
       unsafe state.pointee.refusal = WireError(431, "head larger than \(limit) bytes")
+    }
+  }
+
+  private static func isEmptyLines(_ bytes: RawSpan) -> Bool {
+    unsafe bytes.withUnsafeBytes { bytes in
+      unsafe bytes.allSatisfy { $0 == ASCII.carriageReturn || $0 == ASCII.lineFeed }
     }
   }
 

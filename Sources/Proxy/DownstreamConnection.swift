@@ -145,11 +145,15 @@ final class DownstreamConnection: StreamDelegate {
 
   private func consume(_ bytes: RawSpan, at: Instant) {
     if received == nil { received = worker.wallAnchor(at: at) }
+    // A request that was refused in the read of its head leaves that head behind: it must not go anywhere else.
+    defer { worker.uplink.removeAll() }
     var rest = bytes
     while true {
       let (consumed, progress) = parser.parse(rest)
       switch progress {
       case .needsMore:
+        // Empty lines before a request are not its first bytes.
+        if !parser.hasBegun { received = nil }
         exchange?.forwardBody(parser.spans, of: rest, at: at)
         exchange?.flushRequest()
         return

@@ -315,6 +315,31 @@ struct DepartureTests {
     #expect(try rig.end().map(\.verdict) == ["ok -", "ok -"])
   }
 
+  @Test("A request that never reached upstream leaves nothing behind in another client's upload")
+  func refusedBesideUpload() throws {
+    let rig = try Rig()
+    let uploader = try rig.connect()
+    try uploader.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 12\r\n\r\nfirst-")
+    let server = try rig.upstream.accept()
+    _ = try server.read(through: "first-")
+    // One whose framing breaks in the read that brought its head, and one that finds no server.
+    let broken = try rig.connect()
+    try broken.send("POST /x HTTP/1.1\r\nHost: llm\r\nX-Key: one\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+    #expect(try broken.rest().hasPrefix("HTTP/1.1 400 "))
+    try uploader.send("ab")
+    #expect(try server.read(through: "ab") == "ab")
+    rig.upstream.close()
+    let refused = try rig.connect()
+    try refused.send(chatRequest("{}", "X-Key: two\r\n"))
+    #expect(try refused.rest().hasPrefix("HTTP/1.1 502 "))
+    try uploader.send("last")
+    #expect(try server.read(through: "last") == "last")
+    try server.send(answer("done"))
+    #expect(try uploader.read(through: "done") == answer("done"))
+    let verdicts = try rig.end().map(\.verdict)
+    #expect(verdicts == ["rejected upload", "upstream_unreachable connecting", "ok -"])
+  }
+
   @Test("A request body that breaks its framing is refused, and upstream's connection ended")
   func brokenRequestBody() throws {
     let rig = try Rig()

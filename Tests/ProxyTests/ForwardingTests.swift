@@ -73,6 +73,20 @@ struct ForwardingTests {
     #expect(lines.allSatisfy { $0.verdict == "ok -" && $0.values["dialect"] is NSNull })
   }
 
+  @Test("An empty line behind a request is no request, and no part of the next one's time")
+  func emptyLine() throws {
+    let rig = try Rig()
+    let client = try rig.connect()
+    try client.send(chatRequest("{}") + "\r\n")
+    let server = try rig.upstream.accept()
+    _ = try server.read(through: "{}")
+    try server.send(answer("done"))
+    #expect(try client.read(through: "done") == answer("done"))
+    client.finish()
+    #expect(try client.rest() == "")
+    #expect(try rig.end().map(\.verdict) == ["ok -"])
+  }
+
   @Test("Three requests in one write get their three answers in order")
   func pipelined() throws {
     let rig = try Rig()
