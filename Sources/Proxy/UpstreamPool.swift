@@ -4,8 +4,6 @@ import Clocks
 
 /// One worker's idle connections.
 final class UpstreamPool {
-  private static let trustedNanoseconds: Int64 = 1_000_000
-
   private unowned let worker: Worker
   private var idle: [UpstreamConnection] = []
 
@@ -15,9 +13,8 @@ final class UpstreamPool {
   /// - Parameter fresh: whether it has to be a new one.
   func take(fresh: Bool) -> UpstreamConnection {
     while !fresh, let connection = idle.popLast() {
-      // One that rested only a moment has had no time to go unseen: the loop reports a close by itself.
-      let rested = Instant.now().nanoseconds(since: connection.idleAt)
-      if rested < Self.trustedNanoseconds || !connection.isStale { return connection }
+      // One more system call, and a POST that would have met a closed connection does not end in a 502.
+      if !connection.isStale { return connection }
       connection.close()
     }
     return UpstreamConnection(worker: worker)

@@ -23,6 +23,7 @@ public final class EventLoop {
   /// Makes a loop of its own (never libuv's default one).
   /// - Throws: `TransportError` where the system has no descriptor left for it.
   public init() throws(TransportError) {
+    _ = KernelStamps.held
     unsafe handle = .allocate(capacity: 1)
     unsafe readBuffer = .allocate(byteCount: Self.readCapacity, alignment: 64)
     let result = unsafe uv_loop_init(handle)
