@@ -40,6 +40,8 @@ public struct Fields: Sendable {
   public internal(set) var bytes: [UInt8] = []
   /// The fields, in order.
   public internal(set) var list: [Field] = []
+  /// One bit for each length that a name here has, modulo 64: most look-ups are for names that are not there.
+  private var nameLengths: UInt64 = 0
 
   /// No fields.
   public init() {}
@@ -80,6 +82,7 @@ public struct Fields: Sendable {
   /// The value of the first field whose name is `name`, compared without case.
   public func first(named name: String) -> String? {
     let wanted = name.utf8
+    guard nameLengths & 1 << UInt64(wanted.count & 63) != 0 else { return nil }
     for field in list where field.name.count == wanted.count {
       if zip(bytes[field.name], wanted).allSatisfy({ ASCII.lowercased($0) == ASCII.lowercased($1) }) {
         return text(field.value)
@@ -112,6 +115,7 @@ public struct Fields: Sendable {
   /// Takes the white space off the ends of all values, and tells the names apart.
   mutating func settle() {
     for index in list.indices {
+      nameLengths |= 1 << UInt64(list[index].name.count & 63)
       list[index].value = trimmed(list[index].value)
       list[index].kind = kind(list[index].name)
     }

@@ -136,9 +136,19 @@ public final class MessageParser {
     _ = unsafe llhttp_execute(parser, state.pointee.base, 0)
   }
 
-  /// The method by llhttp's own reading, to hold our reading of the request line against.
-  var methodName: String {
-    unsafe String(cString: llhttp_method_name(llhttp_method_t(UInt32(parser.pointee.method))))
+  /// Whether llhttp read the same method: our own reading of the request line is held against it.
+  func hasMethod(_ method: Method) -> Bool {
+    let read = unsafe parser.pointee.method
+    switch method {
+    case .get: return read == UInt8(HTTP_GET.rawValue)
+    case .head: return read == UInt8(HTTP_HEAD.rawValue)
+    case .post: return read == UInt8(HTTP_POST.rawValue)
+    case .put: return read == UInt8(HTTP_PUT.rawValue)
+    case .delete: return read == UInt8(HTTP_DELETE.rawValue)
+    case .options: return read == UInt8(HTTP_OPTIONS.rawValue)
+    case .patch: return read == UInt8(HTTP_PATCH.rawValue)
+    case .trace: return read == UInt8(HTTP_TRACE.rawValue)
+    }
   }
   /// The version by llhttp's own reading.
   var version: (major: Int, minor: Int) {

@@ -49,14 +49,13 @@ public final class RequestHead: Sendable {
   /// - Throws: `WireError` with the status to answer.
   public init(_ parser: MessageParser) throws(WireError) {
     let version = parser.version
-    let methodName = parser.methodName
     let fields = parser.takeFields()
     let line = try RequestLine(fields)
-    guard line.methodText(fields) == methodName, line.minor == version.minor, version.major == 1 else {
+    guard parser.hasMethod(line.method), line.minor == version.minor, version.major == 1 else {
       throw WireError(400, "malformed request line")
     }
     isVersion11 = line.minor == 1
-    method = try line.method(fields)
+    method = line.method
     (target, authority) = try line.parts(fields, method)
     guard fields.valuesAreClean() else { throw WireError(400, "control byte in a field value") }
     try Self.checkHost(fields, isVersion11: isVersion11)
@@ -128,7 +127,7 @@ public final class RequestHead: Sendable {
 
 /// The request line, found in the head's own bytes: llhttp also takes RTSP and ICE, and reports them as HTTP.
 struct RequestLine {
-  let methodRange: Range<Int>
+  let method: Method
   let target: Range<Int>
   let minor: Int
 
@@ -137,31 +136,30 @@ struct RequestLine {
     // A client may send empty lines before the request line (RFC 9112 §2.2).
     var start = 0
     while start < bytes.count, bytes[start] == ASCII.carriageReturn || bytes[start] == ASCII.lineFeed { start += 1 }
-    guard let end = bytes[start...].firstIndex(of: ASCII.carriageReturn) else {
-      throw WireError(400, "malformed request line")
+    guard let end = bytes[start...].firstIndex(of: ASCII.carriageReturn),
+      let first = bytes[start..<end].firstIndex(of: ASCII.space)
+    else { throw WireError(400, "malformed request line") }
+    guard let second = bytes[(first + 1)..<end].firstIndex(of: ASCII.space) else {
+      throw WireError(505, "malformed request line")
     }
-    let parts = bytes[start..<end].split(separator: ASCII.space, omittingEmptySubsequences: false)
-    guard parts.count == 3 else {
-      throw WireError(parts.count == 2 ? 505 : 400, "malformed request line")
-    }
-    methodRange = parts[0].indices
-    target = parts[1].indices
-    if parts[2].elementsEqual("HTTP/1.1".utf8) {
-      minor = 1
-    } else if parts[2].elementsEqual("HTTP/1.0".utf8) {
-      minor = 0
-    } else {
-      throw WireError(parts[2].starts(with: "HTTP/".utf8) ? 505 : 400, "protocol is neither HTTP/1.1 nor HTTP/1.0")
-    }
+    minor = try Self.minorVersion(bytes[(second + 1)..<end])
+    target = first + 1..<second
+    method = try Self.method(bytes[start..<first])
     guard !target.isEmpty, bytes[target].allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else {
       throw WireError(400, "malformed request target")
     }
   }
 
-  func methodText(_ fields: Fields) -> String { fields.text(methodRange) }
+  private static func minorVersion(_ bytes: ArraySlice<UInt8>) throws(WireError) -> Int {
+    if bytes.elementsEqual("HTTP/1.1".utf8) { return 1 }
+    if bytes.elementsEqual("HTTP/1.0".utf8) { return 0 }
+    throw WireError(bytes.starts(with: "HTTP/".utf8) ? 505 : 400, "protocol is neither HTTP/1.1 nor HTTP/1.0")
+  }
 
-  func method(_ fields: Fields) throws(WireError) -> Method {
-    let text = methodText(fields)
+  private static func method(_ bytes: ArraySlice<UInt8>) throws(WireError) -> Method {
+    if bytes.elementsEqual("POST".utf8) { return .post }
+    if bytes.elementsEqual("GET".utf8) { return .get }
+    let text = String(decoding: bytes, as: UTF8.self)
     if let method = Method(rawValue: text) { return method }
     throw text == "CONNECT" ? WireError(405, "CONNECT is not served") : WireError(501, "method not implemented")
   }

@@ -152,10 +152,14 @@ public struct ExchangeMeter: Sendable {
     if let t0 = requestCompleteAt { timeline?.add(nanoseconds: at.nanoseconds(since: t0), tokens: tokens) }
   }
 
+  /// Whether output has begun: the first token, or the head of a body whose tokens are not timed.
+  public var hasOutput: Bool {
+    firstTokenAt != nil || (headCompleteAt != nil && (body != .stream || isBlind))
+  }
+
   /// How far the exchange has come, for the record of one that ends badly.
   public var stage: Stage {
-    if firstTokenAt != nil { return .streaming }
-    if headCompleteAt != nil, body != .stream || isBlind { return .streaming }
+    if hasOutput { return .streaming }
     if headCompleteAt != nil || dispatchedAt != nil { return .waiting }
     return requestCompleteAt != nil && connectedAt == nil ? .connecting : .upload
   }

@@ -34,6 +34,8 @@ final class DownstreamConnection: StreamDelegate {
 
   let worker: Worker
   private let stream: Stream
+  /// The peer's address as text.
+  private let peer: String
   private let parser: MessageParser
   private var exchange: Exchange?
   private var phase = Phase.open
@@ -48,6 +50,7 @@ final class DownstreamConnection: StreamDelegate {
   init(worker: Worker, stream: Stream) {
     self.worker = worker
     self.stream = stream
+    peer = stream.peer?.host ?? ""
     parser = MessageParser(.request, limits: worker.settings.requestLimits, spans: worker.spans)
     stream.delegate = self
     stream.startReading()
@@ -180,7 +183,6 @@ final class DownstreamConnection: StreamDelegate {
       reject(error)
       return false
     }
-    let peer = stream.peer?.host ?? ""
     let tap = makeTap(client: worker.clientAddress(peer: peer, head.fields))
     let identity = worker.identities.read { head.fields.first(named: $0) }
     tap.request(head, identity: identity, decoderLimits: worker.settings.decoderLimits)
@@ -206,7 +208,7 @@ final class DownstreamConnection: StreamDelegate {
 
   /// Records a request that never became an exchange: its head was refused, or never whole.
   private func endUnbegun(_ verdict: Verdict, status: Int?) {
-    let tap = makeTap(client: stream.peer?.host ?? "")
+    let tap = makeTap(client: peer)
     tap.status = status
     tap.responseEnded(at: .now(), complete: false, worker.eventParser)
     worker.shared.writer.submit(tap.record(verdict, worker))

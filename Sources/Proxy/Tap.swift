@@ -103,7 +103,7 @@ final class Tap {
       for index in 0..<spans.count { feed(bytes.extracting(spans[index]), parser) }
       if isStream == nil { noteKind() }
     }
-    guard !hasOutput, decoding == nil || meter.stage == .streaming else { return false }
+    guard !hasOutput, decoding == nil || meter.hasOutput else { return false }
     hasOutput = true
     return true
   }
