@@ -91,6 +91,12 @@ public struct ExchangeMeter: Sendable {
     readHasToken = false
   }
 
+  /// `beginRead` and `delivered` in one, for a read whose bytes the client's socket took at once.
+  public mutating func read(_ arrival: Arrival, deliveredAt: Instant) {
+    beginRead(arrival)
+    delivered(at: deliveredAt)
+  }
+
   /// The client's socket has taken the bytes of every read begun so far. May come late, or never.
   public mutating func delivered(at: Instant) { delivery.delivered(at: at) }
 

@@ -158,14 +158,14 @@ final class Exchange {
     if isComplete {
       BodyWriter.appendEnd(framing: responseFraming, trailers: connection.parser.trailers, to: worker.output)
     }
-    deliver(rest, connection.parser.spans, arrival)
+    deliver(rest, worker.spans, arrival)
     if let failure { return perform(state.handle(.responseInvalid(failure))) }
     if isComplete { responseCompleted(at: arrival.at) }
   }
 
   private func appendBody(_ connection: UpstreamConnection, _ bytes: RawSpan) {
     guard state.hasResponded else { return }
-    BodyWriter.append(connection.parser.spans, of: bytes, framing: responseFraming, to: worker.output)
+    BodyWriter.append(worker.spans, of: bytes, framing: responseFraming, to: worker.output)
   }
 
   private func passHead(_ connection: UpstreamConnection, _ arrival: Arrival) throws(WireError) {
@@ -192,12 +192,8 @@ final class Exchange {
     let bodyBytes = state.hasResponded ? spans.byteCount : 0
     let isTaken = worker.output.isEmpty ? undelivered == nil : downstream.write(worker.output)
     if state.hasResponded {
-      tap.read(arrival)
-      if isTaken {
-        tap.meter.delivered(at: .now())
-      } else {
-        undelivered = downstream.writtenBytes
-      }
+      tap.read(arrival, deliveredAt: isTaken ? .now() : nil)
+      if !isTaken { undelivered = downstream.writtenBytes }
       if bodyBytes > 0, tap.decode(spans, of: bytes, bodyBytes: bodyBytes, worker.eventParser) {
         perform(state.handle(.outputBegan))
       }

@@ -92,8 +92,10 @@ final class Tap {
     noteKind()
   }
 
-  /// A read with response bytes.
-  func read(_ arrival: Arrival) { meter.beginRead(arrival) }
+  /// A read with response bytes, and when the client's socket took them; nil where it has not yet.
+  func read(_ arrival: Arrival, deliveredAt: Instant?) {
+    if let deliveredAt { meter.read(arrival, deliveredAt: deliveredAt) } else { meter.beginRead(arrival) }
+  }
 
   /// Looks at body bytes that have been sent on.
   /// - Returns: whether output began with them: the first token, or the first byte where tokens are not measured.

@@ -35,6 +35,7 @@ public final class Stream {
   private let poll: UnsafeMutablePointer<uv_poll_t>
   private var descriptor: Int32
   private var queue = ByteQueue()
+  private var accepted: UInt64 = 0
   private var interest: Int32 = 0
   private var isConnecting = false
   private var hasEnded = false
@@ -50,7 +51,7 @@ public final class Stream {
   /// Bytes written here that the socket has not taken.
   public var queuedBytes: Int { queue.count }
   /// Bytes that the socket has taken since the connection stands.
-  public private(set) var acceptedBytes: UInt64 = 0
+  public var acceptedBytes: UInt64 { accepted }
   /// Whether `close()` has been called.
   public var isClosed: Bool { descriptor < 0 }
 
@@ -176,7 +177,7 @@ public final class Stream {
       return false
     }
     let sent = unsafe bytes.withUnsafeBytes { unsafe tg_send(descriptor, $0.baseAddress, $0.count) }
-    acceptedBytes &+= UInt64(max(0, sent))
+    accepted &+= UInt64(max(0, sent))
     if sent == bytes.byteCount { return true }
     // A failed write is told by the loop, which sees the same error, and never from inside the writer's call.
     queue.append(bytes.extracting(max(0, sent)..<bytes.byteCount))
@@ -192,7 +193,7 @@ public final class Stream {
         if sent != -Int(EAGAIN), sent != -Int(EINTR) { failure = TransportError(.write, code: Int32(sent)) }
         break
       }
-      acceptedBytes &+= UInt64(sent)
+      accepted &+= UInt64(sent)
       queue.drop(sent)
     }
     updateInterest()
