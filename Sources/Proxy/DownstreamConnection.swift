@@ -273,7 +273,12 @@ final class DownstreamConnection: StreamDelegate {
 
   /// Ends whatever is left, now.
   func shutDown() {
-    exchange?.shutDown()
+    if let exchange {
+      exchange.shutDown()
+    } else if case .open = phase, parser.hasBegun {
+      endUnbegun(
+        Verdict(outcome: .timeout, stage: .upload, error: "shut down before the request's head was whole"), status: nil)
+    }
     if !stream.isClosed { close(reset: false) }
   }
 }

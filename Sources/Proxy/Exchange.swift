@@ -272,6 +272,8 @@ final class Exchange {
     if state.isConnecting {
       limit = (settings.connectTimeout, "no connection to upstream in time")
     } else if !state.isRequestComplete {
+      // While upstream takes no more, the client is not asked for any.
+      if let upstream, upstream.queuedBytes > settings.lowWatermark { return }
       limit = (settings.requestBodyTimeout, "the request's body stopped coming")
     } else if !state.hasResponded {
       limit = (settings.responseTimeout, "no response from upstream in time")

@@ -228,6 +228,21 @@ struct FlowTests {
     #expect(lines.first?.int("events") == 1)
   }
 
+  @Test("A request whose head is not whole at the shutdown leaves a record")
+  func shutDownInTheHead() throws {
+    let rig = try Rig()
+    let client = try rig.connect()
+    // Behind a whole request: once that is answered, what follows it has been read for certain.
+    try client.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET / HT")
+    let server = try rig.upstream.accept()
+    _ = try server.read(through: "\r\n\r\n")
+    try server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    _ = try client.read(through: "\r\n\r\nok")
+    rig.server.shutDown()
+    #expect(try client.rest() == "")
+    #expect(try rig.records().map(\.verdict).last == "timeout upload")
+  }
+
   @Test("Clients beyond the limit wait until one has left")
   func connectionLimit() throws {
     let rig = try Rig { $0.connections = 1 }
