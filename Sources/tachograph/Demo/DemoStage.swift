@@ -26,9 +26,15 @@ final class DemoStage {
     guard let proxy = raiseServers(listen: listen) else { return failure }
     print(
       """
-      A simulated LLM server, tachograph before it, and eight clients: each line below is one exchange as it ended.
-      Be a client yourself:  curl -N http://\(proxy)/v1/chat/completions -d '{"model":"mine","stream":true}'   \
-      (Ctrl-C ends the demo)
+      A simulated LLM server, tachograph in front of it, and clients of every temper.
+      Each line is one exchange, shown as it ends. hasty gives up early, unlucky meets
+      errors, llama-fan speaks Ollama; slow-reader reads slowly, and that is not
+      counted against the model. Be a client yourself, in another terminal:
+
+        curl -N http://\(proxy)/v1/chat/completions \\
+          -d '{"model":"mine","stream":true}'
+
+      Ctrl-C ends the demo.
 
       """)
     fflush(nil)
