@@ -74,7 +74,10 @@ public struct KeySecret: Sendable {
     var random = SystemRandomNumberGenerator()
     let temporary = "\(path).\(getpid()).\(random.next() as UInt32).tmp"
     let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    guard file >= 0 else { throw KeySecretError(description: "cannot make the key secret \(path): \(message())") }
+    guard file >= 0 else {
+      let what = "cannot make the key secret, which is kept beside the records"
+      throw KeySecretError(description: "\(what): \(path): \(message())")
+    }
     defer { unsafe unlink(temporary) }
     let text = Hex.encode((0..<byteCount).map { _ in random.next() as UInt8 }) + "\n"
     let count = text.utf8.count

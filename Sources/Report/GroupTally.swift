@@ -41,8 +41,8 @@ struct GroupTally: Sendable {
     }
     switch row.outcome {
     case .ok: addTimes(row)
-    case .clientCancelled, .timeout: record(.waitCutShort, row.waited)
-    case .upstreamStatus, .streamError, .truncated, .upstreamUnreachable, .upstreamReset, .rejected, .tunnelled: break
+    case let outcome where outcome.cutsWaitShort: record(.waitCutShort, row.waited)
+    default: break
     }
   }
 
@@ -80,6 +80,9 @@ struct GroupTally: Sendable {
 }
 
 extension Outcome {
+  /// Whether a wait that ended so says that the first token would have come later: the client or a timeout ended it.
+  var cutsWaitShort: Bool { self == .clientCancelled || self == .timeout }
+
   /// This outcome's place in `allCases`.
   fileprivate var place: Int {
     switch self {

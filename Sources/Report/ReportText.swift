@@ -67,7 +67,7 @@ public struct ReportText {
     TextTable.flow(ReportMetric.allCases.compactMap(block), columns: columns)
   }
 
-  /// One metric's table, left out where nothing in the whole report fed it.
+  /// One metric's table, without the groups that nothing fed, and left out where that is all of them.
   private func block(_ metric: ReportMetric) -> [String]? {
     guard summary.all[metric] != nil else { return nil }
     // Waits that were cut short say no more than "at least so long": their tail's percentiles would promise more.
@@ -75,11 +75,11 @@ public struct ReportText {
     let titles = isCensored ? ["N", "P50", "MAX"] : ["N", "P50", "P90", "P99", "MAX"]
     var table = TextTable([nameColumn] + titles.map { TextTable.Column(title: $0) })
     for group in rows {
-      let spread = group[metric]
-      let tail = isCensored ? [] : [NumberText.short(spread?.p90), NumberText.short(spread?.p99)]
+      guard let spread = group[metric] else { continue }
+      let tail = isCensored ? [] : [NumberText.short(spread.p90), NumberText.short(spread.p99)]
       table.add(
-        [name(group), NumberText.whole(spread?.count ?? 0), NumberText.short(spread?.p50)] + tail
-          + [NumberText.short(spread?.max)])
+        [name(group), NumberText.whole(spread.count), NumberText.short(spread.p50)] + tail
+          + [NumberText.short(spread.max)])
     }
     return [metric.title] + table.lines()
   }

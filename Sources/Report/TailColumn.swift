@@ -25,6 +25,9 @@ extension TailColumn.Kind {
   /// The columns a narrow terminal goes without, in turn.
   static let leastFirst: [Self] = [.tokensPerSecond, .gaps, .time, .tokens, .tpot, .user]
 
+  /// The columns that get what room a wide terminal leaves, in turn.
+  static let roomFirst: [Self] = [.user, .model, .time, .outcome]
+
   var title: String {
     switch self {
     case .time: "TIME"
@@ -42,10 +45,10 @@ extension TailColumn.Kind {
   /// Columns at least.
   var width: Int {
     switch self {
-    case .time: 12
-    case .user: 10
-    case .model: 14
-    case .outcome: 10
+    case .time: 8
+    case .user: 8
+    case .model: 12
+    case .outcome: 16
     case .ttft: 8
     case .tpot: 7
     case .tokens: 7
@@ -57,10 +60,11 @@ extension TailColumn.Kind {
   /// Columns at most, where there is room.
   var mostWidth: Int {
     switch self {
+    case .time: 12
     case .user: 20
     case .model: 28
-    case .outcome: 24
-    case .time, .ttft, .tpot, .tokens, .tokensPerSecond, .gaps: width
+    case .outcome: 26
+    case .ttft, .tpot, .tokens, .tokensPerSecond, .gaps: width
     }
   }
 
@@ -71,13 +75,13 @@ extension TailColumn.Kind {
     }
   }
 
-  /// The cell's text, not yet made harmless.
-  func text(_ record: ExchangeRecord, time: String) -> String {
+  /// The cell's text, not yet made harmless. `columns` is the room it has: some cells have a shorter form.
+  func text(_ record: ExchangeRecord, time: String, columns: Int) -> String {
     switch self {
-    case .time: time
+    case .time: String(time.prefix(columns < 12 ? 8 : 12))
     case .user: record.user ?? NumberText.unknown
     case .model: Self.model(record)
-    case .outcome: Self.outcome(record)
+    case .outcome: Self.outcome(record, columns: columns)
     case .ttft: Self.ttft(record)
     case .tpot: NumberText.short(record.tpotMilliseconds)
     case .tokens: Self.tokens(record)
@@ -86,22 +90,31 @@ extension TailColumn.Kind {
     }
   }
 
-  /// An exchange that was passed through unmeasured has no model: its request says what it was.
+  /// An exchange that was passed through unmeasured has no model: its request says what it was. One that was refused
+  /// before its request was understood has the reason.
   private static func model(_ record: ExchangeRecord) -> String {
     if let model = record.model ?? record.responseModel { return model }
-    guard record.dialect == nil, let path = record.path else { return NumberText.unknown }
+    guard record.dialect == nil, let path = record.path else {
+      return (record.outcome == .rejected ? record.error : nil) ?? NumberText.unknown
+    }
     return record.method.map { "\($0) \(path)" } ?? path
   }
 
-  private static func outcome(_ record: ExchangeRecord) -> String {
-    let detail = record.outcome == .upstreamStatus ? record.status.map { "\($0)" } : record.stage?.rawValue
-    return detail.map { "\(record.outcome.rawValue) \($0)" } ?? record.outcome.rawValue
+  /// Where the room is short a status stands without its outcome's name, an outcome without its stage.
+  private static func outcome(_ record: ExchangeRecord, columns: Int) -> String {
+    let outcome = record.outcome.rawValue
+    let isStatus = record.outcome == .upstreamStatus
+    guard let detail = isStatus ? record.status.map({ "\($0)" }) : record.stage?.rawValue else { return outcome }
+    let text = "\(outcome) \(detail)"
+    return text.utf8.count <= columns ? text : isStatus ? "status \(detail)" : outcome
   }
 
-  /// A wait that ended without a token says that a TTFT would have been longer, which is all that is known.
+  /// A wait that was cut short says that a TTFT would have been longer, which is all that is known. An answer without
+  /// a token, such as an error, had no TTFT to wait for.
   private static func ttft(_ record: ExchangeRecord) -> String {
     if let ttft = record.ttftMilliseconds { return NumberText.short(ttft) }
-    return record.waitedMilliseconds.map { ">" + NumberText.short($0) } ?? NumberText.unknown
+    guard let waited = record.waitedMilliseconds, record.outcome.cutsWaitShort else { return NumberText.unknown }
+    return ">" + NumberText.short(waited)
   }
 
   /// A count by events is a lower bound.

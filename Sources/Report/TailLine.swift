@@ -4,7 +4,6 @@ import Measure
 
 /// Renders a tail's lines for a terminal of a given width.
 public struct TailLine: Sendable {
-  private static let narrowestName = 8
   private let isColoured: Bool
   private let columns: [TailColumn]
 
@@ -27,7 +26,7 @@ public struct TailLine: Sendable {
   public func line(_ record: ExchangeRecord, time: String) -> String {
     let cells = columns.map { column -> String in
       if column.kind == .gaps { return gaps(record) }
-      let text = TerminalText.safe(column.kind.text(record, time: time))
+      let text = TerminalText.safe(column.kind.text(record, time: time, columns: column.width))
       return painted(
         TerminalText.fit(text, to: column.width, alignRight: column.kind.alignRight), column.kind.colour(record))
     }
@@ -60,8 +59,11 @@ public struct TailLine: Sendable {
       columns.removeAll { $0.kind == dispensable }
     }
     var spare = max(terminalColumns - needed(), 0)
-    for place in columns.indices {
-      let given = min(columns[place].kind.mostWidth - columns[place].width, spare)
+    for kind in TailColumn.Kind.roomFirst {
+      guard let place = columns.firstIndex(where: { $0.kind == kind }) else { continue }
+      let given = min(kind.mostWidth - kind.width, spare)
+      // Milliseconds are shown whole or not at all.
+      guard kind != .time || given == kind.mostWidth - kind.width else { continue }
       columns[place].width += given
       spare -= given
     }

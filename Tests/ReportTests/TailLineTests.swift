@@ -82,6 +82,47 @@ struct TailLineTests {
     #expect(line.contains("upstream_status 503"))
   }
 
+  @Test("Only a wait that the client or a timeout cut short stands under TTFT", arguments: Outcome.allCases)
+  func censored(_ outcome: Outcome) {
+    let line = line(
+      exchange {
+        $0.outcome = outcome
+        $0.status = 429
+        $0.ttftMilliseconds = nil
+        $0.waitedMilliseconds = 812.5
+      })
+    #expect(line.contains(">812.5") == [.clientCancelled, .timeout].contains(outcome))
+  }
+
+  @Test("A request that was refused before it was understood says why")
+  func refused() {
+    let line = line(
+      exchange {
+        $0.dialect = nil
+        $0.model = nil
+        $0.outcome = .rejected
+        $0.error = "Host is not a host"
+      })
+    #expect(line.contains("Host is not a host"))
+  }
+
+  @Test("In 80 columns an outcome is whole: without its stage, and a status without its name")
+  func narrow() {
+    let narrow = TailLine(terminalColumns: 80, isColoured: false)
+    let error = exchange {
+      $0.outcome = .upstreamStatus
+      $0.status = 429
+    }
+    let abort = exchange {
+      $0.outcome = .clientCancelled
+      $0.stage = .streaming
+    }
+    #expect(narrow.line(error, time: "12:34:56.789").contains(" status 429 "))
+    #expect(narrow.line(abort, time: "12:34:56.789").contains(" client_cancelled "))
+    #expect(narrow.line(abort, time: "12:34:56.789").hasPrefix("12:34:56 "))
+    #expect(line(abort).hasPrefix("12:34:56.789 ") && line(abort).contains(" client_cancelled streaming "))
+  }
+
   @Test("No line is wider than its terminal, and the columns that matter least go first", arguments: 40...200)
   func widths(_ columns: Int) {
     let renderer = TailLine(terminalColumns: columns, isColoured: false)

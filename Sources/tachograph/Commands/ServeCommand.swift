@@ -15,28 +15,36 @@ struct ServeCommand: ParsableCommand {
     discussion: """
       Every setting can be given in a YAML file (--config, see config/tachograph.yaml), as an environment variable \
       (TACHOGRAPH_ and the setting's name in capitals: records.file is TACHOGRAPH_RECORDS_FILE), or as a flag; flags \
-      win over the environment, which wins over the file.
+      win over the environment, which wins over the file. A wrong setting ends it with exit code 2 before anything is \
+      served.
 
       SIGTERM or SIGINT drains: no new clients, open streams may end (timeouts.drain), every record is written, exit 0; \
       a second signal ends at once. SIGHUP opens the log anew, for rotation by rename.
       """)
 
-  @Option(help: "The server to forward to, such as http://127.0.0.1:8000.")
+  @Option(help: ArgumentHelp("The server to forward to, such as http://127.0.0.1:8000.", valueName: "url"))
   var upstream: String?
 
-  @Option(help: "Where clients connect, ADDRESS:PORT; port 0 takes a free one. [default: 127.0.0.1:4141]")
+  @Option(
+    help: ArgumentHelp(
+      "Where clients connect; port 0 takes a free one. [default: 127.0.0.1:4141]", valueName: "address:port"))
   var listen: String?
 
-  @Option(help: "The file to append records to; - is standard output. [default: ./tachograph.jsonl]")
+  @Option(
+    help: ArgumentHelp(
+      "The file to append records to; - is standard output. [default: ./tachograph.jsonl]",
+      discussion: "The secret of the keys' fingerprints is kept beside it, in tachograph.secret.", valueName: "file"))
   var records: String?
 
-  @Option(help: "Event loops, each with a thread. [default: one a core]")
+  @Option(help: ArgumentHelp("Event loops, each with a thread. [default: one a core]", valueName: "count"))
   var workers: String?
 
-  @Option(help: "A YAML file of settings.")
+  @Option(help: ArgumentHelp("A YAML file of settings.", valueName: "file"))
   var config: String?
 
-  @Option(name: .customLong("set"), help: "Any other setting, NAME=VALUE, as named in the YAML file; repeatable.")
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("Any other setting, as named in the YAML file; repeatable.", valueName: "name=value"))
   var assignments: [String] = []
 
   func run() throws {
@@ -62,12 +70,12 @@ struct ServeCommand: ParsableCommand {
       throw Self.failure("cannot listen on \(settings.listen): \(error)")
     }
     // Signals first: whoever reads that we listen may send one at once.
-    try obeySignals(server, writer)
+    try obeySignals(server, writer, drain: settings.timeouts.drain)
     StandardError.line("listening on \(server.address)")
     StandardError.line("forwarding to http://\(settings.upstream), records in \(path)")
     server.wait()
-    let lost = writer.close(timeoutMilliseconds: 5_000)
-    if lost > 0 { StandardError.line("\(lost) records could not be written") }
+    // What was lost the writer says itself.
+    _ = writer.close(timeoutMilliseconds: 5_000)
   }
 
   private func loadSettings() throws -> Settings {
@@ -75,7 +83,7 @@ struct ServeCommand: ParsableCommand {
     loader.addEnvironment(Environment.all)
     if let config {
       guard let contents = Self.read(config) else {
-        throw Self.failure("cannot read \(config): \(unsafe String(cString: strerror(errno)))")
+        throw Self.failure("cannot read \(config): \(unsafe String(cString: strerror(errno)))", code: 2)
       }
       loader.addFile(path: config, contents: contents)
     }
@@ -95,7 +103,7 @@ struct ServeCommand: ParsableCommand {
   }
 
   /// Runs a loop of its own for signals on this thread's behalf, until the workers have ended.
-  private func obeySignals(_ server: ProxyServer, _ writer: RecordWriter) throws {
+  private func obeySignals(_ server: ProxyServer, _ writer: RecordWriter, drain: Duration) throws {
     let ready = Promise<Bool>()
     _ = try WorkerThread(name: "signals") {
       guard let loop = try? EventLoop() else { return ready.keep(false) }
@@ -103,7 +111,7 @@ struct ServeCommand: ParsableCommand {
       let end = {
         if isDraining { return server.shutDown() }
         isDraining = true
-        StandardError.line("draining: a second signal ends at once")
+        StandardError.line("draining: open exchanges have \(drain) to end; a second signal ends at once")
         server.drain()
       }
       _ = [

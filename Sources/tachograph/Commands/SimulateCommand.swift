@@ -15,7 +15,7 @@ struct SimulateCommand: ParsableCommand {
       distributions below give, or as a request's own fields ask:
 
         x-sim-ttft: DIST            time to the first token
-        x-sim-interval: DIST        time from one event to the next; 0 writes as fast as the socket takes
+        x-sim-interval: DIST        time between events; 0 is as fast as it goes
         x-sim-tokens: DIST          tokens of each choice
         x-sim-tokens-per-event: N   tokens in each event
         x-sim-reasoning: N          the first N tokens are reasoning
@@ -27,8 +27,8 @@ struct SimulateCommand: ParsableCommand {
         x-sim-hang: head|N          no answer at all, or nothing more after N tokens
         x-sim-no-done: yes          the stream ends without its terminator
         x-sim-event-bytes: N        the first token's event is padded to N bytes
-        x-sim-early-role: yes       the role's event comes with the head, not with the first token
-        x-sim-framing: chunked|close  how a stream's body is delimited
+        x-sim-early-role: yes       the role's event comes with the head
+        x-sim-framing: close        how a stream is delimited: chunked or close
         x-sim-truth: no             this request is left out of the truth file
 
       DIST is a value (20ms), uniform:10ms,30ms, normal:20ms,5ms, exp:20ms or lognormal:20ms,0.5 (median, sigma); \

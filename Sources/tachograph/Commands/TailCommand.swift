@@ -16,8 +16,8 @@ struct TailCommand: ParsableCommand {
       GAPS are four blocks for the median, p90, p99 and longest gap between tokens of that exchange, on a scale that \
       is the same for all lines: ▁ is 1 ms or less, each step up is 3.7 times as long, █ is 10 s or more.
 
-      >812 under TTFT means that the exchange ended before its first token, after a wait of 812 ms. ≥40 under TOKENS \
-      means that tokens were counted by events: there were at least 40. – is not known.
+      >812 under TTFT means that the client or a timeout ended the exchange before its first token, after 812 ms. ≥40 \
+      under TOKENS means that tokens were counted by events: there were at least 40. – is not known.
 
       The log is followed across rotation (rename and copytruncate) and may come into being later. Control \
       characters in names are written out as \\x1b. Ctrl-C ends with exit code 0.
@@ -36,12 +36,12 @@ struct TailCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Show only exchanges whose time to first token was at least so many milliseconds.",
-      discussion: "Those that ended without a token count too once they had waited as long.", valueName: "ttft-ms"))
+      discussion: "One that ended before its first token is shown too if it had waited as long.", valueName: "ttft-ms"))
   var slow: Double?
 
   @Option(
     help: ArgumentHelp(
-      "Begin with the last so many lines of the log.",
+      "Begin with the last lines of the log, so many.",
       discussion: "They are counted before --user, --model and --slow choose among them.", valueName: "count"))
   var lines = 10
 

@@ -33,6 +33,8 @@ struct Child {
 
   /// Ends it: asked first, then, after `patience` seconds, at once.
   func stop(patience: Double = 3) {
+    // The id of one that ended may be another's by now.
+    guard isRunning() else { return }
     kill(id, SIGTERM)
     for _ in 0..<Int(patience * 50) {
       guard isRunning() else { return }

@@ -26,9 +26,15 @@ final class DemoStage {
     guard let proxy = raiseServers(listen: listen) else { return failure }
     print(
       """
-      A simulated LLM server, tachograph before it, and eight clients: each line below is one exchange as it ended.
-      Be a client yourself:  curl -N http://\(proxy)/v1/chat/completions -d '{"model":"mine","stream":true}'   \
-      (Ctrl-C ends the demo)
+      A simulated LLM server, tachograph in front of it, and clients of every temper.
+      Each line is one exchange, shown as it ends. hasty gives up early, unlucky meets
+      errors, llama-fan speaks Ollama; slow-reader reads slowly, and that is not
+      counted against the model. Be a client yourself, in another terminal:
+
+        curl -N http://\(proxy)/v1/chat/completions \\
+          -d '{"model":"mine","stream":true}'
+
+      Ctrl-C ends the demo.
 
       """)
     fflush(nil)
@@ -48,22 +54,20 @@ final class DemoStage {
     let arguments = ["simulate", "--listen", "127.0.0.1:0", "--seed", String(getpid())]
     guard start(arguments, log: folder.file("simulate.log")) else { return nil }
     guard let upstream = found(inLog: "simulate.log", where: Self.address) else { return nil }
-    let proxy = isFree(listen) ? listen : "127.0.0.1:0"
-    let serve = [
-      "serve", "--upstream", "http://\(upstream)", "--listen", proxy, "--workers", "1",
-      "--records", folder.file("records.jsonl"),
-    ]
-    guard start(serve, log: folder.file("serve.log")) else { return nil }
-    return found(inLog: "serve.log", where: Self.address)
-  }
-
-  private func isFree(_ listen: String) -> Bool {
-    guard let address = SocketAddress(text: listen),
-      let listener = try? Listener(loop: loop, address: address, sharesPort: false)
-    else { return false }
-    listener.close()
-    loop.runOnce()
-    return true
+    // Whether an address is free only trying tells: between a look and the use another may take it.
+    for address in [listen, "127.0.0.1:0"] where !isEnding {
+      let serve = [
+        "serve", "--upstream", "http://\(upstream)", "--listen", address, "--workers", "1",
+        "--records", folder.file("records.jsonl"),
+      ]
+      guard start(serve, log: folder.file("serve.log")) else { return nil }
+      if let proxy = found(inLog: "serve.log", where: Self.address) {
+        failure = nil
+        return proxy
+      }
+      children.removeLast().stop()
+    }
+    return nil
   }
 
   /// The address in a line such as `listening on 127.0.0.1:4141`.
