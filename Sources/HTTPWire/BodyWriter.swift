@@ -4,10 +4,12 @@
 extension OutputBuffer {
   /// `name: value` and the line's end, both taken from `fields`.
   func appendField(_ fields: Fields, _ name: Range<Int>, _ value: Range<Int>) {
-    append(fields.bytes[name])
-    append(": ")
-    append(fields.bytes[value])
-    append("\r\n")
+    unsafe fields.bytes.withUnsafeBytes { bytes in
+      unsafe append(UnsafeRawBufferPointer(rebasing: bytes[name]))
+      append(": ")
+      unsafe append(UnsafeRawBufferPointer(rebasing: bytes[value]))
+      append("\r\n")
+    }
   }
 
   /// `name: value` with a value of our own.

@@ -120,12 +120,12 @@ final class Tap {
   }
 
   /// The response has ended, whole or not; the first call counts.
-  func responseEnded(at: Instant, complete: Bool, _ parser: EventParser) {
+  func responseEnded(at: @autoclosure () -> Instant, complete: Bool, _ parser: EventParser) {
     guard !hasEnded else { return }
     hasEnded = true
     decoding?.decoder.finish(complete: complete, parser: parser) { meter.observe($0) }
     noteKind()
-    meter.ended(at: at)
+    meter.ended(at: at())
   }
 
   /// Tells the meter what kind of body the decoder found, and when it gave up on it.

@@ -121,8 +121,7 @@ final class Worker {
 
   /// The wall time at which `instant` was.
   func wallAnchor(at instant: Instant) -> WallAnchor {
-    let now = WallAnchor.now()
-    return WallAnchor(realtimeNanoseconds: now.realtimeNanoseconds(at: instant), instant: instant)
+    loop.wallAnchor(at: instant)
   }
 
   /// The client's address for the record: the peer, or what a trusted peer says of whom it serves.

@@ -18,12 +18,15 @@ public final class EventLoop {
   let handle: UnsafeMutablePointer<uv_loop_t>
   /// Lent to every stream in turn: filled and consumed within one callback, borrowed by nobody afterwards.
   let readBuffer: UnsafeMutableRawBufferPointer
-  private var stampClock = StampClock(anchor: .now())
+  private var anchor: WallAnchor
+  private var stampClock: StampClock
 
   /// Makes a loop of its own (never libuv's default one).
   /// - Throws: `TransportError` where the system has no descriptor left for it.
   public init() throws(TransportError) {
     _ = KernelStamps.held
+    anchor = .now()
+    stampClock = StampClock(anchor: anchor)
     unsafe handle = .allocate(capacity: 1)
     unsafe readBuffer = .allocate(byteCount: Self.readCapacity, alignment: 64)
     let result = unsafe uv_loop_init(handle)
@@ -53,14 +56,22 @@ public final class EventLoop {
   /// Makes `run` return after the current turn.
   public func stop() { unsafe uv_stop(handle) }
 
-  /// Maps a kernel stamp to the monotonic clock (metrics.md, "Clocks"), re-anchoring at most once a millisecond.
+  /// The wall time at which `instant` was: by an anchor that is at most a millisecond old.
+  public func wallAnchor(at instant: Instant) -> WallAnchor {
+    reanchor(at: instant)
+    return WallAnchor(realtimeNanoseconds: anchor.realtimeNanoseconds(at: instant), instant: instant)
+  }
+
+  /// Maps a kernel stamp to the monotonic clock (metrics.md, "Clocks").
   func arrival(stamp: Int64?, readAt: Instant, notBefore: Instant?) -> Arrival {
-    if readAt.nanoseconds(since: anchoredAt) > 1_000_000 {
-      let anchor = WallAnchor.now()
-      stampClock.reanchor(anchor)
-      anchoredAt = anchor.instant
-    }
+    reanchor(at: readAt)
     return stampClock.arrival(stamp: stamp, readAt: readAt, notBefore: notBefore)
   }
-  private var anchoredAt = Instant.now()
+
+  /// Reads both clocks anew, at most once a millisecond.
+  private func reanchor(at instant: Instant) {
+    guard instant.nanoseconds(since: anchor.instant) > 1_000_000 else { return }
+    anchor = .now()
+    stampClock.reanchor(anchor)
+  }
 }
