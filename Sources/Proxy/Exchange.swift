@@ -159,7 +159,10 @@ final class Exchange {
       BodyWriter.appendEnd(framing: responseFraming, trailers: connection.parser.trailers, to: worker.output)
     }
     deliver(rest, worker.spans, arrival)
-    if let failure { return perform(state.handle(.responseInvalid(failure))) }
+    if let failure {
+      worker.lookout.look()
+      return perform(state.handle(.responseInvalid(failure)))
+    }
     if isComplete { responseCompleted(at: arrival.at) }
   }
 
@@ -187,18 +190,20 @@ final class Exchange {
     tap.responseHead(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
   }
 
-  /// Sends what one read gave, then has it looked at.
+  /// Sends what one read gave, and has it looked at once this turn of the loop has sent everything.
   private func deliver(_ bytes: RawSpan, _ spans: BodySpans, _ arrival: Arrival) {
-    let bodyBytes = state.hasResponded ? spans.byteCount : 0
     let isTaken = worker.output.isEmpty ? undelivered == nil : downstream.write(worker.output)
     if state.hasResponded {
-      tap.read(arrival, deliveredAt: isTaken ? .now() : nil)
+      worker.lookout.keep(self, arrival, deliveredAt: isTaken ? .now() : nil, spans, of: bytes)
       if !isTaken { undelivered = downstream.writtenBytes }
-      if bodyBytes > 0, tap.decode(spans, of: bytes, bodyBytes: bodyBytes, worker.eventParser) {
-        perform(state.handle(.outputBegan))
-      }
     }
     if !isTaken, downstream.queuedBytes > worker.settings.highWatermark { pauseUpstream() }
+  }
+
+  /// Looks at the body bytes of a read that has been forwarded.
+  func look(_ body: RawSpan, _ arrival: Arrival, deliveredAt: Instant?) {
+    tap.read(arrival, deliveredAt: deliveredAt)
+    if !body.isEmpty, tap.decode(body, worker.eventParser) { _ = state.handle(.outputBegan) }
   }
 
   private func pauseUpstream() {
@@ -223,6 +228,7 @@ final class Exchange {
 
   /// Upstream ended its side: the end of a body that only the close delimits, a loss otherwise.
   func upstreamEnded(at: Instant) {
+    worker.lookout.look()
     guard state.hasResponded, !state.isResponseComplete, isCloseDelimited else {
       return perform(state.handle(.upstreamEnded))
     }
@@ -235,10 +241,12 @@ final class Exchange {
 
   /// Upstream was refused, reset or lost.
   func upstreamFailed(_ error: TransportError) {
+    worker.lookout.look()
     perform(state.handle(state.isConnecting ? .connectFailed(error.description) : .upstreamFailed(error.description)))
   }
 
   private func responseCompleted(at: Instant) {
+    worker.lookout.look()
     tap.responseEnded(at: at, complete: true, worker.eventParser)
     perform(state.handle(.responseCompleted))
     // A server that answered before it took the whole request may never take the rest.
@@ -251,6 +259,7 @@ final class Exchange {
   /// The client's socket took (some of) what waited for it.
   func clientFlushed() {
     if let offset = undelivered, downstream.acceptedBytes >= offset {
+      worker.lookout.look()
       undelivered = nil
       tap.meter.delivered(at: .now())
     }
@@ -259,10 +268,16 @@ final class Exchange {
   }
 
   /// The client closed or reset its connection.
-  func clientLeft() { perform(state.handle(.clientLeft)) }
+  func clientLeft() {
+    worker.lookout.look()
+    perform(state.handle(.clientLeft))
+  }
 
   /// The request's body is not what its framing promised.
-  func requestBroke(_ error: WireError) { perform(state.handle(.requestInvalid(error))) }
+  func requestBroke(_ error: WireError) {
+    worker.lookout.look()
+    perform(state.handle(.requestInvalid(error)))
+  }
 
   /// Ends an exchange that has waited longer than it may.
   func checkDeadline(_ now: Instant) {
@@ -282,11 +297,15 @@ final class Exchange {
     } else {
       limit = (settings.betweenReadsTimeout, "upstream fell silent")
     }
+    // Timers run between turns: nothing is kept then.
     if let nanoseconds = limit.0, waited > nanoseconds { perform(state.handle(.timedOut(limit.1))) }
   }
 
   /// The drain's deadline has come.
-  func shutDown() { perform(state.handle(.shutDown)) }
+  func shutDown() {
+    worker.lookout.look()
+    perform(state.handle(.shutDown))
+  }
 
   // MARK: Doing what the state machine says
 

@@ -97,12 +97,12 @@ final class Tap {
     if let deliveredAt { meter.read(arrival, deliveredAt: deliveredAt) } else { meter.beginRead(arrival) }
   }
 
-  /// Looks at body bytes that have been sent on.
+  /// Looks at the body bytes of one read, which have been sent on.
   /// - Returns: whether output began with them: the first token, or the first byte where tokens are not measured.
-  func decode(_ spans: BodySpans, of bytes: RawSpan, bodyBytes: Int, _ parser: EventParser) -> Bool {
-    responseBytes = (responseBytes ?? 0) + bodyBytes
+  func decode(_ bytes: RawSpan, _ parser: EventParser) -> Bool {
+    responseBytes = (responseBytes ?? 0) + bytes.byteCount
     if decoding != nil {
-      for index in 0..<spans.count { feed(bytes.extracting(spans[index]), parser) }
+      feed(bytes, parser)
       if isStream == nil { noteKind() }
     }
     guard !hasOutput, decoding == nil || meter.hasOutput else { return false }

@@ -56,6 +56,8 @@ final class Worker {
   let output = OutputBuffer(capacity: EventLoop.readCapacity * 2)
   /// The same towards upstream.
   let uplink = OutputBuffer(capacity: EventLoop.readCapacity * 2)
+  /// What this turn of the loop has forwarded and not yet looked at.
+  let lookout = Lookout()
   let eventParser = EventParser()
   var identities: IdentityReader
   var ids = UUIDv7Generator()
@@ -64,6 +66,7 @@ final class Worker {
   private let listener: Listener
   private var clients: [ObjectIdentifier: DownstreamConnection] = [:]
   private var sweep: Timer?
+  private var turnEnd: TurnEnd?
   private var mailbox: Mailbox<WorkerCommand>?
   private var drainUntil: Instant?
   private var isAcceptPaused = false
@@ -94,6 +97,7 @@ final class Worker {
     let sweep = Timer(loop: loop) { [unowned self] in checkDeadlines() }
     sweep.start(milliseconds: Self.sweepMilliseconds, repeating: Self.sweepMilliseconds)
     self.sweep = sweep
+    turnEnd = TurnEnd(loop: loop) { [lookout] in lookout.look() }
     listener.start(
       onAccept: { [unowned self] in accept($0) },
       onFailure: { RecordWriter.sayOnStandardError("a client could not be accepted: \($0)") })
@@ -168,6 +172,8 @@ final class Worker {
     drainUntil = nil
     sweep?.close()
     sweep = nil
+    turnEnd?.close()
+    turnEnd = nil
     mailbox?.close()
     mailbox = nil
     pool.closeAll()
