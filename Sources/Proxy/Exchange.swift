@@ -327,7 +327,8 @@ final class Exchange {
       downstream.exchangeEnded(.cut(reset: responseFraming == .untilClose))
     case .leave(let verdict):
       releaseUpstream(reuse: false)
-      record(verdict)
+      // Clients of a stream leave at its terminator, often before HTTP's own end has come: they lack nothing.
+      record(tap.sawTerminator && undelivered == nil ? nil : verdict)
       downstream.exchangeEnded(.gone)
     case .finish:
       record(nil)

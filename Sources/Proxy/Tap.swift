@@ -137,6 +137,9 @@ final class Tap {
     if decoding?.decoder.problem != nil { meter.measuringStopped() }
   }
 
+  /// Whether the stream has said that it is whole (`[DONE]`, `done:true`).
+  var sawTerminator: Bool { meter.sawTerminator }
+
   // MARK: The record
 
   /// The record of the exchange. Call it once, after `responseEnded`.

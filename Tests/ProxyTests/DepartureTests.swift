@@ -13,6 +13,20 @@ struct DepartureTests {
     func leave(_ wire: Wire) { if self == .fin { wire.close() } else { wire.reset() } }
   }
 
+  @Test("A client that leaves at the terminator, before HTTP's own end, has had its answer", arguments: Way.allCases)
+  func leavesAtTheTerminator(way: Way) throws {
+    let rig = try Rig()
+    let client = try rig.connect()
+    try client.send(chatRequest())
+    let server = try rig.upstream.accept()
+    _ = try server.read(through: "[]}")
+    try server.send(streamHead + chunk(token("a")) + chunk("data: [DONE]\n\n"))
+    _ = try client.read(through: chunk("data: [DONE]\n\n"))
+    way.leave(client)
+    try server.departs()
+    #expect(try rig.end().map(\.verdict) == ["ok -"])
+  }
+
   @Test("A client that leaves while it uploads ends upstream's connection", arguments: Way.allCases)
   func uploading(way: Way) throws {
     let rig = try Rig()
