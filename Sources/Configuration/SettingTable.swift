@@ -9,17 +9,24 @@ struct Setting: Sendable {
   let expected: String
   /// What it does, in one or two sentences.
   let help: String
+  /// Whether a running proxy keeps what it began with: what is bound or opened once, at the start.
+  let needsRestart: Bool
   let assign: @Sendable (RawSetting, inout Settings) throws(Refusal) -> Void
   let value: @Sendable (Settings) -> RawSetting
+  /// Sets it in the second settings to what it is in the first.
+  let copy: @Sendable (Settings, inout Settings) -> Void
 
   init<Value: Sendable>(
-    _ name: String, _ path: WritableKeyPath<Settings, Value> & Sendable, _ codec: Codec<Value>, _ help: String
+    _ name: String, _ path: WritableKeyPath<Settings, Value> & Sendable, _ codec: Codec<Value>, _ help: String,
+    needsRestart: Bool = false
   ) {
     self.name = name
     self.expected = codec.expected
     self.help = help
+    self.needsRestart = needsRestart
     assign = { (raw, settings) throws(Refusal) in settings[keyPath: path] = try codec.read(raw) }
     value = { codec.write($0[keyPath: path]) }
+    copy = { $1[keyPath: path] = $0[keyPath: path] }
   }
 
   /// `TACHOGRAPH_` and the name in upper case, dots and dashes as underscores.
@@ -54,21 +61,25 @@ struct Setting: Sendable {
       "The LLM server: http://HOST[:PORT], without a path. It has no default: say it in one of the three places."),
     Setting(
       "listen", \.listen, .address,
-      "Where clients connect. Port 0 lets the system choose one; an IPv6 address stands in brackets and quotes."),
+      "Where clients connect. Port 0 lets the system choose one; an IPv6 address stands in brackets and quotes.",
+      needsRestart: true),
     Setting(
       "workers", \.workers, Codec<Int>.count(1...1024).or("auto"),
-      "Event loops, each on its own thread; auto is one a core."),
+      "Event loops, each on its own thread; auto is one a core.", needsRestart: true),
     Setting(
-      "instance", \.instance, Codec<String>.text.or("auto"), "This proxy's name in its records; auto is the host name."),
+      "instance", \.instance, Codec<String>.text.or("auto"), "This proxy's name in its records; auto is the host name.",
+      needsRestart: true),
   ]
 
   private static let recording = [
     Setting(
       "records.file", \.records.file, .recordsTarget,
-      "Where records are appended, one JSON object a line; \"-\" (in quotes) is standard output."),
+      "Where records are appended, one JSON object a line; \"-\" (in quotes) is standard output.",
+      needsRestart: true),
     Setting(
       "records.queue", \.records.queue, .count(1...1_048_576),
-      "Records that may wait for the writer; past it they are dropped, counted, and the drop is recorded."),
+      "Records that may wait for the writer; past it they are dropped, counted, and the drop is recorded.",
+      needsRestart: true),
     Setting(
       "records.timeline", \.records.timeline, .truth,
       "Whether each record carries the time of every token-bearing event; makes records long."),

@@ -93,7 +93,7 @@ public struct SettingsLoader: Sendable {
   }
 
   /// What no single setting shows: one that is missing, and two that do not go together.
-  private func contradictions(in settings: Settings) -> [SettingsProblem] {
+  func contradictions(in settings: Settings) -> [SettingsProblem] {
     var found: [SettingsProblem] = []
     if settings.origin(of: "upstream") == .standard {
       found.append(

@@ -46,7 +46,8 @@ extension Settings {
         lines.append("")
       }
       let indent = isGrouped ? "  " : ""
-      lines += wrapped(setting.help, width: 116 - indent.count).map { "\(indent)# \($0)" }
+      let help = setting.help + (setting.needsRestart ? " A change needs a restart." : "")
+      lines += wrapped(help, width: 116 - indent.count).map { "\(indent)# \($0)" }
       lines.append("\(indent)# \(setting.environmentName): \(setting.expected)")
       lines += assignment(String(parts[parts.count - 1]), setting.value(example)).map { indent + $0 }
     }
@@ -58,7 +59,8 @@ extension Settings {
     "# Use it with `tachograph serve --config FILE`. Each setting is also an environment variable, named below its meaning",
     "# (a list with commas), and a flag: --upstream, --listen, --workers, --records, and --set NAME=VALUE for any of them",
     "# (--set records.queue=1000). Flags win over the environment, the environment wins over this file.",
-    "# An unknown name or a wrong value is refused at the start, with its line.",
+    "# An unknown name or a wrong value is refused at the start, with its line. SIGHUP has all of it read again: exchanges that",
+    "# begin then follow it, those under way keep what they began with, and a file with a mistake changes nothing.",
   ]
 }
 
@@ -71,7 +73,8 @@ private func assignment(_ name: String, _ value: RawSetting) -> [String] {
   }
 }
 
-private func inline(_ value: RawSetting) -> String {
+/// A value in one line, as a file takes it back.
+func inline(_ value: RawSetting) -> String {
   switch value {
   case .one(let scalar): plainOrQuoted(scalar)
   case .many(let scalars): "[\(scalars.map { plainOrQuoted($0) }.joined(separator: ", "))]"

@@ -51,7 +51,7 @@ final class DownstreamConnection: StreamDelegate {
     self.worker = worker
     self.stream = stream
     peer = stream.peer?.host ?? ""
-    parser = MessageParser(.request, limits: worker.settings.requestLimits, spans: worker.spans)
+    parser = MessageParser(.request, limits: worker.rules.settings.requestLimits, spans: worker.spans)
     stream.delegate = self
     stream.startReading()
   }
@@ -185,7 +185,7 @@ final class DownstreamConnection: StreamDelegate {
     }
     let tap = makeTap(client: worker.clientAddress(peer: peer, head.fields))
     let identity = worker.identities.read { head.fields.first(named: $0) }
-    tap.request(head, identity: identity, decoderLimits: worker.settings.decoderLimits)
+    tap.request(head, identity: identity, decoderLimits: worker.rules.settings.decoderLimits)
     let exchange = Exchange(downstream: self, head: head, tap: tap, at: at)
     self.exchange = exchange
     exchange.start(head, clientAddress: peer)
@@ -197,7 +197,7 @@ final class DownstreamConnection: StreamDelegate {
     let received = received ?? .now()
     return Tap(
       id: worker.ids.next(realtimeNanoseconds: received.realtimeNanoseconds), client: client, received: received,
-      keepsTimeline: worker.settings.keepsTimeline)
+      keepsTimeline: worker.rules.settings.keepsTimeline)
   }
 
   /// Refuses a request of which nothing was sent on.
@@ -211,7 +211,7 @@ final class DownstreamConnection: StreamDelegate {
     let tap = makeTap(client: peer)
     tap.status = status
     tap.responseEnded(at: .now(), complete: false, worker.eventParser)
-    worker.shared.writer.submit(tap.record(verdict, worker))
+    worker.shared.writer.submit(tap.record(verdict, worker.rules))
   }
 
   // MARK: The rest of the stream's life
@@ -249,12 +249,12 @@ final class DownstreamConnection: StreamDelegate {
     case .lingering(let until):
       if now >= until { close() }
     case .closing:
-      if waited > worker.settings.idleTimeout ?? .max { close() }
+      if waited > worker.rules.settings.idleTimeout ?? .max { close() }
     case .open where parser.hasBegun:
-      guard let begun = received?.instant, let limit = worker.settings.requestHeadTimeout else { return }
+      guard let begun = received?.instant, let limit = worker.rules.settings.requestHeadTimeout else { return }
       if now.nanoseconds(since: begun) > limit { headTimedOut() }
     case .open:
-      if waited > worker.settings.idleTimeout ?? .max { close() }
+      if waited > worker.rules.settings.idleTimeout ?? .max { close() }
     }
   }
 

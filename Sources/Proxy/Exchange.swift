@@ -14,6 +14,8 @@ final class Exchange {
   private(set) var upstream: UpstreamConnection?
   private(set) var state: ExchangeState
   private let tap: Tap
+  /// The settings in force when it began: it ends by them.
+  private var rules: Rules
 
   /// When something last happened, for deadlines.
   private(set) var activeAt: Instant
@@ -40,6 +42,7 @@ final class Exchange {
   init(downstream: DownstreamConnection, head: RequestHead, tap: Tap, at: Instant) {
     self.downstream = downstream
     worker = downstream.worker
+    rules = worker.rules
     self.tap = tap
     activeAt = at
     connectStartedAt = at
@@ -56,8 +59,8 @@ final class Exchange {
   func start(_ head: RequestHead, clientAddress: String) {
     worker.uplink.removeAll()
     head.write(
-      to: worker.uplink, defaultHost: worker.shared.upstreamAuthority,
-      forwardedFor: worker.settings.appendsForwardedFor ? clientAddress : nil, via: worker.settings.via)
+      to: worker.uplink, defaultHost: rules.upstreamAuthority,
+      forwardedFor: rules.settings.appendsForwardedFor ? clientAddress : nil, via: rules.settings.via)
     if state.isRepeatable { repeatable = worker.uplink.bytes }
     connect(fresh: false)
   }
@@ -67,7 +70,7 @@ final class Exchange {
   func flushRequest() {
     if !worker.uplink.isEmpty { upstream?.send(worker.uplink) }
     worker.uplink.removeAll()
-    guard let upstream, upstream.queuedBytes > worker.settings.highWatermark else { return }
+    guard let upstream, upstream.queuedBytes > rules.settings.highWatermark else { return }
     downstream.pauseUpload()
   }
 
@@ -85,7 +88,7 @@ final class Exchange {
     guard !spans.isEmpty else { return }
     BodyWriter.append(spans, of: bytes, framing: requestFraming, to: worker.uplink)
     flushRequest()
-    tap.requestBody(spans, of: bytes, limit: worker.settings.inspectedBodyBytes)
+    tap.requestBody(spans, of: bytes, limit: rules.settings.inspectedBodyBytes)
   }
 
   /// The whole request has come in: this is t0.
@@ -115,7 +118,7 @@ final class Exchange {
     guard let upstream else { return }
     if state.isRequestComplete, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
     // Once the request is whole, what the client's side still has is not ours to ask for.
-    if !state.isRequestComplete, upstream.queuedBytes <= worker.settings.lowWatermark { downstream.resumeUpload() }
+    if !state.isRequestComplete, upstream.queuedBytes <= rules.settings.lowWatermark { downstream.resumeUpload() }
   }
 
   /// Bytes from upstream: sent on first, looked at afterwards.
@@ -197,7 +200,7 @@ final class Exchange {
       worker.lookout.keep(self, arrival, deliveredAt: isTaken ? .now() : nil, spans, of: bytes)
       if !isTaken { undelivered = downstream.writtenBytes }
     }
-    if !isTaken, downstream.queuedBytes > worker.settings.highWatermark { pauseUpstream() }
+    if !isTaken, downstream.queuedBytes > rules.settings.highWatermark { pauseUpstream() }
   }
 
   /// Looks at the body bytes of a read that has been forwarded.
@@ -263,7 +266,7 @@ final class Exchange {
       undelivered = nil
       tap.meter.delivered(at: .now())
     }
-    if downstream.queuedBytes <= worker.settings.lowWatermark { resumeUpstream() }
+    if downstream.queuedBytes <= rules.settings.lowWatermark { resumeUpstream() }
     if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
   }
 
@@ -281,7 +284,7 @@ final class Exchange {
 
   /// Ends an exchange that has waited longer than it may.
   func checkDeadline(_ now: Instant) {
-    let settings = worker.settings
+    let settings = rules.settings
     let waited = now.nanoseconds(since: activeAt)
     let limit: (Int64?, String)
     if state.isConnecting {
@@ -343,6 +346,8 @@ final class Exchange {
   private func retry() {
     releaseUpstream(reuse: false)
     headStartedAt = nil
+    // The connection that comes now is made under these, perhaps to another server.
+    rules = worker.rules
     connect(fresh: true)
     if let repeatable { upstream?.send(repeatable) }
   }
@@ -360,6 +365,6 @@ final class Exchange {
     if isCounted { worker.shared.ended() }
     isCounted = false
     tap.responseEnded(at: .now(), complete: false, worker.eventParser)
-    worker.shared.writer.submit(tap.record(verdict, worker))
+    worker.shared.writer.submit(tap.record(verdict, rules))
   }
 }

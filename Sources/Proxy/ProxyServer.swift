@@ -47,11 +47,11 @@ public final class ProxyServer: Sendable {
   ) throws(TransportError) -> (thread: WorkerThread, mailbox: Mailbox<WorkerCommand>, port: UInt16, address: String) {
     let promise = Promise<Result<Started, TransportError>>()
     let thread = try WorkerThread(name: "worker-\(number)") {
-      guard let address = SocketAddress(literal: shared.settings.listenHost, port: port) else {
+      guard let address = SocketAddress(literal: shared.rules.settings.listenHost, port: port) else {
         return promise.keep(.failure(TransportError(.address, code: -22)))
       }
       do throws(TransportError) {
-        let worker = try Worker(shared: shared, listenOn: address, sharesPort: shared.settings.workers > 1)
+        let worker = try Worker(shared: shared, listenOn: address, sharesPort: shared.rules.settings.workers > 1)
         let mailbox = try worker.openMailbox()
         promise.keep(
           .success(
@@ -69,9 +69,17 @@ public final class ProxyServer: Sendable {
     }
   }
 
+  /// Has whatever begins from now on held to `settings`: exchanges, connections, waits. Exchanges under way keep what they
+  /// began with, and what was made at the start stays: the address listened on and the number of workers. Returns at once.
+  public func apply(_ settings: ProxySettings) {
+    let rules = Rules(settings)
+    shared.rules = rules
+    for mailbox in mailboxes { mailbox.post(.follow(rules)) }
+  }
+
   /// Stops accepting and lets exchanges end, for at most the configured time. Returns at once; see `wait`.
   public func drain() {
-    let until = Instant.now().advanced(byNanoseconds: shared.settings.drainTimeout)
+    let until = Instant.now().advanced(byNanoseconds: shared.rules.settings.drainTimeout)
     for mailbox in mailboxes { mailbox.post(.drain(until: until)) }
   }
 

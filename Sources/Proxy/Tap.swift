@@ -144,10 +144,10 @@ final class Tap {
 
   /// The record of the exchange. Call it once, after `responseEnded`.
   /// - Parameter verdict: how it ended where the forwarding knows; nil where all bytes went through.
-  func record(_ verdict: Verdict?, _ worker: Worker) -> ExchangeRecord {
+  func record(_ verdict: Verdict?, _ rules: Rules) -> ExchangeRecord {
     var record = ExchangeRecord()
     record.id = id
-    record.instance = worker.settings.instance
+    record.instance = rules.settings.instance
     let user = identity?.identity(facts: facts, client: client) ?? Identity(user: client, from: "client_ip")
     record.user = user.user
     record.userFrom = user.from
@@ -165,7 +165,7 @@ final class Tap {
     record.outcome = verdict.outcome
     record.stage = verdict.stage
     record.error = verdict.error ?? remark
-    record.upstream = worker.shared.upstreamAuthority
+    record.upstream = rules.upstreamAuthority
     record.inFlight = inFlight
     record.requestBytes = requestBytes
     record.responseBytes = responseBytes

@@ -14,6 +14,8 @@ final class UpstreamConnection: StreamDelegate {
   /// What is to be sent once there is a socket.
   private var early: [UInt8] = []
 
+  /// What it was made under.
+  let rules: Rules
   /// Reads this connection's responses.
   let parser: MessageParser
   /// Whether it has carried an exchange before.
@@ -25,7 +27,8 @@ final class UpstreamConnection: StreamDelegate {
 
   init(worker: Worker) {
     self.worker = worker
-    parser = MessageParser(.response, limits: worker.settings.responseLimits, spans: worker.spans)
+    rules = worker.rules
+    parser = MessageParser(.response, limits: rules.settings.responseLimits, spans: worker.spans)
   }
 
   /// Bytes that the upstream socket has not taken.

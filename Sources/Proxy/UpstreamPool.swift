@@ -22,7 +22,9 @@ final class UpstreamPool {
 
   /// Takes a connection back after a whole exchange.
   func give(_ connection: UpstreamConnection) {
-    guard !worker.isDraining, idle.count < worker.settings.idleUpstreamConnections else { return connection.close() }
+    guard !worker.isDraining, connection.rules === worker.rules,
+      idle.count < worker.rules.settings.idleUpstreamConnections
+    else { return connection.close() }
     connection.rest()
     idle.append(connection)
   }
@@ -32,7 +34,7 @@ final class UpstreamPool {
 
   /// Closes what has been idle for longer than it may.
   func checkDeadlines(_ now: Instant) {
-    guard let limit = worker.settings.upstreamIdleTimeout else { return }
+    guard let limit = worker.rules.settings.upstreamIdleTimeout else { return }
     let expired = idle.prefix { now.nanoseconds(since: $0.idleAt) > limit }.count
     for connection in idle.prefix(expired) { connection.close() }
     idle.removeFirst(expired)

@@ -10,18 +10,21 @@ import Transport
 
 /// What all workers share.
 final class Shared: Sendable {
-  let settings: ProxySettings
   let writer: RecordWriter
   let secret: KeySecret
-  /// `host:port` of the server, as records name it.
-  let upstreamAuthority: String
+  private let inForce: Mutex<Rules>
   private let inFlight = Atomic<Int>(0)
 
   init(settings: ProxySettings, writer: RecordWriter, secret: KeySecret) {
-    self.settings = settings
+    inForce = Mutex(Rules(settings))
     self.writer = writer
     self.secret = secret
-    upstreamAuthority = settings.upstreamAuthority
+  }
+
+  /// The settings that the workers follow, or are about to: each has its own copy, taken from its mailbox.
+  var rules: Rules {
+    get { inForce.withLock { $0 } }
+    set { inForce.withLock { $0 = newValue } }
   }
 
   /// An exchange was dispatched.
@@ -38,6 +41,8 @@ enum WorkerCommand: Sendable {
   case drain(until: Instant)
   /// End everything now.
   case shutDown
+  /// What begins from now on is held to these settings.
+  case follow(Rules)
 }
 
 /// One worker, confined to its thread.
@@ -46,9 +51,10 @@ final class Worker {
   private static let sweepMilliseconds: UInt64 = 250
 
   let shared: Shared
-  let settings: ProxySettings
+  /// What exchanges that begin now are held to.
+  private(set) var rules: Rules
   let loop: EventLoop
-  let resolver: Resolver
+  private(set) var resolver: Resolver
   private(set) lazy var pool = UpstreamPool(worker: self)
   /// Where the last parse found body bytes; one list for all connections.
   let spans = BodySpans()
@@ -71,6 +77,8 @@ final class Worker {
   private var drainUntil: Instant?
   private var isAcceptPaused = false
 
+  /// The settings in force.
+  var settings: ProxySettings { rules.settings }
   /// The address listened on.
   var address: SocketAddress { listener.address }
 
@@ -78,7 +86,8 @@ final class Worker {
   /// - Parameter sharesPort: whether further workers will listen on the same port.
   init(shared: Shared, listenOn address: SocketAddress, sharesPort: Bool) throws(TransportError) {
     self.shared = shared
-    settings = shared.settings
+    rules = shared.rules
+    let settings = rules.settings
     loop = try EventLoop()
     resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
     identities = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
@@ -107,19 +116,22 @@ final class Worker {
   private func accept(_ stream: Stream) {
     let client = DownstreamConnection(worker: self, stream: stream)
     clients[ObjectIdentifier(client)] = client
-    if clients.count >= settings.connections, !isAcceptPaused {
-      isAcceptPaused = true
-      listener.pause()
-    }
+    heedLimit()
+  }
+
+  /// Takes clients only while there is room for them.
+  private func heedLimit() {
+    guard !isDraining else { return }
+    let isFull = clients.count >= settings.connections
+    guard isFull != isAcceptPaused else { return }
+    isAcceptPaused = isFull
+    if isFull { listener.pause() } else { listener.resume() }
   }
 
   /// A client's connection has closed.
   func forget(_ client: DownstreamConnection) {
     clients.removeValue(forKey: ObjectIdentifier(client))
-    if isAcceptPaused, !isDraining, clients.count < settings.connections {
-      isAcceptPaused = false
-      listener.resume()
-    }
+    heedLimit()
     if isDraining, clients.isEmpty { finish() }
   }
 
@@ -142,10 +154,24 @@ final class Worker {
     if let drainUntil, now >= drainUntil { shutDown() }
   }
 
+  /// Goes over to other settings. Exchanges that have begun keep theirs; connections to upstream that were made under
+  /// others, perhaps to another server, are not used again.
+  private func follow(_ rules: Rules) {
+    let before = self.rules
+    self.rules = rules
+    if rules.upstreamAuthority != before.upstreamAuthority {
+      resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
+    }
+    pool.closeAll()
+    identities = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
+    heedLimit()
+  }
+
   // MARK: The end
 
   private func obey(_ command: WorkerCommand) {
     switch command {
+    case .follow(let rules): follow(rules)
     case .drain(let until): drain(until: until)
     case .shutDown: shutDown()
     }

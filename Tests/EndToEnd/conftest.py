@@ -19,7 +19,7 @@ def serve(tmp_path):
     """Starts `tachograph serve` in front of a URL; each one must end with exit status 0."""
     started = []
 
-    def start(upstream: str, *arguments: str, **options) -> Tachograph:
+    def start(upstream: str | None, *arguments: str, **options) -> Tachograph:
         folder = tmp_path / f"proxy-{len(started)}"
         folder.mkdir()
         started.append(Tachograph(upstream, folder, *arguments, **options))

@@ -19,7 +19,8 @@ struct ServeCommand: ParsableCommand {
       served.
 
       SIGTERM or SIGINT drains: no new clients, open streams may end (timeouts.drain), every record is written, exit 0; \
-      a second signal ends at once. SIGHUP opens the log anew, for rotation by rename.
+      a second signal ends at once. SIGUSR1 opens the log anew, for rotation by rename; SIGHUP does that and has the \
+      settings read again: what is wrong with them is said on standard error and changes nothing.
       """)
 
   @Option(help: ArgumentHelp("The server to forward to, such as http://127.0.0.1:8000.", valueName: "url"))
@@ -49,7 +50,8 @@ struct ServeCommand: ParsableCommand {
 
   func run() throws {
     OpenFiles.raiseLimit()
-    let settings = try loadSettings()
+    let configuration = try configure()
+    let settings = configuration.settings
     let instance = settings.instance ?? HostName.current
     let path = settings.records.file.path
     let writer: RecordWriter
@@ -70,7 +72,8 @@ struct ServeCommand: ParsableCommand {
       throw Self.failure("cannot listen on \(settings.listen): \(error)")
     }
     // Signals first: whoever reads that we listen may send one at once.
-    try obeySignals(server, writer, drain: settings.timeouts.drain)
+    let signals = ServeSignals(configuration: configuration, server: server, writer: writer, instance: instance)
+    guard try signals.obey() else { throw Self.failure("no file descriptor left for the signal loop") }
     StandardError.line("listening on \(server.address)")
     StandardError.line("forwarding to http://\(settings.upstream), records in \(path)")
     server.wait()
@@ -78,67 +81,23 @@ struct ServeCommand: ParsableCommand {
     _ = writer.close(timeoutMilliseconds: 5_000)
   }
 
-  private func loadSettings() throws -> Settings {
-    var loader = SettingsLoader()
-    loader.addEnvironment(Environment.all)
-    if let config {
-      guard let contents = Self.read(config) else {
-        throw Self.failure("cannot read \(config): \(unsafe String(cString: strerror(errno)))", code: 2)
-      }
-      loader.addFile(path: config, contents: contents)
-    }
+  private func configure() throws -> ServeConfiguration {
     var flags: [String: String] = [:]
     flags["upstream"] = upstream
     flags["listen"] = listen
     flags["records.file"] = records
     flags["workers"] = workers
-    loader.addFlags(flags)
-    loader.addAssignments(assignments)
-    for warning in loader.warnings { StandardError.line("tachograph: \(warning)") }
     do {
-      return try loader.load()
+      let configuration = try ServeConfiguration(file: config, flags: flags, assignments: assignments)
+      for warning in configuration.warnings { StandardError.line("tachograph: \(warning)") }
+      return configuration
     } catch {
-      throw Self.failure("\(error)", code: 2)
+      throw Self.failure(error.description, code: 2)
     }
-  }
-
-  /// Runs a loop of its own for signals on this thread's behalf, until the workers have ended.
-  private func obeySignals(_ server: ProxyServer, _ writer: RecordWriter, drain: Duration) throws {
-    let ready = Promise<Bool>()
-    _ = try WorkerThread(name: "signals") {
-      guard let loop = try? EventLoop() else { return ready.keep(false) }
-      var isDraining = false
-      let end = {
-        if isDraining { return server.shutDown() }
-        isDraining = true
-        StandardError.line("draining: open exchanges have \(drain) to end; a second signal ends at once")
-        server.drain()
-      }
-      _ = [
-        SignalWatcher(loop: loop, signal: SIGTERM, end), SignalWatcher(loop: loop, signal: SIGINT, end),
-        SignalWatcher(loop: loop, signal: SIGHUP) { writer.reopen() },
-      ]
-      ready.keep(true)
-      loop.run()
-    }
-    guard ready.wait() else { throw Self.failure("no file descriptor left for the signal loop") }
   }
 
   private static func failure(_ message: String, code: Int32 = 1) -> any Error {
     for line in message.split(separator: "\n") { StandardError.line("tachograph: \(line)") }
     return ExitCode(code)
-  }
-
-  private static func read(_ path: String) -> String? {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var block = [UInt8](repeating: 0, count: 64 * 1024)
-    while true {
-      let count = unsafe block.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
-      guard count > 0 else { return count == 0 ? String(decoding: bytes, as: UTF8.self) : nil }
-      bytes.append(contentsOf: block.prefix(count))
-    }
   }
 }

@@ -9,6 +9,15 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
+
+
+def eventually(condition: Callable[[], object], timeout: float = 20) -> None:
+    """Returns once `condition` holds; fails if it does not in time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"not so after {timeout} s"
+        time.sleep(0.005)
 
 
 class Child:

@@ -51,12 +51,13 @@ def read_records(path: pathlib.Path) -> list[dict]:
 
 
 class Tachograph:
-    """A running `tachograph serve` in front of one upstream."""
+    """A running `tachograph serve` in front of one upstream, which the settings name where `upstream` is None."""
 
-    def __init__(self, upstream: str, folder: pathlib.Path, *arguments: str, records: str | None = None):
+    def __init__(self, upstream: str | None, folder: pathlib.Path, *arguments: str, records: str | None = None):
         self.log = folder / "records.jsonl"
         self.child = Child(
-            [binary(), "serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--workers", "1"]
+            [binary(), "serve", *(["--upstream", upstream] if upstream else [])]
+            + ["--listen", "127.0.0.1:0", "--workers", "1"]
             + ["--records", records or str(self.log), *arguments],
             cwd=folder,
             env=clean_environment(),

@@ -1,0 +1,14 @@
+// The settings in force, with what follows from them: one value that exchanges hold on to from their begin to their end.
+// It must not change: what is read anew becomes another one.
+
+/// The settings that what begins now is held to. Shared by all workers, and by every exchange that began under it.
+final class Rules: Sendable {
+  let settings: ProxySettings
+  /// `host:port` of the server, as records name it.
+  let upstreamAuthority: String
+
+  init(_ settings: ProxySettings) {
+    self.settings = settings
+    upstreamAuthority = settings.upstreamAuthority
+  }
+}

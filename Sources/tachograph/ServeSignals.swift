@@ -1,0 +1,70 @@
+// What signals have `serve` do: drain, end, open the log anew, read the settings again.
+// It must not know how any of it is done.
+import Configuration
+import Glibc
+import Proxy
+import RecordLog
+import Synchronization
+import Transport
+
+/// Signals' meaning, on a thread and a loop of their own until the process ends.
+final class ServeSignals: Sendable {
+  private let configuration: ServeConfiguration
+  private let server: ProxyServer
+  private let writer: RecordWriter
+  private let instance: String
+  private let isDraining = Atomic<Bool>(false)
+
+  init(configuration: ServeConfiguration, server: ProxyServer, writer: RecordWriter, instance: String) {
+    self.configuration = configuration
+    self.server = server
+    self.writer = writer
+    self.instance = instance
+  }
+
+  /// Starts to obey: any signal that comes after this has returned is.
+  /// - Returns: false where no descriptor is left for a loop.
+  func obey() throws(TransportError) -> Bool {
+    let ready = Promise<Bool>()
+    _ = try WorkerThread(name: "signals") { [self] in
+      guard let loop = try? EventLoop() else { return ready.keep(false) }
+      _ = [
+        SignalWatcher(loop: loop, signal: SIGTERM) { [self] in end() },
+        SignalWatcher(loop: loop, signal: SIGINT) { [self] in end() },
+        SignalWatcher(loop: loop, signal: SIGUSR1) { [self] in writer.reopen() },
+        SignalWatcher(loop: loop, signal: SIGHUP) { [self] in
+          // A rotated log must not wait for a settings file that is on a slow disk, or wrong.
+          writer.reopen()
+          reload()
+        },
+      ]
+      ready.keep(true)
+      loop.run()
+    }
+    return ready.wait()
+  }
+
+  private func end() {
+    guard !isDraining.exchange(true, ordering: .relaxed) else { return server.shutDown() }
+    let limit = configuration.settings.timeouts.drain
+    StandardError.line("draining: open exchanges have \(limit) to end; a second signal ends at once")
+    server.drain()
+  }
+
+  private func reload() {
+    do {
+      let reload = try configuration.reload()
+      if !reload.changes.isEmpty { server.apply(ProxySettings(reload.settings, instance: instance)) }
+      for change in reload.changes { StandardError.line("tachograph: \(change)") }
+      for change in reload.needingRestart {
+        StandardError.line("tachograph: \(change.name) needs a restart: \(change.before) stays in force")
+      }
+      StandardError.line("settings read again, \(Self.count(reload.changes.count)) changed; the log is open anew")
+    } catch {
+      for line in error.description.split(separator: "\n") { StandardError.line("tachograph: \(line)") }
+      StandardError.line("tachograph: the settings were not changed: what was in force stays so")
+    }
+  }
+
+  private static func count(_ number: Int) -> String { number == 0 ? "none" : "\(number)" }
+}
