@@ -37,6 +37,7 @@ let package = Package(
     room("Clocks"),
     room("Transport", ["CLibuv", "CSocket", "Clocks"]),
     room("HTTPWire", ["CLLHTTP"]),
+    room("Metrics"),
     room("JSON", ["CYYJSON"]),
     room("TokenWire", ["JSON"]),
     room(
@@ -46,7 +47,7 @@ let package = Package(
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ]),
     room("RecordLog", ["Clocks", "JSON", "Measure"]),
-    room("Proxy", ["Clocks", "Transport", "HTTPWire", "TokenWire", "Measure", "RecordLog"]),
+    room("Proxy", ["Clocks", "Transport", "HTTPWire", "Metrics", "TokenWire", "Measure", "RecordLog"]),
 
     // Beside the path: settings, what people look at, and the traffic we make ourselves.
     room("Configuration", ["Yams"]),
@@ -65,6 +66,7 @@ let package = Package(
     tests("Clocks"),
     tests("Transport", ["Clocks"]),
     tests("HTTPWire"),
+    tests("Metrics"),
     tests("JSON"),
     tests("TokenWire", ["JSON"]),
     tests("Measure", ["Clocks", "TokenWire"]),

@@ -104,7 +104,7 @@ public final class MessageParser {
     unsafe state.pointee.fields.bytes.append(contentsOf: bytes)
     let limit = unsafe state.pointee.limits.headBytes
     if unsafe state.pointee.refusal == nil, unsafe state.pointee.fields.bytes.count > limit {
-      unsafe state.pointee.refusal = WireError(431, "head larger than \(limit) bytes")
+      unsafe state.pointee.refusal = WireError(431, "head larger than \(limit) bytes", beyond: .head)
     }
   }
 

@@ -46,7 +46,7 @@ struct MessageState {
       let start = trailers.bytes.count
       unsafe trailers.bytes.append(contentsOf: UnsafeRawBufferPointer(start: at, count: count))
       if trailers.bytes.count > limits.trailerBytes {
-        refusal = WireError(431, "trailers larger than \(limits.trailerBytes) bytes")
+        refusal = WireError(431, "trailers larger than \(limits.trailerBytes) bytes", beyond: .trailers)
       }
       return start..<start + count
     }
@@ -85,14 +85,15 @@ struct MessageState {
   fileprivate mutating func sawTarget(_ count: Int) -> Int32 {
     targetBytes += count
     guard targetBytes > limits.targetBytes else { return 0 }
-    refusal = WireError(414, "request target longer than \(limits.targetBytes) bytes")
+    refusal = WireError(414, "request target longer than \(limits.targetBytes) bytes", beyond: .target)
     return -1
   }
 
   fileprivate mutating func sawChunkExtension(_ count: Int) -> Int32 {
     chunkExtensionBytes += count
     guard chunkExtensionBytes > limits.chunkExtensionBytes else { return 0 }
-    refusal = WireError(400, "chunk extensions larger than \(limits.chunkExtensionBytes) bytes")
+    refusal = WireError(
+      400, "chunk extensions larger than \(limits.chunkExtensionBytes) bytes", beyond: .chunkExtensions)
     return -1
   }
 

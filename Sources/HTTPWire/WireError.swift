@@ -7,12 +7,23 @@ public struct WireError: Error, Hashable, Sendable {
   public var status: Int
   /// One short line, without any byte of the message.
   public var reason: String
+  /// The limit that the message went beyond; nil where something else is wrong with it.
+  public var limit: WireLimit?
 
   /// Makes an error.
-  public init(_ status: Int, _ reason: String) {
+  public init(_ status: Int, _ reason: String, beyond limit: WireLimit? = nil) {
     self.status = status
     self.reason = reason
+    self.limit = limit
   }
+}
+
+/// Which of `WireLimits` a message went beyond.
+public enum WireLimit: Hashable, Sendable {
+  case head
+  case target
+  case trailers
+  case chunkExtensions
 }
 
 /// Sizes beyond which a message is refused.

@@ -67,6 +67,7 @@ final class DownstreamConnection: StreamDelegate {
   /// - Returns: whether the client's socket has taken them all.
   func write(_ bytes: RawSpan) -> Bool {
     writtenBytes &+= UInt64(bytes.byteCount)
+    worker.counters.downstreamWrittenBytes.add(bytes.byteCount)
     return stream.write(bytes)
   }
 
@@ -77,7 +78,10 @@ final class DownstreamConnection: StreamDelegate {
   func write(_ bytes: [UInt8]) -> Bool { unsafe bytes.withUnsafeBytes { unsafe write($0.bytes) } }
 
   /// Upstream takes the body more slowly than the client sends it.
-  func pauseUpload() { stream.pauseReading(noticingDeparture: true) }
+  func pauseUpload() {
+    worker.counters.uploadPauses.add()
+    stream.pauseReading(noticingDeparture: true)
+  }
   /// Upstream has caught up.
   func resumeUpload() { if !stream.isClosed { stream.startReading() } }
 
@@ -122,6 +126,8 @@ final class DownstreamConnection: StreamDelegate {
   // MARK: Reading
 
   func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
+    worker.counters.downstreamReads.add()
+    worker.counters.downstreamReadBytes.add(bytes.byteCount)
     guard case .open = phase else { return }
     activeAt = arrival.readAt
     if isConsuming || exchange?.state.isRequestComplete == true { return keep(bytes) }
@@ -131,7 +137,9 @@ final class DownstreamConnection: StreamDelegate {
 
   private func keep(_ bytes: RawSpan) {
     unsafe bytes.withUnsafeBytes { unsafe early.append(contentsOf: $0) }
-    if early.count > Self.earlyBytes { stream.pauseReading(noticingDeparture: true) }
+    guard early.count > Self.earlyBytes else { return }
+    worker.counters.hit(.earlyBytes)
+    stream.pauseReading(noticingDeparture: true)
   }
 
   /// Goes on with requests that came behind the one that has ended: a loop, not a recursion, however many there are.
@@ -169,7 +177,9 @@ final class DownstreamConnection: StreamDelegate {
         exchange?.requestCompleted(trailers: parser.trailers, at: at)
         return
       case .failed(let error):
-        if let exchange { exchange.requestBroke(error) } else { reject(error) }
+        guard let exchange else { return reject(error) }
+        worker.counters.refused(error, from: .downstream)
+        exchange.requestBroke(error)
         return
       }
     }
@@ -202,6 +212,7 @@ final class DownstreamConnection: StreamDelegate {
 
   /// Refuses a request of which nothing was sent on.
   private func reject(_ error: WireError) {
+    worker.counters.refused(error, from: .downstream)
     endUnbegun(Verdict(outcome: .rejected, stage: .upload, error: error.reason), status: error.status)
     answer(status: error.status, reason: error.reason, answersHead: false)
   }
@@ -249,16 +260,21 @@ final class DownstreamConnection: StreamDelegate {
     case .lingering(let until):
       if now >= until { close() }
     case .closing:
-      if waited > worker.rules.settings.idleTimeout ?? .max { close() }
+      guard waited > worker.rules.settings.idleTimeout ?? .max else { return }
+      worker.counters.hit(.clientStalledTimeout)
+      close()
     case .open where parser.hasBegun:
       guard let begun = received?.instant, let limit = worker.rules.settings.requestHeadTimeout else { return }
       if now.nanoseconds(since: begun) > limit { headTimedOut() }
     case .open:
-      if waited > worker.rules.settings.idleTimeout ?? .max { close() }
+      guard waited > worker.rules.settings.idleTimeout ?? .max else { return }
+      worker.counters.hit(.idleTimeout)
+      close()
     }
   }
 
   private func headTimedOut() {
+    worker.counters.hit(.requestHeadTimeout)
     let reason = "the request's head did not come in time"
     endUnbegun(Verdict(outcome: .timeout, stage: .upload, error: reason), status: 408)
     answer(status: 408, reason: reason, answersHead: false)

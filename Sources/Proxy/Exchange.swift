@@ -57,6 +57,7 @@ final class Exchange {
 
   /// Takes a connection to upstream and sends it the head.
   func start(_ head: RequestHead, clientAddress: String) {
+    worker.counters.exchangesBegun.add()
     worker.uplink.removeAll()
     head.write(
       to: worker.uplink, defaultHost: rules.upstreamAuthority,
@@ -79,7 +80,9 @@ final class Exchange {
     let connection = worker.pool.take(fresh: fresh)
     upstream = connection
     connection.begin(self, answersHead: answersHead)
-    if connection.isReused { upstreamConnected(reused: true, at: connectStartedAt) } else { connection.connect() }
+    guard connection.isReused else { return connection.connect() }
+    worker.counters.upstreamReuses.add()
+    upstreamConnected(reused: true, at: connectStartedAt)
   }
 
   /// Sends body bytes on (with the head, where it came in the same read), then keeps a bounded copy of them to be looked at.
@@ -164,6 +167,7 @@ final class Exchange {
     deliver(rest, worker.spans, arrival)
     if let failure {
       worker.lookout.look()
+      worker.counters.refused(failure, from: .upstream)
       return perform(state.handle(.responseInvalid(failure)))
     }
     if isComplete { responseCompleted(at: arrival.at) }
@@ -212,6 +216,7 @@ final class Exchange {
   private func pauseUpstream() {
     guard !isUpstreamPaused, let upstream else { return }
     isUpstreamPaused = true
+    worker.counters.upstreamPauses.add()
     pausedAt = .now()
     upstream.pause()
   }
@@ -286,26 +291,29 @@ final class Exchange {
   func checkDeadline(_ now: Instant) {
     let settings = rules.settings
     let waited = now.nanoseconds(since: activeAt)
-    let limit: (Int64?, String)
+    let limit: (nanoseconds: Int64?, name: Limit, reason: String)
     if state.isConnecting {
-      limit = (settings.connectTimeout, "no connection to upstream in time")
+      limit = (settings.connectTimeout, .connectTimeout, "no connection to upstream in time")
     } else if !state.isRequestComplete {
       // While upstream takes no more, the client is not asked for any.
       if let upstream, upstream.queuedBytes > settings.lowWatermark { return }
-      limit = (settings.requestBodyTimeout, "the request's body stopped coming")
+      limit = (settings.requestBodyTimeout, .requestBodyTimeout, "the request's body stopped coming")
     } else if !state.hasResponded {
-      limit = (settings.responseTimeout, "no response from upstream in time")
+      limit = (settings.responseTimeout, .responseTimeout, "no response from upstream in time")
     } else if isUpstreamPaused || state.isResponseComplete {
       return
     } else {
-      limit = (settings.betweenReadsTimeout, "upstream fell silent")
+      limit = (settings.betweenReadsTimeout, .betweenReadsTimeout, "upstream fell silent")
     }
     // Timers run between turns: nothing is kept then.
-    if let nanoseconds = limit.0, waited > nanoseconds { perform(state.handle(.timedOut(limit.1))) }
+    guard let nanoseconds = limit.nanoseconds, waited > nanoseconds else { return }
+    worker.counters.hit(limit.name)
+    perform(state.handle(.timedOut(limit.reason)))
   }
 
   /// The drain's deadline has come.
   func shutDown() {
+    worker.counters.hit(.drainTimeout)
     worker.lookout.look()
     perform(state.handle(.shutDown))
   }
@@ -344,6 +352,7 @@ final class Exchange {
   }
 
   private func retry() {
+    worker.counters.retries.add()
     releaseUpstream(reuse: false)
     headStartedAt = nil
     // The connection that comes now is made under these, perhaps to another server.

@@ -51,7 +51,8 @@ public final class ProxyServer: Sendable {
         return promise.keep(.failure(TransportError(.address, code: -22)))
       }
       do throws(TransportError) {
-        let worker = try Worker(shared: shared, listenOn: address, sharesPort: shared.rules.settings.workers > 1)
+        let worker = try Worker(
+          shared: shared, number: number, listenOn: address, sharesPort: shared.rules.settings.workers > 1)
         let mailbox = try worker.openMailbox()
         promise.keep(
           .success(

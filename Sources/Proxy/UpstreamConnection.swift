@@ -65,12 +65,14 @@ final class UpstreamConnection: StreamDelegate {
       self.stream = stream
       _ = unsafe early.withUnsafeBytes { unsafe stream.write($0.bytes) }
     } catch {
+      noteFailedAttempt(error)
       tryNext(after: error)
     }
   }
 
   /// Sends bytes, or keeps them until the connection stands.
   func send(_ bytes: RawSpan) {
+    worker.counters.upstreamWrittenBytes.add(bytes.byteCount)
     if isOpen, let stream {
       stream.write(bytes)
     } else {
@@ -107,6 +109,7 @@ final class UpstreamConnection: StreamDelegate {
 
   /// Closes at once. Safe to call twice.
   func close() {
+    if isOpen { worker.counters.connectionsClosed.add(.upstream) }
     isClosed = true
     isOpen = false
     exchange = nil
@@ -118,12 +121,15 @@ final class UpstreamConnection: StreamDelegate {
 
   func streamDidConnect(_ stream: Stream) {
     isOpen = true
+    worker.counters.connectionsOpened.add(.upstream)
     early = []
     stream.startReading()
     exchange?.upstreamConnected(reused: false, at: .now())
   }
 
   func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
+    worker.counters.upstreamReads.add()
+    worker.counters.upstreamReadBytes.add(bytes.byteCount)
     if let exchange { exchange.upstreamRead(self, bytes, arrival) } else { drop() }
   }
 
@@ -134,7 +140,14 @@ final class UpstreamConnection: StreamDelegate {
   }
 
   func streamDidFail(_ stream: Stream, _ error: TransportError) {
-    if isOpen || exchange == nil { fail(error) } else { tryNext(after: error) }
+    if isOpen || exchange == nil { return fail(error) }
+    noteFailedAttempt(error)
+    tryNext(after: error)
+  }
+
+  private func noteFailedAttempt(_ error: TransportError) {
+    worker.counters.connectionsFailed.add(.upstream)
+    if error.isOutOfDescriptors { worker.counters.hit(.descriptors) }
   }
 
   private func fail(_ error: TransportError) {

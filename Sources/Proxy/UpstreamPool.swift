@@ -15,6 +15,7 @@ final class UpstreamPool {
     while !fresh, let connection = idle.popLast() {
       // One more system call, and a POST that would have met a closed connection does not end in a 502.
       if !connection.isStale { return connection }
+      worker.counters.staleConnections.add()
       connection.close()
     }
     return UpstreamConnection(worker: worker)

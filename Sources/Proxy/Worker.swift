@@ -12,6 +12,8 @@ import Transport
 final class Shared: Sendable {
   let writer: RecordWriter
   let secret: KeySecret
+  /// What each worker counts, by its number.
+  let counters: [Counters]
   private let inForce: Mutex<Rules>
   private let inFlight = Atomic<Int>(0)
 
@@ -19,6 +21,7 @@ final class Shared: Sendable {
     inForce = Mutex(Rules(settings))
     self.writer = writer
     self.secret = secret
+    counters = (0..<max(1, settings.workers)).map { _ in Counters() }
   }
 
   /// The settings that the workers follow, or are about to: each has its own copy, taken from its mailbox.
@@ -51,6 +54,7 @@ final class Worker {
   private static let sweepMilliseconds: UInt64 = 250
 
   let shared: Shared
+  let counters: Counters
   /// What exchanges that begin now are held to.
   private(set) var rules: Rules
   let loop: EventLoop
@@ -84,8 +88,9 @@ final class Worker {
 
   /// Binds and prepares; nothing is accepted before `run`.
   /// - Parameter sharesPort: whether further workers will listen on the same port.
-  init(shared: Shared, listenOn address: SocketAddress, sharesPort: Bool) throws(TransportError) {
+  init(shared: Shared, number: Int, listenOn address: SocketAddress, sharesPort: Bool) throws(TransportError) {
     self.shared = shared
+    counters = shared.counters[number]
     rules = shared.rules
     let settings = rules.settings
     loop = try EventLoop()
@@ -109,13 +114,18 @@ final class Worker {
     turnEnd = TurnEnd(loop: loop) { [lookout] in lookout.look() }
     listener.start(
       onAccept: { [unowned self] in accept($0) },
-      onFailure: { RecordWriter.sayOnStandardError("a client could not be accepted: \($0)") })
+      onFailure: { [counters] error in
+        counters.connectionsFailed.add(.downstream)
+        if error.isOutOfDescriptors { counters.hit(.descriptors) }
+        RecordWriter.sayOnStandardError("a client could not be accepted: \(error)")
+      })
     loop.run()
   }
 
   private func accept(_ stream: Stream) {
     let client = DownstreamConnection(worker: self, stream: stream)
     clients[ObjectIdentifier(client)] = client
+    counters.connectionsOpened.add(.downstream)
     heedLimit()
   }
 
@@ -125,12 +135,15 @@ final class Worker {
     let isFull = clients.count >= settings.connections
     guard isFull != isAcceptPaused else { return }
     isAcceptPaused = isFull
-    if isFull { listener.pause() } else { listener.resume() }
+    guard isFull else { return listener.resume() }
+    counters.hit(.connections)
+    listener.pause()
   }
 
   /// A client's connection has closed.
   func forget(_ client: DownstreamConnection) {
     clients.removeValue(forKey: ObjectIdentifier(client))
+    counters.connectionsClosed.add(.downstream)
     heedLimit()
     if isDraining, clients.isEmpty { finish() }
   }

@@ -287,7 +287,7 @@ struct FlowTests {
     // Made here, then only touched by the worker's thread: so the drain is there before the first turn of its loop.
     let shared = Shared(settings: settings, writer: writer, secret: KeySecret(bytes: [1]))
     let address = try #require(SocketAddress(literal: "127.0.0.1", port: 0))
-    nonisolated(unsafe) let worker = try Worker(shared: shared, listenOn: address, sharesPort: false)
+    nonisolated(unsafe) let worker = try Worker(shared: shared, number: 0, listenOn: address, sharesPort: false)
     let mailbox = try worker.openMailbox()
     let client = try Wire(connectingTo: worker.address.port)
     try client.send(get("/waiting"))

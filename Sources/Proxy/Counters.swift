@@ -1,0 +1,124 @@
+// What one worker has counted since its start: whatever an operator may want to look at or be woken by.
+// It must not be written by any other thread than its worker's.
+import HTTPWire
+import Metrics
+
+/// The two sides of the proxy.
+enum Side: String, CaseIterable {
+  /// Towards the clients.
+  case downstream
+  /// Towards the server.
+  case upstream
+}
+
+/// A bound that traffic ran into. A new one is one more line here, and a `worker.counters.hit(…)` where it is.
+enum Limit: String, CaseIterable {
+  /// A request's head was too long (431).
+  case requestHead = "request_head"
+  /// A request's target was too long (414).
+  case requestTarget = "request_target"
+  /// A request's body was too long (413).
+  case requestBody = "request_body"
+  /// A request's trailers were too long.
+  case requestTrailers = "request_trailers"
+  /// A request's chunk extensions were too long.
+  case requestChunkExtensions = "request_chunk_extensions"
+  /// A response's head was too long (502).
+  case responseHead = "response_head"
+  /// A response's trailers were too long.
+  case responseTrailers = "response_trailers"
+  /// A response's chunk extensions were too long.
+  case responseChunkExtensions = "response_chunk_extensions"
+  /// A request's head did not come in time (408).
+  case requestHeadTimeout = "request_head_timeout"
+  /// A request's body stopped coming.
+  case requestBodyTimeout = "request_body_timeout"
+  /// A client's kept connection had no further request in time: nothing is wrong with it.
+  case idleTimeout = "idle_timeout"
+  /// A client did not take the last of its response in time.
+  case clientStalledTimeout = "client_stalled_timeout"
+  /// Upstream did not accept a connection in time.
+  case connectTimeout = "connect_timeout"
+  /// Upstream did not begin its response in time.
+  case responseTimeout = "response_timeout"
+  /// Upstream fell silent within a response.
+  case betweenReadsTimeout = "between_reads_timeout"
+  /// An exchange was still open when draining had to end.
+  case drainTimeout = "drain_timeout"
+  /// Accepting was paused: the worker has as many clients as it may.
+  case connections
+  /// A client's address had as many connections as it may.
+  case clientConnections = "client_connections"
+  /// An exchange had to wait: as many as may be were in flight.
+  case inFlight = "in_flight"
+  /// An exchange was refused: as many as may wait were waiting (503).
+  case queueLength = "queue_length"
+  /// An exchange was refused: it had waited for as long as it may (503).
+  case queueTimeout = "queue_timeout"
+  /// No descriptor was left for a client or for upstream.
+  case descriptors
+  /// An event, or a body that is not a stream, was too long to be measured; it was forwarded all the same.
+  case measuredBytes = "measured_bytes"
+  /// A client's further requests came faster than they could be kept: it was paused.
+  case earlyBytes = "early_bytes"
+}
+
+/// Everything one worker counts while it serves. Written by that worker only, read by whoever shows it.
+///
+/// What is counted once an exchange stands in the exchange's record, and is summed up from there.
+final class Counters: Sendable {
+  /// Bounds that were run into.
+  let limits = CounterFamily<Limit>()
+  /// Messages that were not strict HTTP, limits not counted, by the side that sent them.
+  let parseFailures = CounterFamily<Side>()
+  /// Connections that were made: accepted downstream, connected upstream.
+  let connectionsOpened = CounterFamily<Side>()
+  /// Those of them that are closed.
+  let connectionsClosed = CounterFamily<Side>()
+  /// Clients that could not be accepted, and attempts to connect upstream that failed (each address by itself).
+  let connectionsFailed = CounterFamily<Side>()
+  /// Exchanges that were given a kept upstream connection.
+  let upstreamReuses = Counter()
+  /// Kept upstream connections that turned out to be closed when they were wanted.
+  let staleConnections = Counter()
+  /// Requests sent once more, on a new connection.
+  let retries = Counter()
+  /// Tunnels that were opened.
+  let tunnelsOpened = Counter()
+  /// Those of them that have ended.
+  let tunnelsClosed = Counter()
+  /// Exchanges that began: a request's head was whole and allowed.
+  let exchangesBegun = Counter()
+
+  /// Reads from clients' sockets.
+  let downstreamReads = Counter()
+  /// Bytes in them.
+  let downstreamReadBytes = Counter()
+  /// Bytes written towards clients, those that wait for a socket included.
+  let downstreamWrittenBytes = Counter()
+  /// Reads from upstream's sockets.
+  let upstreamReads = Counter()
+  /// Bytes in them.
+  let upstreamReadBytes = Counter()
+  /// Bytes written towards upstream, those that wait for a socket included.
+  let upstreamWrittenBytes = Counter()
+  /// How often reading from upstream was paused because a client was slow.
+  let upstreamPauses = Counter()
+  /// How often reading from a client was paused because upstream was slow.
+  let uploadPauses = Counter()
+
+  /// A limit was run into.
+  func hit(_ limit: Limit) { limits.add(limit) }
+
+  /// A message from `side` was refused: for its size, or because it is not strict HTTP.
+  func refused(_ error: WireError, from side: Side) {
+    let isRequest = side == .downstream
+    switch error.limit {
+    case .head: hit(isRequest ? .requestHead : .responseHead)
+    case .target: hit(.requestTarget)
+    case .trailers: hit(isRequest ? .requestTrailers : .responseTrailers)
+    case .chunkExtensions: hit(isRequest ? .requestChunkExtensions : .responseChunkExtensions)
+    case nil: parseFailures.add(side)
+    }
+  }
+}
