@@ -13,8 +13,16 @@ extension OutputBuffer {
   }
 
   /// `name: value` with a value of our own.
-  func appendField(_ fields: Fields, _ name: Range<Int>, _ value: String) {
-    append(fields.bytes[name])
+  func appendField(_ fields: Fields, _ name: Range<Int>, text value: String) {
+    append(fields.bytes, name)
+    append(": ")
+    append(text: value)
+    append("\r\n")
+  }
+
+  /// `name: value` with a literal.
+  func appendField(_ fields: Fields, _ name: Range<Int>, _ value: StaticString) {
+    append(fields.bytes, name)
     append(": ")
     append(value)
     append("\r\n")

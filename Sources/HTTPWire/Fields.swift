@@ -64,7 +64,7 @@ public struct Fields: Sendable {
 
   /// Whether two ranges hold the same name, letters of either case counting as the same.
   func sameName(_ a: Range<Int>, _ b: Range<Int>) -> Bool {
-    a.count == b.count && zip(bytes[a], bytes[b]).allSatisfy { ASCII.lowercased($0) == ASCII.lowercased($1) }
+    a.count == b.count && zip(a, b).allSatisfy { ASCII.lowercased(bytes[$0]) == ASCII.lowercased(bytes[$1]) }
   }
 
   /// The value of the first field named `lowercase`, as text.
@@ -81,14 +81,24 @@ public struct Fields: Sendable {
 
   /// The value of the first field whose name is `name`, compared without case.
   public func first(named name: String) -> String? {
-    let wanted = name.utf8
-    guard nameLengths & 1 << UInt64(wanted.count & 63) != 0 else { return nil }
-    for field in list where field.name.count == wanted.count {
-      if zip(bytes[field.name], wanted).allSatisfy({ ASCII.lowercased($0) == ASCII.lowercased($1) }) {
-        return text(field.value)
-      }
+    let count = name.utf8.count
+    guard nameLengths & 1 << UInt64(count & 63) != 0 else { return nil }
+    guard let index = list.firstIndex(where: { $0.name.count == count && matches($0.name, name.utf8) }) else {
+      return nil
     }
-    return nil
+    return text(list[index].value)
+  }
+
+  /// Whether the bytes in `range` are `name`, letters of either case counting as the same.
+  private func matches(_ range: Range<Int>, _ name: String.UTF8View) -> Bool {
+    unsafe bytes.withUnsafeBufferPointer { bytes in
+      var index = range.lowerBound
+      for byte in name {
+        if unsafe ASCII.lowercased(bytes[index]) != ASCII.lowercased(byte) { return false }
+        index += 1
+      }
+      return true
+    }
   }
 
   /// The comma-separated elements of a list value (RFC 9110 §5.6.1), white space trimmed, empty ones left out.

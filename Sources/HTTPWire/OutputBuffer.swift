@@ -40,13 +40,25 @@ public final class OutputBuffer {
     unsafe place.copyMemory(from: source, byteCount: bytes.count)
   }
 
-  /// Adds bytes.
-  public func append(_ bytes: ArraySlice<UInt8>) { unsafe bytes.withUnsafeBytes { unsafe append($0) } }
+  /// Adds the bytes in `range` of `bytes`.
+  public func append(_ bytes: [UInt8], _ range: Range<Int>) {
+    unsafe bytes.withUnsafeBytes { unsafe append(UnsafeRawBufferPointer(rebasing: $0[range])) }
+  }
 
-  /// Adds a text's UTF-8.
-  public func append(_ text: String) {
+  /// Adds a text's UTF-8. It has a label so that a literal never comes this way.
+  public func append(text: String) {
     var text = text
     text.withUTF8 { unsafe append(UnsafeRawBufferPointer($0)) }
+  }
+
+  /// Adds a number in decimal digits.
+  func append(decimal value: UInt64) {
+    var divisor: UInt64 = 1
+    while value / divisor >= 10 { divisor *= 10 }
+    while divisor > 0 {
+      append(UInt8(truncatingIfNeeded: value / divisor % 10) | ASCII.zero)
+      divisor /= 10
+    }
   }
 
   /// Adds a literal.

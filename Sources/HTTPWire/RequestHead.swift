@@ -94,22 +94,22 @@ public final class RequestHead: Sendable {
   public func write(
     to output: OutputBuffer, defaultHost: String, forwardedFor: String? = nil, via: String? = nil
   ) {
-    output.append(method.rawValue)
+    output.append(text: method.rawValue)
     output.append(ASCII.space)
-    output.append(fields.bytes[target])
+    output.append(fields.bytes, target)
     output.append(" HTTP/1.1\r\n")
     let lastForwardedFor = forwardedFor == nil ? nil : fields.list.lastIndex { $0.kind == .forwardedFor }
     for (index, field) in fields.list.enumerated() where !fields.isHopByHop(field, connection) {
       if index == lastForwardedFor, let forwardedFor {
-        output.appendField(fields, field.name, "\(fields.text(field.value)), \(forwardedFor)")
+        output.appendField(fields, field.name, text: "\(fields.text(field.value)), \(forwardedFor)")
       } else {
         write(field, to: output)
       }
     }
-    if let forwardedFor, lastForwardedFor == nil { output.append("X-Forwarded-For: \(forwardedFor)\r\n") }
-    if let via { output.append("Via: \(isVersion11 ? "1.1" : "1.0") \(via)\r\n") }
+    if let forwardedFor, lastForwardedFor == nil { output.append(text: "X-Forwarded-For: \(forwardedFor)\r\n") }
+    if let via { output.append(text: "Via: \(isVersion11 ? "1.1" : "1.0") \(via)\r\n") }
     if !fields.list.contains(where: { $0.kind == .host }) {
-      output.append("Host: \(authority.map { fields.text($0) } ?? defaultHost)\r\n")
+      output.append(text: "Host: \(authority.map { fields.text($0) } ?? defaultHost)\r\n")
     }
     output.append("\r\n")
   }
@@ -118,7 +118,7 @@ public final class RequestHead: Sendable {
   private func write(_ field: Field, to output: OutputBuffer) {
     switch (field.kind, framing) {
     case (.host, _): output.appendField(fields, field.name, authority ?? field.value)
-    case (.contentLength, .length(let length)): output.appendField(fields, field.name, "\(length)")
+    case (.contentLength, .length(let length)): output.appendField(fields, field.name, text: "\(length)")
     case (.transferEncoding, _): output.appendField(fields, field.name, "chunked")
     default: output.appendField(fields, field.name, field.value)
     }

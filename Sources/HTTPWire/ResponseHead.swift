@@ -58,8 +58,10 @@ public final class ResponseHead: Sendable {
   ///   - client11: whether the client speaks HTTP/1.1.
   ///   - closing: whether the connection ends after this response, which is then said.
   public func write(to output: OutputBuffer, client11: Bool, closing: Bool) {
-    output.append("HTTP/1.1 \(status) ")
-    output.append(fields.bytes[reason])
+    output.append("HTTP/1.1 ")
+    output.append(decimal: UInt64(status))
+    output.append(ASCII.space)
+    output.append(fields.bytes, reason)
     output.append("\r\n")
     let sent = framing(forVersion11: client11)
     var saidChunked = false

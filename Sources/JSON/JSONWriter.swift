@@ -2,12 +2,22 @@
 // It must not know what the values mean; whoever writes sees to it that commas and brackets match.
 
 /// A growing buffer of bytes with the few writers that a line of JSON needs. It keeps its memory from text to text.
+///
+/// Its writers are inlined where they are called: a record is a hundred short writes, most of them of a literal whose
+/// length the compiler then knows.
 @safe
+@frozen
 public struct JSONWriter: ~Copyable {
-  private var memory: UnsafeMutablePointer<UInt8>
-  private var capacity: Int
+  @usableFromInline
+  var memory: UnsafeMutablePointer<UInt8>
+  @usableFromInline
+  var capacity: Int
+  @usableFromInline
+  var written = 0
+
   /// Bytes written.
-  public private(set) var count = 0
+  @inlinable
+  public var count: Int { written }
 
   /// Makes a writer with room for `capacity` bytes; it grows by doubling.
   public init(capacity: Int = 4_096) {
@@ -19,7 +29,7 @@ public struct JSONWriter: ~Copyable {
 
   /// Forgets what was written; gives back memory beyond `bytes`.
   public mutating func removeAll(keeping bytes: Int = .max) {
-    count = 0
+    written = 0
     guard capacity > max(bytes, 64) else { return }
     unsafe memory.deallocate()
     capacity = max(bytes, 64)
@@ -28,47 +38,57 @@ public struct JSONWriter: ~Copyable {
 
   /// What was written, for as long as `body` runs.
   public borrowing func withBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
-    unsafe body(RawSpan(_unsafeStart: memory, byteCount: count))
+    unsafe body(RawSpan(_unsafeStart: memory, byteCount: written))
   }
 
-  private mutating func reserve(_ more: Int) {
-    guard count + more > capacity else { return }
-    let wider = max(capacity * 2, count + more)
+  /// Sees to it that `more` bytes can be written.
+  @inlinable
+  mutating func reserve(_ more: Int) { if written + more > capacity { grow(by: more) } }
+
+  @usableFromInline
+  mutating func grow(by more: Int) {
+    let wider = max(capacity * 2, written + more)
     let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: wider)
-    unsafe moved.update(from: memory, count: count)
+    unsafe moved.update(from: memory, count: written)
     unsafe memory.deallocate()
     unsafe memory = unsafe moved
     capacity = wider
   }
 
   /// Text that is JSON as it stands: punctuation, keys, `null`.
+  @inlinable
   public mutating func raw(_ text: StaticString) {
     let length = text.utf8CodeUnitCount
     reserve(length)
-    unsafe (memory + count).update(from: text.utf8Start, count: length)
-    count += length
+    unsafe (memory + written).update(from: text.utf8Start, count: length)
+    written += length
   }
 
   /// A string, quoted; escaped where RFC 8259 §7 asks for it and nowhere else.
-  public mutating func string(_ text: String) {
-    var text = text
-    text.withUTF8 { utf8 in
-      // The most that a byte can become is \u00XX.
-      reserve(utf8.count * 6 + 2)
-      unsafe memory[count] = UInt8(ascii: "\"")
-      var end = count + 1
-      for place in 0..<utf8.count {
-        let byte = unsafe utf8[place]
-        if byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
-          unsafe memory[end] = byte
-          end += 1
-        } else {
-          unsafe end += Self.escape(byte, to: memory + end)
-        }
+  public mutating func string(_ text: borrowing String) {
+    let isWritten: Void? = unsafe text.utf8.withContiguousStorageIfAvailable { unsafe quoted($0) }
+    guard isWritten == nil else { return }
+    // Bridged from elsewhere, or in pieces: not met on this system, but a String may be.
+    var whole = copy text
+    whole.withUTF8 { unsafe quoted($0) }
+  }
+
+  private mutating func quoted(_ text: UnsafeBufferPointer<UInt8>) {
+    // The most that a byte can become is \u00XX.
+    reserve(text.count * 6 + 2)
+    unsafe memory[written] = UInt8(ascii: "\"")
+    var end = written + 1
+    for place in 0..<text.count {
+      let byte = unsafe text[place]
+      if byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
+        unsafe memory[end] = byte
+        end += 1
+      } else {
+        unsafe end += Self.escape(byte, to: memory + end)
       }
-      unsafe memory[end] = UInt8(ascii: "\"")
-      count = end + 1
     }
+    unsafe memory[end] = UInt8(ascii: "\"")
+    written = end + 1
   }
 
   /// Writes the escape of a control character, a quote or a backslash; gives its length.
@@ -101,7 +121,7 @@ public struct JSONWriter: ~Copyable {
   public mutating func int(_ value: Int) {
     reserve(20)
     if value < 0 { byte(UInt8(ascii: "-")) }
-    digits(UInt64(value.magnitude), atLeast: 1)
+    digits(UInt64(value.magnitude))
   }
 
   /// A number to three decimals (half away from zero), without trailing zeros but for the first: `12.5`, `12.0`. What
@@ -113,15 +133,16 @@ public struct JSONWriter: ~Copyable {
     reserve(24)
     if whole < 0 { byte(UInt8(ascii: "-")) }
     let (units, rest) = whole.magnitude.quotientAndRemainder(dividingBy: 1_000)
-    digits(units, atLeast: 1)
+    digits(units)
     byte(UInt8(ascii: "."))
-    if rest % 100 == 0 { return digits(rest / 100, atLeast: 1) }
-    if rest % 10 == 0 { return digits(rest / 10, atLeast: 2) }
-    digits(rest, atLeast: 3)
+    if rest % 100 == 0 { return digits(rest / 100, places: 1) }
+    if rest % 10 == 0 { return digits(rest / 10, places: 2) }
+    digits(rest, places: 3)
   }
 
   /// `true` or `false`.
-  public mutating func bool(_ value: Bool) { raw(value ? "true" : "false") }
+  @inlinable
+  public mutating func bool(_ value: Bool) { if value { raw("true") } else { raw("false") } }
 
   /// An instant of UTC as a quoted RFC 3339 time with six decimals, cut down to the microsecond.
   /// - Parameter realtimeNanoseconds: nanoseconds since 1970-01-01T00:00:00Z.
@@ -129,20 +150,20 @@ public struct JSONWriter: ~Copyable {
     reserve(32)
     let (date, nanoseconds) = Self.civil(realtimeNanoseconds)
     byte(UInt8(ascii: "\""))
-    digits(date.year, atLeast: 4)
+    digits(date.year, places: 4)
     byte(UInt8(ascii: "-"))
-    digits(date.month, atLeast: 2)
+    digits(date.month, places: 2)
     byte(UInt8(ascii: "-"))
-    digits(date.day, atLeast: 2)
+    digits(date.day, places: 2)
     byte(UInt8(ascii: "T"))
     let seconds = nanoseconds / 1_000_000_000
-    digits(seconds / 3_600, atLeast: 2)
+    digits(seconds / 3_600, places: 2)
     byte(UInt8(ascii: ":"))
-    digits(seconds / 60 % 60, atLeast: 2)
+    digits(seconds / 60 % 60, places: 2)
     byte(UInt8(ascii: ":"))
-    digits(seconds % 60, atLeast: 2)
+    digits(seconds % 60, places: 2)
     byte(UInt8(ascii: "."))
-    digits(nanoseconds % 1_000_000_000 / 1_000, atLeast: 6)
+    digits(nanoseconds % 1_000_000_000 / 1_000, places: 6)
     byte(UInt8(ascii: "Z"))
     byte(UInt8(ascii: "\""))
   }
@@ -170,29 +191,33 @@ public struct JSONWriter: ~Copyable {
     return ((year, month, dayOfYear - (153 * marchMonth + 2) / 5 + 1), UInt64(rest))
   }
 
-  /// The decimal digits of `value`, zeros before them up to `atLeast`. Room must have been reserved.
-  private mutating func digits(_ value: UInt64, atLeast: Int) {
-    var length = 1
+  /// The decimal digits of `value`. Room must have been reserved.
+  private mutating func digits(_ value: UInt64) {
+    var places = 1
     var bound: UInt64 = 10
-    while value >= bound, length < 19 {
-      length += 1
+    // 10¹⁹ is the last power of ten that there is room for.
+    while places < 19, value >= bound {
+      places += 1
       bound *= 10
     }
-    if value >= bound { length = 20 }
-    length = max(length, atLeast)
+    digits(value, places: places == 19 && value >= bound ? 20 : places)
+  }
+
+  /// The last `places` decimal digits of `value`, with zeros before them. Room must have been reserved.
+  private mutating func digits(_ value: UInt64, places: Int) {
     var rest = value
-    var place = count + length
-    while place > count {
+    var place = written + places
+    while place > written {
       place -= 1
-      unsafe memory[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
+      let next = rest / 10
+      unsafe memory[place] = UInt8(truncatingIfNeeded: rest &- next &* 10) | UInt8(ascii: "0")
+      rest = next
     }
-    count += length
+    written += places
   }
 
   private mutating func byte(_ byte: UInt8) {
-    reserve(1)
-    unsafe memory[count] = byte
-    count += 1
+    unsafe memory[written] = byte
+    written += 1
   }
 }

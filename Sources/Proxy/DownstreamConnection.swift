@@ -193,7 +193,7 @@ final class DownstreamConnection: StreamDelegate {
       reject(error)
       return false
     }
-    let tap = makeTap(client: worker.clientAddress(peer: peer, head.fields))
+    var tap = makeTap(client: worker.clientAddress(peer: peer, head.fields))
     let identity = worker.identities.read { head.fields.first(named: $0) }
     tap.request(head, identity: identity, decoderLimits: worker.rules.settings.decoderLimits)
     let exchange = Exchange(downstream: self, head: head, tap: tap, at: at)
@@ -219,10 +219,10 @@ final class DownstreamConnection: StreamDelegate {
 
   /// Records a request that never became an exchange: its head was refused, or never whole.
   private func endUnbegun(_ verdict: Verdict, status: Int?) {
-    let tap = makeTap(client: peer)
+    var tap = makeTap(client: peer)
     tap.status = status
     tap.responseEnded(at: .now(), complete: false, worker.eventParser)
-    worker.shared.writer.submit(tap.record(verdict, worker.rules))
+    worker.shared.writer.submit { tap.fill(&$0, verdict, worker.rules) }
   }
 
   // MARK: The rest of the stream's life

@@ -13,7 +13,7 @@ final class Exchange {
   private let downstream: DownstreamConnection
   private(set) var upstream: UpstreamConnection?
   private(set) var state: ExchangeState
-  private let tap: Tap
+  private let tap: Held<Tap>
   /// The settings in force when it began: it ends by them.
   private var rules: Rules
 
@@ -39,11 +39,11 @@ final class Exchange {
   private var undelivered: UInt64?
 
   /// Begins an exchange whose head is known.
-  init(downstream: DownstreamConnection, head: RequestHead, tap: Tap, at: Instant) {
+  init(downstream: DownstreamConnection, head: RequestHead, tap: consuming Tap, at: Instant) {
     self.downstream = downstream
     worker = downstream.worker
     rules = worker.rules
-    self.tap = tap
+    self.tap = Held(tap)
     activeAt = at
     connectStartedAt = at
     client11 = head.isVersion11
@@ -91,7 +91,7 @@ final class Exchange {
     guard !spans.isEmpty else { return }
     BodyWriter.append(spans, of: bytes, framing: requestFraming, to: worker.uplink)
     flushRequest()
-    tap.requestBody(spans, of: bytes, limit: rules.settings.inspectedBodyBytes)
+    tap.value.requestBody(spans, of: bytes, limit: rules.settings.inspectedBodyBytes)
   }
 
   /// The whole request has come in: this is t0.
@@ -99,10 +99,10 @@ final class Exchange {
     activeAt = at
     BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: worker.uplink)
     flushRequest()
-    tap.meter.requestComplete(at: at)
+    tap.value.meter.requestComplete(at: at)
     perform(state.handle(.requestCompleted))
-    if let upstream, upstream.isOpen, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
-    tap.readRequest(worker.eventParser)
+    if let upstream, upstream.isOpen, upstream.queuedBytes == 0 { tap.value.meter.dispatched(at: .now()) }
+    tap.value.readRequest(worker.eventParser)
   }
 
   // MARK: What upstream does
@@ -112,14 +112,14 @@ final class Exchange {
     activeAt = at
     let inFlight = isCounted ? nil : worker.shared.began()
     isCounted = true
-    tap.connected(startedAt: connectStartedAt, at: at, reused: reused, inFlight: inFlight)
+    tap.value.connected(startedAt: connectStartedAt, at: at, reused: reused, inFlight: inFlight)
     perform(state.handle(.connected(reused: reused)))
   }
 
   /// The upstream socket took (some of) what waited for it.
   func upstreamFlushed() {
     guard let upstream else { return }
-    if state.isRequestComplete, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
+    if state.isRequestComplete, upstream.queuedBytes == 0 { tap.value.meter.dispatched(at: .now()) }
     // Once the request is whole, what the client's side still has is not ours to ask for.
     if !state.isRequestComplete, upstream.queuedBytes <= rules.settings.lowWatermark { downstream.resumeUpload() }
   }
@@ -194,7 +194,7 @@ final class Exchange {
     head.write(to: worker.output, client11: client11, closing: closesClient)
     perform(state.handle(.responseBegan))
     repeatable = nil
-    tap.responseHead(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
+    tap.value.responseHead(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
   }
 
   /// Sends what one read gave, and has it looked at once this turn of the loop has sent everything.
@@ -209,8 +209,8 @@ final class Exchange {
 
   /// Looks at the body bytes of a read that has been forwarded.
   func look(_ body: RawSpan, _ arrival: Arrival, deliveredAt: Instant?) {
-    tap.read(arrival, deliveredAt: deliveredAt)
-    if !body.isEmpty, tap.decode(body, worker.eventParser) { _ = state.handle(.outputBegan) }
+    tap.value.read(arrival, deliveredAt: deliveredAt)
+    if !body.isEmpty, tap.value.decode(body, worker.eventParser) { _ = state.handle(.outputBegan) }
   }
 
   private func pauseUpstream() {
@@ -230,7 +230,7 @@ final class Exchange {
 
   private func noteStall() {
     guard let pausedAt else { return }
-    tap.meter.clientStalled(nanoseconds: Instant.now().nanoseconds(since: pausedAt))
+    tap.value.meter.clientStalled(nanoseconds: Instant.now().nanoseconds(since: pausedAt))
     self.pausedAt = nil
   }
 
@@ -255,7 +255,7 @@ final class Exchange {
 
   private func responseCompleted(at: Instant) {
     worker.lookout.look()
-    tap.responseEnded(at: at, complete: true, worker.eventParser)
+    tap.value.responseEnded(at: at, complete: true, worker.eventParser)
     perform(state.handle(.responseCompleted))
     // A server that answered before it took the whole request may never take the rest.
     releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete && upstream?.queuedBytes == 0)
@@ -269,7 +269,7 @@ final class Exchange {
     if let offset = undelivered, downstream.acceptedBytes >= offset {
       worker.lookout.look()
       undelivered = nil
-      tap.meter.delivered(at: .now())
+      tap.value.meter.delivered(at: .now())
     }
     if downstream.queuedBytes <= rules.settings.lowWatermark { resumeUpstream() }
     if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
@@ -328,7 +328,7 @@ final class Exchange {
       retry()
     case .answer(let status, let verdict):
       releaseUpstream(reuse: false)
-      tap.status = status
+      tap.value.status = status
       record(verdict)
       downstream.answer(status: status, reason: verdict.error ?? verdict.outcome.rawValue, answersHead: answersHead)
     case .cut(let verdict):
@@ -339,7 +339,7 @@ final class Exchange {
     case .leave(let verdict):
       releaseUpstream(reuse: false)
       // Clients of a stream leave at its terminator, often before HTTP's own end has come: they lack nothing.
-      record(tap.sawTerminator && undelivered == nil ? nil : verdict)
+      record(tap.value.sawTerminator && undelivered == nil ? nil : verdict)
       downstream.exchangeEnded(.gone)
     case .finish:
       record(nil)
@@ -373,7 +373,7 @@ final class Exchange {
     noteStall()
     if isCounted { worker.shared.ended() }
     isCounted = false
-    tap.responseEnded(at: .now(), complete: false, worker.eventParser)
-    worker.shared.writer.submit(tap.record(verdict, rules))
+    tap.value.responseEnded(at: .now(), complete: false, worker.eventParser)
+    worker.shared.writer.submit { tap.value.fill(&$0, verdict, rules) }
   }
 }

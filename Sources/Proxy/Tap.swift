@@ -5,8 +5,8 @@ import HTTPWire
 import Measure
 import TokenWire
 
-/// Everything about one exchange that its record needs and its forwarding does not. Confined to its worker's thread.
-final class Tap {
+/// Everything about one exchange that its record needs and its forwarding does not. A value: its exchange holds it in place.
+struct Tap: ~Copyable {
   var meter: ExchangeMeter
   /// The status sent to the client.
   var status: Int?
@@ -20,8 +20,8 @@ final class Tap {
   private var facts: RequestFacts?
   /// A bounded copy of the request's body; nil where none is wanted, or it grew beyond the bound.
   private var requestCopy: [UInt8]?
-  /// Nil where nothing is measured. In a box of its own, to be used in place: an optional value is copied at each look.
-  private var decoding: Decoding?
+  /// Nil where nothing is measured.
+  private var decoder: ResponseDecoder?
   private var isStream: Bool?
   private var inFlight: Int?
   private var requestBytes = 0
@@ -39,19 +39,19 @@ final class Tap {
   // MARK: The request
 
   /// The request's head is known.
-  func request(_ head: RequestHead, identity: HeadIdentity, decoderLimits: DecoderLimits) {
+  mutating func request(_ head: RequestHead, identity: HeadIdentity, decoderLimits: DecoderLimits) {
     self.identity = identity
     method = head.method.rawValue
     let path = head.path
     self.path = path
     dialect = Dialects.claiming(method: head.method.rawValue, path: path)
     guard let dialect else { return }
-    decoding = Decoding(decoder: ResponseDecoder(dialect: dialect, limits: decoderLimits))
+    decoder = ResponseDecoder(dialect: dialect, limits: decoderLimits)
     if head.framing != .none, head.fields.first("content-encoding") == nil { requestCopy = [] }
   }
 
   /// Body bytes that have been sent on.
-  func requestBody(_ spans: BodySpans, of bytes: RawSpan, limit: Int) {
+  mutating func requestBody(_ spans: BodySpans, of bytes: RawSpan, limit: Int) {
     let count = spans.byteCount
     requestBytes += count
     guard requestCopy != nil else { return }
@@ -67,14 +67,14 @@ final class Tap {
   }
 
   /// Looks at the request's body once it has gone, and lets the copy go.
-  func readRequest(_ parser: EventParser) {
+  mutating func readRequest(_ parser: EventParser) {
     guard let copy = requestCopy, let dialect else { return }
     requestCopy = nil
     facts = unsafe requestFacts(of: copy.span.bytes, dialect: dialect, parser: parser)
   }
 
   /// A connection to upstream is ours.
-  func connected(startedAt: Instant, at: Instant, reused: Bool, inFlight: Int?) {
+  mutating func connected(startedAt: Instant, at: Instant, reused: Bool, inFlight: Int?) {
     meter.connected(startedAt: startedAt, at: at, reused: reused)
     if let inFlight { self.inFlight = inFlight }
   }
@@ -82,59 +82,68 @@ final class Tap {
   // MARK: The response
 
   /// The final head has been sent on.
-  func responseHead(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
+  mutating func responseHead(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
     status = head.status
     responseBytes = 0
     meter.responseHead(firstByteAt: firstByteAt, completeAt: completeAt)
-    decoding?.decoder.begin(
+    decoder?.begin(
       status: head.status, contentType: head.fields.first("content-type"),
       contentEncoding: head.fields.first("content-encoding"))
     noteKind()
   }
 
   /// A read with response bytes, and when the client's socket took them; nil where it has not yet.
-  func read(_ arrival: Arrival, deliveredAt: Instant?) {
+  mutating func read(_ arrival: Arrival, deliveredAt: Instant?) {
     if let deliveredAt { meter.read(arrival, deliveredAt: deliveredAt) } else { meter.beginRead(arrival) }
   }
 
   /// Looks at the body bytes of one read, which have been sent on.
   /// - Returns: whether output began with them: the first token, or the first byte where tokens are not measured.
-  func decode(_ bytes: RawSpan, _ parser: EventParser) -> Bool {
+  mutating func decode(_ bytes: RawSpan, _ parser: EventParser) -> Bool {
     responseBytes = (responseBytes ?? 0) + bytes.byteCount
-    if decoding != nil {
-      feed(bytes, parser)
+    if decoder != nil {
+      Self.feed(&decoder, &meter, bytes, parser, kindIsKnown: isStream != nil)
       if isStream == nil { noteKind() }
     }
-    guard !hasOutput, decoding == nil || meter.hasOutput else { return false }
+    guard !hasOutput, decoder == nil || meter.hasOutput else { return false }
     hasOutput = true
     return true
   }
 
-  private func feed(_ bytes: RawSpan, _ parser: EventParser) {
-    let kindIsKnown = isStream != nil
-    decoding?.decoder.feed(bytes, parser: parser) { observation in
+  private static func feed(
+    _ decoder: inout ResponseDecoder?, _ meter: inout ExchangeMeter, _ bytes: RawSpan, _ parser: EventParser,
+    kindIsKnown: Bool
+  ) {
+    decoder?.feed(bytes, parser: parser) { observation in
       // Only streams are observed before their end: one whose first bytes told what it is, is one by now.
       if !kindIsKnown { meter.measures(.stream) }
       meter.observe(observation)
     }
   }
 
+  private static func finish(
+    _ decoder: inout ResponseDecoder?, _ meter: inout ExchangeMeter, complete: Bool, _ parser: EventParser
+  ) {
+    decoder?.finish(complete: complete, parser: parser) { meter.observe($0) }
+  }
+
   /// The response has ended, whole or not; the first call counts.
-  func responseEnded(at: @autoclosure () -> Instant, complete: Bool, _ parser: EventParser) {
+  mutating func responseEnded(at: @autoclosure () -> Instant, complete: Bool, _ parser: EventParser) {
     guard !hasEnded else { return }
     hasEnded = true
-    decoding?.decoder.finish(complete: complete, parser: parser) { meter.observe($0) }
+    Self.finish(&decoder, &meter, complete: complete, parser)
     noteKind()
     meter.ended(at: at())
   }
 
   /// Tells the meter what kind of body the decoder found, and when it gave up on it.
-  private func noteKind() {
-    if isStream == nil, let kind = decoding?.decoder.isStream {
+  private mutating func noteKind() {
+    let hasStopped = decoder?.hasStopped ?? false
+    if isStream == nil, let kind = decoder?.isStream {
       isStream = kind
-      if decoding?.decoder.problem == nil { meter.measures(kind ? .stream : .whole) }
+      if !hasStopped { meter.measures(kind ? .stream : .whole) }
     }
-    if decoding?.decoder.problem != nil { meter.measuringStopped() }
+    if hasStopped { meter.measuringStopped() }
   }
 
   /// Whether the stream has said that it is whole (`[DONE]`, `done:true`).
@@ -142,10 +151,9 @@ final class Tap {
 
   // MARK: The record
 
-  /// The record of the exchange. Call it once, after `responseEnded`.
+  /// Fills the exchange's record. Call it once, after `responseEnded`.
   /// - Parameter verdict: how it ended where the forwarding knows; nil where all bytes went through.
-  func record(_ verdict: Verdict?, _ rules: Rules) -> ExchangeRecord {
-    var record = ExchangeRecord()
+  mutating func fill(_ record: inout ExchangeRecord, _ verdict: Verdict?, _ rules: Rules) {
     record.id = id
     record.instance = rules.settings.instance
     let user = identity?.identity(facts: facts, client: client) ?? Identity(user: client, from: "client_ip")
@@ -164,20 +172,19 @@ final class Tap {
     let verdict = verdict ?? measuredVerdict()
     record.outcome = verdict.outcome
     record.stage = verdict.stage
-    record.error = verdict.error ?? remark
+    record.error = verdict.error ?? remark()
     record.upstream = rules.upstreamAuthority
     record.inFlight = inFlight
     record.requestBytes = requestBytes
     record.responseBytes = responseBytes
     meter.fill(&record)
-    return record
   }
 
   /// How an exchange ended of which every byte went through.
-  private func measuredVerdict() -> Verdict {
+  private mutating func measuredVerdict() -> Verdict {
     if let status, status >= 400 { return Verdict(outcome: .upstreamStatus, stage: nil, error: meter.errorKind) }
     if let kind = meter.errorKind { return Verdict(outcome: .streamError, stage: .streaming, error: kind) }
-    if let decoding, isStream == true, decoding.decoder.problem == nil, !decoding.decoder.isWhole {
+    if isStream == true, decoder?.hasStopped == false, decoder?.isWhole == false {
       return Verdict(
         outcome: .truncated, stage: hasOutput ? .streaming : .waiting, error: "stream ended without its terminator")
     }
@@ -185,16 +192,9 @@ final class Tap {
   }
 
   /// What measuring could not do, in one line.
-  private var remark: String? {
-    guard let decoding else { return nil }
-    if let problem = decoding.decoder.problem { return "measuring stopped: \(problem)" }
-    let malformed = decoding.decoder.malformedEvents
-    return malformed > 0 ? "\(malformed) events were not JSON" : nil
+  private mutating func remark() -> String? {
+    if let problem = decoder?.problem { return "measuring stopped: \(problem)" }
+    guard let malformed = decoder?.malformedEvents, malformed > 0 else { return nil }
+    return "\(malformed) events were not JSON"
   }
-}
-
-/// The decoder of one response.
-private final class Decoding {
-  var decoder: ResponseDecoder
-  init(decoder: ResponseDecoder) { self.decoder = decoder }
 }

@@ -5,9 +5,13 @@ import Measure
 
 /// A record on the heap: what the queue moves is a pointer. A queue of the records themselves, nearly a kilobyte each,
 /// was seen to hold a worker up for milliseconds while it grew.
-final class QueuedRecord: Sendable {
-  let record: ExchangeRecord
-  init(_ record: ExchangeRecord) { self.record = record }
+///
+/// Filled where it lies, and then only read: a copy of a record would own a dozen strings anew.
+final class QueuedRecord: @unchecked Sendable {
+  private var record = ExchangeRecord()
+  init(_ fill: (inout ExchangeRecord) -> Void) { fill(&record) }
+  /// Appends the record's line.
+  func encode(to encoder: inout RecordEncoder) { encoder.append(record) }
 }
 
 /// The queue and the orders that go with it.

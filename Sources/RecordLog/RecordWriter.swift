@@ -13,7 +13,7 @@ public struct RecordWriterError: Error, CustomStringConvertible, Equatable {
 
 /// Appends records to a log from a thread of its own.
 ///
-/// `submit` costs a short lock and a copy of the record; it never waits for the sink. When the queue is full the record is
+/// `submit` costs a short lock; it never waits for the sink. When the queue is full the record is
 /// dropped and counted, and once the sink works again the log says how many are missing (README.md of this folder).
 /// Must be closed: its thread lives until then.
 public final class RecordWriter: Sendable {
@@ -88,8 +88,9 @@ public final class RecordWriter: Sendable {
   }
 
   /// Hands a record in; from any thread. Never waits for the sink.
-  public func submit(_ record: ExchangeRecord) {
-    let queued = QueuedRecord(record)
+  /// - Parameter fill: called at once, with an empty record.
+  public func submit(_ fill: (inout ExchangeRecord) -> Void) {
+    let queued = QueuedRecord(fill)
     switch queue.withLock({ $0.push(queued) }) {
     case .queued: break
     case .queuedAsleep: wake.set()

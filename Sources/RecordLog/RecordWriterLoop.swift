@@ -117,7 +117,7 @@ struct RecordWriterLoop: ~Copyable {
     sent = 0
     inLines = 0
     while encoded < batch.count, encoder.count < Self.batchBytes {
-      encoder.append(batch[encoded].record)
+      batch[encoded].encode(to: &encoder)
       encoded += 1
       inLines += 1
     }

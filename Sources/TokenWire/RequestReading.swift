@@ -27,16 +27,14 @@ public func requestFacts(
 extension RequestFacts {
   /// The first of the keys that LiteLLM's documentation lists, in its order (dialects.md §2.18).
   fileprivate mutating func readUser(_ root: JSONValue) {
-    let candidates: [(String, JSONValue?)] = [
-      ("body:user", root["user"]),
-      ("body:litellm_metadata.user", root["litellm_metadata"]?["user"]),
-      ("body:metadata.user_id", root["metadata"]?["user_id"]),
-      ("body:safety_identifier", root["safety_identifier"]),
-    ]
-    for (key, value) in candidates {
-      guard let name = value?.name else { continue }
-      (user, userKey) = (name, key)
-      return
+    if let name = root["user"]?.name {
+      (user, userKey) = (name, "body:user")
+    } else if let name = root["litellm_metadata"]?["user"]?.name {
+      (user, userKey) = (name, "body:litellm_metadata.user")
+    } else if let name = root["metadata"]?["user_id"]?.name {
+      (user, userKey) = (name, "body:metadata.user_id")
+    } else if let name = root["safety_identifier"]?.name {
+      (user, userKey) = (name, "body:safety_identifier")
     }
   }
 

@@ -1,8 +1,8 @@
 // One measured response: from its head and its body's bytes, in any split, to observations.
 // It must not know about time, sockets or records; whatever it meets, it never holds more than its limits.
 
-/// Framing and dialect of one response: a pure value. Feed it the body's bytes as they arrived.
-public struct ResponseDecoder {
+/// Framing and dialect of one response: a pure value, with one owner. Feed it the body's bytes as they arrived.
+public struct ResponseDecoder: ~Copyable {
   private enum Mode {
     /// The response's head has not been seen, or nothing in it is worth reading, or it has ended.
     case off
@@ -40,6 +40,8 @@ public struct ResponseDecoder {
     lines = JSONLines(limit: limits.eventBytes)
   }
 
+  /// Whether measuring stopped, or cannot begin: see `problem`.
+  public var hasStopped: Bool { problem != nil }
   /// Events whose payload was not JSON.
   public var malformedEvents: Int { reader.malformed }
 
@@ -169,7 +171,8 @@ public struct ResponseDecoder {
 
   /// A content coding other than identity, in words that hold no more than a known name.
   private static func coding(_ contentEncoding: String?) -> String? {
-    let name = (contentEncoding ?? "").lowercased().filter { $0 != " " && $0 != "\t" }
+    guard let contentEncoding else { return nil }
+    let name = contentEncoding.lowercased().filter { $0 != " " && $0 != "\t" }
     switch name {
     case "", "identity": return nil
     case "gzip", "br", "deflate", "zstd", "x-gzip", "compress": return "content-encoding \(name)"

@@ -28,6 +28,14 @@ private func record(_ number: Int) -> ExchangeRecord {
   return record
 }
 
+extension RecordWriter {
+  fileprivate func submit(filling record: ExchangeRecord) { submit { $0 = record } }
+}
+
+extension QueuedRecord {
+  fileprivate convenience init(filling record: ExchangeRecord) { self.init { $0 = record } }
+}
+
 private func id(_ line: String) -> String? {
   let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
   return object?["id"] as? String
@@ -70,7 +78,7 @@ struct RecordWriterTests {
     defer { folder.remove() }
     let path = folder.file("log")
     let writer = try RecordWriter(settings(path))
-    for number in 0..<3_000 { writer.submit(record(number)) }
+    for number in 0..<3_000 { writer.submit(filling: record(number)) }
     #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
     #expect(try lines(path).map(id) == (0..<3_000).map { "r\($0)" })
     #expect(writer.statistics == RecordWriter.Statistics(written: 3_000, dropped: 0, errors: 0))
@@ -86,7 +94,7 @@ struct RecordWriterTests {
     let writer = try RecordWriter(settings(path))
     await withTaskGroup { group in
       for worker in 0..<4 {
-        group.addTask { for number in 0..<500 { writer.submit(record(worker * 1_000 + number)) } }
+        group.addTask { for number in 0..<500 { writer.submit(filling: record(worker * 1_000 + number)) } }
       }
     }
     #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
@@ -102,7 +110,7 @@ struct RecordWriterTests {
     let path = folder.file("log")
     try Data("{\"v\":1,\"id\":\"half".utf8).write(to: URL(fileURLWithPath: path))
     let writer = try RecordWriter(settings(path))
-    writer.submit(record(1))
+    writer.submit(filling: record(1))
     writer.close(timeoutMilliseconds: 10_000)
     #expect(try lines(path).map(id) == [nil, "r1"])
   }
@@ -113,7 +121,7 @@ struct RecordWriterTests {
     var settings = settings("/dev/full", limit: 100)
     settings.saysEachMilliseconds = 3_600_000
     let writer = try RecordWriter(settings) { said.add($0) }
-    for number in 0..<1_000 { writer.submit(record(number)) }
+    for number in 0..<1_000 { writer.submit(filling: record(number)) }
     #expect(writer.close(timeoutMilliseconds: 50) == 100)
     let statistics = writer.statistics
     #expect(statistics.written == 0)
@@ -134,7 +142,7 @@ struct RecordWriterTests {
     defer { close(reader) }
     let writer = try RecordWriter(settings(path, limit: 500))
     // Far more than a pipe holds; nobody reads.
-    for number in 0..<5_000 { writer.submit(record(number)) }
+    for number in 0..<5_000 { writer.submit(filling: record(number)) }
     let dropped = writer.statistics.dropped
     #expect(dropped > 0)
 
@@ -165,7 +173,7 @@ struct RecordWriterTests {
     let path = folder.file("fifo")
     #expect(mkfifo(path, 0o600) == 0)
     let writer = try RecordWriter(settings(path)) { _ in }
-    for number in 0..<10 { writer.submit(record(number)) }
+    for number in 0..<10 { writer.submit(filling: record(number)) }
     #expect(writer.close(timeoutMilliseconds: 30) == 10)
   }
 
@@ -178,7 +186,7 @@ struct RecordWriterTests {
     let first = open(path, O_RDONLY | O_NONBLOCK)
     let writer = try RecordWriter(settings(path, limit: 4_000)) { _ in }
     // More than the pipe holds: the writer is in the middle of a line when its reader goes.
-    for number in 0..<2_000 { writer.submit(record(number)) }
+    for number in 0..<2_000 { writer.submit(filling: record(number)) }
     _ = read(from: first, until: "\"id\":\"r0\"")
     close(first)
     // Until the writer has noticed, the pipe is still the first reader's, and what is left in it too.
@@ -198,7 +206,7 @@ struct RecordWriterTests {
     let writer = try RecordWriter(settings(path, limit: 100_000))
     let total = 20_000
     async let load: Void = {
-      for number in 0..<total { writer.submit(record(number)) }
+      for number in 0..<total { writer.submit(filling: record(number)) }
     }()
     var parts: [String] = []
     while parts.count < 10 {
@@ -233,7 +241,7 @@ struct RecordWriterTests {
     defer { folder.remove() }
     let writer = try RecordWriter(settings(folder.file("log")))
     writer.close(timeoutMilliseconds: 1_000)
-    writer.submit(record(1))
+    writer.submit(filling: record(1))
     #expect(writer.statistics.dropped == 1)
     #expect(writer.close(timeoutMilliseconds: 1_000) == 0)
   }
@@ -292,14 +300,14 @@ struct RecordQueueTests {
   @Test("The queue counts what the writer holds against its bound")
   func bound() {
     var queue = RecordQueue(limit: 4)
-    for number in 0..<4 { #expect(queue.push(QueuedRecord(record(number))) != .dropped) }
-    #expect(queue.push(QueuedRecord(record(4))) == .dropped)
+    for number in 0..<4 { #expect(queue.push(QueuedRecord(filling: record(number))) != .dropped) }
+    #expect(queue.push(QueuedRecord(filling: record(4))) == .dropped)
     var batch: [QueuedRecord] = []
     #expect(queue.take(into: &batch).drops == 1)
     #expect(batch.count == 4)
-    #expect(queue.push(QueuedRecord(record(5))) == .dropped)
+    #expect(queue.push(QueuedRecord(filling: record(5))) == .dropped)
     queue.settle(1)
-    #expect(queue.push(QueuedRecord(record(6))) == .queued)
+    #expect(queue.push(QueuedRecord(filling: record(6))) == .queued)
   }
 
   @Test("The writer is woken once from its sleep, and once when the queue is half full")
@@ -307,11 +315,11 @@ struct RecordQueueTests {
     var queue = RecordQueue(limit: 8)
     let slept = queue.sleep()
     #expect(slept)
-    #expect(queue.push(QueuedRecord(record(0))) == .queuedAsleep)
+    #expect(queue.push(QueuedRecord(filling: record(0))) == .queuedAsleep)
     let sleptAgain = queue.sleep()
     #expect(!sleptAgain)
     #expect(
-      (1..<8).map { queue.push(QueuedRecord(record($0))) } == [
+      (1..<8).map { queue.push(QueuedRecord(filling: record($0))) } == [
         .queued, .queued, .queuedAsleep, .queued, .queued, .queued, .queued,
       ])
   }
