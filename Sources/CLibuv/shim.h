@@ -10,7 +10,6 @@ static inline uv_handle_t *tg_async_handle(uv_async_t *async) { return (uv_handl
 static inline uv_handle_t *tg_signal_handle(uv_signal_t *signal) { return (uv_handle_t *)signal; }
 static inline uv_handle_t *tg_check_handle(uv_check_t *check) { return (uv_handle_t *)check; }
 static inline uv_handle_t *tg_prepare_handle(uv_prepare_t *prepare) { return (uv_handle_t *)prepare; }
-static inline uv_req_t *tg_getaddrinfo_request(uv_getaddrinfo_t *request) { return (uv_req_t *)request; }
 
 // glibc declares it only under _GNU_SOURCE, which a Swift module cannot promise to have been set first.
 extern int pthread_setname_np(pthread_t thread, const char *name);

@@ -46,6 +46,20 @@ static inline tg_address tg_address_of(const struct addrinfo *info) {
   return address;
 }
 
+// Whether two addresses name the same host and port.
+static inline int tg_same_address(const tg_address *one, const tg_address *other) {
+  if (one->storage.ss_family != other->storage.ss_family) return 0;
+  if (one->storage.ss_family == AF_INET) {
+    const struct sockaddr_in *a = (const struct sockaddr_in *)&one->storage;
+    const struct sockaddr_in *b = (const struct sockaddr_in *)&other->storage;
+    return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+  }
+  const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&one->storage;
+  const struct sockaddr_in6 *b = (const struct sockaddr_in6 *)&other->storage;
+  return a->sin6_port == b->sin6_port && a->sin6_scope_id == b->sin6_scope_id
+      && memcmp(&a->sin6_addr, &b->sin6_addr, sizeof a->sin6_addr) == 0;
+}
+
 // From a literal "127.0.0.1" or "::1" (no brackets); 0, or -EINVAL where it is no literal.
 static inline int tg_parse_address(const char *host, uint16_t port, tg_address *into) {
   memset(into, 0, sizeof *into);

@@ -125,7 +125,16 @@ struct Setting: Sendable {
   ]
 
   private static let waits = [
-    Setting("timeouts.connect", \.timeouts.connect, .duration, "For upstream to accept a connection."),
+    Setting(
+      "timeouts.connect", \.timeouts.connect, .duration,
+      "For a connection to upstream, resolving its name and all attempts together; then 504."),
+    Setting(
+      "timeouts.connect_attempt", \.timeouts.connectAttempt, .duration,
+      "For one address of a name that has several; then the next is tried. The last one may take all of"
+        + " timeouts.connect."),
+    Setting(
+      "timeouts.connect_stagger", \.timeouts.connectStagger, .duration,
+      "The head start of each address before the next is tried beside it; the first to answer is taken (RFC 8305)."),
     Setting(
       "timeouts.request_head", \.timeouts.requestHead, .duration,
       "For a request's head, from its first byte to its last."),
@@ -147,5 +156,12 @@ struct Setting: Sendable {
     Setting(
       "pool.idle_connections", \.pool.idleConnections, .count(0...65536),
       "Idle connections to upstream that a worker keeps for the next request."),
+    Setting(
+      "resolver.fresh", \.resolver.fresh, .duration,
+      "How long the addresses of upstream's name are used before the system is asked again; connections follow a change."
+    ),
+    Setting(
+      "resolver.stale", \.resolver.stale, Codec<Duration>.duration.or("off"),
+      "How long after that they are still used while the system fails to answer, or hangs."),
   ]
 }

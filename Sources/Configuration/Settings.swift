@@ -25,6 +25,8 @@ public struct Settings: Hashable, Sendable {
   public var timeouts = Timeouts()
   /// Connections to upstream that are kept for the next request.
   public var pool = Pool()
+  /// How long the addresses of the server's name are used.
+  public var resolver = Resolver()
 
   /// Where each setting that is not a default was said last, by its name.
   var origins: [String: SettingOrigin] = [:]
@@ -112,8 +114,12 @@ public struct Settings: Hashable, Sendable {
 
   /// How long each wait may take; nil is for ever.
   public struct Timeouts: Hashable, Sendable {
-    /// For upstream to accept a connection.
+    /// For a connection to upstream: resolving its name and all attempts together.
     public var connect = Duration.seconds(10)
+    /// For one of several addresses to accept, while there is another left.
+    public var connectAttempt = Duration.seconds(5)
+    /// The head start of each address before the next is tried beside it.
+    public var connectStagger = Duration.milliseconds(250)
     /// For a request head, from its first byte to its last.
     public var requestHead = Duration.seconds(60)
     /// For the next bytes of a request's body.
@@ -128,6 +134,14 @@ public struct Settings: Hashable, Sendable {
     public var betweenReads: Duration?
     /// For open exchanges to end after SIGTERM.
     public var drain = Duration.seconds(30)
+  }
+
+  /// How long the addresses of the server's name are used.
+  public struct Resolver: Hashable, Sendable {
+    /// Before the system is asked again.
+    public var fresh = Duration.seconds(5)
+    /// After that, while the system fails to answer; nil is not at all.
+    public var stale: Duration? = .seconds(3600)
   }
 
   /// Connections to upstream that are kept for the next request.

@@ -3,6 +3,7 @@
 import HTTPWire
 import Measure
 import TokenWire
+import Transport
 
 /// All that one proxy is told. Times are nanoseconds; a nil time is no limit.
 public struct ProxySettings: Sendable {
@@ -46,7 +47,11 @@ public struct ProxySettings: Sendable {
   /// Clients connected at once per worker; further ones wait in the kernel's queue.
   public var connections = 100_000
 
-  /// For a connection to upstream.
+  /// How long addresses of the server's name are used.
+  public var resolving = Resolver.Policy()
+  /// How attempts at several addresses follow each other.
+  public var connectPace = Connector.Pace(attemptNanoseconds: 5_000_000_000)
+  /// For a connection to upstream, resolving its name and all attempts included.
   public var connectTimeout: Int64? = 10_000_000_000
   /// For a request's head, from its first byte to its last.
   public var requestHeadTimeout: Int64? = 60_000_000_000

@@ -9,17 +9,22 @@ final class UpstreamConnection: StreamDelegate {
   private let worker: Worker
   private var stream: Stream?
   private var exchange: Exchange?
-  private var addresses: ArraySlice<SocketAddress> = []
-  private var isClosed = false
+  /// What was asked of the resolver, and the race that its answer began.
+  private var question: Resolver.Ticket?
+  private var connector: Connector?
   /// What is to be sent once there is a socket.
   private var early: [UInt8] = []
 
   /// What it was made under.
   let rules: Rules
+  /// Where its addresses come from.
+  private let resolver: Resolver
   /// Reads this connection's responses.
   let parser: MessageParser
   /// Whether it has carried an exchange before.
   private(set) var isReused = false
+  /// Whether it has been closed.
+  private(set) var isClosed = false
   /// Whether the connection stands.
   private(set) var isOpen = false
   /// When it last became idle.
@@ -28,6 +33,7 @@ final class UpstreamConnection: StreamDelegate {
   init(worker: Worker) {
     self.worker = worker
     rules = worker.rules
+    resolver = worker.resolver
     parser = MessageParser(.response, limits: rules.settings.responseLimits, spans: worker.spans)
   }
 
@@ -44,30 +50,47 @@ final class UpstreamConnection: StreamDelegate {
 
   /// Resolves and connects; `Exchange.upstreamConnected` or `upstreamFailed` follows.
   func connect() {
-    worker.resolver.resolve { [self] result in
+    question = resolver.resolve(rules.settings.resolving) { [self] result in
+      question = nil
       guard !isClosed else { return }
       switch result {
-      case .success(let addresses):
-        self.addresses = addresses[...]
-        tryNext(after: TransportError(.resolve, code: 0))
+      case .success(let addresses): race(addresses.interleaved(preferring: worker.preferredAddress))
+      case .failure(let error): fail(error)
+      }
+    }
+  }
+
+  /// Connects to whichever address answers first.
+  private func race(_ addresses: [SocketAddress], hasGivenUp: Bool = false) {
+    let connector = Connector(
+      loop: worker.loop, addresses: addresses, pace: rules.settings.connectPace, spare: worker.spareAttempts)
+    self.connector = connector
+    connector.start { [self] result in
+      worker.counters.connectionsFailed.add(.upstream, connector.failures)
+      self.connector = nil
+      switch result {
+      case .success(let stream):
+        connected(stream)
       case .failure(let error):
+        if error.isOutOfDescriptors {
+          worker.counters.hit(.descriptors)
+          if !hasGivenUp, worker.pool.giveUpOne() { return race(addresses, hasGivenUp: true) }
+        }
         fail(error)
       }
     }
   }
 
-  private func tryNext(after error: TransportError) {
-    stream?.close()
-    stream = nil
-    guard let address = addresses.popFirst() else { return fail(error) }
-    do throws(TransportError) {
-      let stream = try Stream.connect(loop: worker.loop, to: address, stamped: true, delegate: self)
-      self.stream = stream
-      _ = unsafe early.withUnsafeBytes { unsafe stream.write($0.bytes) }
-    } catch {
-      noteFailedAttempt(error)
-      tryNext(after: error)
-    }
+  private func connected(_ stream: Stream) {
+    self.stream = stream
+    stream.delegate = self
+    isOpen = true
+    worker.counters.connectionsOpened.add(.upstream)
+    worker.preferredAddress = stream.peer
+    _ = unsafe early.withUnsafeBytes { unsafe stream.write($0.bytes) }
+    early = []
+    stream.startReading()
+    exchange?.upstreamConnected(reused: false, at: .now())
   }
 
   /// Sends bytes, or keeps them until the connection stands.
@@ -76,9 +99,7 @@ final class UpstreamConnection: StreamDelegate {
     if isOpen, let stream {
       stream.write(bytes)
     } else {
-      // Kept whole until an address has answered: the next one needs it from the beginning.
       unsafe bytes.withUnsafeBytes { unsafe early.append(contentsOf: $0) }
-      stream?.write(bytes)
     }
   }
 
@@ -104,6 +125,9 @@ final class UpstreamConnection: StreamDelegate {
     stream?.startReading()
   }
 
+  /// Whether it leads to an address that the server still has.
+  var isCurrent: Bool { stream?.peer.map { resolver.isCurrent($0) } ?? false }
+
   /// Whether upstream has closed it, or sent what nobody asked for.
   var isStale: Bool { stream?.isStale() ?? true }
 
@@ -113,19 +137,17 @@ final class UpstreamConnection: StreamDelegate {
     isClosed = true
     isOpen = false
     exchange = nil
+    if let question { resolver.cancel(question) }
+    question = nil
+    connector?.cancel()
+    connector = nil
     stream?.close()
     stream = nil
   }
 
   // MARK: The stream's life
 
-  func streamDidConnect(_ stream: Stream) {
-    isOpen = true
-    worker.counters.connectionsOpened.add(.upstream)
-    early = []
-    stream.startReading()
-    exchange?.upstreamConnected(reused: false, at: .now())
-  }
+  func streamDidConnect(_ stream: Stream) {}
 
   func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
     worker.counters.upstreamReads.add()
@@ -140,14 +162,7 @@ final class UpstreamConnection: StreamDelegate {
   }
 
   func streamDidFail(_ stream: Stream, _ error: TransportError) {
-    if isOpen || exchange == nil { return fail(error) }
-    noteFailedAttempt(error)
-    tryNext(after: error)
-  }
-
-  private func noteFailedAttempt(_ error: TransportError) {
-    worker.counters.connectionsFailed.add(.upstream)
-    if error.isOutOfDescriptors { worker.counters.hit(.descriptors) }
+    fail(error)
   }
 
   private func fail(_ error: TransportError) {

@@ -23,7 +23,7 @@ final class UpstreamPool {
 
   /// Takes a connection back after a whole exchange.
   func give(_ connection: UpstreamConnection) {
-    guard !worker.isDraining, connection.rules === worker.rules,
+    guard !worker.isDraining, connection.rules === worker.rules, connection.isCurrent,
       idle.count < worker.rules.settings.idleUpstreamConnections
     else { return connection.close() }
     connection.rest()
@@ -33,8 +33,24 @@ final class UpstreamPool {
   /// Forgets a connection that closed itself.
   func remove(_ connection: UpstreamConnection) { idle.removeAll { $0 === connection } }
 
+  /// Closes the one that has been idle longest, for a descriptor that is needed more.
+  /// - Returns: whether there was one.
+  func giveUpOne() -> Bool {
+    guard !idle.isEmpty else { return false }
+    idle.removeFirst().close()
+    return true
+  }
+
+  /// Closes what leads to addresses that the server's name stands for no more.
+  func closeOutdated() {
+    for connection in idle where !connection.isCurrent { connection.close() }
+    idle.removeAll { $0.isClosed }
+  }
+
   /// Closes what has been idle for longer than it may.
   func checkDeadlines(_ now: Instant) {
+    // Connections that stay in use would never ask for the address again.
+    if !idle.isEmpty { worker.resolver.refresh(worker.rules.settings.resolving) }
     guard let limit = worker.rules.settings.upstreamIdleTimeout else { return }
     let expired = idle.prefix { now.nanoseconds(since: $0.idleAt) > limit }.count
     for connection in idle.prefix(expired) { connection.close() }

@@ -59,6 +59,12 @@ final class Worker {
   private(set) var rules: Rules
   let loop: EventLoop
   private(set) var resolver: Resolver
+  /// Those of earlier settings that somebody still waits for.
+  private var retiredResolvers: [Resolver] = []
+  /// What races for a connection may cost in descriptors.
+  let spareAttempts = SpareAttempts(64)
+  /// Where the last connection was made: its family is tried first.
+  var preferredAddress: SocketAddress?
   private(set) lazy var pool = UpstreamPool(worker: self)
   /// Where the last parse found body bytes; one list for all connections.
   let spans = BodySpans()
@@ -97,6 +103,7 @@ final class Worker {
     resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
     identities = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
     listener = try Listener(loop: loop, address: address, sharesPort: sharesPort)
+    heedResolver()
   }
 
   /// The box through which other threads reach this worker. Call it on the worker's thread, once.
@@ -173,11 +180,25 @@ final class Worker {
     let before = self.rules
     self.rules = rules
     if rules.upstreamAuthority != before.upstreamAuthority {
+      retiredResolvers = (retiredResolvers + [resolver]).filter { retired in
+        if !retired.isAwaited { retired.close() }
+        return retired.isAwaited
+      }
       resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
+      heedResolver()
     }
     pool.closeAll()
     identities = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
     heedLimit()
+  }
+
+  /// Connections follow the server's name to where it leads.
+  private func heedResolver() {
+    preferredAddress = nil
+    resolver.onChange = { [unowned self] in
+      preferredAddress = nil
+      pool.closeOutdated()
+    }
   }
 
   // MARK: The end
@@ -216,6 +237,7 @@ final class Worker {
     mailbox?.close()
     mailbox = nil
     pool.closeAll()
+    for resolver in retiredResolvers + [resolver] { resolver.close() }
   }
 }
 

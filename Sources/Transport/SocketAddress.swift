@@ -4,7 +4,7 @@ import CSocket
 
 /// An IPv4 or IPv6 address with its port.
 @safe
-public struct SocketAddress: CustomStringConvertible {
+public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
   var raw: tg_address
 
   init(_ raw: tg_address) { self.raw = raw }
@@ -24,6 +24,19 @@ public struct SocketAddress: CustomStringConvertible {
   public var description: String {
     let (host, port) = parts
     return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+  }
+
+  /// Whether both name the same host and port.
+  public static func == (one: SocketAddress, other: SocketAddress) -> Bool {
+    unsafe withUnsafePointer(to: one.raw) { one in
+      unsafe withUnsafePointer(to: other.raw) { other in unsafe tg_same_address(one, other) != 0 }
+    }
+  }
+
+  /// By host and port.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(parts.host)
+    hasher.combine(parts.port)
   }
 
   var family: Int32 { unsafe withUnsafePointer(to: raw) { unsafe tg_family($0) } }

@@ -230,7 +230,7 @@ public final class Stream {
   private func updateInterest() {
     guard !isClosed else { return }
     var wanted: Int32 = 0
-    if isConnecting || queue.count > 0, !hasFailed { wanted |= Int32(UV_WRITABLE.rawValue) }
+    if isConnecting || queue.count > 0, !hasFailed, breakage == nil { wanted |= Int32(UV_WRITABLE.rawValue) }
     if !isConnecting, !hasEnded {
       if wantsReads { wanted |= Int32(UV_READABLE.rawValue) }
       if !wantsReads, noticesDeparture { wanted |= Int32(UV_DISCONNECT.rawValue) }
@@ -277,11 +277,13 @@ public final class Stream {
     broke(TransportError(.read, code: error != 0 ? -error : -ECONNRESET))
   }
 
-  /// Delivers what came before the error (a server may answer an upload and reset it), then tells of the error.
+  /// Delivers what came before the error (a server may answer an upload and reset it), then tells of the error. Where
+  /// reading is paused, both wait until it goes on: the bytes are the peer's, and somebody wants them.
   private func broke(_ error: TransportError) {
-    breakage = error
+    breakage = breakage ?? error
     while wantsReads, !isClosed, !hasEnded, readOnce() {}
-    if !isClosed, !hasFailed { failed(error) }
+    guard !isClosed, !hasFailed else { return }
+    if wantsReads || noticesDeparture || hasEnded { failed(breakage ?? error) } else { updateInterest() }
   }
 }
 

@@ -3,7 +3,7 @@
 import CLibuv
 import Glibc
 
-/// A joinable thread.
+/// A thread: to be joined, or let go.
 @safe
 public struct WorkerThread: Sendable {
   private let id: pthread_t
@@ -28,6 +28,9 @@ public struct WorkerThread: Sendable {
     }
     self.id = id
   }
+
+  /// Lets the thread go: nobody will join it, and the process may end without it. Call it once, in place of `join`.
+  public func detach() { _ = pthread_detach(id) }
 
   /// Waits until the thread has ended. Call it once.
   public func join() { _ = pthread_join(id, nil) }

@@ -23,6 +23,8 @@ extension ProxySettings {
     via = settings.forwarding.via ? settings.forwarding.pseudonym : nil
     setLimits(settings)
     setTimeouts(settings.timeouts)
+    resolving = Resolver.Policy(
+      fresh: settings.resolver.fresh.nanoseconds, stale: settings.resolver.stale?.nanoseconds ?? 0)
   }
 
   private mutating func setLimits(_ settings: Settings) {
@@ -41,6 +43,9 @@ extension ProxySettings {
 
   private mutating func setTimeouts(_ timeouts: Settings.Timeouts) {
     connectTimeout = timeouts.connect.nanoseconds
+    connectPace = Connector.Pace(
+      staggerMilliseconds: UInt64(max(10, timeouts.connectStagger.nanoseconds / 1_000_000)),
+      attemptNanoseconds: timeouts.connectAttempt.nanoseconds)
     requestHeadTimeout = timeouts.requestHead.nanoseconds
     requestBodyTimeout = timeouts.requestBody?.nanoseconds
     idleTimeout = timeouts.idle.nanoseconds

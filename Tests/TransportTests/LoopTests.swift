@@ -172,48 +172,6 @@ struct LoopTests {
     #expect(!turner.isAlive())
   }
 
-  @Test("A literal address is resolved at once", arguments: ["127.0.0.1", "::1"])
-  func literal(host: String) throws {
-    let turner = try Turner()
-    let resolver = Resolver(loop: turner.loop, host: host, port: 80)
-    var hosts: [String] = []
-    resolver.resolve { result in
-      if case .success(let addresses) = result { hosts = addresses.map(\.host) }
-    }
-    #expect(hosts == [host])
-    #expect(!turner.isAlive())
-  }
-
-  @Test("A name is resolved once for all who ask, with the port, and remembered")
-  func name() throws {
-    let turner = try Turner()
-    let resolver = Resolver(loop: turner.loop, host: "localhost", port: 4141, freshSeconds: 60)
-    var answers: [[SocketAddress]] = []
-    for _ in 0..<3 {
-      resolver.resolve { result in
-        if case .success(let addresses) = result { answers.append(addresses) }
-      }
-    }
-    #expect(answers.isEmpty)
-    try turner.until { answers.count == 3 }
-    #expect(answers.allSatisfy { !$0.isEmpty && $0.allSatisfy { $0.port == 4141 } })
-    #expect(answers[0].contains { $0.host == "127.0.0.1" || $0.host == "::1" })
-    resolver.resolve { _ in answers.append([]) }
-    #expect(answers.count == 4)
-  }
-
-  @Test("A name that cannot be is an error of the resolver")
-  func noName() throws {
-    let turner = try Turner()
-    var error: TransportError?
-    Resolver(loop: turner.loop, host: "no host has spaces", port: 1).resolve { result in
-      if case .failure(let failure) = result { error = failure }
-    }
-    try turner.until { error != nil }
-    #expect(error?.operation == .resolve)
-    #expect(error?.name.hasPrefix("EAI_") == true)
-  }
-
   @Test("A promise is waited for on one thread and kept on another")
   func promise() throws {
     let question = Promise<Int>()

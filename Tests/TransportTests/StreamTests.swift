@@ -125,6 +125,23 @@ struct StreamTests {
     #expect(pair.witness.text == "later")
   }
 
+  @Test("A write that fails while reading is paused does not lose what the peer had said")
+  func writeIntoResetWhilePaused() throws {
+    let pair = try Pair()
+    pair.stream.pauseReading(noticingDeparture: false)
+    _ = pair.stream.write("unread")
+    pair.send("said before")
+    // Closed over unread bytes: RST, which these writes meet.
+    pair.closePeer()
+    while pair.stream.write("more") {}
+    for _ in 0..<8 { pair.turner.loop.runOnce() }
+    #expect(pair.witness.told == ["connect"])
+    pair.stream.startReading()
+    try pair.turner.until { !pair.witness.errors.isEmpty }
+    #expect(pair.witness.text == "said before")
+    #expect(pair.witness.told == ["connect", "read", "fail"])
+  }
+
   @Test("A stream whose peer ended its side and then broke fails, though nothing is read any more")
   func endThenReset() throws {
     let pair = try Pair()

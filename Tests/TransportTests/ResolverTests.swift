@@ -1,0 +1,209 @@
+// Names to addresses: asked once, remembered, kept in use while nobody answers, and never waited for at the end.
+// It must not ask the network: but for localhost, the system's part is played by a box that the test fills.
+import Glibc
+import Synchronization
+import Testing
+
+@testable import Transport
+
+/// Plays the system: answers what the test says, when it says so.
+private final class System: Sendable {
+  private let questions = Mutex<[Promise<Result<[SocketAddress], TransportError>>]>([])
+
+  /// Questions asked so far.
+  var count: Int { questions.withLock { $0.count } }
+
+  var lookup: Resolver.Lookup {
+    { [self] _, _ in
+      let promise = Promise<Result<[SocketAddress], TransportError>>()
+      questions.withLock { $0.append(promise) }
+      return promise.wait()
+    }
+  }
+
+  /// Answers question `index`, once it has been asked.
+  func answer(_ index: Int, _ result: Result<[SocketAddress], TransportError>) {
+    while count <= index { sched_yield() }
+    questions.withLock { $0[index] }.keep(result)
+  }
+}
+
+@Suite("Resolving")
+struct ResolverTests {
+  private let first: SocketAddress
+  private let second: SocketAddress
+  private let noName = TransportError(.resolve, code: -3008)
+
+  init() throws {
+    first = try #require(SocketAddress(literal: "127.0.0.1", port: 80))
+    second = try #require(SocketAddress(literal: "127.0.0.2", port: 80))
+  }
+
+  /// Collects what one resolver answers.
+  private final class Answers {
+    var hosts: [[String]] = []
+    var errors: [TransportError] = []
+    var count: Int { hosts.count + errors.count }
+
+    func take(_ result: Result<[SocketAddress], TransportError>) {
+      switch result {
+      case .success(let addresses): hosts.append(addresses.map(\.host))
+      case .failure(let error): errors.append(error)
+      }
+    }
+  }
+
+  @Test("A literal address is resolved at once", arguments: ["127.0.0.1", "::1"])
+  func literal(host: String) throws {
+    let turner = try Turner()
+    let resolver = Resolver(loop: turner.loop, host: host, port: 80)
+    let answers = Answers()
+    #expect(resolver.resolve(Resolver.Policy(fresh: 0)) { answers.take($0) } == nil)
+    #expect(answers.hosts == [[host]])
+    #expect(!turner.isAlive())
+  }
+
+  @Test("The system resolves localhost, with the port")
+  func system() throws {
+    let turner = try Turner()
+    let resolver = Resolver(loop: turner.loop, host: "localhost", port: 4141)
+    var found: [SocketAddress] = []
+    resolver.resolve { if case .success(let addresses) = $0 { found = addresses } }
+    try turner.until { !found.isEmpty }
+    #expect(found.allSatisfy { $0.port == 4141 && ["127.0.0.1", "::1"].contains($0.host) })
+    resolver.close()
+    #expect(!turner.isAlive())
+  }
+
+  @Test("A name that cannot be is an error of the resolver, and is not asked for again at once")
+  func noSuchName() throws {
+    let turner = try Turner()
+    let resolver = Resolver(loop: turner.loop, host: "no host has spaces", port: 1)
+    let answers = Answers()
+    resolver.resolve { answers.take($0) }
+    try turner.until { answers.count == 1 }
+    #expect(answers.errors.first?.operation == .resolve)
+    #expect(answers.errors.first?.name.hasPrefix("EAI_") == true)
+    #expect(resolver.resolve { answers.take($0) } == nil)
+    #expect(answers.errors.count == 2)
+    resolver.close()
+    #expect(!turner.isAlive())
+  }
+
+  @Test("A name is asked for once for all who wait, and remembered while it is fresh")
+  func once() throws {
+    let turner = try Turner()
+    let system = System()
+    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    let answers = Answers()
+    for _ in 0..<3 { resolver.resolve { answers.take($0) } }
+    #expect(answers.count == 0)
+    system.answer(0, .success([first]))
+    try turner.until { answers.count == 3 }
+    #expect(resolver.resolve { answers.take($0) } == nil)
+    #expect(answers.hosts == Array(repeating: ["127.0.0.1"], count: 4))
+    #expect(system.count == 1)
+    resolver.close()
+    #expect(!turner.isAlive())
+  }
+
+  @Test("Once an answer is not fresh any more, the next one is waited for, and a change is told")
+  func change() throws {
+    let turner = try Turner()
+    let system = System()
+    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    var changes = 0
+    resolver.onChange = { changes += 1 }
+    let answers = Answers()
+    let policy = Resolver.Policy(fresh: 0)
+    resolver.resolve(policy) { answers.take($0) }
+    system.answer(0, .success([first]))
+    try turner.until { answers.count == 1 }
+    #expect(resolver.isCurrent(first) && !resolver.isCurrent(second) && changes == 0)
+    resolver.resolve(policy) { answers.take($0) }
+    system.answer(1, .success([second]))
+    try turner.until { answers.count == 2 }
+    #expect(answers.hosts == [["127.0.0.1"], ["127.0.0.2"]])
+    #expect(!resolver.isCurrent(first) && resolver.isCurrent(second) && changes == 1)
+    resolver.refresh(policy)
+    system.answer(2, .success([second]))
+    resolver.resolve(policy) { answers.take($0) }
+    try turner.until { answers.count == 3 }
+    #expect(changes == 1)
+    resolver.close()
+    #expect(!turner.isAlive())
+  }
+
+  @Test("While the system hangs the last answer is used, and nobody waits for it twice")
+  func hangs() throws {
+    let turner = try Turner()
+    let system = System()
+    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    let answers = Answers()
+    let policy = Resolver.Policy(fresh: 0)
+    resolver.resolve(policy) { answers.take($0) }
+    system.answer(0, .success([first]))
+    try turner.until { answers.count == 1 }
+    resolver.resolve(policy) { answers.take($0) }
+    #expect(answers.count == 1)
+    try turner.until("after its grace") { answers.count == 2 }
+    #expect(resolver.resolve(policy) { answers.take($0) } == nil)
+    #expect(answers.hosts == Array(repeating: ["127.0.0.1"], count: 3))
+    #expect(system.count == 2)
+    // It answers after all.
+    system.answer(1, .success([second]))
+    try turner.until { resolver.isCurrent(second) }
+    resolver.close()
+    #expect(!turner.isAlive())
+  }
+
+  @Test("Where nothing is known a hung system is waited for, and whoever gives up is not called")
+  func hangsFromTheStart() throws {
+    let turner = try Turner()
+    let system = System()
+    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    let answers = Answers()
+    let ticket = try #require(resolver.resolve { answers.take($0) })
+    resolver.resolve { _ in answers.take(.failure(noName)) }
+    resolver.cancel(ticket)
+    system.answer(0, .success([first]))
+    try turner.until { answers.count == 1 }
+    #expect(answers.hosts.isEmpty)
+    resolver.close()
+    #expect(!turner.isAlive())
+  }
+
+  @Test("A failure falls back on the last answer, for as long as that may be used")
+  func failure() throws {
+    let turner = try Turner()
+    let system = System()
+    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    let answers = Answers()
+    resolver.resolve { answers.take($0) }
+    system.answer(0, .success([first]))
+    try turner.until { answers.count == 1 }
+    resolver.resolve(Resolver.Policy(fresh: 0)) { answers.take($0) }
+    system.answer(1, .failure(noName))
+    try turner.until { answers.count == 2 }
+    #expect(answers.hosts.count == 2 && answers.errors.isEmpty)
+    // The same failure, where nothing stale may be used.
+    #expect(resolver.resolve(Resolver.Policy(fresh: 0, stale: 0)) { answers.take($0) } == nil)
+    #expect(answers.errors == [noName])
+    #expect(system.count == 2)
+    resolver.close()
+    #expect(!turner.isAlive())
+  }
+
+  @Test("A system that never answers holds nothing up")
+  func end() throws {
+    let turner = try Turner()
+    let system = System()
+    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    resolver.resolve { _ in Issue.record("answered") }
+    resolver.close()
+    #expect(!turner.isAlive())
+    // The thread is let go with an answer that finds nobody.
+    system.answer(0, .success([first]))
+    #expect(!turner.isAlive())
+  }
+}
