@@ -61,6 +61,11 @@ struct MessageState {
     // An empty value has no span: it stands, empty, behind its name.
     let field = Field(name: name, value: openValue ?? name.upperBound..<name.upperBound)
     if isHeadComplete {
+      // llhttp minds some of them, of some messages.
+      if trailers.matches(name, "content-length") || trailers.matches(name, "transfer-encoding") {
+        refusal = WireError(400, "a trailer that would frame")
+        return -1
+      }
       trailers.list.append(field)
     } else {
       if fields.list.isEmpty { fields.list.reserveCapacity(16) }

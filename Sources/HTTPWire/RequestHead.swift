@@ -32,37 +32,35 @@ public final class RequestHead: Sendable {
   public let expectsContinue: Bool
 
   private let connection: ConnectionOptions
-  /// The request target in the form in which it is passed on (origin or asterisk form).
-  private let target: Range<Int>
-  /// The authority of an absolute-form target, which then takes Host's place (RFC 9112 §3.2.2).
-  private let authority: Range<Int>?
+  private let target: RequestTarget
 
   /// Whether the connection may carry another request after this one.
   public var keepsAlive: Bool { isVersion11 ? !connection.closes : connection.keepsAlive && !connection.closes }
   /// The path without its query.
   public var path: String {
-    let bytes = fields.bytes[target]
-    return String(decoding: bytes.prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
+    if let implied = target.implied { return String(decoding: CollectionOfOne(implied), as: UTF8.self) }
+    return String(decoding: fields.bytes[target.written].prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
   }
 
   /// Judges the head that `parser` has completed.
   /// - Throws: `WireError` with the status to answer.
   public init(_ parser: MessageParser) throws(WireError) {
     let version = parser.version
-    let fields = parser.takeFields()
+    let fields = parser.fields
     let line = try RequestLine(fields)
     guard parser.hasMethod(line.method), line.minor == version.minor, version.major == 1 else {
       throw WireError(400, "malformed request line")
     }
     isVersion11 = line.minor == 1
     method = line.method
-    (target, authority) = try line.parts(fields, method)
+    target = try line.passedOn(fields)
     guard fields.valuesAreClean() else { throw WireError(400, "control byte in a field value") }
     try Self.checkHost(fields, isVersion11: isVersion11)
     framing = try fields.declaredFraming(isVersion11: isVersion11) ?? .none
     connection = ConnectionOptions(fields)
     expectsContinue = try Self.expectation(fields, isVersion11: isVersion11, framing: framing)
-    self.fields = fields
+    // Of a head that is refused the parser keeps the bytes: the record says what they asked for.
+    self.fields = parser.takeFields()
   }
 
   private static func checkHost(_ fields: Fields, isVersion11: Bool) throws(WireError) {
@@ -96,7 +94,8 @@ public final class RequestHead: Sendable {
   ) {
     output.append(text: method.rawValue)
     output.append(ASCII.space)
-    output.append(fields.bytes, target)
+    if let implied = target.implied { output.append(implied) }
+    output.append(fields.bytes, target.written)
     output.append(" HTTP/1.1\r\n")
     let lastForwardedFor = forwardedFor == nil ? nil : fields.list.lastIndex { $0.kind == .forwardedFor }
     for (index, field) in fields.list.enumerated() where !fields.isHopByHop(field, connection) {
@@ -109,7 +108,7 @@ public final class RequestHead: Sendable {
     if let forwardedFor, lastForwardedFor == nil { output.append(text: "X-Forwarded-For: \(forwardedFor)\r\n") }
     if let via { output.append(text: "Via: \(isVersion11 ? "1.1" : "1.0") \(via)\r\n") }
     if !fields.list.contains(where: { $0.kind == .host }) {
-      output.append(text: "Host: \(authority.map { fields.text($0) } ?? defaultHost)\r\n")
+      output.append(text: "Host: \(target.authority.map { fields.text($0) } ?? defaultHost)\r\n")
     }
     output.append("\r\n")
   }
@@ -117,12 +116,22 @@ public final class RequestHead: Sendable {
   /// A field as it came, but for those that frame and route: what we understood them to say.
   private func write(_ field: Field, to output: OutputBuffer) {
     switch (field.kind, framing) {
-    case (.host, _): output.appendField(fields, field.name, authority ?? field.value)
+    case (.host, _): output.appendField(fields, field.name, target.authority ?? field.value)
     case (.contentLength, .length(let length)): output.appendField(fields, field.name, text: "\(length)")
     case (.transferEncoding, _): output.appendField(fields, field.name, "chunked")
     default: output.appendField(fields, field.name, field.value)
     }
   }
+}
+
+/// A request target in the form in which it is passed on: origin or asterisk form.
+struct RequestTarget {
+  /// What an absolute form leaves out: the root's `/`, or `*`.
+  var implied: UInt8?
+  /// What is passed on of the head's own bytes.
+  var written: Range<Int>
+  /// The authority of an absolute form, which takes Host's place (RFC 9112 §3.2.2).
+  var authority: Range<Int>?
 }
 
 /// The request line, found in the head's own bytes: llhttp also takes RTSP and ICE, and reports them as HTTP.
@@ -164,24 +173,27 @@ struct RequestLine {
     throw text == "CONNECT" ? WireError(405, "CONNECT is not served") : WireError(501, "method not implemented")
   }
 
-  /// The part of the target that is passed on, and the authority of an absolute form.
-  func parts(_ fields: Fields, _ method: Method) throws(WireError) -> (Range<Int>, Range<Int>?) {
+  /// The target as it is passed on.
+  func passedOn(_ fields: Fields) throws(WireError) -> RequestTarget {
     let bytes = fields.bytes
-    if bytes[target.lowerBound] == UInt8(ascii: "/") { return (target, nil) }
+    if bytes[target.lowerBound] == UInt8(ascii: "/") { return RequestTarget(written: target) }
     if target.count == 1, bytes[target.lowerBound] == UInt8(ascii: "*") {
       guard method == .options else { throw WireError(400, "only OPTIONS may ask for *") }
-      return (target, nil)
+      return RequestTarget(written: target)
     }
     guard target.count > 7, fields.matches(target.prefix(7), "http://") else {
       throw WireError(400, "malformed request target")
     }
     let start = target.lowerBound + 7
-    let end = bytes[start..<target.upperBound].firstIndex(of: UInt8(ascii: "/")) ?? target.upperBound
-    // Without a path there is no origin form to cut out of the bytes; nobody's client sends that.
-    guard end < target.upperBound, Self.isAuthority(bytes[start..<end]) else {
-      throw WireError(400, "malformed request target")
-    }
-    return (end..<target.upperBound, start..<end)
+    let end = bytes[start..<target.upperBound].firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }
+    let authority = start..<(end ?? target.upperBound)
+    guard Self.isAuthority(bytes[authority]) else { throw WireError(400, "malformed request target") }
+    let written = authority.upperBound..<target.upperBound
+    if bytes[written].first == UInt8(ascii: "/") { return RequestTarget(written: written, authority: authority) }
+    // No path is the root's, but for an OPTIONS that asks about the server itself (RFC 9112 §3.2.1, §3.2.4).
+    let asksServer = method == .options && written.isEmpty
+    return RequestTarget(
+      implied: asksServer ? UInt8(ascii: "*") : UInt8(ascii: "/"), written: written, authority: authority)
   }
 
   /// Whether bytes are `uri-host [":" port]` (RFC 9110 §7.2), without user information.

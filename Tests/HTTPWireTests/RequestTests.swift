@@ -51,10 +51,32 @@ struct RequestTests {
     }
   }
 
-  @Test("An absolute-form target gives its authority to Host (case 7)")
-  func absoluteForm() {
-    let relayed = relayRequest([Array("GET http://b/x?y HTTP/1.1\r\nHost: a\r\n\r\n".utf8)])
-    #expect(relayed.bytes == "GET /x?y HTTP/1.1\r\nHost: b\r\n\r\n")
+  @Test(
+    "An absolute-form target gives its authority to Host, and no path is the root's (case 7)",
+    arguments: [
+      ("GET http://b/x?y", "GET /x?y"), ("GET HTTP://b", "GET /"), ("GET http://b?y=/", "GET /?y=/"),
+      ("OPTIONS http://b", "OPTIONS *"), ("OPTIONS http://b?y", "OPTIONS /?y"),
+    ])
+  func absoluteForm(asked: String, passedOn: String) {
+    for pieces in everySplit("\(asked) HTTP/1.1\r\nHost: a\r\n\r\n") {
+      #expect(relayRequest(pieces).bytes == "\(passedOn) HTTP/1.1\r\nHost: b\r\n\r\n")
+    }
+  }
+
+  @Test(
+    "What a refused request had asked for is told as far as it was said plainly",
+    arguments: [
+      ("\r\nPOST /v1/x?key=1 HTTP/1.1\r\nHost : a\r\n\r\n", "POST", "/v1/x"),
+      ("GET /a HTTP/1.1\r\n\r\n", "GET", "/a"), ("GET http://u:p@b/x HTTP/1.1\r\n\r\n", "GET", "/x"),
+      ("GET * HTTP/1.1\r\n\r\n", "GET", "*"), ("CONNECT a:80 HTTP/1.1\r\n\r\n", "CONNECT", nil),
+      ("GET /cut", "GET", nil), ("G\"ET / HTTP/1.1\r\n\r\n", nil, nil), ("", nil, nil),
+    ])
+  func glance(request: String, method: String?, path: String?) {
+    var fields = Fields()
+    fields.bytes = Array(request.utf8)
+    let glance = RequestGlance(fields)
+    #expect(glance.method == method)
+    #expect(glance.path == path)
   }
 
   @Test("A request without a body is whole with its head", arguments: ["", "Content-Length: 0\r\n"])
