@@ -221,6 +221,7 @@ final class DownstreamConnection: StreamDelegate {
   private func endUnbegun(_ verdict: Verdict, status: Int?) {
     var tap = makeTap(client: peer)
     tap.status = status
+    tap.refused(RequestGlance(parser.fields))
     tap.responseEnded(at: .now(), complete: false, worker.eventParser)
     worker.shared.writer.submit { tap.fill(&$0, verdict, worker.rules) }
   }

@@ -127,7 +127,10 @@ final class Exchange {
   /// Bytes from upstream: sent on first, looked at afterwards.
   func upstreamRead(_ connection: UpstreamConnection, _ bytes: RawSpan, _ arrival: Arrival) {
     activeAt = arrival.readAt
-    if headStartedAt == nil { headStartedAt = arrival.at }
+    if headStartedAt == nil {
+      headStartedAt = arrival.at
+      _ = state.handle(.upstreamSpoke)
+    }
     worker.output.removeAll()
     var rest = bytes
     var failure: WireError?

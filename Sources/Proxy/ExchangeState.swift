@@ -27,6 +27,8 @@ struct ExchangeState: Sendable {
     /// An upstream connection stands; `reused` where it came from the pool.
     case connected(reused: Bool)
     case connectFailed(String)
+    /// First bytes came from upstream: its connection was not stale.
+    case upstreamSpoke
     /// The final response head was passed on.
     case responseBegan
     /// The first token went by (or, where tokens are not measured, the first byte of a body).
@@ -67,9 +69,8 @@ struct ExchangeState: Sendable {
   private var link = Link.none
   private var response = Response.waiting
   private var hasOutput = false
-  private var hasRetried = false
-  /// Whether the request may be sent twice: safe, bodiless and kept.
-  let isRepeatable: Bool
+  /// Whether the request may be sent twice: safe, bodiless and kept, neither retried nor heard by upstream.
+  private(set) var isRepeatable: Bool
 
   init(isRepeatable: Bool) { self.isRepeatable = isRepeatable }
 
@@ -107,6 +108,9 @@ struct ExchangeState: Sendable {
       return .none
     case .connectFailed(let reason):
       return answerOrCut(502, .upstreamUnreachable, stage: .connecting, reason)
+    case .upstreamSpoke:
+      isRepeatable = false
+      return .none
     case .responseBegan:
       response = .streaming
       return .none
@@ -147,8 +151,8 @@ struct ExchangeState: Sendable {
       return answerOrCut(502, .truncated, stage: stage, reason)
     case .waiting:
       // A pooled connection that upstream had already closed says nothing of the request: once more, if that is safe.
-      if case .open(reused: true) = link, isRepeatable, !hasRetried {
-        hasRetried = true
+      if case .open(reused: true) = link, isRepeatable {
+        isRepeatable = false
         link = .none
         return .retry
       }

@@ -50,6 +50,12 @@ struct Tap: ~Copyable {
     if head.framing != .none, head.fields.first("content-encoding") == nil { requestCopy = [] }
   }
 
+  /// The request was refused, or its head was never whole: what it had asked for.
+  mutating func refused(_ request: RequestGlance) {
+    method = request.method
+    path = request.path
+  }
+
   /// Body bytes that have been sent on.
   mutating func requestBody(_ spans: BodySpans, of bytes: RawSpan, limit: Int) {
     let count = spans.byteCount

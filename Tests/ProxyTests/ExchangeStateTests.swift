@@ -132,6 +132,14 @@ struct ExchangeStateTests {
     }
   }
 
+  @Test("A pooled connection on which upstream has begun to speak was not stale: nothing is sent twice")
+  func spoken() {
+    var state = Point.sentReused.state(repeatable: true)
+    #expect(state.handle(.upstreamSpoke) == .none)
+    let verdict = Verdict(outcome: .upstreamReset, stage: .waiting, error: "upstream closed the connection")
+    #expect(state.handle(.upstreamEnded) == .answer(status: 502, verdict))
+  }
+
   @Test("A retry that finds nobody is unreachable")
   func retryUnreachable() {
     var state = Point.sentReused.state(repeatable: true)
