@@ -37,17 +37,20 @@ def clean_environment(more: dict[str, str] | None = None) -> dict[str, str]:
     return kept | (more or {})
 
 
+def check_record(record: dict) -> dict:
+    """`record`, held to the keys of record.md and their order."""
+    if record.get("outcome") is not None:
+        assert tuple(record) == tuple(KEYS), f"keys differ from record.md: {[*record]}"
+        assert record["v"] == 1
+    return record
+
+
 def read_records(path: pathlib.Path) -> list[dict]:
-    """Every whole line of a log, each held to the keys of record.md and their order."""
+    """Every whole line of a log."""
     if not path.exists():
         return []
     whole = path.read_bytes().rpartition(b"\n")[0]
-    records = [json.loads(line) for line in whole.splitlines()]
-    for record in records:
-        if record.get("outcome") is not None:
-            assert tuple(record) == tuple(KEYS), f"keys differ from record.md: {[*record]}"
-            assert record["v"] == 1
-    return records
+    return [check_record(json.loads(line)) for line in whole.splitlines()]
 
 
 class Tachograph:

@@ -6,6 +6,7 @@ Nothing here knows HTTP beyond heads and the two framings: what a test wants on 
 import contextlib
 import dataclasses
 import queue
+import re
 import socket
 import struct
 import threading
@@ -62,20 +63,29 @@ class Wire:
 
     def chunked(self) -> bytes:
         """A chunked body's payload, its last chunk read too."""
-        body = b""
-        while size := int(self.until(b"\r\n").split(b";")[0], 16):
+        return self.chunked_with_trailers()[0]
+
+    def chunked_with_trailers(self) -> tuple[bytes, list[bytes]]:
+        """A chunked body's payload, and the trailer lines behind its last chunk."""
+        body, trailers = b"", []
+        while size := self._chunk_size():
             body += self.exactly(size)
-            self.exactly(2)
-        while self.until(b"\r\n") != b"\r\n":
-            pass
-        return body
+            assert self.exactly(2) == b"\r\n", "a chunk goes on behind its end"
+        while (line := self.until(b"\r\n")) != b"\r\n":
+            trailers.append(line[:-2])
+        return body, trailers
+
+    def _chunk_size(self) -> int:
+        line = self.until(b"\r\n")
+        assert re.fullmatch(rb"[0-9A-Fa-f]{1,16}(;[^\r\n]*)?\r\n", line), f"no chunk size: {line!r}"
+        return int(line.partition(b";")[0], 16)
 
     def message(self) -> "Message":
         """A whole message by its framing; without one the body is empty (a request's rule)."""
         head = self.head()
         fields = fields_of(head)
         if b"chunked" in fields.get(b"transfer-encoding", b""):
-            return Message(head, self.chunked())
+            return Message(head, *self.chunked_with_trailers())
         return Message(head, self.exactly(int(fields.get(b"content-length", b"0"))))
 
     def ended(self, timeout: float) -> str | None:
@@ -114,6 +124,7 @@ class Message:
 
     head: bytes
     body: bytes
+    trailers: list[bytes] = dataclasses.field(default_factory=list)
 
     @property
     def start(self) -> bytes:
@@ -123,6 +134,11 @@ class Message:
     def lines(self) -> list[bytes]:
         """The field lines as they stood on the wire."""
         return self.head.split(b"\r\n")[1:-2]
+
+    def values(self, name: bytes) -> list[bytes]:
+        """The values of all fields of this name, which is given in lower case."""
+        lines = (line.partition(b":") for line in self.lines)
+        return [value.strip(b" \t") for found, _, value in lines if found.lower() == name]
 
 
 def fields_of(head: bytes) -> dict[bytes, bytes]:
