@@ -85,6 +85,25 @@ extension Codec where Value == [String] {
   }
 }
 
+extension Codec where Value == [String] {
+  /// Names of protocols for an Upgrade field, kept in lower case.
+  static var protocols: Codec {
+    Codec(many: "a list of protocols, such as websocket") { (scalars) throws(Refusal) -> [String] in
+      let names = scalars.map { $0.text.lowercased() }
+      if let wrong = names.first(where: { !isToken($0) }) {
+        throw Refusal(what: "\(quoted(wrong)) is no protocol's name", remedy: "write it like websocket")
+      }
+      // HTTP in a tunnel would be requests that nobody holds to any rule, or records.
+      if names.contains("h2c") {
+        throw Refusal(what: "h2c is never tunnelled", remedy: "leave it out: such requests are served as HTTP/1.1")
+      }
+      return names
+    } write: {
+      $0
+    }
+  }
+}
+
 extension Codec where Value == [AddressRange] {
   static var addressRanges: Codec {
     Codec(many: "a list of addresses or ranges, such as 10.0.0.0/8") { (scalars) throws(Refusal) -> [AddressRange] in

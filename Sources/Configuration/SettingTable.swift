@@ -47,13 +47,7 @@ struct Setting: Sendable {
 
   /// Every setting, in the order of the reference.
   static let all: [Setting] =
-    places + recording + [
-      Setting(
-        "forwarding.x_forwarded_for", \.forwarding.xForwardedFor, .word(),
-        "pass: X-Forwarded-For goes on as it came. append: the peer's address is added at its end."),
-      Setting("forwarding.via", \.forwarding.via, .truth, "Whether a Via field is added to requests and responses."),
-      Setting("forwarding.pseudonym", \.forwarding.pseudonym, .token, "The name this proxy gives itself in Via."),
-    ] + bounds + waits
+    places + recording + forwarding + bounds + waits
 
   private static let places = [
     Setting(
@@ -94,6 +88,27 @@ struct Setting: Sendable {
       "identity.trusted_proxies", \.identity.trustedProxies, .addressRanges,
       "Peers whose X-Forwarded-For is believed for the client's address, such as [10.0.0.0/8, \"::1\"]; none unless said."
     ),
+  ]
+
+  private static let forwarding = [
+    Setting(
+      "forwarding.x_forwarded_for", \.forwarding.xForwardedFor, .word(),
+      "pass: X-Forwarded-For goes on as it came. append: the client's address is added at its end. replace: only the"
+        + " client's address goes on. drop: it does not go on."),
+    Setting(
+      "forwarding.forwarded", \.forwarding.forwarded, .word(),
+      "The same for Forwarded (RFC 7239). One whose quotes are not closed cannot be added to: append replaces it."),
+    Setting(
+      "forwarding.via", \.forwarding.via, .truth,
+      "Whether a Via field is added to requests and responses. A request whose Via names this proxy already goes in a"
+        + " circle, and is answered 508."),
+    Setting(
+      "forwarding.pseudonym", \.forwarding.pseudonym, .token,
+      "The name this proxy gives itself in Via: each proxy on a way needs one of its own."),
+    Setting(
+      "forwarding.tunnels", \.forwarding.tunnels, .protocols,
+      "Protocols that a client may switch to by an Upgrade field; once upstream agrees (101), bytes pass both ways unread."
+        + " A request for any other is served as plain HTTP. [] tunnels none."),
   ]
 
   private static let bounds = [
@@ -150,6 +165,9 @@ struct Setting: Sendable {
     Setting(
       "timeouts.between_reads", \.timeouts.betweenReads, Codec<Duration>.duration.or("off"),
       "For the next bytes of a response under way."),
+    Setting(
+      "timeouts.tunnel", \.timeouts.tunnel, Codec<Duration>.duration.or("off"),
+      "For the next bytes in a tunnel, either way; then both sides are reset."),
     Setting(
       "timeouts.drain", \.timeouts.drain, .duration,
       "For open exchanges to end after SIGTERM or SIGINT; then they are cut, and recorded."),

@@ -15,7 +15,7 @@ public struct Settings: Hashable, Sendable {
   public var records = Records()
   /// How a record's user, session and client are found.
   public var identity = Identity()
-  /// What may be added to a request on its way.
+  /// What is added to messages and taken from them on their way, and what is tunnelled.
   public var forwarding = Forwarding()
   /// Bounds on what one message, one stream and one worker may hold.
   public var limits = Limits()
@@ -70,22 +70,30 @@ public struct Settings: Hashable, Sendable {
     public var trustedProxies: [AddressRange] = []
   }
 
-  /// What may be added to a request on its way.
+  /// What is added to messages and taken from them on their way, and what is tunnelled.
   public struct Forwarding: Hashable, Sendable {
     /// What happens to `X-Forwarded-For`.
-    public var xForwardedFor = XForwardedFor.pass
+    public var xForwardedFor = AddressField.pass
+    /// What happens to `Forwarded` (RFC 7239).
+    public var forwarded = AddressField.pass
     /// Whether a `Via` field is added (RFC 9110 §7.6.3).
     public var via = false
     /// The name this proxy gives itself in `Via`.
     public var pseudonym = "tachograph"
+    /// Protocols, in lower case, that clients may switch to by an `Upgrade` field.
+    public var tunnels = ["websocket"]
   }
 
-  /// What happens to `X-Forwarded-For`.
-  public enum XForwardedFor: String, CaseIterable, Hashable, Sendable {
+  /// What happens to a field in which proxies name the client's address.
+  public enum AddressField: String, CaseIterable, Hashable, Sendable {
     /// It goes on as it came, or not at all.
     case pass
-    /// The peer's address is added at its end.
+    /// The client's address is added at its end.
     case append
+    /// It is replaced by one that names the client's address only.
+    case replace
+    /// It does not go on.
+    case drop
   }
 
   /// Bounds on what one message, one stream and one worker may hold; sizes in bytes.
@@ -132,6 +140,8 @@ public struct Settings: Hashable, Sendable {
     public var response: Duration?
     /// Between two reads of one response.
     public var betweenReads: Duration?
+    /// For the next bytes in a tunnel, either way.
+    public var tunnel: Duration? = .seconds(3600)
     /// For open exchanges to end after SIGTERM.
     public var drain = Duration.seconds(30)
   }

@@ -16,7 +16,7 @@ struct ConnectionOptions: Sendable {
           closes = true
         } else if fields.matches(element, "keep-alive") {
           keepsAlive = true
-        } else if fields.matches(element, "upgrade") {
+        } else if field.kind == .connection, fields.matches(element, "upgrade") {
           upgrades = true
         } else {
           names.append(element)

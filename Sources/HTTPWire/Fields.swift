@@ -24,12 +24,14 @@ enum FieldKind: UInt8, Sendable {
   case upgrade
   case expect
   case forwardedFor
+  case forwarded
+  case via
 
   /// Whether it is for the neighbour only, whatever Connection says (RFC 9110 §7.6.1).
   var isHopByHop: Bool {
     switch self {
     case .connection, .proxyConnection, .keepAlive, .te, .upgrade: true
-    case .other, .host, .contentLength, .transferEncoding, .expect, .forwardedFor: false
+    case .other, .host, .contentLength, .transferEncoding, .expect, .forwardedFor, .forwarded, .via: false
     }
   }
 }
@@ -134,9 +136,11 @@ public struct Fields: Sendable {
   private func kind(_ name: Range<Int>) -> FieldKind {
     switch name.count {
     case 2 where matches(name, "te"): .te
+    case 3 where matches(name, "via"): .via
     case 4 where matches(name, "host"): .host
     case 6 where matches(name, "expect"): .expect
     case 7 where matches(name, "upgrade"): .upgrade
+    case 9 where matches(name, "forwarded"): .forwarded
     case 10 where matches(name, "connection"): .connection
     case 10 where matches(name, "keep-alive"): .keepAlive
     case 14 where matches(name, "content-length"): .contentLength

@@ -31,7 +31,7 @@ public final class RequestHead: Sendable {
   /// Whether the client waits for `100 (Continue)` before its body.
   public let expectsContinue: Bool
 
-  private let connection: ConnectionOptions
+  let connection: ConnectionOptions
   private let target: RequestTarget
 
   /// Whether the connection may carry another request after this one.
@@ -87,26 +87,34 @@ public final class RequestHead: Sendable {
   /// Writes the head for upstream: HTTP/1.1, fields in their order, case and bytes, those for the neighbour left out.
   /// - Parameters:
   ///   - defaultHost: the Host to name where an HTTP/1.0 client named none, which HTTP/1.1 requires.
-  ///   - forwardedFor: the client's address, to be appended to the last `X-Forwarded-For` (or to stand in a new one).
-  ///   - via: the pseudonym for a `Via` field of our own (RFC 9110 §7.6.3).
+  ///   - policy: what is added, and what is taken.
+  ///   - client: the client's literal address, for fields that name it.
+  ///   - offer: the protocols that upstream may switch to.
   public func write(
-    to output: OutputBuffer, defaultHost: String, forwardedFor: String? = nil, via: String? = nil
+    to output: OutputBuffer, defaultHost: String, policy: ForwardingPolicy = ForwardingPolicy(), client: String = "",
+    offer: UpgradeOffer? = nil
   ) {
     output.append(text: method.rawValue)
     output.append(ASCII.space)
     if let implied = target.implied { output.append(implied) }
     output.append(fields.bytes, target.written)
     output.append(" HTTP/1.1\r\n")
-    let lastForwardedFor = forwardedFor == nil ? nil : fields.list.lastIndex { $0.kind == .forwardedFor }
-    for (index, field) in fields.list.enumerated() where !fields.isHopByHop(field, connection) {
-      if index == lastForwardedFor, let forwardedFor {
-        output.appendField(fields, field.name, text: "\(fields.text(field.value)), \(forwardedFor)")
+    let (forwardedFor, forwarded) = fields.rewritings(policy, client: client)
+    for (index, field) in fields.list.enumerated() {
+      if fields.isHopByHop(field, connection) {
+        if let offer { fields.writeUpgrade(offer.elements, at: index, to: output) }
+      } else if field.kind == .forwardedFor, let forwardedFor {
+        forwardedFor.write(fields, index, to: output)
+      } else if field.kind == .forwarded, let forwarded {
+        forwarded.write(fields, index, to: output)
       } else {
         write(field, to: output)
       }
     }
-    if let forwardedFor, lastForwardedFor == nil { output.append(text: "X-Forwarded-For: \(forwardedFor)\r\n") }
-    if let via { output.append(text: "Via: \(isVersion11 ? "1.1" : "1.0") \(via)\r\n") }
+    forwardedFor?.writeNew("X-Forwarded-For", to: output)
+    forwarded?.writeNew("Forwarded", to: output)
+    // A line of its own behind those that came is an element behind theirs (RFC 9110 §5.3).
+    if let via = policy.via { output.append(text: "Via: \(isVersion11 ? "1.1" : "1.0") \(via)\r\n") }
     if !fields.list.contains(where: { $0.kind == .host }) {
       output.append(text: "Host: \(target.authority.map { fields.text($0) } ?? defaultHost)\r\n")
     }

@@ -10,8 +10,8 @@ public final class ResponseHead: Sendable {
   /// How the body is delimited.
   public let framing: BodyFraming
   private let reason: Range<Int>
-  private let isVersion11: Bool
-  private let connection: ConnectionOptions
+  let isVersion11: Bool
+  let connection: ConnectionOptions
   private let answersHead: Bool
 
   /// Whether this is a 1xx: another head follows.
@@ -57,7 +57,10 @@ public final class ResponseHead: Sendable {
   /// - Parameters:
   ///   - client11: whether the client speaks HTTP/1.1.
   ///   - closing: whether the connection ends after this response, which is then said.
-  public func write(to output: OutputBuffer, client11: Bool, closing: Bool) {
+  ///   - policy: what is added; and the protocols that a client may be told of by a 426, or be switched to by a 101.
+  public func write(
+    to output: OutputBuffer, client11: Bool, closing: Bool, policy: ForwardingPolicy = ForwardingPolicy()
+  ) {
     output.append("HTTP/1.1 ")
     output.append(decimal: UInt64(status))
     output.append(ASCII.space)
@@ -65,8 +68,12 @@ public final class ResponseHead: Sendable {
     output.append("\r\n")
     let sent = framing(forVersion11: client11)
     var saidChunked = false
-    for field in fields.list where !fields.isHopByHop(field, connection) {
-      if field.kind == .transferEncoding {
+    // These two statuses mean nothing without their Upgrade field (RFC 9110 §15.2.2 and §15.5.22).
+    let upgrade = status == 101 || status == 426 ? fields.upgradeElements(policy.tunnels) : []
+    for (index, field) in fields.list.enumerated() {
+      if fields.isHopByHop(field, connection) {
+        if !upgrade.isEmpty { fields.writeUpgrade(upgrade, at: index, to: output) }
+      } else if field.kind == .transferEncoding {
         guard status >= 200, status != 204, client11, sent == .chunked || answersHead else { continue }
         saidChunked = true
         output.appendField(fields, field.name, "chunked")
@@ -77,6 +84,7 @@ public final class ResponseHead: Sendable {
       }
     }
     if sent == .chunked, !saidChunked { output.append("Transfer-Encoding: chunked\r\n") }
+    if let via = policy.via { output.append(text: "Via: \(isVersion11 ? "1.1" : "1.0") \(via)\r\n") }
     if status >= 200 {
       if closing {
         output.append("Connection: close\r\n")

@@ -43,6 +43,8 @@ enum Limit: String, CaseIterable {
   case responseTimeout = "response_timeout"
   /// Upstream fell silent within a response.
   case betweenReadsTimeout = "between_reads_timeout"
+  /// Nothing passed a tunnel in time.
+  case tunnelTimeout = "tunnel_timeout"
   /// An exchange was still open when draining had to end.
   case drainTimeout = "drain_timeout"
   /// Accepting was paused: the worker has as many clients as it may.

@@ -16,8 +16,8 @@ final class DownstreamConnection: StreamDelegate {
     case closeLingering
     /// A response that was cut short: the client must not take it for whole.
     case cut(reset: Bool)
-    /// The client has gone.
-    case gone
+    /// The client has gone, or a tunnel has ended; `reset` where it must not be taken for the other side's own end.
+    case gone(reset: Bool)
   }
 
   private enum Phase {
@@ -85,6 +85,13 @@ final class DownstreamConnection: StreamDelegate {
   /// Upstream has caught up.
   func resumeUpload() { if !stream.isClosed { stream.startReading() } }
 
+  /// Gives the client's stream to a tunnel, with what came behind the request. It comes back closed, or to be closed by
+  /// `exchangeEnded(.gone)`.
+  func handOver() -> (stream: Stream, early: [UInt8]) {
+    defer { early = [] }
+    return (stream, early)
+  }
+
   /// Sends an answer of our own and closes.
   func answer(status: Int, reason: String, answersHead: Bool) {
     exchange = nil
@@ -102,8 +109,8 @@ final class DownstreamConnection: StreamDelegate {
       received = nil
       stream.startReading()
       consumeEarly()
-    case .gone:
-      close()
+    case .gone(let reset):
+      close(reset: reset)
     case .keep, .closeLingering, .cut:
       stream.startReading()
       phase = .closing(ending)

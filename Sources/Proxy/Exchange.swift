@@ -23,10 +23,15 @@ final class Exchange {
   private let answersHead: Bool
   private let requestFraming: BodyFraming
   private let clientKeepsAlive: Bool
+  /// The protocols that upstream may switch to.
+  private let offer: UpgradeOffer?
+  private var tunnel: Tunnel?
   private var responseFraming = BodyFraming.none
   /// Whether the response's body ends with upstream's connection.
   private var isCloseDelimited = false
   private var upstreamKeepsAlive = false
+  /// Whether a 101 has been passed on, and the tunnel is to begin behind it.
+  private var isSwitching = false
   private var closesClient = false
   /// The request's head, kept while it may have to be sent twice.
   private var repeatable: [UInt8]?
@@ -50,6 +55,7 @@ final class Exchange {
     clientKeepsAlive = head.keepsAlive
     answersHead = head.method == .head
     requestFraming = head.framing
+    offer = head.offer(of: rules.settings.forwarding.tunnels)
     state = ExchangeState(isRepeatable: head.method.isSafe && head.framing == .none)
   }
 
@@ -60,10 +66,11 @@ final class Exchange {
     worker.counters.exchangesBegun.add()
     worker.uplink.removeAll()
     head.write(
-      to: worker.uplink, defaultHost: rules.upstreamAuthority,
-      forwardedFor: rules.settings.appendsForwardedFor ? clientAddress : nil, via: rules.settings.via)
+      to: worker.uplink, defaultHost: rules.upstreamAuthority, policy: rules.settings.forwarding, client: clientAddress,
+      offer: offer)
     if state.isRepeatable { repeatable = worker.uplink.bytes }
-    connect(fresh: false)
+    // A connection that may become a tunnel never carries anything else.
+    connect(fresh: offer != nil)
   }
 
   /// Sends what one read of the client's gave: head, body and end in one piece, for a server that reads each alone would
@@ -146,6 +153,7 @@ final class Exchange {
           break parsing
         }
         rest = rest.extracting(consumed..<rest.byteCount)
+        if isSwitching { return beginTunnel(rest, arrival) }
       case .messageComplete where !state.hasResponded:
         // A 1xx is a message of its own; the final head follows.
         headStartedAt = consumed < rest.byteCount ? arrival.at : nil
@@ -183,9 +191,11 @@ final class Exchange {
 
   private func passHead(_ connection: UpstreamConnection, _ arrival: Arrival) throws(WireError) {
     let head = try ResponseHead(connection.parser)
+    if head.status == 101 { return try passSwitch(head, arrival) }
     if head.isInformational {
-      guard head.status != 101 else { throw WireError(502, "upstream switched protocols unasked") }
-      if client11 { head.write(to: worker.output, client11: true, closing: false) }
+      if client11 {
+        head.write(to: worker.output, client11: true, closing: false, policy: rules.settings.forwarding)
+      }
       return
     }
     responseFraming = head.framing(forVersion11: client11)
@@ -194,7 +204,7 @@ final class Exchange {
     // A client that has not sent all of its request will not be believed about where the next one begins.
     closesClient =
       !clientKeepsAlive || !state.isRequestComplete || responseFraming == .untilClose || worker.isDraining
-    head.write(to: worker.output, client11: client11, closing: closesClient)
+    head.write(to: worker.output, client11: client11, closing: closesClient, policy: rules.settings.forwarding)
     perform(state.handle(.responseBegan))
     repeatable = nil
     tap.value.responseHead(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
@@ -261,8 +271,42 @@ final class Exchange {
     tap.value.responseEnded(at: at, complete: true, worker.eventParser)
     perform(state.handle(.responseCompleted))
     // A server that answered before it took the whole request may never take the rest.
-    releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete && upstream?.queuedBytes == 0)
+    releaseUpstream(
+      reuse: upstreamKeepsAlive && state.isRequestComplete && offer == nil && upstream?.queuedBytes == 0)
     if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
+  }
+
+  // MARK: Switching protocols
+
+  /// Passes on a 101 that takes up what the client offered; any other is no answer to its request.
+  private func passSwitch(_ head: ResponseHead, _ arrival: Arrival) throws(WireError) {
+    guard head.takesUp(offer), state.isRequestComplete else {
+      throw WireError(502, "upstream switched protocols unasked")
+    }
+    head.write(to: worker.output, client11: true, closing: false, policy: rules.settings.forwarding)
+    isSwitching = true
+    tap.value.switchedProtocols(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
+  }
+
+  /// From here on it is bytes both ways: what upstream sent behind its 101, and the client behind its request, go first.
+  private func beginTunnel(_ behind: RawSpan, _ arrival: Arrival) {
+    guard let above = upstream?.handOver() else { return }
+    _ = state.handle(.switchedProtocols)
+    unsafe behind.withUnsafeBytes { unsafe worker.output.append($0) }
+    _ = downstream.write(worker.output)
+    let (client, early) = downstream.handOver()
+    let count = TunnelCount(fromClient: early.count, fromUpstream: behind.byteCount)
+    worker.counters.tunnelsOpened.add()
+    tunnel = Tunnel(
+      worker, client: client, upstream: above, early: early, count: count, settings: rules.settings, at: arrival.readAt
+    ) { [unowned self] end in
+      worker.counters.tunnelsClosed.add()
+      tunnel = nil
+      releaseUpstream(reuse: false)
+      tap.value.tunnelled(end.count)
+      record(end.verdict)
+      downstream.exchangeEnded(.gone(reset: end.reset))
+    }
   }
 
   // MARK: What the client and the clock do
@@ -292,6 +336,7 @@ final class Exchange {
 
   /// Ends an exchange that has waited longer than it may.
   func checkDeadline(_ now: Instant) {
+    if let tunnel { return tunnel.checkDeadline(now) }
     let settings = rules.settings
     let waited = now.nanoseconds(since: activeAt)
     let limit: (nanoseconds: Int64?, name: Limit, reason: String)
@@ -317,6 +362,7 @@ final class Exchange {
   /// The drain's deadline has come.
   func shutDown() {
     worker.counters.hit(.drainTimeout)
+    if let tunnel { return tunnel.shutDown() }
     worker.lookout.look()
     perform(state.handle(.shutDown))
   }
@@ -343,7 +389,7 @@ final class Exchange {
       releaseUpstream(reuse: false)
       // Clients of a stream leave at its terminator, often before HTTP's own end has come: they lack nothing.
       record(tap.value.sawTerminator && undelivered == nil ? nil : verdict)
-      downstream.exchangeEnded(.gone)
+      downstream.exchangeEnded(.gone(reset: false))
     case .finish:
       record(nil)
       if !state.isRequestComplete {

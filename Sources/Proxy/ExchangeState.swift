@@ -34,6 +34,8 @@ struct ExchangeState: Sendable {
     /// The first token went by (or, where tokens are not measured, the first byte of a body).
     case outputBegan
     case responseCompleted
+    /// The 101 was passed on: what follows is a tunnel's, and ends by its rules.
+    case switchedProtocols
     /// The client's socket has taken all that was written to it.
     case delivered
     case upstreamEnded
@@ -119,6 +121,9 @@ struct ExchangeState: Sendable {
       return .none
     case .responseCompleted:
       response = .complete
+      return .none
+    case .switchedProtocols:
+      response = .ended
       return .none
     case .delivered:
       guard response == .complete else { return .none }

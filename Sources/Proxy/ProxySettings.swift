@@ -7,6 +7,9 @@ import Transport
 
 /// All that one proxy is told. Times are nanoseconds; a nil time is no limit.
 public struct ProxySettings: Sendable {
+  /// What happens to a field in which proxies name the client's address.
+  public typealias AddressField = ForwardingPolicy.AddressField
+
   /// Host name or literal address of the server in front of which the proxy stands, without brackets.
   public var upstreamHost: String
   /// The server's port.
@@ -25,10 +28,8 @@ public struct ProxySettings: Sendable {
   public var identityHeaders = IdentityHeaders.usual
   /// Whether a peer's `X-Forwarded-For` is believed for the record's `client`.
   public var isTrustedProxy: @Sendable (String) -> Bool = { _ in false }
-  /// Whether the client's address is appended to `X-Forwarded-For`.
-  public var appendsForwardedFor = false
-  /// The pseudonym for a `Via` field (RFC 9110 §7.6.3), nil for none.
-  public var via: String?
+  /// What is added to heads and taken from them, and which protocols are tunnelled.
+  public var forwarding = ForwardingPolicy()
 
   /// Bounds on what a client sends around its bodies.
   public var requestLimits = WireLimits()
@@ -65,6 +66,8 @@ public struct ProxySettings: Sendable {
   public var responseTimeout: Int64?
   /// Between two reads of a response.
   public var betweenReadsTimeout: Int64?
+  /// For the next bytes in a tunnel, either way.
+  public var tunnelTimeout: Int64? = 3_600_000_000_000
   /// For open exchanges to end once draining.
   public var drainTimeout: Int64 = 30_000_000_000
 
@@ -74,6 +77,7 @@ public struct ProxySettings: Sendable {
     self.upstreamPort = upstreamPort
     self.listenHost = listenHost
     self.listenPort = listenPort
+    forwarding.tunnels = ["websocket"]
   }
 
   /// `host:port`, as records and a missing Host name it.

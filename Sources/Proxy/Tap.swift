@@ -98,6 +98,20 @@ struct Tap: ~Copyable {
     noteKind()
   }
 
+  /// The 101 has been sent on: nobody knows what the bytes behind it mean.
+  mutating func switchedProtocols(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
+    dialect = nil
+    decoder = nil
+    responseHead(head, firstByteAt: firstByteAt, completeAt: completeAt)
+  }
+
+  /// The tunnel has ended: its bytes are the exchange's bodies.
+  mutating func tunnelled(_ count: TunnelCount) {
+    requestBytes = count.fromClient
+    responseBytes = count.fromUpstream
+    meter.clientStalled(nanoseconds: count.stalledNanoseconds)
+  }
+
   /// A read with response bytes, and when the client's socket took them; nil where it has not yet.
   mutating func read(_ arrival: Arrival, deliveredAt: Instant?) {
     if let deliveredAt { meter.read(arrival, deliveredAt: deliveredAt) } else { meter.beginRead(arrival) }

@@ -114,6 +114,12 @@ final class UpstreamConnection: StreamDelegate {
   /// The client has caught up.
   func resume() { stream?.startReading() }
 
+  /// Gives the stream to a tunnel, which will have closed it before `close`.
+  func handOver() -> Stream? {
+    exchange = nil
+    return stream
+  }
+
   /// The exchange is over for this connection.
   func end() { exchange = nil }
 

@@ -28,6 +28,10 @@ public protocol StreamDelegate: AnyObject {
 public final class Stream {
   /// The delegate, retained until `close()`.
   public var delegate: (any StreamDelegate)?
+  /// Whether a reset is told of also while nothing is read: paused, or behind the peer's FIN.
+  public var noticesReset = false {
+    didSet { updateInterest() }
+  }
   /// The peer's address, where it is known.
   public let peer: SocketAddress?
 
@@ -235,6 +239,8 @@ public final class Stream {
       if wantsReads { wanted |= Int32(UV_READABLE.rawValue) }
       if !wantsReads, noticesDeparture { wanted |= Int32(UV_DISCONNECT.rawValue) }
     }
+    // A socket that is polled for nothing is not polled at all; urgent data is what nobody sends.
+    if wanted == 0, noticesReset, !hasFailed { wanted = Int32(UV_PRIORITIZED.rawValue) }
     guard wanted != interest else { return }
     interest = wanted
     if wanted == 0 {
@@ -248,6 +254,7 @@ public final class Stream {
     guard !isClosed else { return }
     if isConnecting { return connected(status: status) }
     if status < 0 { return broken() }
+    if events & Int32(UV_PRIORITIZED.rawValue) != 0 { return urgent() }
     if events & Int32(UV_WRITABLE.rawValue) != 0, queue.count > 0 { flush() }
     guard !isClosed, !hasEnded else { return }
     if wantsReads {
@@ -269,10 +276,17 @@ public final class Stream {
     if !isClosed, queue.count > 0 { flush() }
   }
 
+  /// Polled for resets only, and something else woke it: urgent data, which would wake it for ever.
+  private func urgent() {
+    let error = tg_take_error(descriptor)
+    if error != 0 { return broke(TransportError(.read, code: -error)) }
+    noticesReset = false
+  }
+
   /// The socket is in error, and libuv has stopped polling it.
   private func broken() {
     interest = 0
-    guard noticesDeparture || queue.count > 0 || wantsReads else { return }
+    guard noticesDeparture || queue.count > 0 || wantsReads || noticesReset else { return }
     let error = tg_take_error(descriptor)
     broke(TransportError(.read, code: error != 0 ? -error : -ECONNRESET))
   }

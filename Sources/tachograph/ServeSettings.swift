@@ -19,8 +19,10 @@ extension ProxySettings {
     identityHeaders = IdentityHeaders(user: settings.identity.headers, session: settings.identity.sessionHeaders)
     let trusted = settings.identity.trustedProxies
     isTrustedProxy = { address in trusted.contains { $0.contains(address) } }
-    appendsForwardedFor = settings.forwarding.xForwardedFor == .append
-    via = settings.forwarding.via ? settings.forwarding.pseudonym : nil
+    forwarding.forwardedFor = settings.forwarding.xForwardedFor.policy
+    forwarding.forwarded = settings.forwarding.forwarded.policy
+    forwarding.via = settings.forwarding.via ? settings.forwarding.pseudonym : nil
+    forwarding.tunnels = settings.forwarding.tunnels
     setLimits(settings)
     setTimeouts(settings.timeouts)
     resolving = Resolver.Policy(
@@ -52,7 +54,19 @@ extension ProxySettings {
     upstreamIdleTimeout = timeouts.upstreamIdle.nanoseconds
     responseTimeout = timeouts.response?.nanoseconds
     betweenReadsTimeout = timeouts.betweenReads?.nanoseconds
+    tunnelTimeout = timeouts.tunnel?.nanoseconds
     drainTimeout = timeouts.drain.nanoseconds
+  }
+}
+
+extension Settings.AddressField {
+  fileprivate var policy: ProxySettings.AddressField {
+    switch self {
+    case .pass: .pass
+    case .append: .append
+    case .replace: .replace
+    case .drop: .drop
+    }
   }
 }
 
