@@ -44,3 +44,41 @@ public struct CounterFamily<Label: CounterLabel>: ~Copyable, Sendable {
     labels.firstIndex(of: label).map { counters[$0].count } ?? 0
   }
 }
+
+/// One counter for each pair of two labels' values, of which the second may be absent; the same rule as for `Counter`.
+public struct CounterGrid<Row: CounterLabel, Column: CounterLabel>: ~Copyable, Sendable {
+  private let rows = Array(Row.allCases)
+  private let columns: [Column?] = [nil] + Column.allCases.map { $0 }
+  private let counters = InlineArray<64, Counter> { _ in Counter() }
+
+  /// Counts of nothing. There are 64 pairs at most.
+  public init() { precondition(rows.count * columns.count <= counters.count) }
+
+  /// Counts one more; from the writer's thread only.
+  public func add(_ row: Row, _ column: Column?) { if let place = place(row, column) { counters[place].add() } }
+
+  /// The count so far; from any thread.
+  public func count(_ row: Row, _ column: Column?) -> UInt64 {
+    guard let place = place(row, column) else { return 0 }
+    return counters[place].count
+  }
+
+  private func place(_ row: Row, _ column: Column?) -> Int? {
+    guard let row = rows.firstIndex(of: row), let column = columns.firstIndex(of: column) else { return nil }
+    return row * columns.count + column
+  }
+}
+
+/// A number that goes up and down, written by one thread and read by any.
+public struct Gauge: ~Copyable, Sendable {
+  private let value = Atomic<Int>(0)
+
+  /// A gauge at 0.
+  public init() {}
+
+  /// What it stands at; only the writer's thread may set it.
+  public var level: Int { value.load(ordering: .relaxed) }
+
+  /// Puts it at `level`.
+  public func set(_ level: Int) { value.store(level, ordering: .relaxed) }
+}
