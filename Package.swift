@@ -43,10 +43,10 @@ let package = Package(
     room(
       "Measure",
       [
-        "Clocks", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
+        "Clocks", "Metrics", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ]),
-    room("RecordLog", ["Clocks", "JSON", "Measure"]),
+    room("RecordLog", ["Clocks", "JSON", "Measure", "Metrics"]),
     room("Proxy", ["Clocks", "Transport", "HTTPWire", "Metrics", "TokenWire", "Measure", "RecordLog"]),
 
     // Beside the path: settings, what people look at, and the traffic we make ourselves.
@@ -69,12 +69,12 @@ let package = Package(
     tests("Metrics"),
     tests("JSON"),
     tests("TokenWire", ["JSON"]),
-    tests("Measure", ["Clocks", "TokenWire"]),
+    tests("Measure", ["Clocks", "Metrics", "TokenWire"]),
     tests("RecordLog", ["Measure"]),
     tests(
       "Report", ["JSON", "Measure", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     tests("Configuration"),
-    tests("Proxy", ["HTTPWire", "Measure", "RecordLog", "Transport"]),
+    tests("Proxy", ["Clocks", "HTTPWire", "Measure", "Metrics", "RecordLog", "Transport"]),
     tests("Simulator", ["Clocks", "Transport"]),
     tests("LoadClient", ["Simulator", "Transport"]),
   ],

@@ -9,6 +9,8 @@ struct DeliveryMeter: Sendable {
   /// Reads remembered while the client's socket takes nothing; the longest-waiting ones are kept.
   static let pendingReads = 64
 
+  /// Where every read is counted besides.
+  let counters: DeliveryCounters?
   private(set) var samples = SampleStore(exactLimit: exactDeliveries)
   /// The worst lateness of a read that has a kernel stamp, ns; nil where none had.
   private(set) var worstLag: Int64?
@@ -16,6 +18,8 @@ struct DeliveryMeter: Sendable {
   private var morePending: [Instant] = []
   private var sawKernel = false
   private var sawLoop = false
+
+  init(counters: DeliveryCounters?) { self.counters = counters }
 
   /// The clock of all reads so far; nil before the first.
   var clock: ClockSource? {
@@ -32,7 +36,9 @@ struct DeliveryMeter: Sendable {
     switch arrival.source {
     case .kernel:
       sawKernel = true
-      worstLag = max(worstLag ?? 0, arrival.readAt.nanoseconds(since: arrival.at))
+      let lag = arrival.readAt.nanoseconds(since: arrival.at)
+      worstLag = max(worstLag ?? 0, lag)
+      counters?.lag.add(lag)
     case .loop:
       sawLoop = true
     }
@@ -47,9 +53,14 @@ struct DeliveryMeter: Sendable {
   mutating func delivered(at: Instant) {
     guard let oldest = oldestPending else { return }
     oldestPending = nil
-    samples.add(at.nanoseconds(since: oldest))
+    take(at.nanoseconds(since: oldest))
     guard !morePending.isEmpty else { return }
-    for arrivedAt in morePending { samples.add(at.nanoseconds(since: arrivedAt)) }
+    for arrivedAt in morePending { take(at.nanoseconds(since: arrivedAt)) }
     morePending.removeAll()
+  }
+
+  private mutating func take(_ delay: Int64) {
+    samples.add(delay)
+    counters?.delay.add(delay)
   }
 }

@@ -1,6 +1,7 @@
 // From one exchange's instants and counters to the numbers of its record: the formulas of metrics.md.
 // It must not fall back from one instant to another: what is not known is nil.
 import Clocks
+import Metrics
 import TokenWire
 
 extension ExchangeMeter {
@@ -24,6 +25,12 @@ extension ExchangeMeter {
 
   /// The stream was decoded from its first event to its last.
   private var sawWholeStream: Bool { body == .stream && !isBlind }
+
+  /// Counts every gap of which the record's `gaps_ms` are percentiles.
+  public func countGaps(in counter: borrowing BucketCounter) {
+    guard sawWholeStream, !gaps.choices.overflowed else { return }
+    gaps.gaps.count(in: counter)
+  }
 
   private func fillCounts(_ record: inout ExchangeRecord, _ counted: (tokens: Int, from: TokenSource)?) {
     record.inputTokens = ledger.input

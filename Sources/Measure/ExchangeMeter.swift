@@ -39,7 +39,7 @@ public struct ExchangeMeter: Sendable {
   var stalledNanoseconds: Int64 = 0
   var ledger = TokenLedger()
   var gaps = GapMeter()
-  var delivery = DeliveryMeter()
+  var delivery: DeliveryMeter
   var timeline: PackedTimeline?
 
   @CompactInstant private var readAt: Instant? = nil
@@ -55,9 +55,12 @@ public struct ExchangeMeter: Sendable {
   public private(set) var sawTerminator = false
 
   /// Starts with the first byte of the request.
-  /// - Parameter keepsTimeline: keep each token-bearing event's instant (`records.timeline`): eight bytes an event.
-  public init(received: WallAnchor, keepsTimeline: Bool) {
+  /// - Parameters:
+  ///   - keepsTimeline: keep each token-bearing event's instant (`records.timeline`): eight bytes an event.
+  ///   - counters: where the exchange's reads are counted besides.
+  public init(received: WallAnchor, keepsTimeline: Bool, counters: DeliveryCounters? = nil) {
     self.received = received
+    delivery = DeliveryMeter(counters: counters)
     timeline = keepsTimeline ? PackedTimeline() : nil
   }
 

@@ -1,5 +1,6 @@
 // Durations of one stream kept small: exact while they are few, a log-linear histogram once they are many.
 // It must not know what the durations are of.
+import Metrics
 
 /// A bag of durations that answers quantiles.
 ///
@@ -64,6 +65,12 @@ struct SampleStore: Sendable {
     return zip(ranks, values).map { rank, value in rank == count ? maximum : min(value, maximum) }
   }
 
+  /// Counts every sample in `counter`; one that was folded counts as the middle of its bucket.
+  func count(in counter: borrowing BucketCounter) {
+    for packed in exact { counter.add(Int64(Self.unpack(packed))) }
+    folded?.each { value, times in counter.add(Int64(min(value, maximum)), times: times) }
+  }
+
   private static func pack(_ value: UInt64) -> UInt32 {
     if value < UInt64(coarseFlag) { return UInt32(value) }
     return coarseFlag | UInt32(min(value >> coarseShift, UInt64(coarseFlag - 1)))
@@ -108,17 +115,23 @@ struct FoldedSamples: Sendable {
     var values: [UInt64] = []
     var passed = 0
     var last: UInt64 = 0
-    for (high, page) in directory.enumerated() where page != Self.noPage {
-      for low in 0..<(1 << Self.pageBits) {
-        let here = Int(counts[Int(page) << Self.pageBits | low])
-        guard here > 0 else { continue }
-        passed += here
-        last = Self.middle(of: high << Self.pageBits | low)
-        while values.count < ranks.count, ranks[values.count] <= passed { values.append(last) }
-      }
+    each { value, here in
+      passed += here
+      last = value
+      while values.count < ranks.count, ranks[values.count] <= passed { values.append(last) }
     }
     while values.count < ranks.count { values.append(last) }
     return values
+  }
+
+  /// Gives the middle of each bucket that holds anything, and how much it holds.
+  func each(_ body: (_ value: UInt64, _ times: Int) -> Void) {
+    for (high, page) in directory.enumerated() where page != Self.noPage {
+      for low in 0..<(1 << Self.pageBits) {
+        let here = Int(counts[Int(page) << Self.pageBits | low])
+        if here > 0 { body(Self.middle(of: high << Self.pageBits | low), here) }
+      }
+    }
   }
 
   private static func bucket(of value: UInt64) -> Int {

@@ -1,6 +1,7 @@
 // What one worker has counted since its start: whatever an operator may want to look at or be woken by.
 // It must not be written by any other thread than its worker's.
 import HTTPWire
+import Measure
 import Metrics
 
 /// The two sides of the proxy.
@@ -65,9 +66,18 @@ enum Limit: String, CaseIterable {
   case earlyBytes = "early_bytes"
 }
 
-/// Everything one worker counts while it serves. Written by that worker only, read by whoever shows it.
-///
-/// What is counted once an exchange stands in the exchange's record, and is summed up from there.
+/// Exchanges by the status that their client was sent, 100 to 611; one writer, any reader.
+struct StatusCounters: ~Copyable, Sendable {
+  static let codes = 100..<612
+  private let counters = InlineArray<512, Counter> { _ in Counter() }
+
+  func add(_ code: Int) { if Self.codes.contains(code) { counters[code - Self.codes.lowerBound].add() } }
+
+  func count(_ code: Int) -> UInt64 { counters[code - Self.codes.lowerBound].count }
+}
+
+/// Everything one worker counts while it serves. Written by that worker only, read by whoever shows it
+/// (`ProxyServer.describe`): a counter that is to be seen stands there, too.
 final class Counters: Sendable {
   /// Bounds that were run into.
   let limits = CounterFamily<Limit>()
@@ -91,6 +101,16 @@ final class Counters: Sendable {
   let tunnelsClosed = Counter()
   /// Exchanges that began: a request's head was whole and allowed.
   let exchangesBegun = Counter()
+  /// Those of them that have ended.
+  let exchangesEnded = Counter()
+  /// Records handed in, by how the exchange ended; requests that never became an exchange are among them.
+  let exchanges = CounterGrid<Outcome, Stage>()
+  /// The same, by status.
+  let responses = StatusCounters()
+  /// Connections in the pool.
+  let idleUpstreamConnections = Gauge()
+  /// What the proxy adds to each read.
+  let delivery = DeliveryCounters()
 
   /// Reads from clients' sockets.
   let downstreamReads = Counter()

@@ -214,7 +214,7 @@ final class DownstreamConnection: StreamDelegate {
     let received = received ?? .now()
     return Tap(
       id: worker.ids.next(realtimeNanoseconds: received.realtimeNanoseconds), client: client, received: received,
-      keepsTimeline: worker.rules.settings.keepsTimeline)
+      keepsTimeline: worker.rules.settings.keepsTimeline, counters: worker.counters.delivery)
   }
 
   /// Refuses a request of which nothing was sent on.
@@ -230,7 +230,7 @@ final class DownstreamConnection: StreamDelegate {
     tap.status = status
     tap.refused(RequestGlance(parser.fields))
     tap.responseEnded(at: .now(), complete: false, worker.eventParser)
-    worker.shared.writer.submit { tap.fill(&$0, verdict, worker.rules) }
+    tap.submit(verdict, worker.rules, worker)
   }
 
   // MARK: The rest of the stream's life

@@ -423,6 +423,7 @@ final class Exchange {
     if isCounted { worker.shared.ended() }
     isCounted = false
     tap.value.responseEnded(at: .now(), complete: false, worker.eventParser)
-    worker.shared.writer.submit { tap.value.fill(&$0, verdict, rules) }
+    worker.counters.exchangesEnded.add()
+    tap.value.submit(verdict, rules, worker)
   }
 }

@@ -11,7 +11,7 @@ public final class ProxyServer: Sendable {
   /// The address listened on, with the real port: `127.0.0.1:4141`.
   public let address: String
 
-  private let shared: Shared
+  let shared: Shared
   private let threads: [WorkerThread]
   private let mailboxes: [Mailbox<WorkerCommand>]
 

@@ -31,6 +31,9 @@ public struct ProxySettings: Sendable {
   /// What is added to heads and taken from them, and which protocols are tunnelled.
   public var forwarding = ForwardingPolicy()
 
+  /// Models whose times are counted by themselves; further ones are counted together.
+  public var countedModels = 100
+
   /// Bounds on what a client sends around its bodies.
   public var requestLimits = WireLimits()
   /// Bounds on what upstream sends around its bodies.

@@ -24,16 +24,17 @@ struct Tap: ~Copyable {
   private var decoder: ResponseDecoder?
   private var isStream: Bool?
   private var inFlight: Int?
+  private var requestIsTooLong = false
   private var requestBytes = 0
   private var responseBytes: Int?
   private var hasEnded = false
   private var hasOutput = false
 
   /// A tap for a request of which nothing is known yet.
-  init(id: String, client: String, received: WallAnchor, keepsTimeline: Bool) {
+  init(id: String, client: String, received: WallAnchor, keepsTimeline: Bool, counters: DeliveryCounters) {
     self.id = id
     self.client = client
-    meter = ExchangeMeter(received: received, keepsTimeline: keepsTimeline)
+    meter = ExchangeMeter(received: received, keepsTimeline: keepsTimeline, counters: counters)
   }
 
   // MARK: The request
@@ -63,6 +64,7 @@ struct Tap: ~Copyable {
     guard requestCopy != nil else { return }
     guard requestBytes <= limit else {
       requestCopy = nil
+      requestIsTooLong = true
       return
     }
     for index in 0..<spans.count {
@@ -171,9 +173,19 @@ struct Tap: ~Copyable {
 
   // MARK: The record
 
-  /// Fills the exchange's record. Call it once, after `responseEnded`.
+  /// Hands the exchange's record in, and counts it. Call it once, after `responseEnded`.
   /// - Parameter verdict: how it ended where the forwarding knows; nil where all bytes went through.
-  mutating func fill(_ record: inout ExchangeRecord, _ verdict: Verdict?, _ rules: Rules) {
+  mutating func submit(_ verdict: Verdict?, _ rules: Rules, _ worker: Worker) {
+    if decoder?.isTooLong == true || requestIsTooLong { worker.counters.hit(.measuredBytes) }
+    worker.shared.writer.submit { record in
+      fill(&record, verdict, rules)
+      worker.counters.exchanges.add(record.outcome, record.stage)
+      if let status { worker.counters.responses.add(status) }
+      worker.operations.count(record, meter)
+    }
+  }
+
+  private mutating func fill(_ record: inout ExchangeRecord, _ verdict: Verdict?, _ rules: Rules) {
     record.id = id
     record.instance = rules.settings.instance
     let user = identity?.identity(facts: facts, client: client) ?? Identity(user: client, from: "client_ip")

@@ -5,7 +5,9 @@ import Clocks
 /// One worker's idle connections.
 final class UpstreamPool {
   private unowned let worker: Worker
-  private var idle: [UpstreamConnection] = []
+  private var idle: [UpstreamConnection] = [] {
+    didSet { worker.counters.idleUpstreamConnections.set(idle.count) }
+  }
 
   init(worker: Worker) { self.worker = worker }
 

@@ -14,6 +14,8 @@ final class Shared: Sendable {
   let secret: KeySecret
   /// What each worker counts, by its number.
   let counters: [Counters]
+  /// Which models are counted by themselves, and all that is.
+  let operations: OperationRoster
   private let inForce: Mutex<Rules>
   private let inFlight = Atomic<Int>(0)
 
@@ -22,6 +24,7 @@ final class Shared: Sendable {
     self.writer = writer
     self.secret = secret
     counters = (0..<max(1, settings.workers)).map { _ in Counters() }
+    operations = OperationRoster(limit: settings.countedModels)
   }
 
   /// The settings that the workers follow, or are about to: each has its own copy, taken from its mailbox.
@@ -36,6 +39,9 @@ final class Shared: Sendable {
 
   /// A dispatched exchange has ended.
   func ended() { inFlight.subtract(1, ordering: .relaxed) }
+
+  /// Exchanges dispatched and not ended.
+  var exchangesInFlight: Int { inFlight.load(ordering: .relaxed) }
 }
 
 /// What a worker can be told from another thread.
@@ -55,6 +61,7 @@ final class Worker {
 
   let shared: Shared
   let counters: Counters
+  let operations: OperationTally
   /// What exchanges that begin now are held to.
   private(set) var rules: Rules
   let loop: EventLoop
@@ -97,6 +104,7 @@ final class Worker {
   init(shared: Shared, number: Int, listenOn address: SocketAddress, sharesPort: Bool) throws(TransportError) {
     self.shared = shared
     counters = shared.counters[number]
+    operations = OperationTally(roster: shared.operations)
     rules = shared.rules
     let settings = rules.settings
     loop = try EventLoop()

@@ -3,6 +3,7 @@
 import Clocks
 import Glibc
 import Measure
+import Metrics
 import Synchronization
 
 /// Why a log could not be opened.
@@ -46,8 +47,25 @@ public final class RecordWriter: Sendable {
     public var written: Int
     /// Records that will never be.
     public var dropped: Int
-    /// Failed attempts to open the sink or write to it.
-    public var errors: Int
+    /// Records that wait for the thread, or are with it.
+    public var waiting: Int
+    /// Records that may.
+    public var waitingLimit: Int
+    /// Failed attempts to open the sink.
+    public var openErrors: Int
+    /// Failed attempts to write to it.
+    public var writeErrors: Int
+    /// Failed attempts to open it anew; it was written on as it was.
+    public var reopenErrors: Int
+    /// All of them.
+    public var errors: Int { openErrors + writeErrors + reopenErrors }
+  }
+
+  /// What can go wrong with the sink.
+  enum Trouble: String, CaseIterable {
+    case open
+    case write
+    case reopen
   }
 
   let settings: Settings
@@ -56,7 +74,7 @@ public final class RecordWriter: Sendable {
   let done: RecordWriterSignal
   let written = Atomic<Int>(0)
   let dropped = Atomic<Int>(0)
-  let errors = Atomic<Int>(0)
+  let troubles = CounterFamily<Trouble>()
   /// Says one line to the operator, at most one in `saysEachMilliseconds`.
   let say: @Sendable (String) -> Void
 
@@ -122,7 +140,9 @@ public final class RecordWriter: Sendable {
   public var statistics: Statistics {
     Statistics(
       written: written.load(ordering: .relaxed), dropped: dropped.load(ordering: .relaxed),
-      errors: errors.load(ordering: .relaxed))
+      waiting: queue.withLock { $0.outstanding }, waitingLimit: settings.queueLimit,
+      openErrors: Int(clamping: troubles.count(.open)), writeErrors: Int(clamping: troubles.count(.write)),
+      reopenErrors: Int(clamping: troubles.count(.reopen)))
   }
 
   /// Writes one line to standard error, in one piece.

@@ -96,7 +96,7 @@ struct RecordWriterLoop: ~Copyable {
       case .blocked: return .blocked
       case .failed(let error):
         rewind()
-        complain("cannot write to", error)
+        complain(.write, error)
         return .failed
       }
     }
@@ -160,7 +160,7 @@ struct RecordWriterLoop: ~Copyable {
   private mutating func open() -> Bool {
     let failure = sink.open()
     if failure == 0 { return true }
-    complain("cannot open", failure)
+    complain(.open, failure)
     return false
   }
 
@@ -168,7 +168,7 @@ struct RecordWriterLoop: ~Copyable {
   private mutating func reopen() {
     rewind()
     let failure = sink.open()
-    if failure != 0 { complain("cannot reopen", failure) }
+    if failure != 0 { complain(.reopen, failure) }
   }
 
   // MARK: Waiting
@@ -206,15 +206,16 @@ struct RecordWriterLoop: ~Copyable {
     writer.done.set()
   }
 
-  private mutating func complain(_ what: String, _ error: Int32) {
-    writer.errors.add(1, ordering: .relaxed)
+  private mutating func complain(_ trouble: RecordWriter.Trouble, _ error: Int32) {
+    writer.troubles.add(trouble)
     let now = Instant.now()
     let silence = Int64(writer.settings.saysEachMilliseconds) * 1_000_000
     if let saidAt, now.nanoseconds(since: saidAt) < silence { return }
     saidAt = now
     let dropped = writer.dropped.load(ordering: .relaxed)
+    let attempt = trouble == .write ? "write to" : trouble.rawValue
     writer.say(
-      "\(what) the log \(writer.settings.path): \(RecordWriter.message(error)); trying again (\(dropped) records dropped)"
+      "cannot \(attempt) the log \(writer.settings.path): \(RecordWriter.message(error)); trying again (\(dropped) records dropped)"
     )
   }
 }

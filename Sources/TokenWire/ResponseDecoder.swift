@@ -42,6 +42,8 @@ public struct ResponseDecoder: ~Copyable {
 
   /// Whether measuring stopped, or cannot begin: see `problem`.
   public var hasStopped: Bool { problem != nil }
+  /// Whether it stopped because more would have had to be kept than may be.
+  public private(set) var isTooLong = false
   /// Events whose payload was not JSON.
   public var malformedEvents: Int { reader.malformed }
 
@@ -105,7 +107,7 @@ public struct ResponseDecoder: ~Copyable {
     } dispatch: { reader, name, payload in
       reader.take(name, payload, parser, observe)
     }
-    if events.isOverfull { stop("event longer than \(limits.eventBytes) bytes") }
+    if events.isOverfull { stop("event longer than \(limits.eventBytes) bytes", tooLong: true) }
   }
 
   private mutating func feedLines(_ bytes: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void) {
@@ -115,12 +117,12 @@ public struct ResponseDecoder: ~Copyable {
     } dispatch: { reader, payload in
       reader.take(RawSpan(), payload, parser, observe)
     }
-    if lines.isOverfull { stop("event longer than \(limits.eventBytes) bytes") }
+    if lines.isOverfull { stop("event longer than \(limits.eventBytes) bytes", tooLong: true) }
   }
 
   private mutating func collect(_ bytes: RawSpan) {
     guard collected.count + bytes.byteCount <= limits.bodyBytes else {
-      return stop("body longer than \(limits.bodyBytes) bytes")
+      return stop("body longer than \(limits.bodyBytes) bytes", tooLong: true)
     }
     collected.append(bytes)
   }
@@ -163,8 +165,9 @@ public struct ResponseDecoder: ~Copyable {
   }
 
   /// Looks at nothing more. What was seen stays seen.
-  private mutating func stop(_ reason: String) {
+  private mutating func stop(_ reason: String, tooLong: Bool = false) {
     mode = .off
+    isTooLong = tooLong
     collected = []
     if problem == nil { problem = reason }
   }

@@ -1,5 +1,6 @@
 // The sample store against sorted arrays of the same samples.
 // It must not know what the samples are of.
+import Metrics
 import Testing
 
 @testable import Measure
@@ -80,6 +81,22 @@ struct SampleStoreTests {
     #expect(store.count == 1_000_000_004)
     #expect(store.quantiles([0, 1]) == [0, 2_000])
     #expect(store.quantiles([0.5])?.first.map { (1_992...2_008).contains($0) } == true)
+  }
+
+  @Test("Counted by buckets every sample is counted once, exact ones exactly and folded ones within their 0.4 %")
+  func buckets() {
+    for samples in [100, 5_000] {
+      var store = SampleStore(exactLimit: 512)
+      for sample in 1...samples { store.add(Int64(sample) * 1_000_000) }
+      let counter = BucketCounter(Buckets(seconds: [0.0505, 0.1, 4.8]))
+      store.count(in: counter)
+      let counts = counter.counts
+      #expect(counts.count == UInt64(samples))
+      #expect(counts.inBucket[0] == 50)
+      #expect(counts.inBucket[1] == 50)
+      let sum = Double(samples) * Double(samples + 1) / 2 * 1e6
+      #expect(abs(Double(counts.sum) - sum) <= (samples > 512 ? sum * 0.004 : 0))
+    }
   }
 
   @Test("No sample, no quantile")

@@ -81,7 +81,9 @@ struct RecordWriterTests {
     for number in 0..<3_000 { writer.submit(filling: record(number)) }
     #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
     #expect(try lines(path).map(id) == (0..<3_000).map { "r\($0)" })
-    #expect(writer.statistics == RecordWriter.Statistics(written: 3_000, dropped: 0, errors: 0))
+    let statistics = writer.statistics
+    #expect(statistics.written == 3_000 && statistics.dropped == 0 && statistics.errors == 0)
+    #expect(statistics.waiting == 0)
     let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? NSNumber
     #expect((mode?.intValue ?? 0) & ~0o640 == 0)
   }

@@ -1,0 +1,221 @@
+// The proxy as an operator's monitoring sees it: what all workers have counted, added up, family by family.
+// It must not touch a worker: everything here is read while they write it.
+import Measure
+import Metrics
+import RecordLog
+
+extension ProxyServer {
+  /// Adds every family of the proxy's own; from any thread.
+  public func describe(_ page: inout Exposition) {
+    describeExchanges(&page)
+    describeConnections(&page)
+    describeTraffic(&page)
+    describeLog(&page)
+    describeDelays(&page)
+    describeOperations(&page)
+  }
+
+  private func sum(_ counter: (Counters) -> UInt64) -> UInt64 { shared.counters.reduce(0) { $0 &+ counter($1) } }
+
+  private func sum(_ gauge: (Counters) -> Int) -> Int { shared.counters.reduce(0) { $0 + gauge($1) } }
+
+  private func bySide(_ page: inout Exposition, _ count: (Counters, Side) -> UInt64) {
+    for side in Side.allCases { page.sample(sum { count($0, side) }, ["side": side.rawValue]) }
+  }
+
+  // MARK: Families
+
+  private func describeExchanges(_ page: inout Exposition) {
+    page.family(
+      "tachograph_exchanges_total", .counter,
+      "Exchanges that have ended, by their records' outcome and stage; outcomes that have no stage have none here.")
+    for outcome in Outcome.allCases {
+      for stage in [nil] + Stage.allCases.map({ $0 }) {
+        let count = sum { $0.exchanges.count(outcome, stage) }
+        // Those that can be expected are there from the start, so that a rate can be taken of the first one.
+        guard count > 0 || stage == nil else { continue }
+        page.sample(count, ["outcome": outcome.rawValue, "stage": stage?.rawValue])
+      }
+    }
+    page.family(
+      "tachograph_responses_total", .counter, "Exchanges that have ended, by the status that the client was sent.")
+    for code in StatusCounters.codes {
+      let count = sum { $0.responses.count(code) }
+      if count > 0 { page.sample(count, ["code": "\(code)"]) }
+    }
+    page.family(
+      "tachograph_exchanges_in_flight", .gauge, "Exchanges that have a connection to upstream and have not ended.")
+    page.sample(shared.exchangesInFlight)
+    page.family("tachograph_exchanges_open", .gauge, "Exchanges that have begun and not ended, queued ones included.")
+    page.sample(sum { Int(clamping: $0.exchangesBegun.count) - Int(clamping: $0.exchangesEnded.count) })
+    page.family(
+      "tachograph_retries_total", .counter, "Requests sent once more, their kept connection having been closed.")
+    page.sample(sum { $0.retries.count })
+    page.family("tachograph_limits_hit_total", .counter, "How often traffic ran into a limit, by the limit.")
+    for limit in Limit.allCases { page.sample(sum { $0.limits.count(limit) }, ["limit": limit.rawValue]) }
+    page.family(
+      "tachograph_parse_failures_total", .counter,
+      "Messages refused because they are not strict HTTP, by the side they came from; oversized ones are limits hit.")
+    bySide(&page) { $0.parseFailures.count($1) }
+    page.family("tachograph_tunnels_total", .counter, "Tunnels opened after an upgrade.")
+    page.sample(sum { $0.tunnelsOpened.count })
+    page.family("tachograph_tunnels_open", .gauge, "Tunnels that have not ended.")
+    page.sample(sum { Int(clamping: $0.tunnelsOpened.count) - Int(clamping: $0.tunnelsClosed.count) })
+  }
+
+  private func describeConnections(_ page: inout Exposition) {
+    page.family(
+      "tachograph_connections_total", .counter,
+      "Connections made: accepted from clients (downstream), opened to the server (upstream).")
+    bySide(&page) { $0.connectionsOpened.count($1) }
+    page.family("tachograph_connections_open", .gauge, "Connections that stand, idle ones included.")
+    for side in Side.allCases {
+      page.sample(
+        sum { Int(clamping: $0.connectionsOpened.count(side)) - Int(clamping: $0.connectionsClosed.count(side)) },
+        ["side": side.rawValue])
+    }
+    page.family(
+      "tachograph_connections_failed_total", .counter,
+      "Clients that could not be accepted, and attempts to connect to one of the server's addresses that failed.")
+    bySide(&page) { $0.connectionsFailed.count($1) }
+    page.family("tachograph_upstream_idle_connections", .gauge, "Connections to the server kept for the next request.")
+    page.sample(sum { $0.idleUpstreamConnections.level })
+    page.family("tachograph_upstream_reuses_total", .counter, "Exchanges that were given a kept connection.")
+    page.sample(sum { $0.upstreamReuses.count })
+    page.family(
+      "tachograph_upstream_stale_connections_total", .counter,
+      "Kept connections that the server had closed when they were wanted.")
+    page.sample(sum { $0.staleConnections.count })
+  }
+
+  private func describeTraffic(_ page: inout Exposition) {
+    page.family("tachograph_received_bytes_total", .counter, "Bytes read, by the side they came from.")
+    bySide(&page) { $1 == .downstream ? $0.downstreamReadBytes.count : $0.upstreamReadBytes.count }
+    page.family(
+      "tachograph_sent_bytes_total", .counter,
+      "Bytes written, by the side they went to; those that still wait included.")
+    bySide(&page) { $1 == .downstream ? $0.downstreamWrittenBytes.count : $0.upstreamWrittenBytes.count }
+    page.family("tachograph_reads_total", .counter, "Reads from sockets, by the side they came from.")
+    bySide(&page) { $1 == .downstream ? $0.downstreamReads.count : $0.upstreamReads.count }
+    page.family(
+      "tachograph_pauses_total", .counter,
+      "How often reading from a side was paused because the other side took no more.")
+    bySide(&page) { $1 == .downstream ? $0.uploadPauses.count : $0.upstreamPauses.count }
+  }
+
+  private func describeLog(_ page: inout Exposition) {
+    let log = shared.writer.statistics
+    page.family("tachograph_records_written_total", .counter, "Records whose lines are in the log.")
+    page.sample(log.written)
+    page.family("tachograph_records_dropped_total", .counter, "Records that will never be in the log.")
+    page.sample(log.dropped)
+    page.family("tachograph_records_waiting", .gauge, "Records that wait for the log's thread, or are with it.")
+    page.sample(log.waiting)
+    page.family("tachograph_records_waiting_limit", .gauge, "Records that may wait; further ones are dropped.")
+    page.sample(log.waitingLimit)
+    page.family(
+      "tachograph_log_errors_total", .counter, "Failed attempts to open the log, to write to it, or to open it anew.")
+    page.sample(log.openErrors, ["operation": "open"])
+    page.sample(log.writeErrors, ["operation": "write"])
+    page.sample(log.reopenErrors, ["operation": "reopen"])
+  }
+
+  private func describeDelays(_ page: inout Exposition) {
+    page.family(
+      "tachograph_delivery_delay_seconds", .histogram,
+      "What this proxy added to each read: from its arrival from the server until the client's socket had its bytes.")
+    for (worker, counters) in shared.counters.enumerated() {
+      page.histogram(counters.delivery.delay.counts, ["worker": "\(worker)"])
+    }
+    page.family(
+      "tachograph_loop_lag_seconds", .histogram,
+      "How late each read from the server was: from its arrival, by the kernel's stamp, until the loop came to it.")
+    for (worker, counters) in shared.counters.enumerated() {
+      page.histogram(counters.delivery.lag.counts, ["worker": "\(worker)"])
+    }
+  }
+
+  // MARK: By model
+
+  private func describeOperations(_ page: inout Exposition) {
+    let series = Self.merged(shared.operations.all)
+    let wellEnded = series.filter { $0.operation.error == nil }
+    page.family(
+      "gen_ai_server_request_duration_seconds", .histogram,
+      "From the complete request to the response's last byte; error_type is the outcome, where it is not ok.")
+    for one in series { page.histogram(one.duration, labels(one.operation)) }
+    page.family(
+      "gen_ai_server_time_to_first_token_seconds", .histogram,
+      "From the complete request to the first token, of streams that ended well.")
+    for one in wellEnded { page.histogram(one.timeToFirstToken, labels(one.operation)) }
+    page.family(
+      "gen_ai_server_time_per_output_token_seconds", .histogram,
+      "(Last token - first token) / (tokens - 1), of streams that ended well.")
+    for one in wellEnded { page.histogram(one.timePerOutputToken, labels(one.operation)) }
+    page.family(
+      "gen_ai_client_operation_time_per_output_chunk_seconds", .histogram,
+      "Gaps between the events that carry tokens, of streams that ended well.")
+    for one in wellEnded { page.histogram(one.gaps, labels(one.operation)) }
+    page.family(
+      "tachograph_tokens_total", .counter,
+      "Tokens by the best count there was; of a stream that never said it, its events, which is a lower bound.")
+    for one in series {
+      page.sample(one.inputTokens, labels(one.operation, tokenType: "input"))
+      page.sample(one.outputTokens, labels(one.operation, tokenType: "output"))
+    }
+  }
+
+  /// OpenTelemetry's attributes, as Prometheus writes them.
+  private func labels(_ operation: Operation, tokenType: String? = nil) -> Exposition.Labels {
+    [
+      "gen_ai_operation_name": operation.name, "gen_ai_provider_name": operation.provider,
+      "gen_ai_request_model": operation.model, "gen_ai_response_model": operation.responseModel,
+      "error_type": operation.error?.rawValue, "gen_ai_token_type": tokenType,
+    ]
+  }
+
+  /// One series of all workers together.
+  private struct Merged {
+    let operation: Operation
+    var duration: BucketCounts
+    var timeToFirstToken: BucketCounts
+    var timePerOutputToken: BucketCounts
+    var gaps: BucketCounts
+    var inputTokens: UInt64
+    var outputTokens: UInt64
+
+    init(_ one: OperationCounters) {
+      operation = one.operation
+      duration = one.duration.counts
+      timeToFirstToken = one.timeToFirstToken.counts
+      timePerOutputToken = one.timePerOutputToken.counts
+      gaps = one.gaps.counts
+      inputTokens = one.inputTokens.count
+      outputTokens = one.outputTokens.count
+    }
+
+    mutating func add(_ other: Merged) {
+      duration.merge(other.duration)
+      timeToFirstToken.merge(other.timeToFirstToken)
+      timePerOutputToken.merge(other.timePerOutputToken)
+      gaps.merge(other.gaps)
+      inputTokens &+= other.inputTokens
+      outputTokens &+= other.outputTokens
+    }
+  }
+
+  /// The workers' series added up, in the order in which they first came.
+  private static func merged(_ all: [OperationCounters]) -> [Merged] {
+    var places: [Operation: Int] = [:]
+    var series: [Merged] = []
+    for one in all {
+      if let place = places[one.operation] {
+        series[place].add(Merged(one))
+      } else {
+        places[one.operation] = series.count
+        series.append(Merged(one))
+      }
+    }
+    return series
+  }
+}
