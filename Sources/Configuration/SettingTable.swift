@@ -109,6 +109,10 @@ struct Setting: Sendable {
       "forwarding.tunnels", \.forwarding.tunnels, .protocols,
       "Protocols that a client may switch to by an Upgrade field; once upstream agrees (101), bytes pass both ways unread."
         + " A request for any other is served as plain HTTP. [] tunnels none."),
+    Setting(
+      "forwarding.half_close", \.forwarding.halfClose, .word(),
+      "What it means that a client ends its side (FIN) behind a whole request. abort: it has left, and the server may stop."
+        + " finish: it is answered; one that has left is then noticed only by a reset, once something is sent to it."),
   ]
 
   private static let bounds = [

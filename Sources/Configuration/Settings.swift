@@ -82,6 +82,16 @@ public struct Settings: Hashable, Sendable {
     public var pseudonym = "tachograph"
     /// Protocols, in lower case, that clients may switch to by an `Upgrade` field.
     public var tunnels = ["websocket"]
+    /// What a client's FIN means behind its whole request.
+    public var halfClose = HalfClose.abort
+  }
+
+  /// What a client's FIN means behind its whole request.
+  public enum HalfClose: String, CaseIterable, Hashable, Sendable {
+    /// It has left: upstream's connection is closed.
+    case abort
+    /// It still listens: it is answered.
+    case finish
   }
 
   /// What happens to a field in which proxies name the client's address.

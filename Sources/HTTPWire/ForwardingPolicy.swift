@@ -123,19 +123,17 @@ extension Fields {
 
 // MARK: Via
 
-extension RequestHead {
-  /// Whether a `Via` field says that the request has been received by `pseudonym` already: it goes in a circle.
-  public func wentThrough(_ pseudonym: String) -> Bool {
-    for field in fields.list where field.kind == .via {
-      if fields.receivers(field.value).contains(where: { fields.isText($0, pseudonym) }) { return true }
+extension Fields {
+  /// Whether a `Via` field says that the message has been received by `pseudonym` already.
+  func wentThrough(_ pseudonym: String) -> Bool {
+    for field in list where field.kind == .via {
+      if receivers(field.value).contains(where: { isText($0, pseudonym) }) { return true }
     }
     return false
   }
-}
 
-extension Fields {
   /// Who received a message, by a `Via` value: each element's second word (`1.1 name (comment)`, RFC 9110 §7.6.3).
-  fileprivate func receivers(_ value: Range<Int>) -> [Range<Int>] {
+  private func receivers(_ value: Range<Int>) -> [Range<Int>] {
     var receivers: [Range<Int>] = []
     var words = 0
     var start: Int?

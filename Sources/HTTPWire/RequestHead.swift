@@ -43,8 +43,9 @@ public final class RequestHead: Sendable {
   }
 
   /// Judges the head that `parser` has completed.
+  /// - Parameter pseudonym: our own name in `Via`: a request that carries it already goes in a circle (508).
   /// - Throws: `WireError` with the status to answer.
-  public init(_ parser: MessageParser) throws(WireError) {
+  public init(_ parser: MessageParser, refusingVia pseudonym: String? = nil) throws(WireError) {
     let version = parser.version
     let fields = parser.fields
     let line = try RequestLine(fields)
@@ -59,6 +60,9 @@ public final class RequestHead: Sendable {
     framing = try fields.declaredFraming(isVersion11: isVersion11) ?? .none
     connection = ConnectionOptions(fields)
     expectsContinue = try Self.expectation(fields, isVersion11: isVersion11, framing: framing)
+    if let pseudonym, fields.wentThrough(pseudonym) {
+      throw WireError(508, "the request has come through this proxy already")
+    }
     // Of a head that is refused the parser keeps the bytes: the record says what they asked for.
     self.fields = parser.takeFields()
   }

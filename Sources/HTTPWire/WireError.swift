@@ -3,7 +3,7 @@
 
 /// What is wrong with a message: the status to answer a bad request with, and one line that names the rule.
 public struct WireError: Error, Hashable, Sendable {
-  /// The status for a request: 400, 405, 413, 414, 431, 501 or 505. A bad response is always a 502.
+  /// The status for a request: 400, 405, 413, 414, 417, 431, 501, 505 or 508. A bad response is always a 502.
   public var status: Int
   /// One short line, without any byte of the message.
   public var reason: String

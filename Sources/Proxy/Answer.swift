@@ -1,5 +1,6 @@
 // The proxy's own answers, for requests that it refuses and servers that it cannot reach.
 // It must not quote anything of the request.
+import HTTPWire
 
 /// An error response of the proxy itself, in the shape that OpenAI's clients know how to show.
 enum Answer {
@@ -8,8 +9,10 @@ enum Answer {
   static func bytes(status: Int, reason: String, answersHead: Bool) -> [UInt8] {
     let message = reason.map { $0 == "\"" || $0 == "\\" ? "'" : String($0) }.joined()
     let body = #"{"error":{"message":"tachograph: \#(message)","type":"proxy_error","code":\#(status)}}"# + "\n"
+    // RFC 9110 §15.5.6.
+    let allow = status == 405 ? "Allow: \(Method.allCases.map(\.rawValue).joined(separator: ", "))\r\n" : ""
     let head =
-      "HTTP/1.1 \(status) \(phrase(status))\r\nContent-Type: application/json\r\n"
+      "HTTP/1.1 \(status) \(phrase(status))\r\n\(allow)Content-Type: application/json\r\n"
       + "Content-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n"
     return Array((answersHead ? head : head + body).utf8)
   }
@@ -28,6 +31,7 @@ enum Answer {
     case 503: "Service Unavailable"
     case 504: "Gateway Timeout"
     case 505: "HTTP Version Not Supported"
+    case 508: "Loop Detected"
     default: "Error"
     }
   }

@@ -62,6 +62,8 @@ enum Limit: String, CaseIterable {
   case descriptors
   /// An event, or a body that is not a stream, was too long to be measured; it was forwarded all the same.
   case measuredBytes = "measured_bytes"
+  /// A request had come through this proxy before (508).
+  case loop
   /// A client's further requests came faster than they could be kept: it was paused.
   case earlyBytes = "early_bytes"
 }
@@ -140,6 +142,7 @@ final class Counters: Sendable {
     case .target: hit(.requestTarget)
     case .trailers: hit(isRequest ? .requestTrailers : .responseTrailers)
     case .chunkExtensions: hit(isRequest ? .requestChunkExtensions : .responseChunkExtensions)
+    case nil where error.status == 508: hit(.loop)
     case nil: parseFailures.add(side)
     }
   }

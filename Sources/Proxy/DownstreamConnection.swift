@@ -28,8 +28,6 @@ final class DownstreamConnection: StreamDelegate {
     case lingering(until: Instant)
   }
 
-  /// Bytes of further requests that are kept while an exchange is under way; beyond that the client has to wait.
-  private static let earlyBytes = 64 * 1024
   private static let lingerNanoseconds: Int64 = 2_000_000_000
 
   let worker: Worker
@@ -40,9 +38,16 @@ final class DownstreamConnection: StreamDelegate {
   private var exchange: Exchange?
   private var phase = Phase.open
   /// Bytes behind the present request.
-  private var early: [UInt8] = []
+  private var early = EarlyBytes()
   private var isConsuming = false
+  /// Whether a client that ends its side (FIN) is still answered.
+  private let finishesHalfClosed: Bool
+  /// Whether the client has ended its side, and is still answered.
+  private var hasEnded = false
+  /// When the present request's first byte came.
   private var received: WallAnchor?
+  /// When the present request's first byte was looked at: later where an exchange before it was under way.
+  private var takenUpAt: Instant?
   private var activeAt = Instant.now()
   /// Bytes ever written to the client.
   private(set) var writtenBytes: UInt64 = 0
@@ -51,7 +56,11 @@ final class DownstreamConnection: StreamDelegate {
     self.worker = worker
     self.stream = stream
     peer = stream.peer?.host ?? ""
-    parser = MessageParser(.request, limits: worker.rules.settings.requestLimits, spans: worker.spans)
+    let settings = worker.rules.settings
+    parser = MessageParser(.request, limits: settings.requestLimits, spans: worker.spans)
+    finishesHalfClosed = settings.finishesHalfClosed
+    // Behind its FIN nothing else tells that it is gone.
+    if finishesHalfClosed { stream.noticesReset = true }
     stream.delegate = self
     stream.startReading()
   }
@@ -80,16 +89,18 @@ final class DownstreamConnection: StreamDelegate {
   /// Upstream takes the body more slowly than the client sends it.
   func pauseUpload() {
     worker.counters.uploadPauses.add()
-    stream.pauseReading(noticingDeparture: true)
+    pauseReading()
   }
+  /// A FIN is seen behind a pause where it means that the client has left; where it does not, it waits for its turn.
+  private func pauseReading() { stream.pauseReading(noticingDeparture: !finishesHalfClosed) }
   /// Upstream has caught up.
   func resumeUpload() { if !stream.isClosed { stream.startReading() } }
 
-  /// Gives the client's stream to a tunnel, with what came behind the request. It comes back closed, or to be closed by
-  /// `exchangeEnded(.gone)`.
-  func handOver() -> (stream: Stream, early: [UInt8]) {
-    defer { early = [] }
-    return (stream, early)
+  /// Gives the client's stream to a tunnel, with what came behind the request, and whether that was all. It comes back to
+  /// be closed by `exchangeEnded(.gone)`.
+  func handOver() -> (stream: Stream, early: [UInt8], hasEnded: Bool) {
+    defer { early = EarlyBytes() }
+    return (stream, early.bytes, hasEnded)
   }
 
   /// Sends an answer of our own and closes.
@@ -120,6 +131,7 @@ final class DownstreamConnection: StreamDelegate {
 
   private func finishClosing(_ ending: Ending) {
     if case .cut(let reset) = ending { return close(reset: reset) }
+    if hasEnded { return close() }
     stream.shutdownWriting()
     phase = .lingering(until: Instant.now().advanced(byNanoseconds: Self.lingerNanoseconds))
   }
@@ -137,16 +149,16 @@ final class DownstreamConnection: StreamDelegate {
     worker.counters.downstreamReadBytes.add(bytes.byteCount)
     guard case .open = phase else { return }
     activeAt = arrival.readAt
-    if isConsuming || exchange?.state.isRequestComplete == true { return keep(bytes) }
+    if isConsuming || exchange?.state.isRequestComplete == true { return keep(bytes, at: arrival.readAt) }
     consume(bytes, at: arrival.readAt)
     consumeEarly()
   }
 
-  private func keep(_ bytes: RawSpan) {
-    unsafe bytes.withUnsafeBytes { unsafe early.append(contentsOf: $0) }
-    guard early.count > Self.earlyBytes else { return }
+  private func keep(_ bytes: RawSpan, at: Instant) {
+    early.append(bytes, at: at)
+    guard early.isFull else { return }
     worker.counters.hit(.earlyBytes)
-    stream.pauseReading(noticingDeparture: true)
+    pauseReading()
   }
 
   /// Goes on with requests that came behind the one that has ended: a loop, not a recursion, however many there are.
@@ -155,14 +167,20 @@ final class DownstreamConnection: StreamDelegate {
     isConsuming = true
     defer { isConsuming = false }
     while case .open = phase, !early.isEmpty, exchange?.state.isRequestComplete != true, !stream.isClosed {
-      let bytes = early
-      early = []
-      unsafe bytes.withUnsafeBytes { unsafe consume($0.bytes, at: .now()) }
+      let taken = early
+      early = EarlyBytes()
+      unsafe taken.bytes.withUnsafeBytes { unsafe consume($0.bytes, at: .now(), from: taken) }
     }
+    // Nobody will send what is missing.
+    if hasEnded, case .open = phase, exchange?.state.isRequestComplete != true, !stream.isClosed { left() }
   }
 
-  private func consume(_ bytes: RawSpan, at: Instant) {
-    if received == nil { received = worker.wallAnchor(at: at) }
+  /// - Parameter waited: what `bytes` are of, where they had to wait.
+  private func consume(_ bytes: RawSpan, at: Instant, from waited: EarlyBytes? = nil) {
+    if received == nil {
+      received = worker.wallAnchor(at: waited?.firstAt ?? at)
+      takenUpAt = at
+    }
     // A request that was refused in the read of its head leaves that head behind: it must not go anywhere else.
     defer { worker.uplink.removeAll() }
     var rest = bytes
@@ -180,7 +198,12 @@ final class DownstreamConnection: StreamDelegate {
         guard begin(at: at) else { return }
       case .messageComplete:
         exchange?.forwardBody(parser.spans, of: rest, at: at)
-        if consumed < rest.byteCount { keep(rest.extracting(consumed..<rest.byteCount)) }
+        let behind = rest.extracting(consumed..<rest.byteCount)
+        if let waited {
+          early = waited.dropping(bytes.byteCount - behind.byteCount)
+        } else if !behind.isEmpty {
+          keep(behind, at: at)
+        }
         exchange?.requestCompleted(trailers: parser.trailers, at: at)
         return
       case .failed(let error):
@@ -196,7 +219,9 @@ final class DownstreamConnection: StreamDelegate {
   /// - Returns: whether there is one, and the rest is to be read.
   private func begin(at: Instant) -> Bool {
     let head: RequestHead
-    do throws(WireError) { head = try RequestHead(parser) } catch {
+    do throws(WireError) {
+      head = try RequestHead(parser, refusingVia: worker.rules.settings.forwarding.via)
+    } catch {
       reject(error)
       return false
     }
@@ -242,14 +267,17 @@ final class DownstreamConnection: StreamDelegate {
     if case .closing(let ending) = phase, stream.queuedBytes == 0, !stream.isClosed { finishClosing(ending) }
   }
 
-  func streamDidEnd(_ stream: Stream) { left() }
+  func streamDidEnd(_ stream: Stream) {
+    // It has said all it wants to, and may still listen (case 45).
+    if finishesHalfClosed, exchange?.state.isRequestComplete == true { hasEnded = true } else { left() }
+  }
 
   func streamDidFail(_ stream: Stream, _ error: TransportError) {
     // Nothing that is still queued can reach anybody.
     if case .closing = phase { close() } else { left() }
   }
 
-  /// The client closed its side, or all of it: by default that is an abort (case 45).
+  /// The client closed its side, or all of it: that is an abort (case 45).
   private func left() {
     if let exchange { return exchange.clientLeft() }
     // What is still to be sent to a client that only closed its side goes out first.
@@ -272,7 +300,7 @@ final class DownstreamConnection: StreamDelegate {
       worker.counters.hit(.clientStalledTimeout)
       close()
     case .open where parser.hasBegun:
-      guard let begun = received?.instant, let limit = worker.rules.settings.requestHeadTimeout else { return }
+      guard let begun = takenUpAt, let limit = worker.rules.settings.requestHeadTimeout else { return }
       if now.nanoseconds(since: begun) > limit { headTimedOut() }
     case .open:
       guard waited > worker.rules.settings.idleTimeout ?? .max else { return }

@@ -26,6 +26,8 @@ final class Exchange {
   /// The protocols that upstream may switch to.
   private let offer: UpgradeOffer?
   private var tunnel: Tunnel?
+  /// Whether the client asked for a 100 that has not come.
+  private var awaitsContinue: Bool
   private var responseFraming = BodyFraming.none
   /// Whether the response's body ends with upstream's connection.
   private var isCloseDelimited = false
@@ -55,6 +57,7 @@ final class Exchange {
     clientKeepsAlive = head.keepsAlive
     answersHead = head.method == .head
     requestFraming = head.framing
+    awaitsContinue = head.expectsContinue
     offer = head.offer(of: rules.settings.forwarding.tunnels)
     state = ExchangeState(isRepeatable: head.method.isSafe && head.framing == .none)
   }
@@ -193,6 +196,7 @@ final class Exchange {
     let head = try ResponseHead(connection.parser)
     if head.status == 101 { return try passSwitch(head, arrival) }
     if head.isInformational {
+      if head.status == 100 { awaitsContinue = false }
       if client11 {
         head.write(to: worker.output, client11: true, closing: false, policy: rules.settings.forwarding)
       }
@@ -200,7 +204,8 @@ final class Exchange {
     }
     responseFraming = head.framing(forVersion11: client11)
     isCloseDelimited = head.framing == .untilClose
-    upstreamKeepsAlive = head.keepsAlive
+    // A server that need not have read the body, or could have switched protocols, may take what comes next for that.
+    upstreamKeepsAlive = head.keepsAlive && !awaitsContinue && offer == nil
     // A client that has not sent all of its request will not be believed about where the next one begins.
     closesClient =
       !clientKeepsAlive || !state.isRequestComplete || responseFraming == .untilClose || worker.isDraining
@@ -271,8 +276,7 @@ final class Exchange {
     tap.value.responseEnded(at: at, complete: true, worker.eventParser)
     perform(state.handle(.responseCompleted))
     // A server that answered before it took the whole request may never take the rest.
-    releaseUpstream(
-      reuse: upstreamKeepsAlive && state.isRequestComplete && offer == nil && upstream?.queuedBytes == 0)
+    releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete && upstream?.queuedBytes == 0)
     if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
   }
 
@@ -294,7 +298,7 @@ final class Exchange {
     _ = state.handle(.switchedProtocols)
     unsafe behind.withUnsafeBytes { unsafe worker.output.append($0) }
     _ = downstream.write(worker.output)
-    let (client, early) = downstream.handOver()
+    let (client, early, hasEnded) = downstream.handOver()
     let count = TunnelCount(fromClient: early.count, fromUpstream: behind.byteCount)
     worker.counters.tunnelsOpened.add()
     tunnel = Tunnel(
@@ -307,6 +311,7 @@ final class Exchange {
       record(end.verdict)
       downstream.exchangeEnded(.gone(reset: end.reset))
     }
+    if hasEnded { tunnel?.streamDidEnd(client) }
   }
 
   // MARK: What the client and the clock do

@@ -30,6 +30,8 @@ public struct ProxySettings: Sendable {
   public var isTrustedProxy: @Sendable (String) -> Bool = { _ in false }
   /// What is added to heads and taken from them, and which protocols are tunnelled.
   public var forwarding = ForwardingPolicy()
+  /// Whether a client that ends its side (FIN) behind a whole request is still answered; otherwise it has left.
+  public var finishesHalfClosed = false
 
   /// Models whose times are counted by themselves; further ones are counted together.
   public var countedModels = 100

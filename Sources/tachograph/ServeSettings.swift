@@ -22,6 +22,7 @@ extension ProxySettings {
     forwarding.forwardedFor = settings.forwarding.xForwardedFor.policy
     forwarding.forwarded = settings.forwarding.forwarded.policy
     forwarding.via = settings.forwarding.via ? settings.forwarding.pseudonym : nil
+    finishesHalfClosed = settings.forwarding.halfClose == .finish
     forwarding.tunnels = settings.forwarding.tunnels
     setLimits(settings)
     setTimeouts(settings.timeouts)

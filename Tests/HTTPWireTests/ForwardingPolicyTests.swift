@@ -149,8 +149,8 @@ struct ViaTests {
 
   @Test("A Via that names us is found among others, and only where it is a receiver's name")
   func circle() throws {
-    for fields in Self.passed { #expect(try requestHead(Self.with(fields)).wentThrough("me"), "\(fields)") }
-    for fields in Self.notPassed { #expect(try !requestHead(Self.with(fields)).wentThrough("me"), "\(fields)") }
+    for fields in Self.passed { #expect(try requestHead(Self.with(fields)).fields.wentThrough("me"), "\(fields)") }
+    for fields in Self.notPassed { #expect(try !requestHead(Self.with(fields)).fields.wentThrough("me"), "\(fields)") }
   }
 
   private static func with(_ fields: String) -> String { "GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n" }

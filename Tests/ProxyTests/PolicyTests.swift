@@ -1,0 +1,248 @@
+// What operators may want otherwise: half-closing clients, loops, expectations; and what came early keeps its time.
+// It must not depend on time.
+import Clocks
+import Foundation
+import Testing
+
+@testable import Proxy
+
+@Suite("Half-closing clients (case 45)")
+struct HalfCloseTests {
+  @Test("Where it is allowed, a client that ended its side gets its answer, and the connection ends with it")
+  func answered() throws {
+    let rig = try Rig { $0.finishesHalfClosed = true }
+    let client = try rig.connect()
+    try client.send(chatRequest())
+    client.finish()
+    let server = try rig.upstream.accept()
+    #expect(try server.read(through: "[]}") == chatRequest())
+    // The end is there before the answer is: it must not end the exchange.
+    #expect(!server.isReady(POLLIN | POLLHUP, milliseconds: 100))
+    try server.send(streamHead + chunk(token("a")) + chunk("data: [DONE]\n\n") + "0\r\n\r\n")
+    #expect(try client.rest() == streamHead + chunk(token("a")) + chunk("data: [DONE]\n\n") + "0\r\n\r\n")
+    #expect(try rig.end().map(\.verdict) == ["ok -"])
+  }
+
+  @Test("All requests that came before the end are answered, and half of one is not begun")
+  func pipelined() throws {
+    let rig = try Rig { $0.finishesHalfClosed = true }
+    let client = try rig.connect()
+    try client.send(get("/1") + get("/2") + "GET /3 HT")
+    client.finish()
+    let server = try rig.upstream.accept()
+    for body in ["one", "two"] {
+      _ = try server.head()
+      try server.send(answer(body))
+    }
+    #expect(try client.rest() == answer("one") + answer("two"))
+    #expect(try rig.end().map(\.verdict) == ["ok -", "ok -", "client_cancelled upload"])
+  }
+
+  @Test("A body that its client's end cut short is never whole upstream", arguments: [true, false])
+  func cutBody(isEarly: Bool) throws {
+    let rig = try Rig { $0.finishesHalfClosed = true }
+    let client = try rig.connect()
+    let upload = "POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 100\r\n\r\npart"
+    try client.send(isEarly ? get("/1") + upload : upload)
+    client.finish()
+    let server = try rig.upstream.accept()
+    if isEarly {
+      _ = try server.head()
+      try server.send(answer("one"))
+    }
+    // Where the end came before the connection stood, nothing was sent at all.
+    #expect((try? server.rest()).map { $0.isEmpty || $0.hasSuffix("part") } ?? true)
+    try client.departs()
+    #expect(try rig.end().last?.verdict == "client_cancelled upload")
+  }
+
+  @Test("A client that is reset behind its end has left")
+  func reset() throws {
+    let rig = try Rig { $0.finishesHalfClosed = true }
+    let client = try rig.connect()
+    try client.send(chatRequest())
+    client.finish()
+    let server = try rig.upstream.accept()
+    _ = try server.read(through: "[]}")
+    #expect(!server.isReady(POLLIN | POLLHUP, milliseconds: 100))
+    client.reset()
+    try server.departs()
+    #expect(try rig.end().map(\.verdict) == ["client_cancelled waiting"])
+  }
+
+  @Test("A client that closed for good is noticed once something is sent to it")
+  func closed() throws {
+    let rig = try Rig { $0.finishesHalfClosed = true }
+    let client = try rig.connect()
+    try client.send(chatRequest())
+    let server = try rig.upstream.accept()
+    _ = try server.read(through: "[]}")
+    client.close()
+    // The first bytes are answered by a reset, and that ends upstream.
+    try server.send(streamHead + chunk(token("a")))
+    try server.departs()
+    #expect(try rig.end().first?["outcome"] == "client_cancelled")
+  }
+
+  @Test("A tunnel is told that the client had ended before it began")
+  func tunnel() throws {
+    let rig = try Rig { $0.finishesHalfClosed = true }
+    let client = try rig.connect()
+    try client.send(get("/", "Connection: Upgrade\r\nUpgrade: websocket\r\n") + "all")
+    client.finish()
+    let server = try rig.upstream.accept()
+    _ = try server.head()
+    try server.send("HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    #expect(try server.rest() == "all")
+    try server.send("answer")
+    server.close()
+    #expect(try client.rest().hasSuffix("\r\n\r\nanswer"))
+    #expect(try rig.end().map(\.verdict) == ["tunnelled -"])
+  }
+}
+
+@Suite("Policies")
+struct PolicyTests {
+  @Test("Via says which way a request and its response came, and stops one that goes in a circle (case 5)")
+  func via() throws {
+    let rig = try Rig { $0.forwarding.via = "edge" }
+    let client = try rig.connect()
+    try client.send(get("/", "Via: 1.0 outer\r\n"))
+    let server = try rig.upstream.accept()
+    #expect(try server.head() == get("/", "Via: 1.0 outer\r\nVia: 1.1 edge\r\n"))
+    try server.send("HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok")
+    #expect(try client.read(through: "ok") == "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nVia: 1.0 edge\r\n\r\nok")
+    try client.send(get("/again?q", "Via: 1.0 outer, 1.1 Edge (x)\r\n"))
+    #expect(try client.rest().hasPrefix("HTTP/1.1 508 Loop Detected\r\n"))
+    #expect(!server.isReady(POLLIN, milliseconds: 0) && !rig.upstream.hasVisitor())
+    let lines = try rig.end()
+    #expect(lines.map(\.verdict) == ["ok -", "rejected upload"])
+    #expect(lines.last?.int("status") == 508 && lines.last?["path"] == "/again")
+  }
+
+  @Test("The client's address goes into both fields where that is set")
+  func address() throws {
+    let rig = try Rig {
+      $0.forwarding.forwardedFor = .append
+      $0.forwarding.forwarded = .replace
+    }
+    let client = try rig.connect()
+    try client.send(get("/", "Forwarded: for=evil\r\nX-Forwarded-For: 1.2.3.4\r\n"))
+    let server = try rig.upstream.accept()
+    #expect(try server.head() == get("/", "Forwarded: for=127.0.0.1\r\nX-Forwarded-For: 1.2.3.4, 127.0.0.1\r\n"))
+    try server.send(answer("ok"))
+    _ = try client.read(through: "\r\n\r\nok")
+    _ = try rig.end()
+  }
+
+  @Test("A 405 says what is served (RFC 9110 §15.5.6)")
+  func allow() throws {
+    let rig = try Rig()
+    let client = try rig.connect()
+    try client.send("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n")
+    let head = try client.head()
+    #expect(head.hasPrefix("HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD, POST, "))
+    #expect(!rig.upstream.hasVisitor())
+    _ = try rig.end()
+  }
+
+  static let expecting = chatRequest("{}", "Expect: 100-continue\r\n")
+
+  @Test("A final answer in place of the 100 ends both connections, the body unsent (case 11)")
+  func noContinue() throws {
+    let rig = try Rig()
+    let client = try rig.connect()
+    try client.send(String(Self.expecting.dropLast(2)))
+    let server = try rig.upstream.accept()
+    _ = try server.head()
+    try server.send(answer("no"))
+    #expect(try client.rest() == closing(answer("no")))
+    #expect(try server.rest() == "")
+    #expect(try rig.end().map(\.verdict) == ["ok -"])
+  }
+
+  @Test("Upstream's connection is not used again where the body went out without its 100", arguments: [true, false])
+  func bodyWithoutContinue(continues: Bool) throws {
+    let rig = try Rig()
+    let client = try rig.connect()
+    // A server may take this body for the next request, if it thinks that its answer kept the client from sending it.
+    try client.send(Self.expecting)
+    let server = try rig.upstream.accept()
+    _ = try server.read(through: "{}")
+    try server.send((continues ? "HTTP/1.1 100 Continue\r\n\r\n" : "") + answer("done"))
+    #expect(try client.read(through: "done").hasSuffix(answer("done")))
+    try client.send(get("/next"))
+    let next = continues ? server : try rig.upstream.accept()
+    #expect(try next.head() == get("/next"))
+    try next.send(answer("next"))
+    #expect(try client.read(through: "next") == answer("next"))
+    #expect(try rig.end().map { $0.bool("upstream_reused") } == [false, continues])
+  }
+
+  @Test("A request that waited behind another says when its first byte came, and how long it was kept waiting")
+  func pipelinedTimes() throws {
+    let rig = try Rig()
+    let client = try rig.connect()
+    try client.send(get("/1") + get("/2"))
+    let server = try rig.upstream.accept()
+    _ = try server.head()
+    // The second one waits for at least so long.
+    #expect(!server.isReady(POLLIN, milliseconds: 200))
+    try server.send(answer("one"))
+    _ = try server.head()
+    try server.send(answer("two"))
+    #expect(try client.read(through: "two") == answer("one") + answer("two"))
+    let lines = try rig.end()
+    #expect(lines[0].values["ts"] as? String == lines[1].values["ts"] as? String)
+    #expect((lines[1].double("upload_ms") ?? 0) >= 200)
+    #expect((lines[0].double("upload_ms") ?? .infinity) < (lines[1].double("upload_ms") ?? 0))
+  }
+
+  @Test("Half a head that waited behind another request has its own time to become whole")
+  func headDeadline() throws {
+    let rig = try Rig { $0.requestHeadTimeout = 3_000_000_000 }
+    let client = try rig.connect()
+    try client.send(get("/1") + "GET /2 HTTP/1.1\r\n")
+    let server = try rig.upstream.accept()
+    _ = try server.head()
+    #expect(!server.isReady(POLLIN, milliseconds: 3_500))
+    try server.send(answer("one"))
+    #expect(try client.read(through: "one") == answer("one"))
+    try client.send("Host: llm\r\n\r\n")
+    #expect(try server.head() == get("/2"))
+    try server.send(answer("two"))
+    #expect(try client.read(through: "two") == answer("two"))
+    #expect(try rig.end().map(\.verdict) == ["ok -", "ok -"])
+  }
+}
+
+@Suite("Early bytes")
+struct EarlyBytesTests {
+  private static func early(_ reads: [(String, UInt64)]) -> EarlyBytes {
+    var early = EarlyBytes()
+    for (text, at) in reads { early.append(Array(text.utf8).span.bytes, at: Instant(nanoseconds: at)) }
+    return early
+  }
+
+  @Test("What is left keeps the time of the read that brought its first byte")
+  func dropping() {
+    let early = Self.early([("abc", 1), ("de", 2), ("f", 3)])
+    #expect(early.bytes == Array("abcdef".utf8) && early.firstAt?.nanoseconds == 1)
+    for (count, at) in [(0, 1), (2, 1), (3, 2), (4, 2), (5, 3)] as [(Int, UInt64)] {
+      let rest = early.dropping(count)
+      #expect(rest.bytes == Array("abcdef".utf8.dropFirst(count)) && rest.firstAt?.nanoseconds == at)
+      // Twice is as good as once.
+      #expect(early.dropping(count).dropping(0).firstAt == rest.firstAt)
+      if count < 4 { #expect(rest.dropping(5 - count).firstAt?.nanoseconds == 3) }
+    }
+    #expect(early.dropping(6).isEmpty)
+  }
+
+  @Test("It is full by bytes, and by reads")
+  func full() {
+    #expect(!Self.early([(String(repeating: "x", count: 65_536), 1)]).isFull)
+    #expect(Self.early([(String(repeating: "x", count: 65_537), 1)]).isFull)
+    #expect(!Self.early((0..<255).map { ("x", $0) }).isFull)
+    #expect(Self.early((0..<256).map { ("x", $0) }).isFull)
+  }
+}
