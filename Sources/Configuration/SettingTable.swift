@@ -133,6 +133,23 @@ struct Setting: Sendable {
       "The most of a response that is not a stream that is kept to be decoded at its end; a longer one goes unmeasured."
     ),
     Setting(
+      "limits.target_bytes", \.limits.targetBytes, .size(64...1 << 20),
+      "The longest request target (path and query); a longer one is answered 414."),
+    Setting(
+      "limits.trailer_bytes", \.limits.trailerBytes, .size(0...1 << 24),
+      "The most trailer fields, in bytes, behind a chunked body; more are answered 431 (a response is cut)."),
+    Setting(
+      "limits.chunk_extension_bytes", \.limits.chunkExtensionBytes, .size(0...1 << 24),
+      "The most chunk extensions, in bytes, in one message; more are answered 400 (a response is cut)."),
+    Setting(
+      "limits.request_body_bytes", \.limits.requestBodyBytes, Codec<Int>.size(0...1 << 40).or("off"),
+      "The largest request body. One that says it is larger is answered 413 and never forwarded; a chunked one that"
+        + " becomes larger is cut on both sides."),
+    Setting(
+      "limits.request_body_rate", \.limits.requestBodyRate, Codec<Int>.size(1...1 << 30).or("off"),
+      "The slowest average, per second, at which a request body may come once timeouts.request_body has passed; a slower"
+        + " one is answered 408. Time in which upstream takes nothing does not count."),
+    Setting(
       "limits.connections", \.limits.connections, Codec<Int>.count(1...1_000_000).or("auto"),
       "Client connections a worker holds at once; auto is what the limit on open files allows."),
     Setting(
@@ -159,16 +176,39 @@ struct Setting: Sendable {
       "For a request's head, from its first byte to its last."),
     Setting(
       "timeouts.request_body", \.timeouts.requestBody, Codec<Duration>.duration.or("off"),
-      "For the next bytes of a request's body."),
+      "For the next bytes of a request's body; then 408."),
+    Setting(
+      "timeouts.client_stalled", \.timeouts.clientStalled, Codec<Duration>.duration.or("off"),
+      "For a client to take anything of the response that waits for it; then it is reset, and upstream closed. One that"
+        + " reads slowly has all the time it wants."),
+    Setting(
+      "timeouts.upstream_stalled", \.timeouts.upstreamStalled, Codec<Duration>.duration.or("off"),
+      "For upstream to take anything of the request that waits for it; then 504."),
     Setting("timeouts.idle", \.timeouts.idle, .duration, "For the next request on a client's kept connection."),
     Setting(
       "timeouts.upstream_idle", \.timeouts.upstreamIdle, .duration, "How long an unused upstream connection is kept."),
     Setting(
       "timeouts.response", \.timeouts.response, Codec<Duration>.duration.or("off"),
-      "For the first byte of a response. Off, because a long prompt can take minutes before its first token."),
+      "From the complete request to the response's whole head; then 504. Off, because a long prompt can take minutes"
+        + " before its first token. A 1xx response gives no more time."),
+    Setting(
+      "timeouts.response_head", \.timeouts.responseHead, Codec<Duration>.duration.or("off"),
+      "For a response's head, from its first byte to its last; then 504."),
     Setting(
       "timeouts.between_reads", \.timeouts.betweenReads, Codec<Duration>.duration.or("off"),
-      "For the next bytes of a response under way."),
+      "For the next bytes of a response under way, whatever they are: comments and pings of a stream count. Then it is"
+        + " cut."),
+    Setting(
+      "timeouts.first_token", \.timeouts.firstToken, Codec<Duration>.duration.or("off"),
+      "From the complete request to the first token of a stream whose head has come; comments and pings do not count. For"
+        + " streams of a known dialect only."),
+    Setting(
+      "timeouts.between_tokens", \.timeouts.betweenTokens, Codec<Duration>.duration.or("off"),
+      "From one token of a stream to the next, or to the stream's end; comments and pings do not count. For streams of a"
+        + " known dialect only."),
+    Setting(
+      "timeouts.retry_after", \.timeouts.retryAfter, .duration,
+      "What a 503 or 429 of the proxy's own tells clients to wait (Retry-After), rounded up to seconds."),
     Setting(
       "timeouts.tunnel", \.timeouts.tunnel, Codec<Duration>.duration.or("off"),
       "For the next bytes in a tunnel, either way; then both sides are reset."),

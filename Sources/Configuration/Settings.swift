@@ -118,6 +118,16 @@ public struct Settings: Hashable, Sendable {
     public var inspectedBodyBytes = 1 << 20
     /// The most of a response body that is not a stream that is kept to be decoded at its end.
     public var responseBodyBytes = 4 << 20
+    /// The longest request target; a longer one is answered 414.
+    public var targetBytes = 16 << 10
+    /// The longest trailer section of a message.
+    public var trailerBytes = 16 << 10
+    /// All chunk extensions of one message together.
+    public var chunkExtensionBytes = 4 << 10
+    /// The largest request body; a larger one is answered 413. Nil is any.
+    public var requestBodyBytes: Int?
+    /// The slowest average at which a request body may come, in bytes a second; nil is any.
+    public var requestBodyRate: Int? = 100
     /// Client connections a worker holds at once; nil is what the limit on open files allows.
     public var connections: Int?
   }
@@ -142,16 +152,28 @@ public struct Settings: Hashable, Sendable {
     public var requestHead = Duration.seconds(60)
     /// For the next bytes of a request's body.
     public var requestBody: Duration? = .seconds(60)
+    /// For a client to take anything of the response that waits for it.
+    public var clientStalled: Duration? = .seconds(300)
+    /// For upstream to take anything of the request that waits for it.
+    public var upstreamStalled: Duration? = .seconds(300)
     /// For the next request on a client's kept connection.
     public var idle = Duration.seconds(75)
     /// For the next request on a kept connection to upstream.
     public var upstreamIdle = Duration.seconds(60)
-    /// For the first byte of a response: prefill can take minutes.
+    /// From the complete request to the response's whole head: prefill can take minutes.
     public var response: Duration?
-    /// Between two reads of one response.
+    /// For a response's head, from its first byte to its last.
+    public var responseHead: Duration? = .seconds(60)
+    /// Between two reads of one response, whatever they bring.
     public var betweenReads: Duration?
     /// For the next bytes in a tunnel, either way.
     public var tunnel: Duration? = .seconds(3600)
+    /// From the complete request to a stream's first token.
+    public var firstToken: Duration?
+    /// Between two tokens of a stream, whatever else comes.
+    public var betweenTokens: Duration?
+    /// What a 503 or 429 of the proxy's own tells clients to wait.
+    public var retryAfter = Duration.seconds(1)
     /// For open exchanges to end after SIGTERM.
     public var drain = Duration.seconds(30)
   }

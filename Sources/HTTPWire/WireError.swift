@@ -18,10 +18,11 @@ public struct WireError: Error, Hashable, Sendable {
   }
 }
 
-/// Which of `WireLimits` a message went beyond.
+/// Which bound a message went beyond: one of `WireLimits`, or its receiver's on bodies.
 public enum WireLimit: Hashable, Sendable {
   case head
   case target
+  case body
   case trailers
   case chunkExtensions
 }

@@ -166,6 +166,9 @@ public struct ExchangeMeter: Sendable {
     firstTokenAt != nil || (headCompleteAt != nil && (body != .stream || isBlind))
   }
 
+  /// When the newest token came; nil before the first, and where tokens are not timed.
+  public var newestTokenAt: Instant? { lastTokenAt }
+
   /// How far the exchange has come, for the record of one that ends badly.
   public var stage: Stage {
     if hasOutput { return .streaming }

@@ -32,16 +32,26 @@ enum Limit: String, CaseIterable {
   case responseChunkExtensions = "response_chunk_extensions"
   /// A request's head did not come in time (408).
   case requestHeadTimeout = "request_head_timeout"
-  /// A request's body stopped coming.
+  /// A request's body stopped coming (408).
   case requestBodyTimeout = "request_body_timeout"
+  /// A request's body came more slowly than it may (408).
+  case requestBodyRate = "request_body_rate"
   /// A client's kept connection had no further request in time: nothing is wrong with it.
   case idleTimeout = "idle_timeout"
-  /// A client did not take the last of its response in time.
+  /// A client took nothing of its response for too long.
   case clientStalledTimeout = "client_stalled_timeout"
   /// Upstream did not accept a connection in time.
   case connectTimeout = "connect_timeout"
-  /// Upstream did not begin its response in time.
+  /// Upstream took nothing of a request for too long (504).
+  case upstreamStalledTimeout = "upstream_stalled_timeout"
+  /// Upstream's response did not come in time (504).
   case responseTimeout = "response_timeout"
+  /// A response's head did not come in time once it had begun (504).
+  case responseHeadTimeout = "response_head_timeout"
+  /// A stream's first token did not come in time.
+  case firstTokenTimeout = "first_token_timeout"
+  /// A stream's next token did not come in time.
+  case betweenTokensTimeout = "between_tokens_timeout"
   /// Upstream fell silent within a response.
   case betweenReadsTimeout = "between_reads_timeout"
   /// Nothing passed a tunnel in time.
@@ -140,6 +150,7 @@ final class Counters: Sendable {
     switch error.limit {
     case .head: hit(isRequest ? .requestHead : .responseHead)
     case .target: hit(.requestTarget)
+    case .body: hit(.requestBody)
     case .trailers: hit(isRequest ? .requestTrailers : .responseTrailers)
     case .chunkExtensions: hit(isRequest ? .requestChunkExtensions : .responseChunkExtensions)
     case nil where error.status == 508: hit(.loop)

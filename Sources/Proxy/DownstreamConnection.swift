@@ -49,6 +49,8 @@ final class DownstreamConnection: StreamDelegate {
   /// When the present request's first byte was looked at: later where an exchange before it was under way.
   private var takenUpAt: Instant?
   private var activeAt = Instant.now()
+  /// How long a client that is being sent its last bytes has taken none.
+  private var stillness = Stillness(at: Instant(nanoseconds: 0))
   /// Bytes ever written to the client.
   private(set) var writtenBytes: UInt64 = 0
 
@@ -106,7 +108,12 @@ final class DownstreamConnection: StreamDelegate {
   /// Sends an answer of our own and closes.
   func answer(status: Int, reason: String, answersHead: Bool) {
     exchange = nil
-    _ = write(Answer.bytes(status: status, reason: reason, answersHead: answersHead))
+    // Too much for now, or too many: that may pass.
+    let retryAfter = status == 503 || status == 429 ? worker.rules.settings.retryAfter : nil
+    _ = write(
+      Answer.bytes(
+        status: status, reason: reason, answersHead: answersHead,
+        retryAfter: retryAfter.map { max(1, ($0 + 999_999_999) / 1_000_000_000) }))
     exchangeEnded(.closeLingering)
   }
 
@@ -125,6 +132,7 @@ final class DownstreamConnection: StreamDelegate {
     case .keep, .closeLingering, .cut:
       stream.startReading()
       phase = .closing(ending)
+      stillness = Stillness(at: activeAt)
       if stream.queuedBytes == 0 { finishClosing(ending) }
     }
   }
@@ -230,6 +238,7 @@ final class DownstreamConnection: StreamDelegate {
     tap.request(head, identity: identity, decoderLimits: worker.rules.settings.decoderLimits)
     let exchange = Exchange(downstream: self, head: head, tap: tap, at: at)
     self.exchange = exchange
+    if case .length(let bytes) = head.framing, exchange.refusesBody(of: bytes) { return false }
     exchange.start(head, clientAddress: peer)
     // A server that cannot be reached may have been answered for already.
     return self.exchange === exchange
@@ -290,15 +299,16 @@ final class DownstreamConnection: StreamDelegate {
 
   /// Closes, or ends the exchange, where something has taken too long.
   func checkDeadlines(_ now: Instant) {
-    if let exchange { return exchange.checkDeadline(now) }
+    if let exchange { return exchange.checkDeadlines(now) }
     let waited = now.nanoseconds(since: activeAt)
     switch phase {
     case .lingering(let until):
       if now >= until { close() }
     case .closing:
-      guard waited > worker.rules.settings.idleTimeout ?? .max else { return }
+      let still = stillness.look(stream.acceptedBytes, isAwaited: true, at: now)
+      guard still > worker.rules.settings.clientStalledTimeout ?? .max else { return }
       worker.counters.hit(.clientStalledTimeout)
-      close()
+      close(reset: true)
     case .open where parser.hasBegun:
       guard let begun = takenUpAt, let limit = worker.rules.settings.requestHeadTimeout else { return }
       if now.nanoseconds(since: begun) > limit { headTimedOut() }

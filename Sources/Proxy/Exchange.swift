@@ -18,7 +18,10 @@ final class Exchange {
   private var rules: Rules
 
   /// When something last happened, for deadlines.
-  private(set) var activeAt: Instant
+  private var activeAt: Instant
+  /// When what it waits for now began to be waited for.
+  private var stepAt: Instant
+  private var deadlines: Deadlines
   private let client11: Bool
   private let answersHead: Bool
   private let requestFraming: BodyFraming
@@ -52,6 +55,8 @@ final class Exchange {
     rules = worker.rules
     self.tap = Held(tap)
     activeAt = at
+    stepAt = at
+    deadlines = Deadlines(at: at)
     connectStartedAt = at
     client11 = head.isVersion11
     clientKeepsAlive = head.keepsAlive
@@ -95,10 +100,25 @@ final class Exchange {
     upstreamConnected(reused: true, at: connectStartedAt)
   }
 
+  /// Refuses a body that is larger than it may be, by what its head says or by what has come of it.
+  /// - Returns: whether it did.
+  func refusesBody(of bytes: UInt64) -> Bool {
+    guard let limit = rules.settings.requestBodyBytes, bytes > UInt64(limit) else { return false }
+    let error = WireError(413, "request body larger than \(limit) bytes", beyond: .body)
+    worker.counters.refused(error, from: .downstream)
+    requestBroke(error)
+    return true
+  }
+
   /// Sends body bytes on (with the head, where it came in the same read), then keeps a bounded copy of them to be looked at.
   func forwardBody(_ spans: BodySpans, of bytes: RawSpan, at: Instant) {
     activeAt = at
     guard !spans.isEmpty else { return }
+    if rules.settings.requestBodyBytes != nil, requestFraming == .chunked,
+      refusesBody(of: UInt64(tap.value.requestBytes + spans.byteCount))
+    {
+      return
+    }
     BodyWriter.append(spans, of: bytes, framing: requestFraming, to: worker.uplink)
     flushRequest()
     tap.value.requestBody(spans, of: bytes, limit: rules.settings.inspectedBodyBytes)
@@ -107,6 +127,7 @@ final class Exchange {
   /// The whole request has come in: this is t0.
   func requestCompleted(trailers: Fields, at: Instant) {
     activeAt = at
+    if !state.isConnecting { stepAt = at }
     BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: worker.uplink)
     flushRequest()
     tap.value.meter.requestComplete(at: at)
@@ -120,6 +141,7 @@ final class Exchange {
   /// A connection stands; what was sent to it meanwhile goes out by itself.
   func upstreamConnected(reused: Bool, at: Instant) {
     activeAt = at
+    stepAt = at
     let inFlight = isCounted ? nil : worker.shared.began()
     isCounted = true
     tap.value.connected(startedAt: connectStartedAt, at: at, reused: reused, inFlight: inFlight)
@@ -242,13 +264,17 @@ final class Exchange {
   private func resumeUpstream() {
     guard isUpstreamPaused else { return }
     isUpstreamPaused = false
-    noteStall()
+    let now = Instant.now()
+    noteStall(until: now)
+    // What upstream said meanwhile is still to be read: its silence counts from here.
+    activeAt = now
+    stepAt = now
     upstream?.resume()
   }
 
-  private func noteStall() {
+  private func noteStall(until now: @autoclosure () -> Instant) {
     guard let pausedAt else { return }
-    tap.value.meter.clientStalled(nanoseconds: Instant.now().nanoseconds(since: pausedAt))
+    tap.value.meter.clientStalled(nanoseconds: now().nanoseconds(since: pausedAt))
     self.pausedAt = nil
   }
 
@@ -340,28 +366,23 @@ final class Exchange {
   }
 
   /// Ends an exchange that has waited longer than it may.
-  func checkDeadline(_ now: Instant) {
+  func checkDeadlines(_ now: Instant) {
     if let tunnel { return tunnel.checkDeadline(now) }
-    let settings = rules.settings
-    let waited = now.nanoseconds(since: activeAt)
-    let limit: (nanoseconds: Int64?, name: Limit, reason: String)
-    if state.isConnecting {
-      limit = (settings.connectTimeout, .connectTimeout, "no connection to upstream in time")
-    } else if !state.isRequestComplete {
-      // While upstream takes no more, the client is not asked for any.
-      if let upstream, upstream.queuedBytes > settings.lowWatermark { return }
-      limit = (settings.requestBodyTimeout, .requestBodyTimeout, "the request's body stopped coming")
-    } else if !state.hasResponded {
-      limit = (settings.responseTimeout, .responseTimeout, "no response from upstream in time")
-    } else if isUpstreamPaused || state.isResponseComplete {
-      return
-    } else {
-      limit = (settings.betweenReadsTimeout, .betweenReadsTimeout, "upstream fell silent")
-    }
-    // Timers run between turns: nothing is kept then.
-    guard let nanoseconds = limit.nanoseconds, waited > nanoseconds else { return }
-    worker.counters.hit(limit.name)
-    perform(state.handle(.timedOut(limit.reason)))
+    // Timers run between turns: nothing is kept from being looked at then.
+    guard let overrun = deadlines.overrun(sight, rules.settings, at: now) else { return }
+    worker.counters.hit(overrun.limit)
+    perform(state.handle(overrun.event))
+  }
+
+  private var sight: Deadlines.Sight {
+    var sight = Deadlines.Sight(state: state, activeAt: activeAt, stepAt: stepAt, headStartedAt: headStartedAt)
+    sight.uploadedBytes = tap.value.requestBytes
+    if let upstream { sight.upstream = (upstream.queuedBytes, upstream.acceptedBytes) }
+    sight.client = (downstream.queuedBytes, downstream.acceptedBytes)
+    sight.isPaused = isUpstreamPaused
+    sight.awaitsTokens = tap.value.awaitsTokens()
+    sight.tokenAt = tap.value.meter.newestTokenAt.map { max($0, stepAt) }
+    return sight
   }
 
   /// The drain's deadline has come.
@@ -390,6 +411,10 @@ final class Exchange {
       record(verdict)
       // Only a reset tells a client whose body the close delimits that this was not its end.
       downstream.exchangeEnded(.cut(reset: responseFraming == .untilClose))
+    case .abandon(let verdict):
+      releaseUpstream(reuse: false)
+      record(verdict)
+      downstream.exchangeEnded(.gone(reset: true))
     case .leave(let verdict):
       releaseUpstream(reuse: false)
       // Clients of a stream leave at its terminator, often before HTTP's own end has come: they lack nothing.
@@ -424,7 +449,7 @@ final class Exchange {
   }
 
   private func record(_ verdict: Verdict?) {
-    noteStall()
+    noteStall(until: .now())
     if isCounted { worker.shared.ended() }
     isCounted = false
     tap.value.responseEnded(at: .now(), complete: false, worker.eventParser)

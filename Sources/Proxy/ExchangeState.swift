@@ -15,7 +15,7 @@ struct Verdict: Hashable, Sendable {
 ///
 /// ```
 /// request:  receiving ──► complete
-/// link:     none ──► connecting ──► open
+/// link:     none (──► queued) ──► connecting ──► open
 /// response: waiting ──► streaming ──► complete ──► (delivered) ended
 /// ```
 /// Any of them may be cut short; `ended` is final, and every event after it is answered with `none`.
@@ -23,6 +23,10 @@ struct ExchangeState: Sendable {
   /// What happened.
   enum Event {
     case requestCompleted
+    /// All places at upstream are taken: it waits for one.
+    case queued
+    /// There is no place, and no room to wait for one.
+    case turnedAway(String)
     case connecting
     /// An upstream connection stands; `reused` where it came from the pool.
     case connected(reused: Bool)
@@ -43,6 +47,10 @@ struct ExchangeState: Sendable {
     case responseInvalid(WireError)
     case requestInvalid(WireError)
     case clientLeft
+    /// The client takes nothing of what it asked for.
+    case clientStalled(String)
+    /// The request's body does not come as it should.
+    case uploadTimedOut(String)
     case timedOut(String)
     /// The drain's deadline, or a second signal.
     case shutDown
@@ -57,6 +65,8 @@ struct ExchangeState: Sendable {
     case answer(status: Int, Verdict)
     /// A response had begun: end it so that it cannot look whole, end upstream.
     case cut(Verdict)
+    /// The client is there and takes nothing: end upstream, and the client's connection by a reset, at once.
+    case abandon(Verdict)
     /// The client is gone: end upstream at once, answer nobody.
     case leave(Verdict)
     /// All went through. The verdict is the measuring's to find.
@@ -64,7 +74,7 @@ struct ExchangeState: Sendable {
   }
 
   private enum Request { case receiving, complete }
-  private enum Link { case none, connecting, open(reused: Bool) }
+  private enum Link { case none, queued, connecting, open(reused: Bool) }
   private enum Response { case waiting, streaming, complete, ended }
 
   private var request = Request.receiving
@@ -84,6 +94,8 @@ struct ExchangeState: Sendable {
   var hasResponded: Bool { response != .waiting }
   /// Whether the whole response has come in.
   var isResponseComplete: Bool { response == .complete }
+  /// Whether it waits for a place at upstream.
+  var isQueued: Bool { if case .queued = link { true } else { false } }
   /// Whether an upstream connection is being made.
   var isConnecting: Bool { if case .connecting = link { true } else { false } }
 
@@ -102,6 +114,11 @@ struct ExchangeState: Sendable {
     case .requestCompleted:
       request = .complete
       return .none
+    case .queued:
+      link = .queued
+      return .none
+    case .turnedAway(let reason):
+      return answerOrCut(503, .rejected, stage: .connecting, reason)
     case .connecting:
       link = .connecting
       return .none
@@ -141,8 +158,15 @@ struct ExchangeState: Sendable {
       let verdict = Verdict(outcome: .clientCancelled, stage: stage, error: nil)
       response = .ended
       return .leave(verdict)
+    case .clientStalled(let reason):
+      let verdict = Verdict(outcome: .timeout, stage: stage, error: reason)
+      response = .ended
+      return .abandon(verdict)
+    case .uploadTimedOut(let reason):
+      return answerOrCut(408, .timeout, stage: .upload, reason)
     case .timedOut(let reason):
-      return answerOrCut(504, .timeout, stage: stage, reason)
+      // Who has not got through to upstream may try again; what upstream did not do in time it may do twice.
+      return answerOrCut(isQueued ? 503 : 504, .timeout, stage: stage, reason)
     case .shutDown:
       return answerOrCut(503, .timeout, stage: stage, "shut down before the response ended")
     }

@@ -63,16 +63,34 @@ public struct ProxySettings: Sendable {
   public var requestHeadTimeout: Int64? = 60_000_000_000
   /// For the next bytes of a request's body.
   public var requestBodyTimeout: Int64? = 60_000_000_000
+  /// The slowest average at which a request's body may come once `requestBodyTimeout` has passed, in bytes a second.
+  public var requestBodyRate: Int? = 100
+  /// The largest request body, in bytes; nil for any.
+  public var requestBodyBytes: Int?
+  /// For a client to take something of what waits for it.
+  public var clientStalledTimeout: Int64? = 300_000_000_000
+  /// For upstream to take something of a request that waits for it.
+  public var upstreamStalledTimeout: Int64? = 300_000_000_000
   /// For the next request on a client's connection.
   public var idleTimeout: Int64? = 75_000_000_000
   /// For the next exchange on a pooled connection.
   public var upstreamIdleTimeout: Int64? = 60_000_000_000
-  /// For a response's head; none unless set, since prefill can take minutes.
+  /// From the complete request to its response's whole head; none unless set, since prefill can take minutes.
   public var responseTimeout: Int64?
-  /// Between two reads of a response.
+  /// For a response's head, from its first byte to its last.
+  public var responseHeadTimeout: Int64? = 60_000_000_000
+  /// Between two reads of a response, whatever they bring.
   public var betweenReadsTimeout: Int64?
   /// For the next bytes in a tunnel, either way.
   public var tunnelTimeout: Int64? = 3_600_000_000_000
+  /// From the complete request to a stream's first token.
+  public var firstTokenTimeout: Int64?
+  /// Between two tokens of a stream, whatever else comes.
+  public var betweenTokensTimeout: Int64?
+  /// For a place at upstream, where `inFlight` bounds them.
+  public var queueTimeout: Int64? = 30_000_000_000
+  /// What a 503 or 429 of the proxy's own tells clients to wait (`Retry-After`).
+  public var retryAfter: Int64 = 1_000_000_000
   /// For open exchanges to end once draining.
   public var drainTimeout: Int64 = 30_000_000_000
 

@@ -25,7 +25,8 @@ struct Tap: ~Copyable {
   private var isStream: Bool?
   private var inFlight: Int?
   private var requestIsTooLong = false
-  private var requestBytes = 0
+  /// Bytes of the request's body so far.
+  private(set) var requestBytes = 0
   private var responseBytes: Int?
   private var hasEnded = false
   private var hasOutput = false
@@ -167,6 +168,9 @@ struct Tap: ~Copyable {
     }
     if hasStopped { meter.measuringStopped() }
   }
+
+  /// Whether tokens are timed as they come, and more may come.
+  mutating func awaitsTokens() -> Bool { isStream == true && !meter.sawTerminator && decoder?.hasStopped == false }
 
   /// Whether the stream has said that it is whole (`[DONE]`, `done:true`).
   var sawTerminator: Bool { meter.sawTerminator }

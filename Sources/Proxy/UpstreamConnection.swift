@@ -40,6 +40,9 @@ final class UpstreamConnection: StreamDelegate {
   /// Bytes that the upstream socket has not taken.
   var queuedBytes: Int { early.count + (stream?.queuedBytes ?? 0) }
 
+  /// Bytes that the upstream socket has taken.
+  var acceptedBytes: UInt64 { stream?.acceptedBytes ?? 0 }
+
   // MARK: What exchanges and the pool ask for
 
   /// Lends the connection to an exchange.

@@ -33,7 +33,13 @@ extension ProxySettings {
   private mutating func setLimits(_ settings: Settings) {
     let limits = settings.limits
     requestLimits.headBytes = limits.requestHeadBytes
+    requestLimits.targetBytes = limits.targetBytes
+    requestLimits.trailerBytes = limits.trailerBytes
+    requestLimits.chunkExtensionBytes = limits.chunkExtensionBytes
+    responseLimits = requestLimits
     responseLimits.headBytes = limits.responseHeadBytes
+    requestBodyBytes = limits.requestBodyBytes
+    requestBodyRate = limits.requestBodyRate
     decoderLimits.eventBytes = limits.eventBytes
     decoderLimits.bodyBytes = limits.responseBodyBytes
     inspectedBodyBytes = limits.inspectedBodyBytes
@@ -51,11 +57,17 @@ extension ProxySettings {
       attemptNanoseconds: timeouts.connectAttempt.nanoseconds)
     requestHeadTimeout = timeouts.requestHead.nanoseconds
     requestBodyTimeout = timeouts.requestBody?.nanoseconds
+    clientStalledTimeout = timeouts.clientStalled?.nanoseconds
+    upstreamStalledTimeout = timeouts.upstreamStalled?.nanoseconds
     idleTimeout = timeouts.idle.nanoseconds
     upstreamIdleTimeout = timeouts.upstreamIdle.nanoseconds
     responseTimeout = timeouts.response?.nanoseconds
+    responseHeadTimeout = timeouts.responseHead?.nanoseconds
     betweenReadsTimeout = timeouts.betweenReads?.nanoseconds
     tunnelTimeout = timeouts.tunnel?.nanoseconds
+    firstTokenTimeout = timeouts.firstToken?.nanoseconds
+    betweenTokensTimeout = timeouts.betweenTokens?.nanoseconds
+    retryAfter = timeouts.retryAfter.nanoseconds
     drainTimeout = timeouts.drain.nanoseconds
   }
 }

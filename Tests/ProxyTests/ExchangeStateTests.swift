@@ -11,11 +11,12 @@ struct ExchangeStateTests {
 
   /// How far an exchange has come, as the events that led there.
   enum Point: String, CaseIterable, Sendable {
-    case begun, uploading, connecting, sent, sentReused, responding, respondingEarly, streaming, complete, ended
+    case begun, queued, uploading, connecting, sent, sentReused, responding, respondingEarly, streaming, complete, ended
 
     var events: [Event] {
       switch self {
       case .begun: []
+      case .queued: [.queued, .requestCompleted]
       case .uploading: [.connecting, .connected(reused: false)]
       case .connecting: [.connecting, .requestCompleted]
       case .sent: Self.connecting.events + [.connected(reused: false)]
@@ -37,7 +38,7 @@ struct ExchangeStateTests {
     var stage: Stage {
       switch self {
       case .begun, .uploading, .respondingEarly: .upload
-      case .connecting: .connecting
+      case .queued, .connecting: .connecting
       case .sent, .sentReused, .responding: .waiting
       case .streaming, .complete, .ended: .streaming
       }
@@ -165,12 +166,48 @@ struct ExchangeStateTests {
     #expect(late.handle(.requestInvalid(WireError(400, "why"))) == .cut(verdict))
   }
 
+  @Test("Whoever waits for a place and gets none in time may try again; what upstream did not do in time is its own")
+  func noPlace() {
+    var late = Point.queued.state()
+    let verdict = Verdict(outcome: .timeout, stage: .connecting, error: "why")
+    #expect(late.isQueued && !late.isConnecting)
+    #expect(late.handle(.timedOut("why")) == .answer(status: 503, verdict))
+    var full = Point.begun.state()
+    let refusal = Verdict(outcome: .rejected, stage: .connecting, error: "why")
+    #expect(full.handle(.turnedAway("why")) == .answer(status: 503, refusal))
+    var admitted = Point.queued.state()
+    _ = admitted.handle(.connecting)
+    #expect(admitted.isConnecting && !admitted.isQueued)
+    guard case .answer(504, _) = admitted.handle(.timedOut("why")) else {
+      Issue.record("a place once given is not taken back")
+      return
+    }
+  }
+
+  @Test("A body that does not come is the client's timeout, wherever the exchange is")
+  func uploadTimedOut() {
+    let verdict = Verdict(outcome: .timeout, stage: .upload, error: "why")
+    var state = Point.uploading.state()
+    #expect(state.handle(.uploadTimedOut("why")) == .answer(status: 408, verdict))
+    var early = Point.respondingEarly.state()
+    #expect(early.handle(.uploadTimedOut("why")) == .cut(verdict))
+  }
+
+  @Test("A client that takes nothing is abandoned", arguments: [Point.responding, .streaming, .complete])
+  func clientStalled(point: Point) {
+    var state = point.state()
+    let verdict = Verdict(outcome: .timeout, stage: point.stage, error: "why")
+    #expect(state.handle(.clientStalled("why")) == .abandon(verdict))
+    #expect(state.isEnded)
+  }
+
   @Test("After the end every event is answered with nothing", arguments: [Point.connecting, .sentReused, .streaming])
   func ended(point: Point) {
     let all: [Event] =
       [
         .requestCompleted, .connecting, .connected(reused: true), .connectFailed("why"), .responseBegan, .outputBegan,
-        .responseCompleted, .delivered, .requestInvalid(WireError(400, "why")), .clientLeft,
+        .responseCompleted, .delivered, .requestInvalid(WireError(400, "why")), .clientLeft, .queued,
+        .turnedAway("why"), .uploadTimedOut("why"), .clientStalled("why"),
       ] + Self.endings.map(\.event)
     for ending in [Event.clientLeft, .timedOut("why"), .shutDown] {
       var state = point.state(repeatable: true)
@@ -187,6 +224,7 @@ struct ExchangeStateTests {
     let state = point.state()
     #expect(state.isRequestComplete == ![.begun, .uploading, .respondingEarly].contains(point))
     #expect(state.isConnecting == (point == .connecting))
+    #expect(state.isQueued == (point == .queued))
     #expect(
       state.hasResponded == [.responding, .respondingEarly, .streaming, .complete, .ended].contains(point))
     #expect(state.isEnded == (point == .ended))

@@ -1,5 +1,6 @@
 // Deadlines: each ends what it is meant for, with its answer and its record.
 // It must not measure: the limits are a nanosecond, and the proxy's sweep finds them exceeded.
+import Glibc
 import Testing
 
 @testable import Proxy
@@ -25,8 +26,114 @@ struct TimeoutTests {
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 100\r\n\r\npart")
     let server = try rig.upstream.accept()
     try server.departs()
-    #expect(try client.rest().contains("proxy_error"))
+    #expect(try client.rest().hasPrefix("HTTP/1.1 408 "))
     #expect(try rig.end().map(\.verdict) == ["timeout upload"])
+  }
+
+  @Test("A body that trickles is ended though it never stops")
+  func trickle() throws {
+    let rig = try Rig {
+      $0.requestBodyTimeout = 600_000_000
+      $0.requestBodyRate = 1_000_000
+    }
+    let client = try rig.connect()
+    try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 1000000\r\n\r\n")
+    let server = try rig.upstream.accept()
+    // A byte whenever one has arrived: it never pauses for as long as it may.
+    while !client.isReady(POLLIN, milliseconds: 20) { try client.send("x") }
+    #expect(try client.rest().hasPrefix("HTTP/1.1 408 "))
+    try server.departs()
+    let lines = try rig.end()
+    #expect(lines.map(\.verdict) == ["timeout upload"])
+    #expect(lines.first?["error"]?.contains("slowly") == true)
+  }
+
+  @Test("A response's head that trickles is a 504")
+  func responseHead() throws {
+    let rig = try Rig { $0.responseHeadTimeout = 1 }
+    let client = try rig.connect()
+    try client.send(chatRequest())
+    let server = try rig.upstream.accept()
+    _ = try server.read(through: "[]}")
+    try server.send("HTTP/1.1 200 OK\r\nContent-")
+    #expect(try client.rest().hasPrefix("HTTP/1.1 504 "))
+    try server.departs()
+    #expect(try rig.end().map(\.verdict) == ["timeout waiting"])
+  }
+
+  @Test("A stream that sends comments and no token runs into the deadlines of tokens", arguments: [true, false])
+  func tokens(hasFirst: Bool) throws {
+    let rig = try Rig {
+      if hasFirst { $0.betweenTokensTimeout = 1 } else { $0.firstTokenTimeout = 1 }
+      $0.betweenReadsTimeout = 60_000_000_000
+    }
+    let client = try rig.connect()
+    try client.send(chatRequest())
+    let server = try rig.upstream.accept()
+    _ = try server.read(through: "[]}")
+    try server.send(streamHead + (hasFirst ? chunk(token("a")) : chunk(": ping\n\n")))
+    _ = try client.head()
+    while !server.isReady(POLLIN, milliseconds: 20) { try server.send(chunk(": ping\n\n")) }
+    _ = try? client.rest()
+    try server.departs()
+    let lines = try rig.end()
+    #expect(lines.map(\.verdict) == [hasFirst ? "timeout streaming" : "timeout waiting"])
+    #expect(lines.first?.int("events") == (hasFirst ? 1 : 0))
+  }
+
+  @Test("A client that stops reading is reset, and upstream is free again")
+  func clientStalled() throws {
+    let rig = try Rig { $0.clientStalledTimeout = 300_000_000 }
+    let client = try rig.connect(receiveBuffer: 4096)
+    try client.send(chatRequest())
+    let server = try rig.upstream.accept()
+    _ = try server.read(through: "[]}")
+    try server.send(streamHead)
+    let flood = Array(chunk(token(String(repeating: "x", count: 60_000))).utf8)
+    while server.isReady(POLLOUT, milliseconds: 200) {
+      if (try? server.send(flood)) == nil { break }
+    }
+    _ = try? server.departs()
+    #expect(try client.departs(), "not reset")
+    #expect(try rig.end().map(\.verdict) == ["timeout streaming"])
+  }
+
+  @Test("An upstream that takes nothing of a request is a 504")
+  func upstreamStalled() throws {
+    let rig = try Rig(upstream: Upstream(receiveBuffer: 4096)) { $0.upstreamStalledTimeout = 300_000_000 }
+    let client = try rig.connect()
+    try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 100000000\r\n\r\n")
+    let flood = [UInt8](repeating: 1, count: 1 << 20)
+    let sender = try onThread { while (try? client.send(flood)) != nil {} }
+    let server = try rig.upstream.accept()
+    #expect(try client.read(through: "\r\n").hasPrefix("HTTP/1.1 504 "))
+    client.finish()
+    sender.join()
+    try? _ = server.departs()
+    #expect(try rig.end().map(\.verdict) == ["timeout upload"])
+  }
+
+  @Test("A body that is larger than it may be never reaches upstream where it says so, and never as a whole where not")
+  func bodyLimit() throws {
+    let rig = try Rig { $0.requestBodyBytes = 10 }
+    let said = try rig.connect()
+    try said.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 11\r\n\r\n")
+    #expect(try said.rest().hasPrefix("HTTP/1.1 413 "))
+    #expect(!rig.upstream.hasVisitor())
+    let fits = try rig.connect()
+    try fits.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 10\r\n\r\n0123456789")
+    let first = try rig.upstream.accept()
+    _ = try first.read(through: "0123456789")
+    try first.send(answer("done"))
+    _ = try fits.read(through: "done")
+    let grown = try rig.connect()
+    try grown.send("POST /up HTTP/1.1\r\nHost: llm\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
+    // The pooled connection carries it.
+    _ = try first.read(through: "01234\r\n")
+    try grown.send("6\r\n567890\r\n0\r\n\r\n")
+    #expect(try grown.rest().hasPrefix("HTTP/1.1 413 "))
+    #expect(try !first.rest().contains("567890"))
+    #expect(try rig.end().map(\.verdict).sorted() == ["ok -", "rejected upload", "rejected upload"])
   }
 
   @Test("A response that does not come in time is a 504, and upstream is told")

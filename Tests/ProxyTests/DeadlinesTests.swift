@@ -1,0 +1,142 @@
+// An exchange's deadlines as pure values: what is waited for at each point, and what does not count.
+// It must not read a clock: the test says what time it is.
+import Clocks
+import Testing
+
+@testable import Proxy
+
+@Suite("What an exchange waits for")
+struct DeadlinesTests {
+  private static let second: Int64 = 1_000_000_000
+  private let start = Instant(nanoseconds: 1_000_000_000_000)
+
+  private func at(_ seconds: Int64) -> Instant { start.advanced(byNanoseconds: seconds * Self.second) }
+
+  private func settings(_ adjust: (inout ProxySettings) -> Void = { _ in }) -> ProxySettings {
+    var settings = ProxySettings(upstreamHost: "a", upstreamPort: 1, listenHost: "b", listenPort: 0)
+    settings.responseTimeout = 100 * Self.second
+    settings.betweenReadsTimeout = 20 * Self.second
+    settings.firstTokenTimeout = 200 * Self.second
+    settings.betweenTokensTimeout = 30 * Self.second
+    adjust(&settings)
+    return settings
+  }
+
+  private func sight(_ point: ExchangeStateTests.Point, activeAt: Int64 = 0, stepAt: Int64 = 0) -> Deadlines.Sight {
+    Deadlines.Sight(state: point.state(), activeAt: at(activeAt), stepAt: at(stepAt))
+  }
+
+  /// Which limit `sight` runs into first when it is looked at each second, and in which.
+  private func first(_ sight: Deadlines.Sight, until: Int64 = 1_000) -> (Limit, Int64)? {
+    var deadlines = Deadlines(at: start)
+    for now in 1...until {
+      if let overrun = deadlines.overrun(sight, settings(), at: at(now)) { return (overrun.limit, now) }
+    }
+    return nil
+  }
+
+  @Test("Each wait has its own deadline")
+  func waits() throws {
+    let expected: [(ExchangeStateTests.Point, Limit, Int64)] = [
+      (.queued, .queueTimeout, 31), (.connecting, .connectTimeout, 11), (.uploading, .requestBodyTimeout, 61),
+      (.sent, .responseTimeout, 101), (.streaming, .betweenReadsTimeout, 21),
+    ]
+    for (point, limit, second) in expected {
+      let found = try #require(first(sight(point)), "\(point)")
+      #expect(found.0 == limit && found.1 == second, "\(point): \(found)")
+    }
+    #expect(first(sight(.complete)) == nil)
+  }
+
+  @Test("A response's head has a deadline of its own once it has begun")
+  func responseHead() throws {
+    var sight = sight(.sent)
+    sight.headStartedAt = at(5)
+    let found = try #require(first(sight))
+    #expect(found == (.responseHeadTimeout, 66))
+  }
+
+  @Test("Comments keep a stream alive and are no tokens")
+  func tokens() throws {
+    var sight = sight(.streaming, activeAt: 1_000)
+    #expect(first(sight) == nil)
+    sight.awaitsTokens = true
+    #expect(try #require(first(sight)) == (.firstTokenTimeout, 201))
+    sight.tokenAt = at(50)
+    #expect(try #require(first(sight)) == (.betweenTokensTimeout, 81))
+  }
+
+  @Test("While the client is slow upstream is not waited for, but a client that takes nothing is")
+  func paused() throws {
+    var sight = sight(.streaming)
+    sight.isPaused = true
+    #expect(first(sight) == nil)
+    sight.client = (1, 100)
+    // The first look finds it where it was left: the count begins there.
+    #expect(try #require(first(sight)) == (.clientStalledTimeout, 302))
+    var deadlines = Deadlines(at: start)
+    for now in 1...1_000 {
+      sight.client.accepted += 1
+      let overrun = deadlines.overrun(sight, settings(), at: at(Int64(now)))
+      #expect(overrun == nil, "a slow reader is a reader")
+    }
+  }
+
+  @Test("A client that takes nothing is noticed also when the whole response waits for it")
+  func stalledAtTheEnd() throws {
+    var sight = sight(.complete)
+    sight.client = (1, 0)
+    #expect(try #require(first(sight)) == (.clientStalledTimeout, 301))
+  }
+
+  @Test("While upstream takes nothing the client is not asked for more, and upstream has a deadline of its own")
+  func upstreamStalled() throws {
+    var sight = sight(.uploading)
+    sight.upstream = (1 << 20, 0)
+    #expect(try #require(first(sight)) == (.upstreamStalledTimeout, 301))
+    var deadlines = Deadlines(at: start)
+    for now in 1...1_000 {
+      sight.upstream.accepted += 1
+      let overrun = deadlines.overrun(sight, settings(), at: at(Int64(now)))
+      #expect(overrun == nil)
+    }
+  }
+
+  @Test("A body must come at its rate, once its grace has passed, while it is waited for")
+  func rate() {
+    var pace = UploadPace(at: start)
+    let looks: [(bytes: Int, isAwaited: Bool, second: Int64)] = [
+      (0, true, 10), (100, true, 11), (100, false, 500), (200, true, 501), (200, true, 502),
+    ]
+    let slow = looks.map { look in
+      pace.isTooSlow(
+        bytes: look.bytes, isAwaited: look.isAwaited, at: at(look.second), rate: 100, grace: 10 * Self.second)
+    }
+    #expect(slow == [false, false, false, false, true])
+  }
+
+  @Test("A byte every fifty-nine seconds does not last for ever")
+  func slowloris() throws {
+    var deadlines = Deadlines(at: start)
+    var sight = sight(.uploading)
+    var ended: Int64?
+    for now in Int64(1)...600 where ended == nil {
+      if now % 59 == 0 {
+        sight.uploadedBytes += 1
+        sight.activeAt = at(now)
+      }
+      if let overrun = deadlines.overrun(sight, settings(), at: at(now)) {
+        #expect(overrun.limit == .requestBodyRate)
+        ended = now
+      }
+    }
+    #expect(try #require(ended) == 61)
+  }
+
+  @Test("A client that talks on while it is answered is held to no rate")
+  func bothWays() {
+    var sight = sight(.respondingEarly, activeAt: 1_000)
+    sight.uploadedBytes = 1
+    #expect(first(sight) == nil)
+  }
+}
