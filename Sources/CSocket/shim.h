@@ -6,6 +6,8 @@
 // Not under _GNU_SOURCE: it gives fd_set another member, and Swift holds every module's fd_set to be the same one.
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/net_tstamp.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -104,6 +106,44 @@ static inline int tg_tcp_socket(int family) {
 static inline int tg_set_option(int fd, int level, int option, int value) {
   return (int)tg_result(setsockopt(fd, level, option, &value, sizeof value));
 }
+
+// An option's value, which none of those asked for has below 0; or -errno.
+static inline int tg_get_option(int fd, int level, int option) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, level, option, &value, &length) < 0 ? -errno : value;
+}
+
+static inline int tg_set_nonblocking(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  return flags < 0 ? -errno : (int)tg_result(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+// For a listening socket that shares its port (SO_REUSEPORT) with one of a process that takes over, and is about to be
+// closed. Closing it resets every handshake that the kernel has given to it and that is not accepted yet (unless
+// net.ipv4.tcp_migrate_req is set), and those that arrive between the last accept and the close would be among them. So it
+// is first made to get none, by two classic BPF programs, which need no privilege:
+// - sockets of a port are chosen by their index, in the order in which they began to listen: the second is the successor's.
+//   An index beyond the last leaves the choice to the kernel's hash.
+// - should a SYN reach ours all the same, it is dropped: the client sends it again a second later, by then to the other.
+static inline int tg_yield_port(int fd) {
+  struct sock_filter choose[] = {{BPF_RET | BPF_K, 0, 0, 1}};
+  struct sock_fprog chooser = {.len = 1, .filter = choose};
+  struct sock_filter drop[] = {
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 13},      // TCP's flags
+      {BPF_ALU | BPF_AND | BPF_K, 0, 0, 0x12},   // ACK and SYN
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0x02},   // SYN alone
+      {BPF_RET | BPF_K, 0, 0, 0},
+      {BPF_RET | BPF_K, 0, 0, 0xffffffff},
+  };
+  struct sock_fprog dropper = {.len = 5, .filter = drop};
+  int result = setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &chooser, sizeof chooser);
+  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &dropper, sizeof dropper) < 0) result = -1;
+  return (int)tg_result(result);
+}
+
+// Gives the choice among the sockets of a shared port back to the kernel's hash.
+static inline int tg_select_by_hash(int fd) { return tg_set_option(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 1); }
 
 static inline int tg_bind(int fd, const tg_address *address) {
   return (int)tg_result(bind(fd, (const struct sockaddr *)&address->storage, address->length));

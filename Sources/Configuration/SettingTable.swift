@@ -58,6 +58,10 @@ struct Setting: Sendable {
       "Where clients connect. Port 0 lets the system choose one; an IPv6 address stands in brackets and quotes.",
       needsRestart: true),
     Setting(
+      "listen_reuse_port", \.listenReusePort, .truth,
+      "Whether a further process may listen on the same address (SO_REUSEPORT): one that takes over while this one drains.",
+      needsRestart: true),
+    Setting(
       "workers", \.workers, Codec<Int>.count(1...1024).or("auto"),
       "Event loops, each on its own thread; auto is one a core.", needsRestart: true),
     Setting(

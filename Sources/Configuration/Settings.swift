@@ -7,6 +7,8 @@ public struct Settings: Hashable, Sendable {
   public var upstream: Upstream
   /// Where clients connect.
   public var listen = ListenAddress(host: "127.0.0.1", port: 4141)
+  /// Whether a further process may listen on the same address, to take over while this one drains.
+  public var listenReusePort = false
   /// Event loops, each on its own thread; nil is one a core that this process may use.
   public var workers: Int?
   /// This proxy's name in its records; nil is the host name (`HostName.current`).

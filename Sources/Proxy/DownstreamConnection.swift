@@ -29,6 +29,9 @@ final class DownstreamConnection: StreamDelegate {
   }
 
   private static let lingerNanoseconds: Int64 = 2_000_000_000
+  /// How long a client whose connection is kept may stay away while draining: one that asks within it is told with the
+  /// answer, where closing at once would meet requests that are on their way.
+  private static let drainIdleNanoseconds: Int64 = 1_000_000_000
 
   let worker: Worker
   private let stream: Stream
@@ -122,14 +125,14 @@ final class DownstreamConnection: StreamDelegate {
     exchange = nil
     activeAt = .now()
     switch ending {
-    case .keep where !worker.isDraining:
+    case .keep:
       parser.reset()
       received = nil
       stream.startReading()
       consumeEarly()
     case .gone(let reset):
       close(reset: reset)
-    case .keep, .closeLingering, .cut:
+    case .closeLingering, .cut:
       stream.startReading()
       phase = .closing(ending)
       stillness = Stillness(at: activeAt)
@@ -313,7 +316,11 @@ final class DownstreamConnection: StreamDelegate {
       guard let begun = takenUpAt, let limit = worker.rules.settings.requestHeadTimeout else { return }
       if now.nanoseconds(since: begun) > limit { headTimedOut() }
     case .open:
-      guard waited > worker.rules.settings.idleTimeout ?? .max else { return }
+      let limit = worker.rules.settings.idleTimeout ?? .max
+      // A request that waits in the socket is served: closing over it would reset a client that did nothing wrong.
+      guard waited > (worker.isDraining ? min(limit, Self.drainIdleNanoseconds) : limit), !stream.isStale() else {
+        return
+      }
       worker.counters.hit(.idleTimeout)
       close()
     }
@@ -324,13 +331,6 @@ final class DownstreamConnection: StreamDelegate {
     let reason = "the request's head did not come in time"
     endUnbegun(Verdict(outcome: .timeout, stage: .upload, error: reason), status: 408)
     answer(status: 408, reason: reason, answersHead: false)
-  }
-
-  /// Serves no further request: an idle connection is closed, a busy one when its exchange has ended. A request that
-  /// waits in the socket is served still: closing over it would reset a client that did nothing wrong.
-  func drain() {
-    guard exchange == nil, case .open = phase, !parser.hasBegun, !stream.isStale() else { return }
-    close()
   }
 
   /// Ends whatever is left, now.

@@ -16,54 +16,63 @@ public final class ProxyServer: Sendable {
   private let mailboxes: [Mailbox<WorkerCommand>]
 
   /// Binds and starts to serve.
+  /// - Parameter inherited: sockets to take clients from, in place of one on the settings' address.
   /// - Throws: `TransportError`: the address is in use, is not ours, or is no address.
-  public init(settings: ProxySettings, writer: RecordWriter, secret: KeySecret) throws(TransportError) {
+  public init(
+    settings: ProxySettings, writer: RecordWriter, secret: KeySecret, inherited: [ListeningSocket] = []
+  ) throws(TransportError) {
     SignalWatcher.ignoreBrokenPipes()
     shared = Shared(settings: settings, writer: writer, secret: secret)
+    let sockets = try inherited.isEmpty ? Self.bind(settings) : [inherited]
+    address = sockets[0].map(\.address.description).joined(separator: ", ")
+    defer { for socket in sockets.joined() { socket.close() } }
     var threads: [WorkerThread] = []
     var mailboxes: [Mailbox<WorkerCommand>] = []
-    var port = settings.listenPort
-    var address = ""
     for number in 0..<max(1, settings.workers) {
-      let started = try Self.startWorker(shared, number: number, port: port)
-      threads.append(started.thread)
-      mailboxes.append(started.mailbox)
-      port = started.port
-      address = started.address
+      let (thread, mailbox) = try Self.startWorker(shared, number, sockets[number % sockets.count])
+      threads.append(thread)
+      mailboxes.append(mailbox)
     }
     self.threads = threads
     self.mailboxes = mailboxes
-    self.address = address
   }
 
-  private struct Started: Sendable {
-    var mailbox: Mailbox<WorkerCommand>
-    var port: UInt16
-    var address: String
+  /// The sockets of each worker, in turn: one for each, or one for all.
+  private static func bind(_ settings: ProxySettings) throws(TransportError) -> [[ListeningSocket]] {
+    guard let address = SocketAddress(literal: settings.listenHost, port: settings.listenPort) else {
+      throw TransportError(.address, code: -22)
+    }
+    if settings.sharesListenPort { return [[try ListeningSocket(address, sharing: .processes)]] }
+    if settings.workers <= 1 { return [[try ListeningSocket(address)]] }
+    let free = try freeAddress(address)
+    var sockets: [[ListeningSocket]] = []
+    for _ in 0..<settings.workers { sockets.append([try ListeningSocket(free, sharing: .workers)]) }
+    return sockets
+  }
+
+  /// The address, with the port that 0 stands for. Sockets that share a port among workers would share it with a proxy
+  /// started by mistake, too; the one made here does not, and is closed again.
+  private static func freeAddress(_ address: SocketAddress) throws(TransportError) -> SocketAddress {
+    let socket = try ListeningSocket(address)
+    defer { socket.close() }
+    return socket.address
   }
 
   private static func startWorker(
-    _ shared: Shared, number: Int, port: UInt16
-  ) throws(TransportError) -> (thread: WorkerThread, mailbox: Mailbox<WorkerCommand>, port: UInt16, address: String) {
-    let promise = Promise<Result<Started, TransportError>>()
+    _ shared: Shared, _ number: Int, _ sockets: [ListeningSocket]
+  ) throws(TransportError) -> (WorkerThread, Mailbox<WorkerCommand>) {
+    let promise = Promise<Result<Mailbox<WorkerCommand>, TransportError>>()
     let thread = try WorkerThread(name: "worker-\(number)") {
-      guard let address = SocketAddress(literal: shared.rules.settings.listenHost, port: port) else {
-        return promise.keep(.failure(TransportError(.address, code: -22)))
-      }
       do throws(TransportError) {
-        let worker = try Worker(
-          shared: shared, number: number, listenOn: address, sharesPort: shared.rules.settings.workers > 1)
-        let mailbox = try worker.openMailbox()
-        promise.keep(
-          .success(
-            Started(mailbox: mailbox, port: worker.address.port, address: worker.address.description)))
+        let worker = try Worker(shared: shared, number: number, sockets: sockets)
+        promise.keep(.success(try worker.openMailbox()))
         worker.run()
       } catch {
         promise.keep(.failure(error))
       }
     }
     switch promise.wait() {
-    case .success(let started): return (thread, started.mailbox, started.port, started.address)
+    case .success(let mailbox): return (thread, mailbox)
     case .failure(let error):
       thread.join()
       throw error

@@ -18,6 +18,8 @@ public struct ProxySettings: Sendable {
   public var listenHost: String
   /// 0 lets the system choose.
   public var listenPort: UInt16
+  /// Whether a further process may listen on the same address while this one drains (SO_REUSEPORT).
+  public var sharesListenPort = false
   /// Event loops, each with a thread of its own; at least 1.
   public var workers = 1
   /// This proxy's name in the records.

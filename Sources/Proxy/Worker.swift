@@ -86,7 +86,7 @@ final class Worker {
   var ids = UUIDv7Generator()
   private(set) var isDraining = false
 
-  private let listener: Listener
+  private let listeners: [Listener]
   private var clients: [ObjectIdentifier: DownstreamConnection] = [:]
   private var sweep: Timer?
   private var turnEnd: TurnEnd?
@@ -96,12 +96,9 @@ final class Worker {
 
   /// The settings in force.
   var settings: ProxySettings { rules.settings }
-  /// The address listened on.
-  var address: SocketAddress { listener.address }
 
-  /// Binds and prepares; nothing is accepted before `run`.
-  /// - Parameter sharesPort: whether further workers will listen on the same port.
-  init(shared: Shared, number: Int, listenOn address: SocketAddress, sharesPort: Bool) throws(TransportError) {
+  /// Prepares to take clients from `sockets`; nothing is accepted before `run`.
+  init(shared: Shared, number: Int, sockets: [ListeningSocket]) throws(TransportError) {
     self.shared = shared
     counters = shared.counters[number]
     operations = OperationTally(roster: shared.operations)
@@ -110,7 +107,9 @@ final class Worker {
     loop = try EventLoop()
     resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
     identities = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
-    listener = try Listener(loop: loop, address: address, sharesPort: sharesPort)
+    var listeners: [Listener] = []
+    for socket in sockets { listeners.append(try Listener(loop: loop, socket: socket)) }
+    self.listeners = listeners
     heedResolver()
   }
 
@@ -127,13 +126,15 @@ final class Worker {
     sweep.start(milliseconds: Self.sweepMilliseconds, repeating: Self.sweepMilliseconds)
     self.sweep = sweep
     turnEnd = TurnEnd(loop: loop) { [lookout] in lookout.look() }
-    listener.start(
-      onAccept: { [unowned self] in accept($0) },
-      onFailure: { [counters] error in
-        counters.connectionsFailed.add(.downstream)
-        if error.isOutOfDescriptors { counters.hit(.descriptors) }
-        RecordWriter.sayOnStandardError("a client could not be accepted: \(error)")
-      })
+    for listener in listeners {
+      listener.start(
+        onAccept: { [unowned self] in accept($0) },
+        onFailure: { [counters] error in
+          counters.connectionsFailed.add(.downstream)
+          if error.isOutOfDescriptors { counters.hit(.descriptors) }
+          RecordWriter.sayOnStandardError("a client could not be accepted: \(error)")
+        })
+    }
     loop.run()
   }
 
@@ -150,9 +151,10 @@ final class Worker {
     let isFull = clients.count >= settings.connections
     guard isFull != isAcceptPaused else { return }
     isAcceptPaused = isFull
-    guard isFull else { return listener.resume() }
-    counters.hit(.connections)
-    listener.pause()
+    if isFull { counters.hit(.connections) }
+    for listener in listeners {
+      if isFull { listener.pause() } else { listener.resume() }
+    }
   }
 
   /// A client's connection has closed.
@@ -160,7 +162,7 @@ final class Worker {
     clients.removeValue(forKey: ObjectIdentifier(client))
     counters.connectionsClosed.add(.downstream)
     heedLimit()
-    if isDraining, clients.isEmpty { finish() }
+    finishIfDone()
   }
 
   /// The wall time at which `instant` was.
@@ -221,22 +223,26 @@ final class Worker {
 
   private func drain(until: Instant) {
     guard !isDraining else { return }
-    // Clients who shook hands already are served before the door closes; what they ask now is their last.
-    listener.close()
     isDraining = true
     drainUntil = until
     pool.closeAll()
-    for client in Array(clients.values) { client.drain() }
-    if clients.isEmpty { finish() }
+    // Clients who shook hands already are served before the door closes; what they ask now is their last.
+    for listener in listeners { listener.close { [unowned self] in finishIfDone() } }
+    // Kept connections that have been idle for long go now, the others are told with their next answer.
+    checkDeadlines()
+    finishIfDone()
   }
 
   private func shutDown() {
-    if !isDraining { drain(until: .now()) }
+    drain(until: .now())
+    for listener in listeners { listener.close() }
     for client in Array(clients.values) { client.shutDown() }
-    if clients.isEmpty { finish() }
+    finishIfDone()
   }
 
-  private func finish() {
+  /// Lets go of all that keeps the loop running, once there is nobody left to serve and nobody will come.
+  private func finishIfDone() {
+    guard isDraining, clients.isEmpty, listeners.allSatisfy(\.isClosed) else { return }
     drainUntil = nil
     sweep?.close()
     sweep = nil

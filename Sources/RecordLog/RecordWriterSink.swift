@@ -62,7 +62,7 @@ struct RecordWriterSink: ~Copyable {
       let isFile = unsafe fstat(fresh, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
       atOnce = isFile ? Int.max : Int(PIPE_BUF)
     } else {
-      endsWithinLine = Self.lastByteIsInLine(fresh)
+      endsWithinLine = Self.lastByteIsInLine(fresh) ?? false
     }
   }
 
@@ -72,13 +72,13 @@ struct RecordWriterSink: ~Copyable {
     return descriptor
   }
 
-  private static func lastByteIsInLine(_ descriptor: Int32) -> Bool {
+  /// Nil where that cannot be known: what is no file, or may not be read.
+  private static func lastByteIsInLine(_ descriptor: Int32) -> Bool? {
     var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size > 0 else {
-      return false
-    }
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+    guard status.st_size > 0 else { return false }
     var last: UInt8 = 0
-    return unsafe pread(descriptor, &last, 1, status.st_size - 1) == 1 && last != UInt8(ascii: "\n")
+    return unsafe pread(descriptor, &last, 1, status.st_size - 1) == 1 ? last != UInt8(ascii: "\n") : nil
   }
 
   private mutating func shut() {
@@ -102,6 +102,11 @@ struct RecordWriterSink: ~Copyable {
 
   /// Ends a torn line, so that it stays torn alone.
   mutating func endTornLine() -> Outcome {
+    // What looked torn may have been a line that another process, which we take over from, was about to finish.
+    if Self.lastByteIsInLine(descriptor) == false {
+      endsWithinLine = false
+      return .wrote(0)
+    }
     let newline: [UInt8] = [UInt8(ascii: "\n")]
     let outcome = unsafe write(newline.span.bytes)
     if case .wrote(1) = outcome { endsWithinLine = false }

@@ -1,37 +1,52 @@
-// A listening socket on a loop: accepts clients, and stops for a while when descriptors run out.
+// Takes clients from a listening socket on a loop, and stops for a while when descriptors run out.
 // It must not know what clients want.
 import CLibuv
 import CSocket
 import Glibc
 
-/// A listening TCP socket, confined to its loop's thread. Several may share a port (SO_REUSEPORT): one a worker.
+/// Accepts the clients of one listening socket, confined to its loop's thread. Several, on several loops, may take from one
+/// socket.
 @safe
 public final class Listener {
   /// Clients taken per turn of the loop, so that a burst of connections does not hold up running streams.
   private static let clientsPerTurn = 64
+  /// How long a port is yielded before its socket is closed: handshakes that have begun come to their end.
+  private static let yieldMilliseconds: UInt64 = 250
+  /// How often what a process that left had the kernel do is undone, should it concern us still.
+  private static let shareMilliseconds: UInt64 = 10_000
 
   /// The address in force, with the real port where 0 was asked for.
   public let address: SocketAddress
 
   private let loop: EventLoop
   private let poll: UnsafeMutablePointer<uv_poll_t>
+  private let sharing: ListeningSocket.Sharing
   private var descriptor: Int32
   private var onAccept: ((Stream) -> Void)?
   private var onFailure: ((TransportError) -> Void)?
+  private var onClose: (() -> Void)?
   private var retry: Timer?
+  /// Shares the port evenly from time to time, then ends the yielding.
+  private var sharer: Timer?
   private var isPaused = false
+  private var isYielding = false
+
+  /// Whether nothing is accepted any more.
+  public var isClosed: Bool { descriptor < 0 }
 
   /// Binds and listens. Accepting begins with `start`.
   /// - Throws: `TransportError` (`EADDRINUSE`, `EACCES`, …).
-  public init(loop: EventLoop, address: SocketAddress, sharesPort: Bool, backlog: Int32 = 4096) throws(TransportError) {
-    let descriptor = tg_tcp_socket(address.family)
-    guard descriptor >= 0 else { throw TransportError(.listen, code: descriptor) }
-    do throws(TransportError) {
-      self.address = try Self.listen(descriptor, address, sharesPort: sharesPort, backlog: backlog)
-    } catch {
-      _ = Glibc.close(descriptor)
-      throw error
-    }
+  public convenience init(loop: EventLoop, address: SocketAddress, sharesPort: Bool) throws(TransportError) {
+    try self.init(loop: loop, socket: ListeningSocket(address, sharing: sharesPort ? .workers : .alone))
+  }
+
+  /// Prepares to take clients from `socket`, of which it makes a descriptor of its own. Accepting begins with `start`.
+  /// - Throws: `TransportError` where no descriptor is left.
+  public init(loop: EventLoop, socket: ListeningSocket) throws(TransportError) {
+    let descriptor = fcntl(socket.descriptor, F_DUPFD_CLOEXEC, 0)
+    guard descriptor >= 0 else { throw TransportError(.listen, code: -errno) }
+    address = socket.address
+    sharing = socket.sharing
     self.loop = loop
     self.descriptor = descriptor
     unsafe poll = .allocate(capacity: 1)
@@ -45,23 +60,14 @@ public final class Listener {
 
   deinit { unsafe poll.deallocate() }
 
-  private static func listen(
-    _ descriptor: Int32, _ address: SocketAddress, sharesPort: Bool, backlog: Int32
-  ) throws(TransportError) -> SocketAddress {
-    _ = tg_set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
-    if sharesPort { _ = tg_set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
-    var raw = address.raw
-    var result = unsafe tg_bind(descriptor, &raw)
-    if result == 0, Glibc.listen(descriptor, backlog) < 0 { result = -errno }
-    if result == 0 { result = unsafe tg_local_address(descriptor, &raw) }
-    guard result == 0 else { throw TransportError(.listen, code: result) }
-    return SocketAddress(raw)
-  }
-
   /// Begins to accept. `onFailure` is told of clients that could not be taken, descriptors having run out among them.
   public func start(onAccept: @escaping (Stream) -> Void, onFailure: @escaping (TransportError) -> Void) {
     self.onAccept = onAccept
     self.onFailure = onFailure
+    if sharing == .processes {
+      sharer = Timer(loop: loop) { [unowned self] in sharerFired() }
+      sharer?.start(milliseconds: Self.shareMilliseconds, repeating: Self.shareMilliseconds)
+    }
     resume()
   }
 
@@ -82,21 +88,50 @@ public final class Listener {
     }
   }
 
-  /// Takes what is queued, then stops listening: clients that already shook hands are served, not reset.
-  public func close() {
-    guard descriptor >= 0 else { return }
+  // MARK: Closing
+
+  /// Stops listening without a client being reset; those who have shaken hands already are still taken, paused or not.
+  ///
+  /// Where another process may take the port over this takes a moment: the kernel is told to give further handshakes to
+  /// that one, and ours are waited for. A second call closes at once.
+  /// - Parameter closed: called when no further client will be accepted, perhaps before this returns.
+  public func close(_ closed: @escaping () -> Void = {}) {
+    guard descriptor >= 0 else { return closed() }
+    guard sharing == .processes, !isYielding, let sharer else {
+      if !isYielding { onClose = closed }
+      return closeNow()
+    }
+    onClose = closed
+    isYielding = true
+    _ = tg_yield_port(descriptor)
+    if isPaused { resume() }
+    sharer.start(milliseconds: Self.yieldMilliseconds)
+  }
+
+  private func sharerFired() {
+    if isYielding { closeNow() } else { _ = tg_select_by_hash(descriptor) }
+  }
+
+  private func closeNow() {
     acceptClients(atMost: .max, evenPaused: true)
     onAccept = nil
     onFailure = nil
     retry?.close()
     retry = nil
+    sharer?.close()
+    sharer = nil
     unsafe uv_close(tg_poll_handle(poll)) { handle in
       guard let data = unsafe handle?.pointee.data else { return }
       unsafe Unmanaged<Listener>.fromOpaque(data).release()
     }
     _ = Glibc.close(descriptor)
     descriptor = -1
+    let closed = onClose
+    onClose = nil
+    closed?()
   }
+
+  // MARK: Accepting
 
   private func acceptClients(atMost limit: Int = Listener.clientsPerTurn, evenPaused: Bool = false) {
     var taken = 0

@@ -15,6 +15,7 @@ extension ProxySettings {
       listenPort: settings.listen.port)
     self.instance = instance
     workers = settings.workers ?? EventLoop.usableCores
+    sharesListenPort = settings.listenReusePort
     keepsTimeline = settings.records.timeline
     identityHeaders = IdentityHeaders(user: settings.identity.headers, session: settings.identity.sessionHeaders)
     let trusted = settings.identity.trustedProxies

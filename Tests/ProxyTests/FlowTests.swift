@@ -287,9 +287,10 @@ struct FlowTests {
     // Made here, then only touched by the worker's thread: so the drain is there before the first turn of its loop.
     let shared = Shared(settings: settings, writer: writer, secret: KeySecret(bytes: [1]))
     let address = try #require(SocketAddress(literal: "127.0.0.1", port: 0))
-    nonisolated(unsafe) let worker = try Worker(shared: shared, number: 0, listenOn: address, sharesPort: false)
+    let socket = try ListeningSocket(address)
+    nonisolated(unsafe) let worker = try Worker(shared: shared, number: 0, sockets: [socket])
     let mailbox = try worker.openMailbox()
-    let client = try Wire(connectingTo: worker.address.port)
+    let client = try Wire(connectingTo: socket.address.port)
     try client.send(get("/waiting"))
     mailbox.post(.drain(until: .now().advanced(byNanoseconds: 20_000_000_000)))
     let thread = try WorkerThread(name: "worker") { worker.run() }

@@ -80,6 +80,103 @@ struct LoopTests {
     #expect(!turner.isAlive())
   }
 
+  /// A listener of a process that shares its port with others, and how many clients it got.
+  private final class Sharer {
+    let listener: Listener
+    var clients = 0
+
+    init(_ loop: EventLoop, _ address: SocketAddress) throws {
+      listener = try Listener(loop: loop, socket: ListeningSocket(address, sharing: .processes))
+      listener.start { [self] stream in
+        clients += 1
+        stream.close()
+      } onFailure: {
+        Issue.record("\($0)")
+      }
+    }
+  }
+
+  @Test("A listener that is about to close gets no further client of a port that a successor shares, and loses none")
+  func yields() throws {
+    let turner = try Turner()
+    let old = try Sharer(turner.loop, loopback())
+    var peers: [Int32] = []
+    func connectSome() throws { for _ in 0..<40 { peers.append(try client(of: old.listener)) } }
+    defer { peers.forEach { close($0) } }
+    let new = try Sharer(turner.loop, #require(SocketAddress(literal: "127.0.0.1", port: old.listener.address.port)))
+    try connectSome()
+    try turner.until { old.clients + new.clients == 40 }
+    #expect(old.clients > 0 && new.clients > 0)
+    let before = old.clients
+    // Still in the old one's queue, some of them, when it begins to close.
+    try connectSome()
+    var isClosed = false
+    old.listener.close { isClosed = true }
+    let queued = 80
+    try connectSome()
+    try turner.until { isClosed }
+    try turner.until { old.clients + new.clients == queued + 40 }
+    #expect(old.clients > before)
+    let after = old.clients
+    try connectSome()
+    try turner.until { old.clients + new.clients == queued + 80 }
+    #expect(old.clients == after)
+    // Whoever comes next shares the port evenly again.
+    let next = try Sharer(turner.loop, new.listener.address)
+    try connectSome()
+    try turner.until { new.clients + old.clients + next.clients == queued + 120 }
+    #expect(next.clients > 0 && next.clients < 40)
+    for sharer in [new, next] { sharer.listener.close() }
+    for sharer in [new, next] { sharer.listener.close() }
+    #expect(!turner.isAlive())
+  }
+
+  @Test("Several listeners take clients from one socket, which closes with the last")
+  func oneSocket() throws {
+    let turner = try Turner()
+    let socket = try ListeningSocket(loopback())
+    var clients = 0
+    let listeners = try (0..<3).map { _ in try Listener(loop: turner.loop, socket: socket) }
+    for listener in listeners {
+      listener.start {
+        clients += 1
+        $0.close()
+      } onFailure: {
+        Issue.record("\($0)")
+      }
+    }
+    socket.close()
+    listeners[0].close()
+    listeners[1].close()
+    let peer = try client(of: listeners[2])
+    defer { close(peer) }
+    try turner.until { clients == 1 }
+    listeners[2].close()
+    #expect(!turner.isAlive())
+    _ = try ListeningSocket(socket.address)
+  }
+
+  @Test("Only a listening TCP socket can be taken over")
+  func inherited() throws {
+    func failure(_ descriptor: Int32) -> Int32? {
+      do throws(TransportError) {
+        _ = try ListeningSocket(inherited: descriptor)
+        return nil
+      } catch {
+        return -error.code
+      }
+    }
+    let deaf = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let datagrams = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+    var ends: [Int32] = [0, 0]
+    try #require(pipe(&ends) == 0)
+    defer { ([deaf, datagrams] + ends).forEach { close($0) } }
+    #expect(failure(deaf) == EINVAL)
+    #expect(failure(datagrams) == EPROTOTYPE)
+    #expect(failure(ends[0]) == ENOTSOCK)
+    #expect(failure(1_000_000) == EBADF)
+  }
+
   @Test("A listener that is paused while it accepts leaves the others in the queue")
   func pausedInside() throws {
     let turner = try Turner()

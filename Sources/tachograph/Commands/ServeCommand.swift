@@ -21,6 +21,8 @@ struct ServeCommand: ParsableCommand {
       SIGTERM or SIGINT drains: no new clients, open streams may end (timeouts.drain), every record is written, exit 0; \
       a second signal ends at once. SIGUSR1 opens the log anew, for rotation by rename; SIGHUP does that and has the \
       settings read again: what is wrong with them is said on standard error and changes nothing.
+
+      Sockets that systemd hands down (LISTEN_FDS) are listened on in place of --listen.
       """)
 
   @Option(help: ArgumentHelp("The server to forward to, such as http://127.0.0.1:8000.", valueName: "url"))
@@ -50,6 +52,7 @@ struct ServeCommand: ParsableCommand {
 
   func run() throws {
     OpenFiles.raiseLimit()
+    let inherited = try takeInherited()
     let configuration = try configure()
     let settings = configuration.settings
     let instance = settings.instance ?? HostName.current
@@ -67,18 +70,27 @@ struct ServeCommand: ParsableCommand {
     let server: ProxyServer
     do {
       server = try ProxyServer(
-        settings: ProxySettings(settings, instance: instance), writer: writer, secret: secret)
+        settings: ProxySettings(settings, instance: instance), writer: writer, secret: secret, inherited: inherited)
     } catch {
       throw Self.failure("cannot listen on \(settings.listen): \(error)")
     }
     // Signals first: whoever reads that we listen may send one at once.
     let signals = ServeSignals(configuration: configuration, server: server, writer: writer, instance: instance)
     guard try signals.obey() else { throw Self.failure("no file descriptor left for the signal loop") }
-    StandardError.line("listening on \(server.address)")
+    StandardError.line("listening on \(server.address)\(inherited.isEmpty ? "" : ", as handed down in LISTEN_FDS")")
     StandardError.line("forwarding to http://\(settings.upstream), records in \(path)")
     server.wait()
     // What was lost the writer says itself.
     _ = writer.close(timeoutMilliseconds: 5_000)
+  }
+
+  /// Sockets that were handed down are listened on in place of `listen`.
+  private func takeInherited() throws -> [ListeningSocket] {
+    do {
+      return try InheritedSockets.take()
+    } catch {
+      throw Self.failure(error.description, code: 2)
+    }
   }
 
   private func configure() throws -> ServeConfiguration {

@@ -3,11 +3,13 @@
 It must not know what any test wants of the records beyond their shape.
 """
 
+import fcntl
 import json
 import os
 import pathlib
 import re
 import signal
+import socket
 import time
 
 from harness.process import Child
@@ -53,18 +55,48 @@ def read_records(path: pathlib.Path) -> list[dict]:
     return [check_record(json.loads(line)) for line in whole.splitlines()]
 
 
+class HandingDown:
+    """Sockets that a command is started with, as systemd does it (sd_listen_fds(3)): from descriptor 3 on."""
+
+    def __init__(self, sockets: tuple[socket.socket, ...], **variables: str):
+        # Far from where they are to be, so that none lies in another's way.
+        self.descriptors = [fcntl.fcntl(each, fcntl.F_DUPFD, 100) for each in sockets]
+        says = {"LISTEN_PID": "$$", "LISTEN_FDS": str(len(sockets))} | variables
+        exports = " ".join(f"{name}={value}" for name, value in says.items())
+        moves = " ".join(f"{3 + place}<&{each}" for place, each in enumerate(self.descriptors))
+        closes = " ".join(f"{each}<&-" for each in self.descriptors)
+        script = f'export {exports}; exec "$@" {moves} {closes}'
+        self.command = ["/bin/bash", "-c", script, "bash"] if sockets or variables else []
+
+    def close(self) -> None:
+        for each in self.descriptors:
+            os.close(each)
+
+
 class Tachograph:
     """A running `tachograph serve` in front of one upstream, which the settings name where `upstream` is None."""
 
-    def __init__(self, upstream: str | None, folder: pathlib.Path, *arguments: str, records: str | None = None):
-        self.log = folder / "records.jsonl"
+    def __init__(
+        self,
+        upstream: str | None,
+        folder: pathlib.Path,
+        *arguments: str,
+        records: str | None = None,
+        sockets: tuple[socket.socket, ...] = (),
+        environment: dict[str, str] | None = None,
+    ):
+        self.log = pathlib.Path(records) if records and records.startswith("/") else folder / "records.jsonl"
+        handing = HandingDown(sockets)
         self.child = Child(
-            [binary(), "serve", *(["--upstream", upstream] if upstream else [])]
+            handing.command
+            + [binary(), "serve", *(["--upstream", upstream] if upstream else [])]
             + ["--listen", "127.0.0.1:0", "--workers", "1"]
             + ["--records", records or str(self.log), *arguments],
             cwd=folder,
-            env=clean_environment(),
+            env=clean_environment(environment),
+            pass_fds=handing.descriptors,
         )
+        handing.close()
         found = self.child.wait_for(r"listening on (?:http://)?127\.0\.0\.1:(\d+)", timeout=20)
         self.port = int(found[1])
         self.url = f"http://127.0.0.1:{self.port}"
