@@ -42,8 +42,11 @@ public struct Fields: Sendable {
   public internal(set) var bytes: [UInt8] = []
   /// The fields, in order.
   public internal(set) var list: [Field] = []
-  /// One bit for each length that a name here has, modulo 64: most look-ups are for names that are not there.
-  private var nameLengths: UInt64 = 0
+  /// One bit for each name, by its length and first letter: most look-ups are for names that are not there.
+  private var nameBits: UInt64 = 0
+
+  /// Whether there is no field.
+  var isEmpty: Bool { list.isEmpty }
 
   /// No fields.
   public init() {}
@@ -84,7 +87,7 @@ public struct Fields: Sendable {
   /// The value of the first field whose name is `name`, compared without case.
   public func first(named name: String) -> String? {
     let count = name.utf8.count
-    guard nameLengths & 1 << UInt64(count & 63) != 0 else { return nil }
+    guard let first = name.utf8.first, nameBits & Self.bit(count, first) != 0 else { return nil }
     guard let index = list.firstIndex(where: { $0.name.count == count && matches($0.name, name.utf8) }) else {
       return nil
     }
@@ -127,10 +130,15 @@ public struct Fields: Sendable {
   /// Takes the white space off the ends of all values, and tells the names apart.
   mutating func settle() {
     for index in list.indices {
-      nameLengths |= 1 << UInt64(list[index].name.count & 63)
+      let name = list[index].name
+      if !name.isEmpty { nameBits |= Self.bit(name.count, bytes[name.lowerBound]) }
       list[index].value = trimmed(list[index].value)
       list[index].kind = kind(list[index].name)
     }
+  }
+
+  private static func bit(_ count: Int, _ first: UInt8) -> UInt64 {
+    1 << UInt64((count &* 5 &+ Int(ASCII.lowercased(first))) & 63)
   }
 
   private func kind(_ name: Range<Int>) -> FieldKind {
@@ -151,13 +159,31 @@ public struct Fields: Sendable {
     }
   }
 
+  /// Whether none of eight bytes is below 0x20 or 0x7F (a byte-wise comparison as in S. Anderson's Bit Twiddling Hacks,
+  /// "Determine if a word has a byte less than n").
+  private static func isClean(_ word: UInt64) -> Bool {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    let delete = word ^ (ones &* 0x7F)
+    let found = ((word &- (ones &* 0x20)) & ~word) | ((delete &- ones) & ~delete)
+    return found & (ones &* 0x80) == 0
+  }
+
   /// Whether no value holds a control byte other than HTAB (RFC 9110 §5.5); 0x80 to 0xFF pass as they are.
   func valuesAreClean() -> Bool {
     unsafe bytes.withUnsafeBufferPointer { bytes in
+      let start = unsafe UnsafeRawPointer(bytes.baseAddress)
       for field in list {
-        for index in field.value {
+        var index = field.value.lowerBound
+        // Eight bytes at a time, while none of them can be a control byte.
+        while let start = unsafe start, index + 8 <= field.value.upperBound,
+          unsafe Self.isClean(start.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+        {
+          index += 8
+        }
+        while index < field.value.upperBound {
           let byte = unsafe bytes[index]
           if byte < 0x20 && byte != ASCII.tab || byte == 0x7F { return false }
+          index += 1
         }
       }
       return true

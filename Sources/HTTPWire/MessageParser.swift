@@ -47,7 +47,7 @@ public final class MessageParser {
   /// The head as it came, from `headComplete` on; `takeFields()` moves it out.
   public var fields: Fields { unsafe state.pointee.fields }
   /// Trailer fields that followed a chunked body.
-  public var trailers: Fields { unsafe state.pointee.trailers }
+  public var trailers: Fields { unsafe state.pointee.trailers.isEmpty ? Fields() : state.pointee.trailers }
   /// Whether the head is whole.
   public var isHeadComplete: Bool { unsafe state.pointee.isHeadComplete }
   /// Whether any byte of the present message has been seen; empty lines before it are none of it (RFC 9112 §2.2).
@@ -67,9 +67,9 @@ public final class MessageParser {
 
   /// Moves the head out, so that only one place keeps its bytes.
   public func takeFields() -> Fields {
-    let fields = unsafe state.pointee.fields
-    unsafe state.pointee.fields = Fields()
-    return fields
+    var taken = Fields()
+    unsafe swap(&taken, &state.pointee.fields)
+    return taken
   }
 
   private func start() {

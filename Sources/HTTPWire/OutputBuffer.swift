@@ -62,6 +62,7 @@ public final class OutputBuffer {
   }
 
   /// Adds a literal.
+  @inline(__always)
   public func append(_ text: StaticString) {
     unsafe append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
@@ -82,6 +83,7 @@ public final class OutputBuffer {
   }
 
   /// Counts `more` bytes in, and says where they belong.
+  @inline(__always)
   private func room(for more: Int) -> UnsafeMutableRawPointer {
     let start = unsafe state.pointee.count
     if unsafe start + more > state.pointee.memory.count { grow(to: start + more) }

@@ -57,6 +57,7 @@ public struct JSONWriter: ~Copyable {
 
   /// Text that is JSON as it stands: punctuation, keys, `null`.
   @inlinable
+  @inline(__always)
   public mutating func raw(_ text: StaticString) {
     let length = text.utf8CodeUnitCount
     reserve(length)
@@ -78,8 +79,20 @@ public struct JSONWriter: ~Copyable {
     reserve(text.count * 6 + 2)
     unsafe memory[written] = UInt8(ascii: "\"")
     var end = written + 1
-    for place in 0..<text.count {
+    var place = 0
+    if let start = unsafe UnsafeRawPointer(text.baseAddress) {
+      // Eight bytes at a time, while none of them is to be escaped.
+      while place + 8 <= text.count {
+        let word = unsafe start.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+        if Self.hasEscaped(word) { break }
+        unsafe UnsafeMutableRawPointer(memory).storeBytes(of: word, toByteOffset: end, as: UInt64.self)
+        place += 8
+        end += 8
+      }
+    }
+    while place < text.count {
       let byte = unsafe text[place]
+      place += 1
       if byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
         unsafe memory[end] = byte
         end += 1
@@ -89,6 +102,17 @@ public struct JSONWriter: ~Copyable {
     }
     unsafe memory[end] = UInt8(ascii: "\"")
     written = end + 1
+  }
+
+  /// Whether one of eight bytes is a control character, a quote or a backslash (a zero byte of the word XORed with
+  /// eight of what is looked for, "Determine if a word has a zero byte" in S. Anderson's Bit Twiddling Hacks).
+  private static func hasEscaped(_ word: UInt64) -> Bool {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    let quote = word ^ (ones &* 0x22)
+    let backslash = word ^ (ones &* 0x5C)
+    let high = ones &* 0x80
+    let isControl = (word &- (ones &* 0x20)) & ~word
+    return (isControl | ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)) & high != 0
   }
 
   /// Writes the escape of a control character, a quote or a backslash; gives its length.

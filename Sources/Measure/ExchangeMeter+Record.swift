@@ -104,7 +104,8 @@ extension ExchangeMeter {
     }
     guard sawWholeStream else { return }
     if !gaps.choices.overflowed { record.gapsMilliseconds = Self.quantiles(gaps.gaps) }
-    record.itlMilliseconds = gaps.weightedGaps.flatMap(Self.quantiles)
+    record.itlMilliseconds =
+      gaps.areWeightsOnes ? record.gapsMilliseconds : gaps.weightedGaps.flatMap(Self.quantiles)
     record.timeline = requestCompleteAt == nil ? nil : timeline?.unpacked
   }
 

@@ -14,7 +14,7 @@ public enum MeasuredBody: UInt8, Sendable {
 /// The meter of one exchange: told what happens as it happens, it fills the record at the end (metrics.md).
 ///
 /// Allocates nothing an event but for the doubling of its sample stores; their size is bounded whatever arrives.
-public struct ExchangeMeter: Sendable {
+public struct ExchangeMeter: ~Copyable, Sendable {
   let received: WallAnchor
   @CompactInstant var requestCompleteAt: Instant? = nil
   @CompactInstant var connectStartedAt: Instant? = nil

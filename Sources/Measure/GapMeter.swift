@@ -23,6 +23,9 @@ struct GapMeter: Sendable {
   /// The server's cumulative count at the last token-bearing event; nil where that event stated none.
   @CompactInt private var serverCounted: Int? = 0
 
+  /// Whether the token-weighted gaps are the plain ones.
+  var areWeightsOnes: Bool { if case .allOnes = weights { !choices.overflowed } else { false } }
+
   /// The token-weighted gaps; nil where they are not known.
   var weightedGaps: SampleStore? {
     if choices.overflowed { return nil }

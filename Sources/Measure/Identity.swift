@@ -42,6 +42,9 @@ public struct IdentityHeaders: Sendable {
 
 /// What a request's head says of who sends it: the few strings a record needs, so that the head itself can go.
 public struct HeadIdentity: Hashable, Sendable {
+  /// Of a request whose head says nothing.
+  public init() {}
+
   var user: Identity?
   var keyFingerprint: String?
   var session: String?
@@ -51,16 +54,16 @@ public struct HeadIdentity: Hashable, Sendable {
   public var traceID: String?
 
   /// The user: configured headers, then the body, then the API key's fingerprint, then the client's address.
-  public func identity(facts: RequestFacts?, client: String?) -> Identity? {
+  public func identity(facts: borrowing RequestFacts, client: String) -> Identity {
     if let user { return user }
-    if let name = facts?.user, !name.isEmpty { return Identity(user: name, from: facts?.userKey ?? "body:user") }
+    if let name = facts.user, !name.isEmpty { return Identity(user: name, from: facts.userKey ?? "body:user") }
     if let keyFingerprint { return Identity(user: keyFingerprint, from: "api_key") }
-    return client.map { Identity(user: $0, from: "client_ip") }
+    return Identity(user: client, from: "client_ip")
   }
 
   /// The session: configured headers, then the body.
-  public func session(facts: RequestFacts?) -> String? {
-    session ?? facts?.session.flatMap { $0.isEmpty ? nil : ShortText.capped($0) }
+  public func session(facts: borrowing RequestFacts) -> String? {
+    session ?? facts.session.flatMap { $0.isEmpty ? nil : ShortText.capped($0) }
   }
 }
 
@@ -79,9 +82,9 @@ public struct IdentityReader: Sendable {
   /// - Parameter field: the first value of the field of this lower-case name; nil where the head has none.
   public mutating func read(_ field: (String) -> String?) -> HeadIdentity {
     var head = HeadIdentity()
-    for (name, from) in zip(headers.user, headers.userFrom) {
-      guard let value = Self.present(field(name)) else { continue }
-      head.user = Identity(user: value, from: from)
+    for index in headers.user.indices {
+      guard let value = Self.present(field(headers.user[index])) else { continue }
+      head.user = Identity(user: value, from: headers.userFrom[index])
       break
     }
     if head.user == nil {

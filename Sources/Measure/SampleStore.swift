@@ -55,12 +55,13 @@ struct SampleStore: Sendable {
   func quantiles(_ fractions: [Double]) -> [UInt64]? {
     guard count > 0 else { return nil }
     let ranks = fractions.map { min(max(Int(($0 * Double(count)).rounded(.up)), 1), count) }
+    // A short answer has one sample, and there are many short answers.
+    if count == 1 { return ranks.map { _ in maximum } }
     let values: [UInt64]
     if let folded {
       values = folded.values(atRanks: ranks)
     } else {
-      let sorted = exact.sorted()
-      values = ranks.map { Self.unpack(sorted[$0 - 1]) }
+      values = exactValues(atRanks: ranks)
     }
     return zip(ranks, values).map { rank, value in rank == count ? maximum : min(value, maximum) }
   }
@@ -69,6 +70,15 @@ struct SampleStore: Sendable {
   func count(in counter: borrowing BucketCounter) {
     for packed in exact { counter.add(Int64(Self.unpack(packed))) }
     folded?.each { value, times in counter.add(Int64(min(value, maximum)), times: times) }
+  }
+
+  private func exactValues(atRanks ranks: [Int]) -> [UInt64] {
+    unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: exact.count) { sorted in
+      var sorted = unsafe sorted
+      _ = unsafe sorted.initialize(from: exact)
+      unsafe sorted.sort()
+      return ranks.map { unsafe Self.unpack(sorted[$0 - 1]) }
+    }
   }
 
   private static func pack(_ value: UInt64) -> UInt32 {

@@ -43,24 +43,24 @@ public struct UUIDv7Generator: Sendable {
   /// 8-4-4-4-12 hex digits.
   private static func text(_ high: UInt64, _ low: UInt64) -> String {
     unsafe String(unsafeUninitializedCapacity: 36) { buffer in
-      var place = 0
-      for byte in 0..<16 {
-        if byte == 4 || byte == 6 || byte == 8 || byte == 10 {
-          unsafe buffer[place] = UInt8(ascii: "-")
-          place += 1
-        }
-        let word = byte < 8 ? high : low
-        let value = UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * (byte & 7)))
-        unsafe buffer[place] = digit(value >> 4)
-        unsafe buffer[place + 1] = digit(value & 15)
-        place += 2
-      }
-      return place
+      unsafe write(high >> 32, 8, to: buffer, at: 0)
+      unsafe write(high >> 16 & 0xFFFF, 4, to: buffer, at: 9)
+      unsafe write(high & 0xFFFF, 4, to: buffer, at: 14)
+      unsafe write(low >> 48, 4, to: buffer, at: 19)
+      unsafe write(low & 0xFFFF_FFFF_FFFF, 12, to: buffer, at: 24)
+      for dash in [8, 13, 18, 23] { unsafe buffer[dash] = UInt8(ascii: "-") }
+      return 36
     }
   }
 
-  private static func digit(_ value: UInt8) -> UInt8 {
-    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+  @inline(__always)
+  private static func write(_ value: UInt64, _ digits: Int, to buffer: UnsafeMutableBufferPointer<UInt8>, at start: Int)
+  {
+    for place in 0..<digits {
+      let digit = UInt8(truncatingIfNeeded: value >> UInt64(4 * (digits - 1 - place))) & 15
+      // `a` to `f` stand 39 behind the digits.
+      unsafe buffer[start + place] = UInt8(ascii: "0") &+ digit &+ (digit > 9 ? 39 : 0)
+    }
   }
 }
 

@@ -122,8 +122,8 @@ final class DownstreamConnection: StreamDelegate {
 
   /// The exchange is over and recorded.
   func exchangeEnded(_ ending: Ending) {
+    if let exchange { activeAt = max(activeAt, exchange.activeAt) }
     exchange = nil
-    activeAt = .now()
     switch ending {
     case .keep:
       parser.reset()
@@ -237,7 +237,7 @@ final class DownstreamConnection: StreamDelegate {
       return false
     }
     var tap = makeTap(client: worker.clientAddress(peer: peer, head.fields))
-    let identity = worker.identities.read { head.fields.first(named: $0) }
+    let identity = worker.identities.value.read { head.fields.first(named: $0) }
     tap.request(head, identity: identity, decoderLimits: worker.rules.settings.decoderLimits)
     let exchange = Exchange(downstream: self, head: head, tap: tap, at: at)
     self.exchange = exchange
@@ -250,7 +250,7 @@ final class DownstreamConnection: StreamDelegate {
   private func makeTap(client: String) -> Tap {
     let received = received ?? .now()
     return Tap(
-      id: worker.ids.next(realtimeNanoseconds: received.realtimeNanoseconds), client: client, received: received,
+      id: worker.ids.value.next(realtimeNanoseconds: received.realtimeNanoseconds), client: client, received: received,
       keepsTimeline: worker.rules.settings.keepsTimeline, counters: worker.counters.delivery)
   }
 
@@ -275,6 +275,7 @@ final class DownstreamConnection: StreamDelegate {
   func streamDidConnect(_ stream: Stream) {}
 
   func streamDidFlush(_ stream: Stream) {
+    activeAt = .now()
     exchange?.clientFlushed()
     if case .closing(let ending) = phase, stream.queuedBytes == 0, !stream.isClosed { finishClosing(ending) }
   }

@@ -12,13 +12,12 @@ final class Exchange {
   /// The client's connection, which lets go of this exchange when it ends.
   private let downstream: DownstreamConnection
   private(set) var upstream: UpstreamConnection?
-  private(set) var state: ExchangeState
-  private let tap: Held<Tap>
+  private let inner: Held<Inner>
   /// The settings in force when it began: it ends by them.
   private var rules: Rules
 
   /// When something last happened, for deadlines.
-  private var activeAt: Instant
+  private(set) var activeAt: Instant
   /// When what it waits for now began to be waited for.
   private var stepAt: Instant
   private var deadlines: Deadlines
@@ -53,7 +52,9 @@ final class Exchange {
     self.downstream = downstream
     worker = downstream.worker
     rules = worker.rules
-    self.tap = Held(tap)
+    inner = Held(
+      Inner(
+        state: ExchangeState(isRepeatable: head.method.isSafe && head.framing == .none), tap: tap))
     activeAt = at
     stepAt = at
     deadlines = Deadlines(at: at)
@@ -64,7 +65,22 @@ final class Exchange {
     requestFraming = head.framing
     awaitsContinue = head.expectsContinue
     offer = head.offer(of: rules.settings.forwarding.tunnels)
-    state = ExchangeState(isRepeatable: head.method.isSafe && head.framing == .none)
+  }
+
+  /// What is used at every read: in one place, and in place.
+  private struct Inner: ~Copyable {
+    var state: ExchangeState
+    var tap: Tap
+  }
+
+  private(set) var state: ExchangeState {
+    _read { yield inner.value.state }
+    _modify { yield &inner.value.state }
+  }
+
+  private var tap: Tap {
+    _read { yield inner.value.tap }
+    _modify { yield &inner.value.tap }
   }
 
   // MARK: Upwards
@@ -92,7 +108,7 @@ final class Exchange {
 
   private func connect(fresh: Bool) {
     _ = state.handle(.connecting)
-    let connection = worker.pool.take(fresh: fresh)
+    let connection = worker.pool.take(fresh: fresh, for: worker)
     upstream = connection
     connection.begin(self, answersHead: answersHead)
     guard connection.isReused else { return connection.connect() }
@@ -115,13 +131,13 @@ final class Exchange {
     activeAt = at
     guard !spans.isEmpty else { return }
     if rules.settings.requestBodyBytes != nil, requestFraming == .chunked,
-      refusesBody(of: UInt64(tap.value.requestBytes + spans.byteCount))
+      refusesBody(of: UInt64(tap.requestBytes + spans.byteCount))
     {
       return
     }
     BodyWriter.append(spans, of: bytes, framing: requestFraming, to: worker.uplink)
     flushRequest()
-    tap.value.requestBody(spans, of: bytes, limit: rules.settings.inspectedBodyBytes)
+    tap.requestBody(spans, of: bytes, limit: rules.settings.inspectedBodyBytes)
   }
 
   /// The whole request has come in: this is t0.
@@ -130,10 +146,10 @@ final class Exchange {
     if !state.isConnecting { stepAt = at }
     BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: worker.uplink)
     flushRequest()
-    tap.value.meter.requestComplete(at: at)
+    tap.meter.requestComplete(at: at)
     perform(state.handle(.requestCompleted))
-    if let upstream, upstream.isOpen, upstream.queuedBytes == 0 { tap.value.meter.dispatched(at: .now()) }
-    tap.value.readRequest(worker.eventParser)
+    if let upstream, upstream.isOpen, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
+    tap.readRequest(worker.eventParser)
   }
 
   // MARK: What upstream does
@@ -144,14 +160,14 @@ final class Exchange {
     stepAt = at
     let inFlight = isCounted ? nil : worker.shared.began()
     isCounted = true
-    tap.value.connected(startedAt: connectStartedAt, at: at, reused: reused, inFlight: inFlight)
+    tap.connected(startedAt: connectStartedAt, at: at, reused: reused, inFlight: inFlight)
     perform(state.handle(.connected(reused: reused)))
   }
 
   /// The upstream socket took (some of) what waited for it.
   func upstreamFlushed() {
     guard let upstream else { return }
-    if state.isRequestComplete, upstream.queuedBytes == 0 { tap.value.meter.dispatched(at: .now()) }
+    if state.isRequestComplete, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
     // Once the request is whole, what the client's side still has is not ours to ask for.
     if !state.isRequestComplete, upstream.queuedBytes <= rules.settings.lowWatermark { downstream.resumeUpload() }
   }
@@ -234,7 +250,7 @@ final class Exchange {
     head.write(to: worker.output, client11: client11, closing: closesClient, policy: rules.settings.forwarding)
     perform(state.handle(.responseBegan))
     repeatable = nil
-    tap.value.responseHead(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
+    tap.responseHead(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
   }
 
   /// Sends what one read gave, and has it looked at once this turn of the loop has sent everything.
@@ -249,8 +265,8 @@ final class Exchange {
 
   /// Looks at the body bytes of a read that has been forwarded.
   func look(_ body: RawSpan, _ arrival: Arrival, deliveredAt: Instant?) {
-    tap.value.read(arrival, deliveredAt: deliveredAt)
-    if !body.isEmpty, tap.value.decode(body, worker.eventParser) { _ = state.handle(.outputBegan) }
+    tap.read(arrival, deliveredAt: deliveredAt)
+    if !body.isEmpty, tap.decode(body, worker.eventParser) { _ = state.handle(.outputBegan) }
   }
 
   private func pauseUpstream() {
@@ -274,7 +290,7 @@ final class Exchange {
 
   private func noteStall(until now: @autoclosure () -> Instant) {
     guard let pausedAt else { return }
-    tap.value.meter.clientStalled(nanoseconds: now().nanoseconds(since: pausedAt))
+    tap.meter.clientStalled(nanoseconds: now().nanoseconds(since: pausedAt))
     self.pausedAt = nil
   }
 
@@ -299,7 +315,7 @@ final class Exchange {
 
   private func responseCompleted(at: Instant) {
     worker.lookout.look()
-    tap.value.responseEnded(at: at, complete: true, worker.eventParser)
+    tap.responseEnded(at: at, complete: true, worker.eventParser)
     perform(state.handle(.responseCompleted))
     // A server that answered before it took the whole request may never take the rest.
     releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete && upstream?.queuedBytes == 0)
@@ -315,7 +331,7 @@ final class Exchange {
     }
     head.write(to: worker.output, client11: true, closing: false, policy: rules.settings.forwarding)
     isSwitching = true
-    tap.value.switchedProtocols(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
+    tap.switchedProtocols(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
   }
 
   /// From here on it is bytes both ways: what upstream sent behind its 101, and the client behind its request, go first.
@@ -333,7 +349,7 @@ final class Exchange {
       worker.counters.tunnelsClosed.add()
       tunnel = nil
       releaseUpstream(reuse: false)
-      tap.value.tunnelled(end.count)
+      tap.tunnelled(end.count)
       record(end.verdict)
       downstream.exchangeEnded(.gone(reset: end.reset))
     }
@@ -347,7 +363,7 @@ final class Exchange {
     if let offset = undelivered, downstream.acceptedBytes >= offset {
       worker.lookout.look()
       undelivered = nil
-      tap.value.meter.delivered(at: .now())
+      tap.meter.delivered(at: .now())
     }
     if downstream.queuedBytes <= rules.settings.lowWatermark { resumeUpstream() }
     if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
@@ -376,12 +392,12 @@ final class Exchange {
 
   private var sight: Deadlines.Sight {
     var sight = Deadlines.Sight(state: state, activeAt: activeAt, stepAt: stepAt, headStartedAt: headStartedAt)
-    sight.uploadedBytes = tap.value.requestBytes
+    sight.uploadedBytes = tap.requestBytes
     if let upstream { sight.upstream = (upstream.queuedBytes, upstream.acceptedBytes) }
     sight.client = (downstream.queuedBytes, downstream.acceptedBytes)
     sight.isPaused = isUpstreamPaused
-    sight.awaitsTokens = tap.value.awaitsTokens()
-    sight.tokenAt = tap.value.meter.newestTokenAt.map { max($0, stepAt) }
+    sight.awaitsTokens = tap.awaitsTokens()
+    sight.tokenAt = tap.meter.newestTokenAt.map { max($0, stepAt) }
     return sight
   }
 
@@ -403,7 +419,7 @@ final class Exchange {
       retry()
     case .answer(let status, let verdict):
       releaseUpstream(reuse: false)
-      tap.value.status = status
+      tap.status = status
       record(verdict)
       downstream.answer(status: status, reason: verdict.error ?? verdict.outcome.rawValue, answersHead: answersHead)
     case .cut(let verdict):
@@ -418,7 +434,7 @@ final class Exchange {
     case .leave(let verdict):
       releaseUpstream(reuse: false)
       // Clients of a stream leave at its terminator, often before HTTP's own end has come: they lack nothing.
-      record(tap.value.sawTerminator && undelivered == nil ? nil : verdict)
+      record(tap.sawTerminator && undelivered == nil ? nil : verdict)
       downstream.exchangeEnded(.gone(reset: false))
     case .finish:
       record(nil)
@@ -445,15 +461,15 @@ final class Exchange {
     guard let connection = upstream else { return }
     upstream = nil
     connection.end()
-    if reuse { worker.pool.give(connection) } else { connection.close() }
+    if reuse { worker.pool.give(connection, of: worker, at: activeAt) } else { connection.close() }
   }
 
   private func record(_ verdict: Verdict?) {
     noteStall(until: .now())
     if isCounted { worker.shared.ended() }
     isCounted = false
-    tap.value.responseEnded(at: .now(), complete: false, worker.eventParser)
+    tap.responseEnded(at: .now(), complete: false, worker.eventParser)
     worker.counters.exchangesEnded.add()
-    tap.value.submit(verdict, rules, worker)
+    tap.submit(verdict, rules, worker)
   }
 }

@@ -18,26 +18,26 @@ final class Lookout {
   /// Bytes after which a turn's reads are looked at without waiting for its end.
   private static let heldBytes = 256 * 1024
 
-  private var reads: [Read] = []
+  private let reads = Held<[Read]>([])
   private let bytes = OutputBuffer(capacity: 64 * 1024)
 
   /// Takes a read of `exchange`, which has been forwarded.
   func keep(_ exchange: Exchange, _ arrival: Arrival, deliveredAt: Instant?, _ spans: BodySpans, of read: RawSpan) {
     let start = bytes.count
     BodyWriter.append(spans, of: read, framing: .none, to: bytes)
-    reads.append(Read(exchange: exchange, arrival: arrival, deliveredAt: deliveredAt, body: start..<bytes.count))
+    reads.value.append(Read(exchange: exchange, arrival: arrival, deliveredAt: deliveredAt, body: start..<bytes.count))
     if bytes.count > Self.heldBytes { look() }
   }
 
   /// Has all that was kept looked at, in order. To be called before anything is asked of what it would tell.
   func look() {
-    guard !reads.isEmpty else { return }
+    guard !reads.value.isEmpty else { return }
     bytes.withBytes { bytes in
-      for read in reads {
+      for read in reads.value {
         read.exchange.look(bytes.extracting(read.body), read.arrival, deliveredAt: read.deliveredAt)
       }
     }
-    reads.removeAll(keepingCapacity: true)
+    reads.value.removeAll(keepingCapacity: true)
     bytes.removeAll()
   }
 }

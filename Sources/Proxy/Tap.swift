@@ -13,11 +13,11 @@ struct Tap: ~Copyable {
 
   private let id: String
   private let client: String
-  private var identity: HeadIdentity?
+  private var identity = HeadIdentity()
   private var method: String?
   private var path: String?
   private var dialect: (any Dialect.Type)?
-  private var facts: RequestFacts?
+  private var facts = RequestFacts()
   /// A bounded copy of the request's body; nil where none is wanted, or it grew beyond the bound.
   private var requestCopy: [UInt8]?
   /// Nil where nothing is measured.
@@ -79,7 +79,7 @@ struct Tap: ~Copyable {
   mutating func readRequest(_ parser: EventParser) {
     guard let copy = requestCopy, let dialect else { return }
     requestCopy = nil
-    facts = unsafe requestFacts(of: copy.span.bytes, dialect: dialect, parser: parser)
+    if let facts = unsafe requestFacts(of: copy.span.bytes, dialect: dialect, parser: parser) { self.facts = facts }
   }
 
   /// A connection to upstream is ours.
@@ -192,17 +192,17 @@ struct Tap: ~Copyable {
   private mutating func fill(_ record: inout ExchangeRecord, _ verdict: Verdict?, _ rules: Rules) {
     record.id = id
     record.instance = rules.settings.instance
-    let user = identity?.identity(facts: facts, client: client) ?? Identity(user: client, from: "client_ip")
+    let user = identity.identity(facts: facts, client: client)
     record.user = user.user
     record.userFrom = user.from
-    record.session = identity?.session(facts: facts)
+    record.session = identity.session(facts: facts)
     record.client = client
-    record.requestID = identity?.requestID
-    record.traceID = identity?.traceID
+    record.requestID = identity.requestID
+    record.traceID = identity.traceID
     record.method = method
     record.path = path
     record.dialect = dialect?.name
-    record.model = facts?.model
+    record.model = facts.model
     record.stream = isStream
     record.status = status
     let verdict = verdict ?? measuredVerdict()

@@ -127,9 +127,9 @@ final class UpstreamConnection: StreamDelegate {
   func end() { exchange = nil }
 
   /// Makes it ready for the pool.
-  func rest() {
+  func rest(at: Instant) {
     isReused = true
-    idleAt = .now()
+    idleAt = at
     parser.reset()
     stream?.startReading()
   }

@@ -4,16 +4,21 @@ import Clocks
 
 /// One worker's idle connections.
 final class UpstreamPool {
-  private unowned let worker: Worker
-  private var idle: [UpstreamConnection] = [] {
-    didSet { worker.counters.idleUpstreamConnections.set(idle.count) }
+  private let counters: Counters
+  private let kept = Held<[UpstreamConnection]>([])
+  private var idle: [UpstreamConnection] {
+    _read { yield kept.value }
+    _modify {
+      yield &kept.value
+      counters.idleUpstreamConnections.set(kept.value.count)
+    }
   }
 
-  init(worker: Worker) { self.worker = worker }
+  init(counters: Counters) { self.counters = counters }
 
   /// A connection for one exchange: an idle one that still lives, or a new one that is yet to connect.
   /// - Parameter fresh: whether it has to be a new one.
-  func take(fresh: Bool) -> UpstreamConnection {
+  func take(fresh: Bool, for worker: Worker) -> UpstreamConnection {
     while !fresh, let connection = idle.popLast() {
       // One more system call, and a POST that would have met a closed connection does not end in a 502.
       if !connection.isStale { return connection }
@@ -23,12 +28,12 @@ final class UpstreamPool {
     return UpstreamConnection(worker: worker)
   }
 
-  /// Takes a connection back after a whole exchange.
-  func give(_ connection: UpstreamConnection) {
+  /// Takes a connection back after a whole exchange, which ended at `at`.
+  func give(_ connection: UpstreamConnection, of worker: Worker, at: Instant) {
     guard !worker.isDraining, connection.rules === worker.rules, connection.isCurrent,
       idle.count < worker.rules.settings.idleUpstreamConnections
     else { return connection.close() }
-    connection.rest()
+    connection.rest(at: at)
     idle.append(connection)
   }
 
@@ -50,7 +55,7 @@ final class UpstreamPool {
   }
 
   /// Closes what has been idle for longer than it may.
-  func checkDeadlines(_ now: Instant) {
+  func checkDeadlines(_ now: Instant, of worker: Worker) {
     // Connections that stay in use would never ask for the address again.
     if !idle.isEmpty { worker.resolver.refresh(worker.rules.settings.resolving) }
     guard let limit = worker.rules.settings.upstreamIdleTimeout else { return }

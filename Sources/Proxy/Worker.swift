@@ -72,7 +72,7 @@ final class Worker {
   let spareAttempts = SpareAttempts(64)
   /// Where the last connection was made: its family is tried first.
   var preferredAddress: SocketAddress?
-  private(set) lazy var pool = UpstreamPool(worker: self)
+  let pool: UpstreamPool
   /// Where the last parse found body bytes; one list for all connections.
   let spans = BodySpans()
   /// What is about to be sent; filled and sent within one call.
@@ -82,8 +82,8 @@ final class Worker {
   /// What this turn of the loop has forwarded and not yet looked at.
   let lookout = Lookout()
   let eventParser = EventParser()
-  var identities: IdentityReader
-  var ids = UUIDv7Generator()
+  let identities: Held<IdentityReader>
+  let ids = Held(UUIDv7Generator())
   private(set) var isDraining = false
 
   private let listeners: [Listener]
@@ -101,12 +101,13 @@ final class Worker {
   init(shared: Shared, number: Int, sockets: [ListeningSocket]) throws(TransportError) {
     self.shared = shared
     counters = shared.counters[number]
+    pool = UpstreamPool(counters: counters)
     operations = OperationTally(roster: shared.operations)
     rules = shared.rules
     let settings = rules.settings
     loop = try EventLoop()
     resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
-    identities = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
+    identities = Held(IdentityReader(headers: settings.identityHeaders, secret: shared.secret))
     var listeners: [Listener] = []
     for socket in sockets { listeners.append(try Listener(loop: loop, socket: socket)) }
     self.listeners = listeners
@@ -180,7 +181,7 @@ final class Worker {
   private func checkDeadlines() {
     let now = Instant.now()
     for client in Array(clients.values) { client.checkDeadlines(now) }
-    pool.checkDeadlines(now)
+    pool.checkDeadlines(now, of: self)
     if let drainUntil, now >= drainUntil { shutDown() }
   }
 
@@ -198,7 +199,7 @@ final class Worker {
       heedResolver()
     }
     pool.closeAll()
-    identities = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
+    identities.value = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
     heedLimit()
   }
 

@@ -169,21 +169,25 @@ public struct RecordEncoder: ~Copyable {
     json.raw("}")
   }
 
+  @inline(__always)
   private mutating func string(_ key: StaticString, _ value: String?) {
     json.raw(key)
     if let value { json.string(value) } else { json.raw("null") }
   }
 
+  @inline(__always)
   private mutating func int(_ key: StaticString, _ value: Int?) {
     json.raw(key)
     if let value { json.int(value) } else { json.raw("null") }
   }
 
+  @inline(__always)
   private mutating func bool(_ key: StaticString, _ value: Bool?) {
     json.raw(key)
     if let value { json.bool(value) } else { json.raw("null") }
   }
 
+  @inline(__always)
   private mutating func decimal(_ key: StaticString, _ value: Double?) {
     json.raw(key)
     if let value { json.decimal(value) } else { json.raw("null") }

@@ -6,10 +6,14 @@ import Measure
 /// A record on the heap: what the queue moves is a pointer. A queue of the records themselves, nearly a kilobyte each,
 /// was seen to hold a worker up for milliseconds while it grew.
 ///
-/// Filled where it lies, and then only read: a copy of a record would own a dozen strings anew.
-final class QueuedRecord: @unchecked Sendable {
-  private var record = ExchangeRecord()
-  init(_ fill: (inout ExchangeRecord) -> Void) { fill(&record) }
+/// Moved in once, and then only read where it lies: a copy of a record would own a dozen strings anew.
+final class QueuedRecord: Sendable {
+  private let record: ExchangeRecord
+  init(_ fill: (inout ExchangeRecord) -> Void) {
+    var record = ExchangeRecord()
+    fill(&record)
+    self.record = record
+  }
   /// Appends the record's line.
   func encode(to encoder: inout RecordEncoder) { encoder.append(record) }
 }

@@ -18,15 +18,17 @@ public final class EventLoop {
   let handle: UnsafeMutablePointer<uv_loop_t>
   /// Lent to every stream in turn: filled and consumed within one callback, borrowed by nobody afterwards.
   let readBuffer: UnsafeMutableRawBufferPointer
+  /// Behind a pointer: it is used at each read, and a stored property would be checked for a second access each time.
+  private let clock: UnsafeMutablePointer<StampClock>
   private var anchor: WallAnchor
-  private var stampClock: StampClock
 
   /// Makes a loop of its own (never libuv's default one).
   /// - Throws: `TransportError` where the system has no descriptor left for it.
   public init() throws(TransportError) {
     _ = KernelStamps.held
     anchor = .now()
-    stampClock = StampClock(anchor: anchor)
+    unsafe clock = .allocate(capacity: 1)
+    unsafe clock.initialize(to: StampClock(anchor: anchor))
     unsafe handle = .allocate(capacity: 1)
     unsafe readBuffer = .allocate(byteCount: Self.readCapacity, alignment: 64)
     let result = unsafe uv_loop_init(handle)
@@ -39,6 +41,8 @@ public final class EventLoop {
 
   deinit {
     // Handles retain the loop, so none is left here; EBUSY would mean that one leaked, and then its memory stays.
+    unsafe clock.deinitialize(count: 1)
+    unsafe clock.deallocate()
     if unsafe uv_loop_close(handle) == 0 { unsafe handle.deallocate() }
     unsafe readBuffer.deallocate()
   }
@@ -65,13 +69,13 @@ public final class EventLoop {
   /// Maps a kernel stamp to the monotonic clock (metrics.md, "Clocks").
   func arrival(stamp: Int64?, readAt: Instant, notBefore: Instant?) -> Arrival {
     reanchor(at: readAt)
-    return stampClock.arrival(stamp: stamp, readAt: readAt, notBefore: notBefore)
+    return unsafe clock.pointee.arrival(stamp: stamp, readAt: readAt, notBefore: notBefore)
   }
 
   /// Reads both clocks anew, at most once a millisecond.
   private func reanchor(at instant: Instant) {
     guard instant.nanoseconds(since: anchor.instant) > 1_000_000 else { return }
     anchor = .now()
-    stampClock.reanchor(anchor)
+    unsafe clock.pointee.reanchor(anchor)
   }
 }

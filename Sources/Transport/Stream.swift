@@ -39,6 +39,8 @@ public final class Stream {
   private let poll: UnsafeMutablePointer<uv_poll_t>
   private var descriptor: Int32
   private var queue = ByteQueue()
+  /// `queue.count`, asked for at each write.
+  private var queued = 0
   private var accepted: UInt64 = 0
   private var interest: Int32 = 0
   private var isConnecting = false
@@ -53,7 +55,7 @@ public final class Stream {
   private var drainedAt: Instant?
 
   /// Bytes written here that the socket has not taken.
-  public var queuedBytes: Int { queue.count }
+  public var queuedBytes: Int { queued }
   /// Bytes that the socket has taken since the connection stands.
   public var acceptedBytes: UInt64 { accepted }
   /// Whether `close()` has been called.
@@ -175,23 +177,28 @@ public final class Stream {
   @discardableResult
   public func write(_ bytes: RawSpan) -> Bool {
     guard !isClosed else { return false }
-    if bytes.isEmpty { return queue.count == 0 }
-    guard queue.count == 0, !isConnecting else {
-      queue.append(bytes)
+    if bytes.isEmpty { return queued == 0 }
+    guard queued == 0, !isConnecting else {
+      enqueue(bytes)
       return false
     }
     let sent = unsafe bytes.withUnsafeBytes { unsafe tg_send(descriptor, $0.baseAddress, $0.count) }
     accepted &+= UInt64(max(0, sent))
     if sent == bytes.byteCount { return true }
     // A failed write is told by the loop, which sees the same error, and never from inside the writer's call.
-    queue.append(bytes.extracting(max(0, sent)..<bytes.byteCount))
+    enqueue(bytes.extracting(max(0, sent)..<bytes.byteCount))
     updateInterest()
     return false
   }
 
+  private func enqueue(_ bytes: RawSpan) {
+    queue.append(bytes)
+    queued = queue.count
+  }
+
   private func flush() {
     var failure: TransportError?
-    while queue.count > 0 {
+    while queued > 0 {
       let sent = unsafe queue.withBytes { unsafe tg_send(descriptor, $0.baseAddress, $0.count) }
       guard sent > 0 else {
         if sent != -Int(EAGAIN), sent != -Int(EINTR) { failure = TransportError(.write, code: Int32(sent)) }
@@ -199,6 +206,7 @@ public final class Stream {
       }
       accepted &+= UInt64(sent)
       queue.drop(sent)
+      queued = queue.count
     }
     updateInterest()
     if let failure { return broke(failure) }
@@ -227,6 +235,7 @@ public final class Stream {
     _ = Glibc.close(descriptor)
     descriptor = -1
     queue = ByteQueue()
+    queued = 0
   }
 
   // MARK: The loop's side
@@ -234,7 +243,7 @@ public final class Stream {
   private func updateInterest() {
     guard !isClosed else { return }
     var wanted: Int32 = 0
-    if isConnecting || queue.count > 0, !hasFailed, breakage == nil { wanted |= Int32(UV_WRITABLE.rawValue) }
+    if isConnecting || queued > 0, !hasFailed, breakage == nil { wanted |= Int32(UV_WRITABLE.rawValue) }
     if !isConnecting, !hasEnded {
       if wantsReads { wanted |= Int32(UV_READABLE.rawValue) }
       if !wantsReads, noticesDeparture { wanted |= Int32(UV_DISCONNECT.rawValue) }
@@ -255,7 +264,7 @@ public final class Stream {
     if isConnecting { return connected(status: status) }
     if status < 0 { return broken() }
     if events & Int32(UV_PRIORITIZED.rawValue) != 0 { return urgent() }
-    if events & Int32(UV_WRITABLE.rawValue) != 0, queue.count > 0 { flush() }
+    if events & Int32(UV_WRITABLE.rawValue) != 0, queued > 0 { flush() }
     guard !isClosed, !hasEnded else { return }
     if wantsReads {
       if events & Int32(UV_READABLE.rawValue | UV_DISCONNECT.rawValue) != 0 { readOnce() }
@@ -273,7 +282,7 @@ public final class Stream {
     interest = 0
     updateInterest()
     delegate?.streamDidConnect(self)
-    if !isClosed, queue.count > 0 { flush() }
+    if !isClosed, queued > 0 { flush() }
   }
 
   /// Polled for resets only, and something else woke it: urgent data, which would wake it for ever.
@@ -286,7 +295,7 @@ public final class Stream {
   /// The socket is in error, and libuv has stopped polling it.
   private func broken() {
     interest = 0
-    guard noticesDeparture || queue.count > 0 || wantsReads || noticesReset else { return }
+    guard noticesDeparture || queued > 0 || wantsReads || noticesReset else { return }
     let error = tg_take_error(descriptor)
     broke(TransportError(.read, code: error != 0 ? -error : -ECONNRESET))
   }
