@@ -96,6 +96,14 @@ struct Setting: Sendable {
 
   private static let forwarding = [
     Setting(
+      "proxy_protocol.mode", \.proxyProtocol.mode, .word(),
+      "required: every client connection begins with a PROXY header of version 1 or 2, whose address is the client's from"
+        + " then on; one without, or with a wrong one, is closed unanswered."),
+    Setting(
+      "proxy_protocol.peers", \.proxyProtocol.peers, .addressRanges,
+      "With required: the peers that may connect, such as [10.0.0.0/8, \"::1\"]; others are closed. [] is all of them: then"
+        + " whoever reaches the port can name any address."),
+    Setting(
       "forwarding.x_forwarded_for", \.forwarding.xForwardedFor, .word(),
       "pass: X-Forwarded-For goes on as it came. append: the client's address is added at its end. replace: only the"
         + " client's address goes on. drop: it does not go on."),

@@ -17,6 +17,8 @@ public struct Settings: Hashable, Sendable {
   public var records = Records()
   /// How a record's user, session and client are found.
   public var identity = Identity()
+  /// What a proxy in front says of whom it connects for.
+  public var proxyProtocol = ProxyProtocol()
   /// What is added to messages and taken from them on their way, and what is tunnelled.
   public var forwarding = Forwarding()
   /// Bounds on what one message, one stream and one worker may hold.
@@ -70,6 +72,22 @@ public struct Settings: Hashable, Sendable {
     public var sessionHeaders = ["x-session-id", "x-openwebui-chat-id", "helicone-session-id"]
     /// Peers whose `X-Forwarded-For` is believed for `client`; none unless configured.
     public var trustedProxies: [AddressRange] = []
+  }
+
+  /// What a proxy in front says of whom it connects for (HAProxy's PROXY protocol, versions 1 and 2).
+  public struct ProxyProtocol: Hashable, Sendable {
+    /// Whether connections begin with its header.
+    public var mode = ProxyProtocolMode.off
+    /// Peers that may send one; none means all.
+    public var peers: [AddressRange] = []
+  }
+
+  /// Whether connections begin with a PROXY header.
+  public enum ProxyProtocolMode: String, CaseIterable, Hashable, Sendable {
+    /// They begin with a request.
+    case off
+    /// Every one does; any other is closed.
+    case required
   }
 
   /// What is added to messages and taken from them on their way, and what is tunnelled.

@@ -72,6 +72,10 @@ enum Limit: String, CaseIterable {
   case descriptors
   /// An event, or a body that is not a stream, was too long to be measured; it was forwarded all the same.
   case measuredBytes = "measured_bytes"
+  /// A connection did not begin with a PROXY header, or came from a peer that may not send one; it was closed.
+  case proxyHeader = "proxy_header"
+  /// A connection's PROXY header did not come in time.
+  case proxyHeaderTimeout = "proxy_header_timeout"
   /// A request had come through this proxy before (508).
   case loop
   /// A client's further requests came faster than they could be kept: it was paused.

@@ -21,6 +21,8 @@ final class DownstreamConnection: StreamDelegate {
   }
 
   private enum Phase {
+    /// A proxy in front says first whom it connects for.
+    case introduced(ProxyHeaderParser)
     case open
     /// Closing once the queue is empty.
     case closing(Ending)
@@ -35,8 +37,8 @@ final class DownstreamConnection: StreamDelegate {
 
   let worker: Worker
   private let stream: Stream
-  /// The peer's address as text.
-  private let peer: String
+  /// The client's address as text: the peer's, or the one that a PROXY header named.
+  private var peer: String
   private let parser: MessageParser
   private var exchange: Exchange?
   private var phase = Phase.open
@@ -66,6 +68,7 @@ final class DownstreamConnection: StreamDelegate {
     finishesHalfClosed = settings.finishesHalfClosed
     // Behind its FIN nothing else tells that it is gone.
     if finishesHalfClosed { stream.noticesReset = true }
+    if settings.awaitsProxyHeader { phase = .introduced(ProxyHeaderParser()) }
     stream.delegate = self
     stream.startReading()
   }
@@ -158,11 +161,36 @@ final class DownstreamConnection: StreamDelegate {
   func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
     worker.counters.downstreamReads.add()
     worker.counters.downstreamReadBytes.add(bytes.byteCount)
-    guard case .open = phase else { return }
-    activeAt = arrival.readAt
-    if isConsuming || exchange?.state.isRequestComplete == true { return keep(bytes, at: arrival.readAt) }
-    consume(bytes, at: arrival.readAt)
+    guard case .open = phase else { return readProxyHeader(bytes, at: arrival.readAt) }
+    take(bytes, at: arrival.readAt)
+  }
+
+  private func take(_ bytes: RawSpan, at: Instant) {
+    activeAt = at
+    if isConsuming || exchange?.state.isRequestComplete == true { return keep(bytes, at: at) }
+    consume(bytes, at: at)
     consumeEarly()
+  }
+
+  /// Before the first request, where that is asked for: what a client sends while its connection closes is thrown away.
+  private func readProxyHeader(_ bytes: RawSpan, at: Instant) {
+    guard case .introduced(var parser) = phase else { return }
+    do throws(ProxyHeaderError) {
+      let header = try parser.parse(bytes)
+      guard let header else { return phase = .introduced(parser) }
+      phase = .open
+      peer = header.client?.host ?? peer
+      if header.consumed < bytes.byteCount { take(bytes.extracting(header.consumed..<bytes.byteCount), at: at) }
+    } catch {
+      refuseConnection(.proxyHeader, error.reason)
+    }
+  }
+
+  /// Closes a connection whose first words were no PROXY header: nobody knows who is there, so nobody is answered.
+  private func refuseConnection(_ limit: Limit, _ reason: String) {
+    worker.counters.hit(limit)
+    worker.shared.sayOnce(limit, "closed a connection from \(peer): \(reason)")
+    close()
   }
 
   private func keep(_ bytes: RawSpan, at: Instant) {
@@ -295,6 +323,9 @@ final class DownstreamConnection: StreamDelegate {
     if let exchange { return exchange.clientLeft() }
     // What is still to be sent to a client that only closed its side goes out first.
     if case .closing = phase, stream.queuedBytes > 0, !stream.isClosed { return }
+    if case .introduced(let header) = phase, header.hasBegun {
+      return refuseConnection(.proxyHeader, "it ended within its PROXY header")
+    }
     if case .open = phase, parser.hasBegun {
       endUnbegun(Verdict(outcome: .clientCancelled, stage: .upload, error: nil), status: nil)
     }
@@ -306,6 +337,11 @@ final class DownstreamConnection: StreamDelegate {
     if let exchange { return exchange.checkDeadlines(now) }
     let waited = now.nanoseconds(since: activeAt)
     switch phase {
+    case .introduced(let header) where worker.isDraining && !header.hasBegun:
+      if waited > Self.drainIdleNanoseconds, !stream.isStale() { close() }
+    case .introduced:
+      guard waited > worker.rules.settings.requestHeadTimeout ?? .max else { return }
+      refuseConnection(.proxyHeaderTimeout, "its PROXY header did not come in time")
     case .lingering(let until):
       if now >= until { close() }
     case .closing:

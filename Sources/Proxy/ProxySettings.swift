@@ -32,6 +32,10 @@ public struct ProxySettings: Sendable {
   public var isTrustedProxy: @Sendable (String) -> Bool = { _ in false }
   /// What is added to heads and taken from them, and which protocols are tunnelled.
   public var forwarding = ForwardingPolicy()
+  /// Whether every connection begins with a PROXY header that names the client.
+  public var awaitsProxyHeader = false
+  /// Which peers may connect where it does: others are closed.
+  public var mayIntroduce: @Sendable (String) -> Bool = { _ in true }
   /// Whether a client that ends its side (FIN) behind a whole request is still answered; otherwise it has left.
   public var finishesHalfClosed = false
 

@@ -18,6 +18,7 @@ final class Shared: Sendable {
   let operations: OperationRoster
   private let inForce: Mutex<Rules>
   private let inFlight = Atomic<Int>(0)
+  private let said = Mutex<Set<Limit>>([])
 
   init(settings: ProxySettings, writer: RecordWriter, secret: KeySecret) {
     inForce = Mutex(Rules(settings))
@@ -39,6 +40,12 @@ final class Shared: Sendable {
 
   /// A dispatched exchange has ended.
   func ended() { inFlight.subtract(1, ordering: .relaxed) }
+
+  /// Says on standard error what a limit does the first time that it is run into; further ones are only counted.
+  func sayOnce(_ limit: Limit, _ what: String) {
+    guard said.withLock({ $0.insert(limit).inserted }) else { return }
+    RecordWriter.sayOnStandardError("\(what); further ones are counted, and not told")
+  }
 
   /// Exchanges dispatched and not ended.
   var exchangesInFlight: Int { inFlight.load(ordering: .relaxed) }
@@ -140,6 +147,12 @@ final class Worker {
   }
 
   private func accept(_ stream: Stream) {
+    let peer = stream.peer?.host ?? ""
+    guard !settings.awaitsProxyHeader || settings.mayIntroduce(peer) else {
+      counters.hit(.proxyHeader)
+      shared.sayOnce(.proxyHeader, "closed a connection from \(peer): it is none of proxy_protocol.peers")
+      return stream.close()
+    }
     let client = DownstreamConnection(worker: self, stream: stream)
     clients[ObjectIdentifier(client)] = client
     counters.connectionsOpened.add(.downstream)

@@ -12,7 +12,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
   /// From a literal: `127.0.0.1`, `::1`; nil where `host` is a name.
   public init?(literal host: String, port: UInt16) {
     var raw = tg_address()
-    guard unsafe tg_parse_address(host, port, &raw) == 0 else { return nil }
+    // C would take the text for what stands before a NUL.
+    guard !host.utf8.contains(0), unsafe tg_parse_address(host, port, &raw) == 0 else { return nil }
     self.raw = raw
   }
 

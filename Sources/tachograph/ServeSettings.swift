@@ -20,6 +20,9 @@ extension ProxySettings {
     identityHeaders = IdentityHeaders(user: settings.identity.headers, session: settings.identity.sessionHeaders)
     let trusted = settings.identity.trustedProxies
     isTrustedProxy = { address in trusted.contains { $0.contains(address) } }
+    awaitsProxyHeader = settings.proxyProtocol.mode == .required
+    let introducers = settings.proxyProtocol.peers
+    mayIntroduce = { address in introducers.isEmpty || introducers.contains { $0.contains(address) } }
     forwarding.forwardedFor = settings.forwarding.xForwardedFor.policy
     forwarding.forwarded = settings.forwarding.forwarded.policy
     forwarding.via = settings.forwarding.via ? settings.forwarding.pseudonym : nil

@@ -246,3 +246,104 @@ struct EarlyBytesTests {
     #expect(Self.early((0..<256).map { ("x", $0) }).isFull)
   }
 }
+
+@Suite("The PROXY protocol (case 58)")
+struct ProxyProtocolTests {
+  private static let line = "PROXY TCP4 192.0.2.7 10.0.0.1 56308 80\r\n"
+
+  @Test("The client is the one that the header names, for the record and for the fields that name it")
+  func named() throws {
+    let rig = try Rig {
+      $0.awaitsProxyHeader = true
+      $0.forwarding.forwardedFor = .append
+      $0.forwarding.forwarded = .append
+    }
+    let headers: [([UInt8], String)] = [
+      (Array(Self.line.utf8), "192.0.2.7"),
+      (Array("PROXY UNKNOWN\r\n".utf8), "127.0.0.1"),
+      ([13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10, 0x20, 0, 0, 0], "127.0.0.1"),
+      (
+        [13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10, 0x21, 0x21, 0, 36, 0x20, 1, 0x0D, 0xB8]
+          + [UInt8](repeating: 0, count: 11) + [7] + [UInt8](repeating: 0, count: 16) + [0, 1, 0, 2], "2001:db8::7"
+      ),
+    ]
+    for (header, address) in headers {
+      let element = address.contains(":") ? "\"[\(address)]\"" : address
+      let request = get("/", "X-Forwarded-For: \(address)\r\nForwarded: for=\(element)\r\n")
+      for isSplit in [false, true] {
+        let client = try rig.connect()
+        let bytes = header + Array(get("/", "Connection: close\r\n").utf8)
+        if isSplit { for byte in bytes { try client.send([byte]) } } else { try client.send(bytes) }
+        let server = try rig.upstream.accept()
+        #expect(try server.head() == request)
+        try server.send(closing(answer("ok")))
+        _ = try client.rest()
+      }
+    }
+    let clients = headers.flatMap { [$0.1, $0.1] }
+    #expect(try rig.end().map { $0["client"] } == clients)
+  }
+
+  @Test("It names the client of every request of its connection, and none of those is taken for a header")
+  func once() throws {
+    let rig = try Rig { $0.awaitsProxyHeader = true }
+    let client = try rig.connect()
+    try client.send(Self.line + get("/1") + get("/2") + Self.line)
+    let server = try rig.upstream.accept()
+    for path in ["/1", "/2"] {
+      #expect(try server.head() == get(path))
+      try server.send(answer(path))
+    }
+    #expect(try client.rest().contains("HTTP/1.1 400 "))
+    let lines = try rig.end()
+    #expect(lines.map { $0["client"] } == ["192.0.2.7", "192.0.2.7", "192.0.2.7"])
+    #expect(lines.map(\.verdict) == ["ok -", "ok -", "rejected upload"])
+  }
+
+  @Test("What is no header is closed unanswered, unrecorded, and never seen by upstream")
+  func garbage() throws {
+    let rig = try Rig { $0.awaitsProxyHeader = true }
+    for bytes in [
+      get("/"), "PROXY TCP4 1.1.1.1\r\n" + get("/"), "\r\n\r\n\0\r\nQUIX", String(repeating: "P", count: 200),
+    ] {
+      let client = try rig.connect()
+      try client.send(bytes)
+      // Bytes that nobody read make the close a reset.
+      #expect((try? client.rest()) ?? "" == "")
+    }
+    let half = try rig.connect()
+    try half.send("PROXY TCP4 ")
+    half.finish()
+    #expect(try half.rest() == "")
+    #expect(!rig.upstream.hasVisitor())
+    #expect(rig.hits(.proxyHeader) == 5)
+    #expect(try rig.end().isEmpty)
+  }
+
+  @Test("A header that does not come in time closes the connection")
+  func late() throws {
+    let rig = try Rig {
+      $0.awaitsProxyHeader = true
+      $0.requestHeadTimeout = 300_000_000
+    }
+    for bytes in ["", "PROXY TCP4 "] {
+      let client = try rig.connect()
+      try client.send(bytes)
+      #expect(try client.rest() == "")
+    }
+    #expect(rig.hits(.proxyHeaderTimeout) == 2)
+    #expect(try rig.end().isEmpty)
+  }
+
+  @Test("Peers that are not to be believed are closed before they say anything")
+  func untrusted() throws {
+    let rig = try Rig {
+      $0.awaitsProxyHeader = true
+      $0.mayIntroduce = { $0 == "10.0.0.1" }
+    }
+    let client = try rig.connect()
+    try client.departs()
+    #expect(rig.hits(.proxyHeader) == 1)
+    #expect(try rig.end().isEmpty)
+  }
+}

@@ -241,6 +241,9 @@ final class Rig {
     guard writer.statistics.written >= count else { throw WireFailure.silent }
   }
 
+  /// How often a limit was run into.
+  func hits(_ limit: Limit) -> UInt64 { server.shared.counters.reduce(0) { $0 + $1.limits.count(limit) } }
+
   /// Ends everything and gives the records.
   func end() throws -> [Line] {
     server.shutDown()
