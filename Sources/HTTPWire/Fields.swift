@@ -67,6 +67,22 @@ public struct Fields: Sendable {
     }
   }
 
+  /// Whether the bytes in `range` are `text`, to the letter.
+  func equals(_ range: Range<Int>, _ text: StaticString) -> Bool {
+    range.count == text.utf8CodeUnitCount && starts(range, with: text)
+  }
+
+  /// Whether the bytes in `range` begin with `text`, to the letter.
+  func starts(_ range: Range<Int>, with text: StaticString) -> Bool {
+    guard range.count >= text.utf8CodeUnitCount else { return false }
+    return unsafe bytes.withUnsafeBufferPointer { bytes in
+      for offset in 0..<text.utf8CodeUnitCount {
+        if unsafe bytes[range.lowerBound + offset] != text.utf8Start[offset] { return false }
+      }
+      return true
+    }
+  }
+
   /// Whether two ranges hold the same name, letters of either case counting as the same.
   func sameName(_ a: Range<Int>, _ b: Range<Int>) -> Bool {
     a.count == b.count && zip(a, b).allSatisfy { ASCII.lowercased(bytes[$0]) == ASCII.lowercased(bytes[$1]) }
@@ -94,15 +110,17 @@ public struct Fields: Sendable {
     return text(list[index].value)
   }
 
-  /// Whether the bytes in `range` are `name`, letters of either case counting as the same.
+  /// Whether the bytes in `range` are `name`, which is as long, letters of either case counting as the same.
   private func matches(_ range: Range<Int>, _ name: String.UTF8View) -> Bool {
     unsafe bytes.withUnsafeBufferPointer { bytes in
-      var index = range.lowerBound
-      for byte in name {
-        if unsafe ASCII.lowercased(bytes[index]) != ASCII.lowercased(byte) { return false }
-        index += 1
+      let isSame = unsafe name.withContiguousStorageIfAvailable { name in
+        for offset in 0..<range.count {
+          let byte = unsafe bytes[range.lowerBound + offset]
+          if unsafe ASCII.lowercased(byte) != ASCII.lowercased(name[offset]) { return false }
+        }
+        return true
       }
-      return true
+      return isSame ?? zip(range, name).allSatisfy { unsafe ASCII.lowercased(bytes[$0]) == ASCII.lowercased($1) }
     }
   }
 

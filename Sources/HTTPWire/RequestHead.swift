@@ -36,6 +36,10 @@ public final class RequestHead: Sendable {
 
   /// Whether the connection may carry another request after this one.
   public var keepsAlive: Bool { isVersion11 ? !connection.closes : connection.keepsAlive && !connection.closes }
+  /// The value of the first field whose name is `name`, compared without case.
+  public func first(named name: String) -> String? { fields.first(named: name) }
+  /// The value of the first field named `lowercase`, as text.
+  public func first(_ lowercase: StaticString) -> String? { fields.first(lowercase) }
   /// The path without its query.
   public var path: String {
     if let implied = target.implied { return String(decoding: CollectionOfOne(implied), as: UTF8.self) }
@@ -163,24 +167,24 @@ struct RequestLine {
     guard let second = bytes[(first + 1)..<end].firstIndex(of: ASCII.space) else {
       throw WireError(505, "malformed request line")
     }
-    minor = try Self.minorVersion(bytes[(second + 1)..<end])
+    minor = try Self.minorVersion(fields, (second + 1)..<end)
     target = first + 1..<second
-    method = try Self.method(bytes[start..<first])
+    method = try Self.method(fields, start..<first)
     guard !target.isEmpty, bytes[target].allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else {
       throw WireError(400, "malformed request target")
     }
   }
 
-  private static func minorVersion(_ bytes: ArraySlice<UInt8>) throws(WireError) -> Int {
-    if bytes.elementsEqual("HTTP/1.1".utf8) { return 1 }
-    if bytes.elementsEqual("HTTP/1.0".utf8) { return 0 }
-    throw WireError(bytes.starts(with: "HTTP/".utf8) ? 505 : 400, "protocol is neither HTTP/1.1 nor HTTP/1.0")
+  private static func minorVersion(_ fields: Fields, _ range: Range<Int>) throws(WireError) -> Int {
+    if fields.equals(range, "HTTP/1.1") { return 1 }
+    if fields.equals(range, "HTTP/1.0") { return 0 }
+    throw WireError(fields.starts(range, with: "HTTP/") ? 505 : 400, "protocol is neither HTTP/1.1 nor HTTP/1.0")
   }
 
-  private static func method(_ bytes: ArraySlice<UInt8>) throws(WireError) -> Method {
-    if bytes.elementsEqual("POST".utf8) { return .post }
-    if bytes.elementsEqual("GET".utf8) { return .get }
-    let text = String(decoding: bytes, as: UTF8.self)
+  private static func method(_ fields: Fields, _ range: Range<Int>) throws(WireError) -> Method {
+    if fields.equals(range, "POST") { return .post }
+    if fields.equals(range, "GET") { return .get }
+    let text = fields.text(range)
     if let method = Method(rawValue: text) { return method }
     throw text == "CONNECT" ? WireError(405, "CONNECT is not served") : WireError(501, "method not implemented")
   }

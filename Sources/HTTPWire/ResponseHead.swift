@@ -14,6 +14,8 @@ public final class ResponseHead: Sendable {
   let connection: ConnectionOptions
   private let answersHead: Bool
 
+  /// The value of the first field named `lowercase`, as text.
+  public func first(_ lowercase: StaticString) -> String? { fields.first(lowercase) }
   /// Whether this is a 1xx: another head follows.
   public var isInformational: Bool { status < 200 }
   /// Whether the upstream connection may carry another exchange after this one.
@@ -108,9 +110,9 @@ private struct StatusLine {
       bytes[end + 1] == ASCII.lineFeed
     else { throw WireError(502, "malformed status line") }
     let line = bytes[..<end]
-    if line.starts(with: "HTTP/1.1 ".utf8) {
+    if fields.starts(0..<end, with: "HTTP/1.1 ") {
       minor = 1
-    } else if line.starts(with: "HTTP/1.0 ".utf8) {
+    } else if fields.starts(0..<end, with: "HTTP/1.0 ") {
       minor = 0
     } else {
       throw WireError(502, "protocol is neither HTTP/1.1 nor HTTP/1.0")

@@ -28,13 +28,14 @@ public typealias CounterLabel = CaseIterable & RawRepresentable<String> & Hashab
 
 /// One counter for each value of a label, under the same rule: one thread writes, any reads.
 public struct CounterFamily<Label: CounterLabel>: ~Copyable, Sendable {
-  private let labels = Array(Label.allCases)
-  private let counters = InlineArray<64, Counter> { _ in Counter() }
+  @usableFromInline let labels = Array(Label.allCases)
+  @usableFromInline let counters = InlineArray<64, Counter> { _ in Counter() }
 
   /// Counts of nothing. A label has 64 values at most.
   public init() { precondition(labels.count <= counters.count) }
 
   /// Counts `times` more of `label`; from the writer's thread only. It looks the label up: for what is not done each read.
+  @inlinable
   public func add(_ label: Label, _ times: Int = 1) {
     if let place = labels.firstIndex(of: label) { counters[place].add(times) }
   }
@@ -47,14 +48,15 @@ public struct CounterFamily<Label: CounterLabel>: ~Copyable, Sendable {
 
 /// One counter for each pair of two labels' values, of which the second may be absent; the same rule as for `Counter`.
 public struct CounterGrid<Row: CounterLabel, Column: CounterLabel>: ~Copyable, Sendable {
-  private let rows = Array(Row.allCases)
-  private let columns: [Column?] = [nil] + Column.allCases.map { $0 }
-  private let counters = InlineArray<64, Counter> { _ in Counter() }
+  @usableFromInline let rows = Array(Row.allCases)
+  @usableFromInline let columns = Array(Column.allCases)
+  @usableFromInline let counters = InlineArray<64, Counter> { _ in Counter() }
 
   /// Counts of nothing. There are 64 pairs at most.
-  public init() { precondition(rows.count * columns.count <= counters.count) }
+  public init() { precondition(rows.count * (columns.count + 1) <= counters.count) }
 
   /// Counts one more; from the writer's thread only.
+  @inlinable
   public func add(_ row: Row, _ column: Column?) { if let place = place(row, column) { counters[place].add() } }
 
   /// The count so far; from any thread.
@@ -63,9 +65,12 @@ public struct CounterGrid<Row: CounterLabel, Column: CounterLabel>: ~Copyable, S
     return counters[place].count
   }
 
-  private func place(_ row: Row, _ column: Column?) -> Int? {
-    guard let row = rows.firstIndex(of: row), let column = columns.firstIndex(of: column) else { return nil }
-    return row * columns.count + column
+  // Inlined where the labels are known: a search among values of unknown types took 6,000 instructions.
+  @inlinable
+  func place(_ row: Row, _ column: Column?) -> Int? {
+    guard let row = rows.firstIndex(of: row) else { return nil }
+    guard let column else { return row * (columns.count + 1) }
+    return columns.firstIndex(of: column).map { row * (columns.count + 1) + $0 + 1 }
   }
 }
 

@@ -264,8 +264,8 @@ final class DownstreamConnection: StreamDelegate {
       reject(error)
       return false
     }
-    var tap = makeTap(client: worker.clientAddress(peer: peer, head.fields))
-    let identity = worker.identities.value.read { head.fields.first(named: $0) }
+    var tap = makeTap(client: worker.clientAddress(peer: peer, head))
+    let identity = worker.identities.value.read { head.first(named: $0) }
     tap.request(head, identity: identity, decoderLimits: worker.rules.settings.decoderLimits)
     let exchange = Exchange(downstream: self, head: head, tap: tap, at: at)
     self.exchange = exchange

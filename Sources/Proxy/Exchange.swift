@@ -54,7 +54,8 @@ final class Exchange {
     rules = worker.rules
     inner = Held(
       Inner(
-        state: ExchangeState(isRepeatable: head.method.isSafe && head.framing == .none), tap: tap))
+        state: ExchangeState(isRepeatable: head.method.isSafe && head.framing == .none), tap: tap),
+      in: worker.exchangeBlocks)
     activeAt = at
     stepAt = at
     deadlines = Deadlines(at: at)
@@ -68,7 +69,7 @@ final class Exchange {
   }
 
   /// What is used at every read: in one place, and in place.
-  private struct Inner: ~Copyable {
+  struct Inner: ~Copyable {
     var state: ExchangeState
     var tap: Tap
   }

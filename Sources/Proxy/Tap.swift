@@ -49,7 +49,7 @@ struct Tap: ~Copyable {
     dialect = Dialects.claiming(method: head.method.rawValue, path: path)
     guard let dialect else { return }
     decoder = ResponseDecoder(dialect: dialect, limits: decoderLimits)
-    if head.framing != .none, head.fields.first("content-encoding") == nil { requestCopy = [] }
+    if head.framing != .none, head.first("content-encoding") == nil { requestCopy = [] }
   }
 
   /// The request was refused, or its head was never whole: what it had asked for.
@@ -96,8 +96,8 @@ struct Tap: ~Copyable {
     responseBytes = 0
     meter.responseHead(firstByteAt: firstByteAt, completeAt: completeAt)
     decoder?.begin(
-      status: head.status, contentType: head.fields.first("content-type"),
-      contentEncoding: head.fields.first("content-encoding"))
+      status: head.status, contentType: head.first("content-type"),
+      contentEncoding: head.first("content-encoding"))
     noteKind()
   }
 

@@ -91,6 +91,8 @@ final class Worker {
   let eventParser = EventParser()
   let identities: Held<IdentityReader>
   let ids = Held(UUIDv7Generator())
+  /// What exchanges are kept in.
+  let exchangeBlocks = Blocks<Exchange.Inner>(kept: 256)
   private(set) var isDraining = false
 
   private let listeners: [Listener]
@@ -185,8 +187,8 @@ final class Worker {
   }
 
   /// The client's address for the record: the peer, or what a trusted peer says of whom it serves.
-  func clientAddress(peer: String, _ fields: Fields) -> String {
-    guard settings.isTrustedProxy(peer), let forwarded = fields.last("x-forwarded-for") else { return peer }
+  func clientAddress(peer: String, _ head: RequestHead) -> String {
+    guard rules.settings.isTrustedProxy(peer), let forwarded = head.fields.last("x-forwarded-for") else { return peer }
     let hops = forwarded.split(separator: ",").map { $0.trimmingBlanks() }
     return hops.last { !settings.isTrustedProxy($0) && SocketAddress(literal: $0, port: 0) != nil } ?? peer
   }
