@@ -163,7 +163,21 @@ struct Setting: Sendable {
         + " one is answered 408. Time in which upstream takes nothing does not count."),
     Setting(
       "limits.connections", \.limits.connections, Codec<Int>.count(1...1_000_000).or("auto"),
-      "Client connections a worker holds at once; auto is what the limit on open files allows."),
+      "Client connections a worker holds at once; further ones wait unaccepted. auto is what limits.descriptors allow."),
+    Setting(
+      "limits.connections_per_client", \.limits.connectionsPerClient, Codec<Int>.count(1...1_000_000).or("off"),
+      "Connections one client address may have, over all workers; further ones are answered 429 and closed. Peers in"
+        + " identity.trusted_proxies speak for many, and are not counted."),
+    Setting(
+      "limits.descriptors", \.limits.descriptors, Codec<Int>.count(16...10_000_000).or("auto"),
+      "Sockets of clients and of upstream together. A client for whom two would be too many is answered 503 and closed;"
+        + " auto is the limit on open files, less what log, admin and loops need."),
+    Setting(
+      "limits.in_flight", \.limits.inFlight, Codec<Int>.count(1...1_000_000).or("off"),
+      "Exchanges at upstream at once, over all workers; further ones wait, first come first served."),
+    Setting(
+      "limits.queue", \.limits.queue, .count(0...1_000_000),
+      "Exchanges that may wait where limits.in_flight are at upstream; further ones are answered 503 with Retry-After."),
     Setting(
       "buffers.high_watermark", \.buffers.highWatermarkBytes, .size(1 << 10...1 << 28),
       "Reading from one side pauses when this much waits for the other side's socket."),
@@ -218,6 +232,9 @@ struct Setting: Sendable {
       "timeouts.between_tokens", \.timeouts.betweenTokens, Codec<Duration>.duration.or("off"),
       "From one token of a stream to the next, or to the stream's end; comments and pings do not count. For streams of a"
         + " known dialect only."),
+    Setting(
+      "timeouts.queue", \.timeouts.queue, Codec<Duration>.duration.or("off"),
+      "For a place at upstream, where limits.in_flight bounds them; then 503 with Retry-After."),
     Setting(
       "timeouts.retry_after", \.timeouts.retryAfter, .duration,
       "What a 503 or 429 of the proxy's own tells clients to wait (Retry-After), rounded up to seconds."),

@@ -148,8 +148,16 @@ public struct Settings: Hashable, Sendable {
     public var requestBodyBytes: Int?
     /// The slowest average at which a request body may come, in bytes a second; nil is any.
     public var requestBodyRate: Int? = 100
-    /// Client connections a worker holds at once; nil is what the limit on open files allows.
+    /// Client connections a worker holds at once; nil is what `descriptors` allow.
     public var connections: Int?
+    /// Connections that one client's address may have, over all workers; nil is any number.
+    public var connectionsPerClient: Int?
+    /// Sockets of clients and upstream together; nil is what the limit on open files allows.
+    public var descriptors: Int?
+    /// Exchanges at upstream at once, over all workers; nil is any number.
+    public var inFlight: Int?
+    /// Exchanges that may wait for one of those to end.
+    public var queue = 1024
   }
 
   /// When reading from one side pauses because the other is slow; in bytes not yet accepted by the slow side's socket.
@@ -192,6 +200,8 @@ public struct Settings: Hashable, Sendable {
     public var firstToken: Duration?
     /// Between two tokens of a stream, whatever else comes.
     public var betweenTokens: Duration?
+    /// For a place at upstream, where `limits.in_flight` bounds them.
+    public var queue: Duration? = .seconds(30)
     /// What a 503 or 429 of the proxy's own tells clients to wait.
     public var retryAfter = Duration.seconds(1)
     /// For open exchanges to end after SIGTERM.

@@ -83,6 +83,12 @@ struct Deadlines: Sendable {
     let clientStill = clientStillness.look(sight.client.accepted, isAwaited: sight.client.queued > 0, at: now)
     let upstreamStill = upstreamStillness.look(
       sight.upstream.accepted, isAwaited: sight.upstream.queued > 0 && !sight.state.isConnecting, at: now)
+    let isUploading = !sight.state.isRequestComplete && !sight.state.isQueued && !sight.state.isConnecting
+    // While upstream takes no more, the client is not asked for any.
+    let isAwaited = isUploading && sight.upstream.queued <= settings.lowWatermark
+    let isSlow = pace.isTooSlow(
+      bytes: sight.uploadedBytes, isAwaited: isAwaited, at: now, rate: settings.requestBodyRate ?? 0,
+      grace: settings.requestBodyTimeout ?? 60_000_000_000)
     if clientStill > settings.clientStalledTimeout ?? .max {
       return Overrun(limit: .clientStalledTimeout, event: .clientStalled("the client stopped reading"))
     }
@@ -92,7 +98,7 @@ struct Deadlines: Sendable {
     }
     if sight.state.isQueued { return queued(sight, settings, now) }
     if sight.state.isConnecting { return connecting(sight, settings, now) }
-    if !sight.state.isRequestComplete { return uploading(sight, settings, now) }
+    if isUploading { return isAwaited ? uploading(sight, settings, now, isSlow: isSlow) : nil }
     if !sight.state.hasResponded { return waiting(sight, settings, now) }
     return sight.state.isResponseComplete || sight.isPaused ? nil : streaming(sight, settings, now)
   }
@@ -107,13 +113,7 @@ struct Deadlines: Sendable {
     return Overrun(limit: .connectTimeout, event: .timedOut("no connection to upstream in time"))
   }
 
-  private mutating func uploading(_ sight: Sight, _ settings: ProxySettings, _ now: Instant) -> Overrun? {
-    // While upstream takes no more, the client is not asked for any.
-    let isAwaited = sight.upstream.queued <= settings.lowWatermark
-    let grace = settings.requestBodyTimeout ?? 60_000_000_000
-    let isSlow = pace.isTooSlow(
-      bytes: sight.uploadedBytes, isAwaited: isAwaited, at: now, rate: settings.requestBodyRate ?? 0, grace: grace)
-    guard isAwaited else { return nil }
+  private func uploading(_ sight: Sight, _ settings: ProxySettings, _ now: Instant, isSlow: Bool) -> Overrun? {
     if now.nanoseconds(since: sight.activeAt) > settings.requestBodyTimeout ?? .max {
       return Overrun(limit: .requestBodyTimeout, event: .uploadTimedOut("the request's body stopped coming"))
     }

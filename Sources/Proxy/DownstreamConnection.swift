@@ -24,10 +24,22 @@ final class DownstreamConnection: StreamDelegate {
     /// A proxy in front says first whom it connects for.
     case introduced(ProxyHeaderParser)
     case open
+    /// There is no room for this client: it is told so when it has sent something, or closed if it does not by then.
+    case refusing(Refusal, until: Instant)
     /// Closing once the queue is empty.
     case closing(Ending)
     /// Our side has ended; the client's last bytes are thrown away until this instant.
     case lingering(until: Instant)
+  }
+
+  /// What a client's connection counts as while it is there.
+  struct Standing {
+    /// Among the clients that are served, and have a share of the descriptors.
+    var isServed = false
+    /// Among those that are told that there is no room.
+    var isRefused = false
+    /// Among the connections of this address, where they are bounded.
+    var client: String?
   }
 
   private static let lingerNanoseconds: Int64 = 2_000_000_000
@@ -38,7 +50,9 @@ final class DownstreamConnection: StreamDelegate {
   let worker: Worker
   private let stream: Stream
   /// The client's address as text: the peer's, or the one that a PROXY header named.
-  private var peer: String
+  private(set) var peer: String
+  /// What it counts as; the worker keeps it.
+  var standing = Standing()
   private let parser: MessageParser
   private var exchange: Exchange?
   private var phase = Phase.open
@@ -56,6 +70,8 @@ final class DownstreamConnection: StreamDelegate {
   private var activeAt = Instant.now()
   /// How long a client that is being sent its last bytes has taken none.
   private var stillness = Stillness(at: Instant(nanoseconds: 0))
+  /// Whether nothing has come behind the last request, and that was whole.
+  private var hasSaidAll = false
   /// Bytes ever written to the client.
   private(set) var writtenBytes: UInt64 = 0
 
@@ -71,6 +87,11 @@ final class DownstreamConnection: StreamDelegate {
     if settings.awaitsProxyHeader { phase = .introduced(ProxyHeaderParser()) }
     stream.delegate = self
     stream.startReading()
+  }
+
+  /// Serves nobody here.
+  func refuse(_ refusal: Refusal) {
+    phase = .refusing(refusal, until: Instant.now().advanced(byNanoseconds: Self.lingerNanoseconds))
   }
 
   // MARK: What exchanges ask for
@@ -126,6 +147,7 @@ final class DownstreamConnection: StreamDelegate {
   /// The exchange is over and recorded.
   func exchangeEnded(_ ending: Ending) {
     if let exchange { activeAt = max(activeAt, exchange.activeAt) }
+    hasSaidAll = exchange?.state.isRequestComplete == true && early.isEmpty
     exchange = nil
     switch ending {
     case .keep:
@@ -147,7 +169,9 @@ final class DownstreamConnection: StreamDelegate {
     if case .cut(let reset) = ending { return close(reset: reset) }
     if hasEnded { return close() }
     stream.shutdownWriting()
-    phase = .lingering(until: Instant.now().advanced(byNanoseconds: Self.lingerNanoseconds))
+    // A drain does not wait for what nobody is expected to say.
+    let isBrief = worker.isDraining && hasSaidAll
+    phase = .lingering(until: Instant.now().advanced(byNanoseconds: isBrief ? 0 : Self.lingerNanoseconds))
   }
 
   private func close(reset: Bool = false) {
@@ -161,8 +185,13 @@ final class DownstreamConnection: StreamDelegate {
   func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
     worker.counters.downstreamReads.add()
     worker.counters.downstreamReadBytes.add(bytes.byteCount)
-    guard case .open = phase else { return readProxyHeader(bytes, at: arrival.readAt) }
-    take(bytes, at: arrival.readAt)
+    switch phase {
+    case .open: take(bytes, at: arrival.readAt)
+    case .introduced: readProxyHeader(bytes, at: arrival.readAt)
+    case .refusing(let refusal, _): turnAway(refusal, at: arrival.readAt)
+    // What a client sends while its connection closes is thrown away.
+    case .closing, .lingering: return
+    }
   }
 
   private func take(_ bytes: RawSpan, at: Instant) {
@@ -172,7 +201,7 @@ final class DownstreamConnection: StreamDelegate {
     consumeEarly()
   }
 
-  /// Before the first request, where that is asked for: what a client sends while its connection closes is thrown away.
+  /// Before the first request, where that is asked for.
   private func readProxyHeader(_ bytes: RawSpan, at: Instant) {
     guard case .introduced(var parser) = phase else { return }
     do throws(ProxyHeaderError) {
@@ -180,7 +209,10 @@ final class DownstreamConnection: StreamDelegate {
       guard let header else { return phase = .introduced(parser) }
       phase = .open
       peer = header.client?.host ?? peer
-      if header.consumed < bytes.byteCount { take(bytes.extracting(header.consumed..<bytes.byteCount), at: at) }
+      worker.tally(self)
+      guard header.consumed < bytes.byteCount else { return }
+      if case .refusing(let refusal, _) = phase { return turnAway(refusal, at: at) }
+      take(bytes.extracting(header.consumed..<bytes.byteCount), at: at)
     } catch {
       refuseConnection(.proxyHeader, error.reason)
     }
@@ -289,6 +321,13 @@ final class DownstreamConnection: StreamDelegate {
     answer(status: error.status, reason: error.reason, answersHead: false)
   }
 
+  /// Answers a client for whom there is no room, whatever it asked for.
+  private func turnAway(_ refusal: Refusal, at: Instant) {
+    received = worker.wallAnchor(at: at)
+    endUnbegun(Verdict(outcome: .rejected, stage: .upload, error: refusal.reason), status: refusal.status)
+    answer(status: refusal.status, reason: refusal.reason, answersHead: false)
+  }
+
   /// Records a request that never became an exchange: its head was refused, or never whole.
   private func endUnbegun(_ verdict: Verdict, status: Int?) {
     var tap = makeTap(client: peer)
@@ -342,7 +381,7 @@ final class DownstreamConnection: StreamDelegate {
     case .introduced:
       guard waited > worker.rules.settings.requestHeadTimeout ?? .max else { return }
       refuseConnection(.proxyHeaderTimeout, "its PROXY header did not come in time")
-    case .lingering(let until):
+    case .refusing(_, let until), .lingering(let until):
       if now >= until { close() }
     case .closing:
       let still = stillness.look(stream.acceptedBytes, isAwaited: true, at: now)

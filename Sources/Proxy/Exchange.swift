@@ -37,6 +37,11 @@ final class Exchange {
   /// Whether a 101 has been passed on, and the tunnel is to begin behind it.
   private var isSwitching = false
   private var closesClient = false
+  /// What has come of the request while it waits for a place at upstream.
+  private var held: [UInt8] = []
+  /// Its number among those who wait for a place.
+  private var ticket: Gate.Ticket?
+  private var hasPlace = false
   /// The request's head, kept while it may have to be sent twice.
   private var repeatable: [UInt8]?
   private var connectStartedAt: Instant
@@ -94,27 +99,76 @@ final class Exchange {
       to: worker.uplink, defaultHost: rules.upstreamAuthority, policy: rules.settings.forwarding, client: clientAddress,
       offer: offer)
     if state.isRepeatable { repeatable = worker.uplink.bytes }
-    // A connection that may become a tunnel never carries anything else.
-    connect(fresh: offer != nil)
+    enter()
   }
+
+  /// Takes a place at upstream, or waits for one, where they are counted.
+  private func enter() {
+    guard let limit = rules.settings.inFlight else { return connectFirst(at: connectStartedAt) }
+    switch worker.shared.gate.enter(limit: limit, queue: rules.settings.queue, worker.wake) {
+    case .admitted:
+      hasPlace = true
+      connectFirst(at: connectStartedAt)
+    case .queued(let ticket):
+      worker.counters.hit(.inFlight)
+      self.ticket = ticket
+      worker.exchangeWaits(self, ticket)
+      _ = state.handle(.queued)
+    case .full:
+      worker.counters.hit(.queueLength)
+      perform(state.handle(.turnedAway("too many requests wait for the server")))
+    }
+  }
+
+  /// Its turn has come.
+  func placeGranted() {
+    let now = Instant.now()
+    ticket = nil
+    hasPlace = true
+    activeAt = now
+    stepAt = now
+    let held = held
+    self.held = []
+    connectFirst(at: now)
+    upstream?.send(held)
+    upstreamFlushed()
+  }
+
+  /// Lets the next one in, or waits no more. Safe to call twice.
+  private func leavePlace() {
+    if let ticket {
+      self.ticket = nil
+      worker.exchangeGaveUp(ticket)
+      // The place may be on its way here: then it is ours to give back.
+      hasPlace = !worker.shared.gate.abandon(ticket)
+    }
+    guard hasPlace else { return }
+    hasPlace = false
+    worker.shared.gate.leave(limit: worker.rules.settings.inFlight)
+  }
+
+  /// A connection that may become a tunnel never carries anything else.
+  private func connectFirst(at: Instant) { connect(fresh: offer != nil, at: at) }
 
   /// Sends what one read of the client's gave: head, body and end in one piece, for a server that reads each alone would
   /// be woken for each.
   func flushRequest() {
-    if !worker.uplink.isEmpty { upstream?.send(worker.uplink) }
+    if !worker.uplink.isEmpty {
+      if state.isQueued { held += worker.uplink.bytes } else { upstream?.send(worker.uplink) }
+    }
     worker.uplink.removeAll()
-    guard let upstream, upstream.queuedBytes > rules.settings.highWatermark else { return }
+    guard (upstream?.queuedBytes ?? held.count) > rules.settings.highWatermark else { return }
     downstream.pauseUpload()
   }
 
-  private func connect(fresh: Bool) {
+  private func connect(fresh: Bool, at: Instant) {
     _ = state.handle(.connecting)
     let connection = worker.pool.take(fresh: fresh, for: worker)
     upstream = connection
     connection.begin(self, answersHead: answersHead)
     guard connection.isReused else { return connection.connect() }
     worker.counters.upstreamReuses.add()
-    upstreamConnected(reused: true, at: connectStartedAt)
+    upstreamConnected(reused: true, at: at)
   }
 
   /// Refuses a body that is larger than it may be, by what its head says or by what has come of it.
@@ -144,7 +198,7 @@ final class Exchange {
   /// The whole request has come in: this is t0.
   func requestCompleted(trailers: Fields, at: Instant) {
     activeAt = at
-    if !state.isConnecting { stepAt = at }
+    if !state.isQueued, !state.isConnecting { stepAt = at }
     BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: worker.uplink)
     flushRequest()
     tap.meter.requestComplete(at: at)
@@ -320,6 +374,7 @@ final class Exchange {
     perform(state.handle(.responseCompleted))
     // A server that answered before it took the whole request may never take the rest.
     releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete && upstream?.queuedBytes == 0)
+    leavePlace()
     if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
   }
 
@@ -453,7 +508,7 @@ final class Exchange {
     headStartedAt = nil
     // The connection that comes now is made under these, perhaps to another server.
     rules = worker.rules
-    connect(fresh: true)
+    connect(fresh: true, at: .now())
     if let repeatable { upstream?.send(repeatable) }
   }
 
@@ -469,6 +524,7 @@ final class Exchange {
     noteStall(until: .now())
     if isCounted { worker.shared.ended() }
     isCounted = false
+    leavePlace()
     tap.responseEnded(at: .now(), complete: false, worker.eventParser)
     worker.counters.exchangesEnded.add()
     tap.submit(verdict, rules, worker)

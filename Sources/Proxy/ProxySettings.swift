@@ -58,6 +58,14 @@ public struct ProxySettings: Sendable {
   public var idleUpstreamConnections = 256
   /// Clients connected at once per worker; further ones wait in the kernel's queue.
   public var connections = 100_000
+  /// Connections of one client's address, over all workers; further ones are answered 429. Nil is any number.
+  public var connectionsPerClient: Int?
+  /// Sockets of clients and upstream together that the process may have; clients beyond are answered 503. Nil is any number.
+  public var descriptors: Int?
+  /// Exchanges at upstream at once, over all workers; further ones wait. Nil is any number.
+  public var inFlight: Int?
+  /// Exchanges that may wait for one of those to end; further ones are answered 503.
+  public var queue = 1024
 
   /// How long addresses of the server's name are used.
   public var resolving = Resolver.Policy()

@@ -6,9 +6,13 @@ final class Rules: Sendable {
   let settings: ProxySettings
   /// `host:port` of the server, as records name it.
   let upstreamAuthority: String
+  /// Who may have how many descriptors.
+  let budget: DescriptorBudget
 
   init(_ settings: ProxySettings) {
     self.settings = settings
     upstreamAuthority = settings.upstreamAuthority
+    budget = DescriptorBudget(
+      descriptors: settings.descriptors, workers: max(1, settings.workers), idle: settings.idleUpstreamConnections)
   }
 }

@@ -94,6 +94,8 @@ final class UpstreamConnection: StreamDelegate {
     early = []
     stream.startReading()
     exchange?.upstreamConnected(reused: false, at: .now())
+    // What waited may be gone: nothing else would tell.
+    exchange?.upstreamFlushed()
   }
 
   /// Sends bytes, or keeps them until the connection stands.

@@ -31,7 +31,7 @@ final class UpstreamPool {
   /// Takes a connection back after a whole exchange, which ended at `at`.
   func give(_ connection: UpstreamConnection, of worker: Worker, at: Instant) {
     guard !worker.isDraining, connection.rules === worker.rules, connection.isCurrent,
-      idle.count < worker.rules.settings.idleUpstreamConnections
+      idle.count < worker.rules.budget.idle
     else { return connection.close() }
     connection.rest(at: at)
     idle.append(connection)

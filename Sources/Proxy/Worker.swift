@@ -16,9 +16,14 @@ final class Shared: Sendable {
   let counters: [Counters]
   /// Which models are counted by themselves, and all that is.
   let operations: OperationRoster
+  /// Who may be at upstream.
+  let gate = Gate()
+  /// Connections by client.
+  let tally = ClientTally()
   private let inForce: Mutex<Rules>
   private let inFlight = Atomic<Int>(0)
   private let said = Mutex<Set<Limit>>([])
+  private let clients = Atomic<Int>(0)
 
   init(settings: ProxySettings, writer: RecordWriter, secret: KeySecret) {
     inForce = Mutex(Rules(settings))
@@ -37,6 +42,17 @@ final class Shared: Sendable {
   /// An exchange was dispatched.
   /// - Returns: how many are in flight now, this one included.
   func began() -> Int { inFlight.add(1, ordering: .relaxed).newValue }
+
+  /// Counts one more client, unless there are `limit` already.
+  /// - Returns: whether it was counted, and is to be given back.
+  func takeClient(limit: Int) -> Bool {
+    if clients.add(1, ordering: .relaxed).newValue <= limit { return true }
+    giveClient()
+    return false
+  }
+
+  /// A client that was counted has gone.
+  func giveClient() { clients.subtract(1, ordering: .relaxed) }
 
   /// A dispatched exchange has ended.
   func ended() { inFlight.subtract(1, ordering: .relaxed) }
@@ -59,6 +75,8 @@ enum WorkerCommand: Sendable {
   case shutDown
   /// What begins from now on is held to these settings.
   case follow(Rules)
+  /// The exchange that waits with this ticket has its place at upstream.
+  case place(Gate.Ticket)
 }
 
 /// One worker, confined to its thread.
@@ -76,7 +94,7 @@ final class Worker {
   /// Those of earlier settings that somebody still waits for.
   private var retiredResolvers: [Resolver] = []
   /// What races for a connection may cost in descriptors.
-  let spareAttempts = SpareAttempts(64)
+  let spareAttempts: SpareAttempts
   /// Where the last connection was made: its family is tried first.
   var preferredAddress: SocketAddress?
   let pool: UpstreamPool
@@ -102,6 +120,12 @@ final class Worker {
   private var mailbox: Mailbox<WorkerCommand>?
   private var drainUntil: Instant?
   private var isAcceptPaused = false
+  /// Clients that are being told that there is no room for them.
+  private var refusedClients = 0
+  /// Exchanges that wait for a place at upstream.
+  private var waiting: [Gate.Ticket: Exchange] = [:]
+  /// How this worker is told of a place.
+  private(set) var wake: Gate.Wake = { _ in }
 
   /// The settings in force.
   var settings: ProxySettings { rules.settings }
@@ -114,6 +138,7 @@ final class Worker {
     operations = OperationTally(roster: shared.operations)
     rules = shared.rules
     let settings = rules.settings
+    spareAttempts = SpareAttempts(rules.budget.spareAttempts)
     loop = try EventLoop()
     resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
     identities = Held(IdentityReader(headers: settings.identityHeaders, secret: shared.secret))
@@ -127,6 +152,7 @@ final class Worker {
   func openMailbox() throws(TransportError) -> Mailbox<WorkerCommand> {
     let mailbox = try Mailbox<WorkerCommand>(loop: loop) { [unowned self] in obey($0) }
     self.mailbox = mailbox
+    wake = { mailbox.post(.place($0)) }
     return mailbox
   }
 
@@ -158,18 +184,51 @@ final class Worker {
     let client = DownstreamConnection(worker: self, stream: stream)
     clients[ObjectIdentifier(client)] = client
     counters.connectionsOpened.add(.downstream)
-    heedLimit()
+    if shared.takeClient(limit: rules.budget.clients) {
+      client.standing.isServed = true
+      // Whom a proxy speaks for is known when it has said so.
+      if !rules.settings.awaitsProxyHeader { tally(client) }
+    } else {
+      refuse(client, .noDescriptor)
+    }
+    heedLimits()
+  }
+
+  /// Counts a connection of a client whose address is known; one too many is refused.
+  func tally(_ client: DownstreamConnection) {
+    // A peer that is trusted to name others speaks for many.
+    guard let limit = rules.settings.connectionsPerClient, !rules.settings.isTrustedProxy(client.peer) else { return }
+    guard shared.tally.enter(client.peer, limit: limit) else { return refuse(client, .tooManyOfOneClient) }
+    client.standing.client = client.peer
+  }
+
+  private func refuse(_ client: DownstreamConnection, _ refusal: Refusal) {
+    counters.hit(refusal.limit)
+    discount(client)
+    client.standing.isRefused = true
+    refusedClients += 1
+    client.refuse(refusal)
+  }
+
+  /// Gives back what a client counted as.
+  private func discount(_ client: DownstreamConnection) {
+    if let address = client.standing.client { shared.tally.leave(address) }
+    if client.standing.isServed { shared.giveClient() }
+    if client.standing.isRefused { refusedClients -= 1 }
+    client.standing = DownstreamConnection.Standing()
   }
 
   /// Takes clients only while there is room for them.
-  private func heedLimit() {
+  private func heedLimits() {
     guard !isDraining else { return }
-    let isFull = clients.count >= settings.connections
-    guard isFull != isAcceptPaused else { return }
-    isAcceptPaused = isFull
+    // Whoever waits in the kernel's queue costs nothing, and may find a place later.
+    let isFull = clients.count - refusedClients >= rules.settings.connections
+    let isRefusing = refusedClients >= rules.budget.refused
+    guard (isFull || isRefusing) != isAcceptPaused else { return }
+    isAcceptPaused.toggle()
     if isFull { counters.hit(.connections) }
     for listener in listeners {
-      if isFull { listener.pause() } else { listener.resume() }
+      if isAcceptPaused { listener.pause() } else { listener.resume() }
     }
   }
 
@@ -177,9 +236,16 @@ final class Worker {
   func forget(_ client: DownstreamConnection) {
     clients.removeValue(forKey: ObjectIdentifier(client))
     counters.connectionsClosed.add(.downstream)
-    heedLimit()
+    discount(client)
+    heedLimits()
     finishIfDone()
   }
+
+  /// An exchange waits for a place at upstream.
+  func exchangeWaits(_ exchange: Exchange, _ ticket: Gate.Ticket) { waiting[ticket] = exchange }
+
+  /// An exchange waits no more.
+  func exchangeGaveUp(_ ticket: Gate.Ticket) { waiting[ticket] = nil }
 
   /// The wall time at which `instant` was.
   func wallAnchor(at instant: Instant) -> WallAnchor {
@@ -215,7 +281,8 @@ final class Worker {
     }
     pool.closeAll()
     identities.value = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
-    heedLimit()
+    shared.gate.follow(limit: settings.inFlight)
+    heedLimits()
   }
 
   /// Connections follow the server's name to where it leads.
@@ -232,6 +299,8 @@ final class Worker {
   private func obey(_ command: WorkerCommand) {
     switch command {
     case .follow(let rules): follow(rules)
+    // Whoever gave up meanwhile has given the place back.
+    case .place(let ticket): waiting.removeValue(forKey: ticket)?.placeGranted()
     case .drain(let until): drain(until: until)
     case .shutDown: shutDown()
     }

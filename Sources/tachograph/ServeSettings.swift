@@ -47,8 +47,11 @@ extension ProxySettings {
     decoderLimits.eventBytes = limits.eventBytes
     decoderLimits.bodyBytes = limits.responseBodyBytes
     inspectedBodyBytes = limits.inspectedBodyBytes
-    // Two descriptors an exchange, and some to spare: running out of them would refuse clients unseen.
-    connections = limits.connections ?? max(1, (OpenFiles.limit / 2 - 64) / workers)
+    connections = limits.connections ?? .max
+    connectionsPerClient = limits.connectionsPerClient
+    descriptors = limits.descriptors ?? OpenFiles.forSockets(workers: workers)
+    inFlight = limits.inFlight
+    queue = limits.queue
     highWatermark = settings.buffers.highWatermarkBytes
     lowWatermark = settings.buffers.lowWatermarkBytes
     idleUpstreamConnections = settings.pool.idleConnections
@@ -71,6 +74,7 @@ extension ProxySettings {
     tunnelTimeout = timeouts.tunnel?.nanoseconds
     firstTokenTimeout = timeouts.firstToken?.nanoseconds
     betweenTokensTimeout = timeouts.betweenTokens?.nanoseconds
+    queueTimeout = timeouts.queue?.nanoseconds
     retryAfter = timeouts.retryAfter.nanoseconds
     drainTimeout = timeouts.drain.nanoseconds
   }

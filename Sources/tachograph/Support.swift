@@ -21,6 +21,10 @@ enum OpenFiles {
     return Int(clamping: limit.rlim_cur)
   }
 
+  /// What is left of the limit for clients and upstream, once the log, the admin listener, the loops and the resolver's
+  /// threads have what they may need.
+  static func forSockets(workers: Int) -> Int { limit - min(64 + 8 * workers, limit / 2) }
+
   /// Raises the soft limit to the hard one: a server's usual 1,024 would end at about 500 streams.
   static func raiseLimit() {
     var limit = rlimit()
