@@ -13,9 +13,8 @@ import json
 import pathlib
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from harness.kernel import wait_until_read
 from harness.tachograph import Tachograph, check_record
 from harness.wire import PATIENCE, Wire
 
@@ -54,14 +53,13 @@ class Peer(Wire):
         super().__init__(sock)
         self.split = split
         self.another = open_another
-        self._ends = sock.getpeername(), sock.getsockname()
 
     def send(self, *parts: bytes) -> None:
         for part in parts:
             for piece in self.split.cut(part):
                 self.sock.sendall(piece)
                 if piece is not part:
-                    wait_until_read(*self._ends)
+                    self.wait_until_read()
 
     def send_as_it_can(self, data: bytes) -> None:
         """Sends to a peer that may have closed before it has read everything."""
@@ -140,6 +138,9 @@ class Upstream:
         raise AssertionError("a connection to upstream that the story does not know of")
 
 
+Story = Callable[[Peer, Upstream], None]
+
+
 # MARK: the stories that are told most often
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -179,8 +180,8 @@ class Tally:
     tellings = 0
 
 
-# A message longer than this is not cut at every byte, but at this many places.
-EVERY_BYTE_UP_TO = 2000
+# What is longer than this is not cut at every byte, but at so many places.
+EVERY_BYTE_UP_TO, PLACES = 2000, 100
 
 
 class Teller:
@@ -195,28 +196,40 @@ class Teller:
         # After a failure nobody knows what is still under way.
         self.is_spoiled = False
 
-    def tell(self, story: Callable[[Peer, Upstream], None], records: int = 1, at_every_byte: bool = True) -> list[dict]:
+    def tell(self, story: Story, records: int = 1) -> list[dict]:
         """Tells `story` whole and at every split; gives the records of all tellings, `records` from each."""
         self.is_spoiled = True
         told = self._once(story, Split(CLIENT), Split(UPSTREAM))
         tellings = 1
-        for client, upstream in self._splits(*told) if at_every_byte else ():
+        for client, upstream in self._splits(*told):
             self._once(story, client, upstream)
             tellings += 1
+        return self._told(tellings, records)
+
+    def tell_each(self, stories: Iterable[Story], records: int = 1) -> list[dict]:
+        """Tells each of `stories` once: they differ in what is split, or cut off, themselves."""
+        self.is_spoiled = True
+        tellings = 0
+        for story in stories:
+            self._once(story, Split(CLIENT), Split(UPSTREAM))
+            tellings += 1
+        return self._told(tellings, records)
+
+    def _told(self, tellings: int, records: int) -> list[dict]:
         found = self._records(records * tellings)
         Tally.tellings += tellings
         self.is_spoiled = False
         return found
 
     def _splits(self, client: Split, upstream: Split) -> Iterator[tuple[Split, Split]]:
-        yield Split(CLIENT, each=client.sent <= EVERY_BYTE_UP_TO), Split(UPSTREAM, each=upstream.sent <= EVERY_BYTE_UP_TO)
+        yield tuple(Split(side.side, each=side.sent <= EVERY_BYTE_UP_TO) for side in (client, upstream))
         for side in (client, upstream):
-            step = -(-side.sent // EVERY_BYTE_UP_TO) or 1
+            step = 1 if side.sent <= EVERY_BYTE_UP_TO else side.sent // PLACES
             for at in range(1, side.sent, step):
                 cut = Split(side.side, at=at)
                 yield (cut, Split(UPSTREAM)) if side is client else (Split(CLIENT), cut)
 
-    def _once(self, story: Callable[[Peer, Upstream], None], client_split: Split, upstream_split: Split):
+    def _once(self, story: Story, client_split: Split, upstream_split: Split):
         clients: list[Peer] = []
 
         def open_client() -> Peer:

@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from harness.kernel import wait_until_read
+
 PATIENCE = 10.0
 
 
@@ -25,6 +27,7 @@ class Wire:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.seen = b""
+        self._ends = sock.getpeername(), sock.getsockname()
 
     def send(self, *parts: bytes) -> None:
         for part in parts:
@@ -68,17 +71,20 @@ class Wire:
     def chunked_with_trailers(self) -> tuple[bytes, list[bytes]]:
         """A chunked body's payload, and the trailer lines behind its last chunk."""
         body, trailers = b"", []
-        while size := self._chunk_size():
-            body += self.exactly(size)
-            assert self.exactly(2) == b"\r\n", "a chunk goes on behind its end"
+        while part := self.one_chunk():
+            body += part
         while (line := self.until(b"\r\n")) != b"\r\n":
             trailers.append(line[:-2])
         return body, trailers
 
-    def _chunk_size(self) -> int:
+    def one_chunk(self) -> bytes:
+        """What the next chunk holds; of the last chunk, nothing."""
         line = self.until(b"\r\n")
         assert re.fullmatch(rb"[0-9A-Fa-f]{1,16}(;[^\r\n]*)?\r\n", line), f"no chunk size: {line!r}"
-        return int(line.partition(b";")[0], 16)
+        size = int(line.partition(b";")[0], 16)
+        data = self.exactly(size)
+        assert not size or self.exactly(2) == b"\r\n", "a chunk goes on behind its end"
+        return data
 
     def message(self) -> "Message":
         """A whole message by its framing; without one the body is empty (a request's rule)."""
@@ -87,6 +93,10 @@ class Wire:
         if b"chunked" in fields.get(b"transfer-encoding", b""):
             return Message(head, *self.chunked_with_trailers())
         return Message(head, self.exactly(int(fields.get(b"content-length", b"0"))))
+
+    def wait_until_read(self) -> None:
+        """Waits until the other side has read all that was sent to it, or has closed."""
+        wait_until_read(*self._ends)
 
     def ended(self, timeout: float) -> str | None:
         """How the other side ended: `fin`, `rst`, or None if it has not within `timeout` seconds."""

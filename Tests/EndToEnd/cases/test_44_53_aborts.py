@@ -1,0 +1,371 @@
+"""Cases 44 to 53: whoever leaves, stalls or overdoes it, the other side learns it at once and the record says who."""
+
+import contextlib
+import hashlib
+import socket
+import threading
+import time
+
+import pytest
+from harness.said import DONE, STREAM_HEAD, finish, plain, request, token
+from harness.story import GET, every, refused
+from harness.wire import LAST_CHUNK, chunk, connect, fields_of
+
+LEAVING = {"fin": lambda peer: peer.finish(), "close": lambda peer: peer.close(), "rst": lambda peer: peer.reset()}
+CHAT = request("POST", "/v1/chat/completions", b'{"stream":true}')
+
+
+@pytest.mark.parametrize("leaving", LEAVING)
+def test_case_44_a_client_that_leaves_at_any_byte_of_its_request(teller, leaving):
+    """Upstream may have got some of it, but never a whole request, and is closed."""
+    head = CHAT.index(b"\r\n\r\n") + 4
+
+    def leave_after(count: int):
+        def story(client, upstream):
+            client.send(CHAT[:count])
+            client.wait_until_read()
+            LEAVING[leaving](client)
+            if count >= head:
+                received, _ = upstream.accept().rest_and_ending()
+                assert CHAT.startswith(received) and len(received) < len(CHAT)
+
+        return story
+
+    records = teller.tell_each(leave_after(count) for count in range(1, len(CHAT)))
+    assert every(records, "outcome", "stage", "status") == ("client_cancelled", "upload", None)
+
+
+@pytest.mark.parametrize("leaving", LEAVING)
+def test_case_44_a_client_that_leaves_while_it_waits(teller, leaving):
+    took = []
+
+    def story(client, upstream):
+        client.send(CHAT)
+        server = upstream.accept()
+        server.expect(CHAT)
+        left_at = time.monotonic()
+        LEAVING[leaving](client)
+        assert server.closed() in ("fin", "rst")
+        took.append(time.monotonic() - left_at)
+
+    records = teller.tell(story)
+    assert every(records, "outcome", "stage", "ttft_ms") == ("client_cancelled", "waiting", None)
+    assert all(record["waited_ms"] is not None for record in records)
+    assert sorted(took)[len(took) // 2] < 1.0
+
+
+@pytest.mark.parametrize("leaving", LEAVING)
+def test_case_44_a_client_that_leaves_in_mid_stream(teller, leaving):
+    took = []
+
+    def story(client, upstream):
+        client.send(CHAT)
+        server = upstream.accept()
+        server.expect(CHAT)
+        server.send(STREAM_HEAD + chunk(token("a")))
+        server.send(chunk(token("b")))
+        assert client.head() == STREAM_HEAD
+        received = b""
+        while not received.endswith(token("a") + token("b")):
+            received += client.one_chunk()
+        left_at = time.monotonic()
+        LEAVING[leaving](client)
+        assert server.closed() in ("fin", "rst")
+        took.append(time.monotonic() - left_at)
+
+    records = teller.tell(story)
+    assert every(records, "outcome", "stage") == ("client_cancelled", "streaming")
+    assert every(records, "events", "output_tokens", "tokens_from") == (2, 2, "events")
+    assert sorted(took)[len(took) // 2] < 1.0
+
+
+def test_case_44_a_client_that_leaves_while_upstream_is_paused(serve, scripted):
+    """Backpressure has paused upstream: the client's reset must be seen all the same."""
+    flooding, left, ended = threading.Event(), threading.Event(), []
+
+    def flood(wire):
+        wire.message()
+        wire.send(STREAM_HEAD)
+        wire.sock.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                wire.send(chunk(token("x" * 4000)))
+        flooding.set()
+        ended.append(wire.ended(10))
+        left.set()
+
+    proxy = serve(scripted(flood).url)
+    wire = connect(proxy.port)
+    wire.send(CHAT)
+    assert flooding.wait(20)
+    left_at = time.monotonic()
+    wire.reset()
+    assert left.wait(10) and ended != [None]
+    assert time.monotonic() - left_at < 1.0, "the upstream was not told within a second"
+    record = proxy.record()
+    assert (record["outcome"], record["stage"]) == ("client_cancelled", "streaming")
+    assert record["client_stalled_ms"] > 0
+
+
+def test_case_44_a_client_that_leaves_while_connecting(serve):
+    """A listener whose queue is full leaves the proxy's connect hanging."""
+    with socket.socket() as listener, contextlib.ExitStack() as fillers:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(8):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                filler.connect(listener.getsockname())
+        proxy = serve(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        wire = connect(proxy.port)
+        wire.send(CHAT)
+        wire.wait_until_read()
+        wire.reset()
+        record = proxy.record()
+    assert (record["outcome"], record["stage"]) == ("client_cancelled", "connecting")
+
+
+def test_case_45_a_client_that_closes_its_side_has_cancelled(teller):
+    def story(client, upstream):
+        client.send(CHAT)
+        client.finish()
+        server = upstream.accept()
+        received, _ = server.rest_and_ending()
+        assert CHAT.startswith(received)
+        assert client.closed() in ("fin", "rst")
+
+    records = teller.tell(story)
+    assert every(records, "outcome", "status") == ("client_cancelled", None)
+
+
+FRAMED = {
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\nX: y\r\n\r\n",
+    "length": b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world",
+}
+
+
+def cut_at_any_byte(teller, answer: bytes, leaving: str, client_version: bytes = b"1.1") -> None:
+    """The upstream leaves after each number of bytes of its answer: the client never takes what it got for whole."""
+    head = answer.index(b"\r\n\r\n") + 4
+    asked = GET.replace(b"1.1", client_version)
+
+    def leave_after(count: int):
+        def story(client, upstream):
+            client.send(asked)
+            server = upstream.accept()
+            server.expect(GET)
+            server.send(answer[:count])
+            server.wait_until_read()
+            server.finish() if leaving == "fin" else server.reset()
+            if count < head:
+                return client.refused(502)
+            received, ending = client.rest_and_ending()
+            delivered_head, _, body = received.partition(b"\r\n\r\n")
+            assert b"\r\n0\r\n" not in received and len(body) < len(answer) - head
+            # Only a reset tells a client whose body the close delimits that this was not its end.
+            framed = b"Content-Length" in delivered_head or b"chunked" in delivered_head
+            assert framed or ending == "rst"
+
+        return story
+
+    for count, record in enumerate(teller.tell_each(leave_after(count) for count in range(len(answer)))):
+        expected = ("upstream_reset", 502) if count < head else ("truncated", 200)
+        assert (record["outcome"], record["status"]) == expected, f"cut after {count} bytes"
+
+
+@pytest.mark.parametrize("leaving", ["fin", "rst"])
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+def test_case_46_a_response_cut_at_any_byte_of_its_chunks_never_looks_whole(teller, leaving, version):
+    cut_at_any_byte(teller, FRAMED["chunked"], leaving, version)
+
+
+@pytest.mark.parametrize("leaving", ["fin", "rst"])
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+def test_case_47_a_response_cut_at_any_byte_of_its_length_never_looks_whole(teller, leaving, version):
+    cut_at_any_byte(teller, FRAMED["length"], leaving, version)
+
+
+def test_case_47_a_body_that_the_close_ends_and_a_reset_cut_never_looks_whole(teller):
+    def story(client, upstream):
+        client.send(GET)
+        server = upstream.accept()
+        server.expect(GET)
+        server.send(b"HTTP/1.1 200 OK\r\n\r\nhello")
+        server.wait_until_read()
+        server.reset()
+        received, _ = client.rest_and_ending()
+        assert b"hello" in received.replace(b"\r\n1\r\n", b"") or b"chunked" in received
+        assert b"0\r\n\r\n" not in received
+
+    assert every(teller.tell(story), "outcome") == "truncated"
+
+
+def test_case_48_a_reader_of_a_byte_at_a_time_holds_up_upstream_and_nobody_else(serve, scripted):
+    """The big version, and its delays, are scripts/soak's."""
+    size = 50 << 20
+    sent = threading.Event()
+
+    def script(wire):
+        if wire.message().start.startswith(b"GET /small"):
+            return wire.send(plain(b"small"))
+        wire.sock.settimeout(60)
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size, b"y" * size)
+        sent.set()
+        wire.ended(10)
+
+    proxy = serve(scripted(script).url)
+    wire = connect(proxy.port)
+    before = proxy.resident_kib()
+    wire.send(request("GET", "/flood", b""))
+    wire.head()
+    read = len(wire.buffer)
+    for _ in range(100):
+        other = connect(proxy.port)
+        other.send(request("GET", "/small", b""))
+        assert other.message().body == b"small"
+        other.close()
+        read += len(wire.sock.recv(1))
+    assert not sent.wait(0.5), "50 MB went out with next to nobody reading"
+    held = proxy.resident_kib() - before
+    assert held < 16 << 10, f"{held} KiB held for a client that does not read"
+    while read < size:
+        data = wire.sock.recv(1 << 20)
+        assert data.count(b"y") == len(data)
+        read += len(data)
+    wire.close()
+    flood = next(record for record in proxy.records(101) if record["path"] == "/flood")
+    assert (flood["outcome"], flood["response_bytes"]) == ("ok", size)
+    assert flood["client_stalled_ms"] > 300
+
+
+def test_case_49_an_upload_that_upstream_does_not_take_is_not_held(serve, scripted):
+    """The gigabyte is scripts/soak's."""
+    size = 50 << 20
+    body = b'{"messages": [{"role": "user", "content": "' + b"x" * (size - 100)
+    body += b'"}], "stream": true, "model": "asked"}'
+    reading = threading.Event()
+    seen = {}
+
+    def script(wire):
+        head = wire.head()
+        assert reading.wait(20)
+        left = int(fields_of(head)[b"content-length"]) - len(wire.buffer)
+        digest = hashlib.sha256(wire.buffer)
+        while left:
+            data = wire.sock.recv(min(left, 1 << 20))
+            digest.update(data)
+            left -= len(data)
+        seen["digest"] = digest.digest()
+        wire.send(STREAM_HEAD, chunk(token("a")), chunk(finish()), chunk(DONE), LAST_CHUNK)
+
+    proxy = serve(scripted(script).url)
+    wire = connect(proxy.port)
+    before = proxy.resident_kib()
+    wire.sock.settimeout(60)
+    sending = threading.Thread(target=wire.send, args=(request("POST", "/v1/chat/completions", body),))
+    sending.start()
+    # While upstream reads nothing the client's socket must stop taking bytes: what the proxy holds stays small.
+    time.sleep(0.5)
+    held = proxy.resident_kib() - before
+    reading.set()
+    sending.join()
+    wire.head()
+    assert wire.chunked().endswith(DONE)
+    assert seen["digest"] == hashlib.sha256(body).digest()
+    assert held < 16 << 10, f"{held} KiB held of an upload nobody reads"
+    record = proxy.record()
+    assert (record["outcome"], record["request_bytes"], record["response_model"]) == ("ok", len(body), "scripted")
+
+
+def test_case_50_a_head_that_trickles_in_has_a_deadline(serve, scripted):
+    proxy = serve("http://127.0.0.1:1", "--set", "timeouts.request_head=500ms")
+    wire = connect(proxy.port)
+    wire.sock.settimeout(0.05)
+    answer = b""
+    for byte in b"GET / HTTP/1.1\r\n" + b"X-Slow: loris\r\n" * 100:
+        wire.send(bytes([byte]))
+        with contextlib.suppress(TimeoutError):
+            answer = wire.sock.recv(65536)
+            break
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert wire.ended(10) == "fin"
+    record = proxy.record()
+    assert (record["outcome"], record["stage"], record["status"]) == ("timeout", "upload", 408)
+
+
+def test_case_50_a_body_that_stops_coming_has_a_deadline(serve, scripted):
+    ended = []
+    proxy = serve(
+        scripted(lambda wire: ended.append(wire.ended(20))).url, "--set", "timeouts.request_body=500ms"
+    )
+    wire = connect(proxy.port)
+    wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello")
+    assert int(wire.head().split()[1]) in (408, 504)
+    assert wire.ended(10) == "fin"
+    assert proxy.record()["outcome"] == "timeout"
+
+
+def head_limits(teller, statuses_by_request: list[tuple[bytes, int]]) -> None:
+    for sent, status in statuses_by_request:
+        records = teller.tell(refused(sent, status))
+        assert every(records, "outcome", "status") == ("rejected", status)
+
+
+def test_case_52_heads_and_targets_have_a_limit(teller):
+    head_limits(
+        teller,
+        [
+            (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", 431),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: yyy\r\n" * 12_500 + b"\r\n", 431),
+            (b"GET /" + b"x" * 65536 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        ],
+    )
+
+
+def test_case_52_a_smaller_limit_holds_at_every_byte(teller_with):
+    head_limits(
+        teller_with("--set", "limits.request_head_bytes=1KiB"),
+        [(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1024 + b"\r\n\r\n", 431)],
+    )
+
+
+def test_case_52_a_responses_head_has_a_limit(teller):
+    def story(client, upstream):
+        client.send(GET)
+        server = upstream.accept()
+        server.expect(GET)
+        server.send_as_it_can(b"HTTP/1.1 200 OK\r\nX: " + b"x" * (1 << 20) + b"\r\nContent-Length: 0\r\n\r\n")
+        client.refused(502)
+        assert server.closed() in ("fin", "rst")
+
+    assert every(teller.tell(story), "outcome", "status") == ("upstream_reset", 502)
+
+
+def test_case_53_a_streams_head_is_passed_on_before_its_body_comes(teller):
+    def story(client, upstream):
+        client.send(GET)
+        server = upstream.accept()
+        server.expect(GET)
+        server.send(STREAM_HEAD)
+        client.expect(STREAM_HEAD)
+        server.send(chunk(DONE) + LAST_CHUNK)
+        assert client.chunked() == DONE
+
+    assert every(teller.tell(story), "outcome") == "ok"
+
+
+def test_case_53_so_is_the_head_of_a_body_with_a_length(teller):
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+
+    def story(client, upstream):
+        client.send(GET)
+        server = upstream.accept()
+        server.expect(GET)
+        server.send(head)
+        client.expect(head)
+        for byte in b"hello":
+            server.send(bytes([byte]))
+            client.expect(bytes([byte]))
+
+    assert every(teller.tell(story), "outcome") == "ok"
