@@ -1,6 +1,7 @@
 """Fixtures: the real server once a session, proxies and scripted upstreams as a test asks for them."""
 
 import pytest
+
 from harness.llama import LlamaServer
 from harness.tachograph import Tachograph
 from harness.wire import ScriptedUpstream

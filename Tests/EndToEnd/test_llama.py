@@ -8,6 +8,7 @@ import urllib.request
 
 import openai
 import pytest
+
 from harness.llama import SLOTS, LlamaServer
 
 pytestmark = pytest.mark.llama

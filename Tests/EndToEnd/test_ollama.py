@@ -4,6 +4,7 @@ import json
 
 import ollama
 import pytest
+
 from harness.said import plain
 from harness.wire import LAST_CHUNK, chunk
 

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+
 from harness.said import DONE, STREAM_HEAD, answer_plainly, finish, get, request, token
 from harness.tachograph import binary, clean_environment, read_records
 from harness.wire import LAST_CHUNK, chunk, connect

@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+
 from harness.said import (
     DONE,
     STREAM_HEAD,

@@ -6,6 +6,7 @@ import statistics
 import ollama
 import openai
 import pytest
+
 from harness.simulator import Simulator
 
 PACED = ("--ttft", "40ms", "--interval", "10ms", "--tokens", "30")

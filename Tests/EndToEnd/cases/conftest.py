@@ -1,13 +1,12 @@
 """Fixtures and figures of the numbered cases: one proxy for each choice of settings, and how many cases held."""
 
 import collections
-import json
-import os
-import pathlib
 import re
 
 import pytest
-from harness.story import Tally, Teller
+
+from harness.figures import show
+from harness.story import Teller
 
 CASES = 60
 
@@ -19,13 +18,16 @@ def teller_with(tmp_path_factory):
 
     def find(*arguments: str) -> Teller:
         if arguments in tellers and tellers[arguments].is_spoiled:
-            tellers.pop(arguments).close()
+            spoiled = tellers.pop(arguments)
+            _tellings.append(spoiled.tellings)
+            spoiled.close()
         if arguments not in tellers:
             tellers[arguments] = Teller(tmp_path_factory.mktemp("teller"), *arguments)
         return tellers[arguments]
 
     yield find
     for teller in tellers.values():
+        _tellings.append(teller.tellings)
         teller.close()
 
 
@@ -37,6 +39,7 @@ def teller(teller_with) -> Teller:
 
 # MARK: figures
 
+_tellings: list[int] = []
 _outcomes: dict[int, list[bool]] = collections.defaultdict(list)
 
 
@@ -55,15 +58,13 @@ def _held() -> int:
 
 def pytest_terminal_summary(terminalreporter):
     if _outcomes:
-        terminalreporter.write_line(f"cases held: {_held()} of {CASES}, in {Tally.tellings:,} tellings")
+        terminalreporter.write_line(f"cases held: {_held()} of {CASES}, in {sum(_tellings):,} tellings")
 
 
 def pytest_sessionfinish():
-    folder = os.environ.get("TACHOGRAPH_FIGURES")
-    if not folder or not _outcomes:
-        return
-    rows = [
-        ["cases of http.md held, whole and split at every byte", f"{_held()} of {CASES}"],
-        ["exchanges told for them, one for each split", f"{Tally.tellings:,}"],
-    ]
-    pathlib.Path(folder, "cases.json").write_text(json.dumps({"suite": "cases", "rows": rows}) + "\n")
+    if _outcomes:
+        show(
+            "cases",
+            ("cases of http.md held, whole and split at every byte", f"{_held()} of {CASES}"),
+            ("exchanges told for them, one for each split", f"{sum(_tellings):,}"),
+        )

@@ -1,8 +1,10 @@
 """Cases 1 to 20: heads, interim responses and bodies as both sides see them, byte by byte."""
 
 import pytest
+
 from harness.story import GET, OK, answered, every, refused
 from harness.wire import LAST_CHUNK
+
 
 def test_case_01_what_connection_names_stays_on_its_hop(teller):
     sent = (
@@ -30,34 +32,81 @@ def test_case_03_what_a_response_names_in_connection_does_not_reach_the_client(t
     teller.tell(answered(GET, GET, answer, OK.replace(b"\r\n\r\n", b"\r\nX-T: 2\r\n\r\n")))
 
 
+HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n"
 FORGED = b"X-Forwarded-For: 6.6.6.6\r\nA: 1\r\nForwarded: for=6.6.6.6\r\nX-Forwarded-For: 7.7.7.7\r\nB: 2\r\n"
 
 
 def test_case_04_who_is_forwarded_for_passes_as_it_came(teller):
     for fields in (b"", FORGED):
-        request = b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n"
+        request = HEAD + fields + b"\r\n"
         assert every(teller.tell(answered(request)), "client") == "127.0.0.1"
 
 
-def test_case_04_who_is_forwarded_for_is_appended_to_where_that_is_set(teller_with):
-    teller = teller_with("--set", "forwarding.x_forwarded_for=append")
-    head = b"GET / HTTP/1.1\r\nHost: a\r\n"
-    teller.tell(answered(head + b"\r\n", head + b"X-Forwarded-For: 127.0.0.1\r\n\r\n"))
-    appended = FORGED.replace(b"7.7.7.7", b"7.7.7.7, 127.0.0.1")
-    teller.tell(answered(head + FORGED + b"\r\n", head + appended + b"\r\n"))
+@pytest.mark.parametrize(
+    ("policy", "added", "passed_on"),
+    [
+        ("append", b"X-Forwarded-For: 127.0.0.1\r\n", FORGED.replace(b"7.7.7.7", b"7.7.7.7, 127.0.0.1")),
+        (
+            "replace",
+            b"X-Forwarded-For: 127.0.0.1\r\n",
+            b"X-Forwarded-For: 127.0.0.1\r\nA: 1\r\nForwarded: for=6.6.6.6\r\nB: 2\r\n",
+        ),
+        ("drop", b"", b"A: 1\r\nForwarded: for=6.6.6.6\r\nB: 2\r\n"),
+    ],
+)
+def test_case_04_x_forwarded_for_goes_by_its_policy(teller_with, policy, added, passed_on):
+    teller = teller_with("--set", f"forwarding.x_forwarded_for={policy}")
+    teller.tell(answered(HEAD + b"\r\n", HEAD + added + b"\r\n"))
+    teller.tell(answered(HEAD + FORGED + b"\r\n", HEAD + passed_on + b"\r\n"))
+
+
+@pytest.mark.parametrize(
+    ("policy", "added", "passed_on"),
+    [
+        ("append", b"Forwarded: for=127.0.0.1\r\n", FORGED.replace(b"for=6.6.6.6", b"for=6.6.6.6, for=127.0.0.1")),
+        ("replace", b"Forwarded: for=127.0.0.1\r\n", FORGED.replace(b"for=6.6.6.6", b"for=127.0.0.1")),
+        ("drop", b"", FORGED.replace(b"Forwarded: for=6.6.6.6\r\n", b"")),
+    ],
+)
+def test_case_04_forwarded_goes_by_its_policy(teller_with, policy, added, passed_on):
+    teller = teller_with("--set", f"forwarding.forwarded={policy}")
+    teller.tell(answered(HEAD + b"\r\n", HEAD + added + b"\r\n"))
+    teller.tell(answered(HEAD + FORGED + b"\r\n", HEAD + passed_on + b"\r\n"))
 
 
 def test_case_05_via_is_passed_on_and_not_added_to(teller):
-    via = b"GET / HTTP/1.1\r\nHost: a\r\nVia: 1.0 first, 1.1 tachograph\r\n\r\n"
+    via = HEAD + b"Via: 1.0 first, 1.1 tachograph\r\n\r\n"
     teller.tell(answered(via))
+
+
+def test_case_05_via_is_added_where_that_is_set(teller_with):
+    teller = teller_with("--set", "forwarding.via=true", "--set", "forwarding.pseudonym=ours")
+    answer = b"HTTP/1.1 200 OK\r\nVia: 1.0 origin\r\nContent-Length: 2\r\n%s\r\nok"
+    for came in (b"", b"Via: 1.0 first, 1.1 not-ours (1.1 ours)\r\n"):
+        teller.tell(
+            answered(
+                HEAD + came + b"\r\n",
+                HEAD + came + b"Via: 1.1 ours\r\n\r\n",
+                answer % b"",
+                answer % b"Via: 1.1 ours\r\n",
+            )
+        )
 
 
 @pytest.mark.parametrize(
     "fields",
-    [b"", b"Host: a\r\nHost: a\r\n", b"Host:\r\n", b"Host: a@b\r\n", b"Host: a/b\r\n", b"Host: a,b\r\n", b"Host: a b\r\n"],
+    [
+        b"",
+        b"\r\nHost: a\r\nHost: a",
+        b"\r\nHost:",
+        b"\r\nHost: a@b",
+        b"\r\nHost: a/b",
+        b"\r\nHost: a,b",
+        b"\r\nHost: a b",
+    ],
 )
 def test_case_06_a_wrong_host_is_refused(teller, fields):
-    records = teller.tell(refused(b"GET /p?q HTTP/1.1\r\n" + fields + b"\r\n", 400))
+    records = teller.tell(refused(b"GET /p?q HTTP/1.1\r\nX: y" + fields + b"\r\n\r\n", 400))
     assert every(records, "outcome", "stage", "status") == ("rejected", "upload", 400)
     assert every(records, "method", "path") == ("GET", "/p")
 

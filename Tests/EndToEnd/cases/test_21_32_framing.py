@@ -1,6 +1,7 @@
 """Cases 21 to 32: what is not one unambiguous message never looks like one to the other side."""
 
 import pytest
+
 from harness.story import GET, OK, answered, every, refused
 from harness.wire import LAST_CHUNK
 

@@ -1,7 +1,11 @@
 """Cases 33 to 43: whose bytes are whose, on connections that carry more than one exchange or stop carrying HTTP."""
 
+import shutil
+import subprocess
+
 import pytest
-from harness.story import GET, OK, every, refused
+
+from harness.story import GET, OK, every
 
 CLOSING_OK = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
@@ -180,13 +184,178 @@ def test_case_39_an_answer_before_the_upload_ends_is_relayed_and_the_upload_thro
     assert every(teller.tell(story), "outcome", "status") == ("upstream_status", 413)
 
 
-@pytest.mark.parametrize("asked", [b"", b"Connection: Upgrade\r\nUpgrade: websocket\r\n"])
-def test_case_43_a_101_that_nobody_asked_for_is_a_502(teller, asked):
+OFFER = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: %s\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n"
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: y\r\n\r\n"
+# What looks like HTTP, or like the end of something, is nothing but bytes in a tunnel.
+UP, DOWN = GET + b"\0\xff\r\n0\r\n\r\n", OK + b"\0\xff\r\n"
+
+
+def test_case_40_a_websocket_is_tunnelled_and_early_bytes_of_both_sides_are_kept(teller):
     def story(client, upstream):
-        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + asked + b"\r\n")
+        client.send(OFFER % b"keep-alive, Upgrade" + UP)
         server = upstream.accept()
-        server.expect(GET)
-        server.send_as_it_can(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nraw")
+        server.expect(OFFER % b"Upgrade")
+        server.has_nothing()
+        server.send(SWITCHED + DOWN)
+        client.expect(SWITCHED + DOWN)
+        server.expect(UP)
+        client.send(b"more")
+        server.expect(b"more")
+        server.send(b"and more")
+        client.expect(b"and more")
+        # One side may go on when the other has ended.
+        client.finish()
+        assert server.closed() == "fin"
+        server.send(b"the rest")
+        client.expect(b"the rest")
+        server.close()
+        assert client.closed() == "fin"
+
+    records = teller.tell(story)
+    assert every(records, "outcome", "stage", "status") == ("tunnelled", None, 101)
+    assert every(records, "request_bytes", "response_bytes") == (len(UP) + 4, len(DOWN) + 16)
+
+
+def test_case_40_a_tunnel_is_never_made_of_a_pooled_connection_nor_pooled(teller):
+    def story(client, upstream):
+        idle = pooled(client, upstream)
+        client.send(OFFER % b"Upgrade")
+        server = upstream.accept()
+        server.expect(OFFER % b"Upgrade")
+        server.send(SWITCHED)
+        client.expect(SWITCHED)
+        client.reset()
+        assert server.closed() in ("fin", "rst")
+        other = client.another()
+        other.send(GET)
+        idle.expect(GET)
+        idle.send(OK)
+        other.expect(OK)
+
+    outcomes = [record["outcome"] for record in teller.tell(story, records=3)]
+    assert outcomes == ["ok", "client_cancelled", "ok"] * (len(outcomes) // 3)
+
+
+@pytest.mark.parametrize("leaving", LEAVING)
+def test_case_40_a_connection_that_is_lost_behind_the_offer_is_a_502(teller, leaving):
+    def story(client, upstream):
+        client.send(OFFER % b"Upgrade" + UP)
+        server = upstream.accept()
+        server.expect(OFFER % b"Upgrade")
+        LEAVING[leaving](server)
+        client.refused(502)
+
+    assert every(teller.tell(story), "outcome") == "upstream_reset"
+
+
+@pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nok"])
+def test_case_41_an_offer_that_is_not_taken_up_tunnels_nothing(teller, answer):
+    """What is pipelined behind it is a request, judged like any other (CVE-2026-2833)."""
+
+    def story(client, upstream):
+        client.send(OFFER % b"Upgrade" + get(b"/next") + b"GET / HTTP/1.1\r\n\r\n")
+        server = upstream.accept()
+        server.expect(OFFER % b"Upgrade")
+        server.has_nothing()
+        server.send(answer)
+        client.expect(answer)
+        # The offer's connection may have been kept for it, or not.
+        with_next = server if server.is_spoken_to() else upstream.accept()
+        with_next.expect(get(b"/next"))
+        with_next.send(OK)
+        client.expect(OK)
+        client.refused(400)
+
+    records = teller.tell(story, records=3)
+    assert [record["status"] for record in records] == [int(answer.split()[1]), 200, 400] * (len(records) // 3)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_case_41_an_offer_with_a_body_stays_framed(teller, method):
+    """The body is what its length says, and what is behind it a request of its own (CVE-2026-58055)."""
+    head = (OFFER % b"Upgrade").replace(b"GET", method)
+    offer = head.replace(b"\r\n\r\n", b"\r\nContent-Length: %d\r\n\r\n" % len(GET)) + GET
+    framed = offer.replace(b"Connection: Upgrade\r\nUpgrade: websocket\r\n", b"")
+
+    def story(client, upstream):
+        client.send(offer + get(b"/next"))
+        server = upstream.accept()
+        for request in (framed, get(b"/next")):
+            server.expect(request)
+            server.has_nothing()
+            server.send(OK)
+            client.expect(OK)
+
+    assert every(teller.tell(story, records=2), "outcome") == "ok"
+
+
+JDK_POST = (
+    b"POST /v1/completions HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nContent-Length: 15\r\nHost: a\r\n"
+    b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nUpgrade: h2c\r\nUser-Agent: Java-http-client/21\r\n"
+    b'Content-Type: application/json\r\n\r\n{"prompt":"hi"}'
+)
+SERVED_POST = (
+    b"POST /v1/completions HTTP/1.1\r\nContent-Length: 15\r\nHost: a\r\nUser-Agent: Java-http-client/21\r\n"
+    b'Content-Type: application/json\r\n\r\n{"prompt":"hi"}'
+)
+
+
+def test_case_42_the_jdks_offer_of_h2c_is_served_as_http_1_1(teller):
+    def story(client, upstream):
+        client.send(JDK_POST + GET)
+        server = upstream.accept()
+        for request in (SERVED_POST, GET):
+            server.expect(request)
+            server.send(OK)
+            client.expect(OK)
+
+    assert every(teller.tell(story, records=2), "outcome") == "ok"
+
+
+JAVA_CLIENT = """
+import java.net.URI;
+import java.net.http.*;
+
+class Client {
+    public static void main(String[] arguments) throws Exception {
+        var request = HttpRequest.newBuilder(URI.create(arguments[0]))
+            .POST(HttpRequest.BodyPublishers.ofString("{\\"prompt\\":\\"hi\\"}")).build();
+        var response = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
+        System.out.print(response.statusCode() + " " + response.version() + " " + response.body());
+    }
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("java"), reason="no Java here: the same bytes are sent by hand above")
+def test_case_42_the_jdks_own_client_is_served(serve, scripted, tmp_path):
+    seen = []
+
+    def script(wire):
+        seen.append(wire.message())
+        wire.send(OK)
+        wire.ended(10)
+
+    (tmp_path / "Client.java").write_text(JAVA_CLIENT)
+    proxy = serve(scripted(script).url)
+    command = ["java", str(tmp_path / "Client.java"), f"{proxy.url}/v1/completions"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.stdout == "200 HTTP_1_1 ok", done.stderr
+    assert seen[0].body == b'{"prompt":"hi"}'
+    assert not seen[0].values(b"upgrade") + seen[0].values(b"connection")
+    assert proxy.record()["request_bytes"] == 15
+
+
+@pytest.mark.parametrize("request_head", [GET, OFFER.replace(b"websocket", b"h2c") % b"Upgrade", OFFER % b"Upgrade"])
+def test_case_43_a_101_that_nobody_asked_for_is_a_502(teller, request_head):
+    """Neither without an offer, nor for another protocol than was offered."""
+    switched = SWITCHED.replace(b"websocket", b"h2c") + UNASKED
+
+    def story(client, upstream):
+        client.send(request_head)
+        server = upstream.accept()
+        server.head()
+        server.send_as_it_can(switched)
         client.refused(502)
         assert server.closed() in ("fin", "rst")
 

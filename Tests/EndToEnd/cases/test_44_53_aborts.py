@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+
 from harness.said import DONE, STREAM_HEAD, finish, plain, request, token
 from harness.story import GET, every, refused
 from harness.wire import LAST_CHUNK, chunk, connect, fields_of
@@ -296,9 +297,7 @@ def test_case_50_a_head_that_trickles_in_has_a_deadline(serve, scripted):
 
 def test_case_50_a_body_that_stops_coming_has_a_deadline(serve, scripted):
     ended = []
-    proxy = serve(
-        scripted(lambda wire: ended.append(wire.ended(20))).url, "--set", "timeouts.request_body=500ms"
-    )
+    proxy = serve(scripted(lambda wire: ended.append(wire.ended(20))).url, "--set", "timeouts.request_body=500ms")
     wire = connect(proxy.port)
     wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello")
     assert int(wire.head().split()[1]) in (408, 504)

@@ -1,8 +1,9 @@
 """Exchanges told as stories: both peers of the proxy in one thread, in the order in which things happen.
 
-A story is a function of a client and an upstream. It is told once with every message sent in one piece, once with each byte
-sent alone, and once for every place at which a message can be cut in two; a piece goes out only when the kernel says that
-the proxy has read the one before. After each telling nothing may be left over: no byte, no connection, no record.
+A story is a function of a client and an upstream. It is told once with every message sent in one piece, once with each
+byte sent alone, and once for every place at which a message can be cut in two; a piece goes out only when the kernel
+says that the proxy has read the one before. After each telling nothing may be left over: no byte, no connection, no
+record.
 
 It must not know what any one story is about.
 """
@@ -12,6 +13,7 @@ import dataclasses
 import json
 import pathlib
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -19,31 +21,31 @@ from harness.tachograph import Tachograph, check_record
 from harness.wire import PATIENCE, Wire
 
 CLIENT, UPSTREAM = "the client", "the upstream"
+Cuts = tuple[int, ...]
 
 
 @dataclasses.dataclass
 class Split:
-    """How one side's bytes are cut, and how many of them it has sent."""
+    """Where one side's bytes are cut, and how many of them it has sent."""
 
     side: str
     each: bool = False
-    at: int | None = None
+    at: Cuts = ()
     sent: int = 0
 
     def cut(self, part: bytes) -> Iterator[bytes]:
         start, self.sent = self.sent, self.sent + len(part)
-        if self.each:
-            yield from (part[index : index + 1] for index in range(len(part)))
-        elif self.at is not None and start < self.at < start + len(part):
-            yield part[: self.at - start]
-            yield part[self.at - start :]
-        elif part:
-            yield part
+        cuts = range(1, len(part)) if self.each else (at - start for at in self.at if start < at < start + len(part))
+        last = 0
+        for cut in (*cuts, len(part)):
+            if last < cut:
+                yield part[last:cut]
+            last = cut
 
     def __str__(self):
         if self.each:
             return f"each byte of {self.side} sent alone"
-        return f"{self.side} cut at byte {self.at}" if self.at is not None else f"{self.side} whole"
+        return f"{self.side} cut at {self.at}" if self.at else f"{self.side} whole"
 
 
 class Peer(Wire):
@@ -52,19 +54,36 @@ class Peer(Wire):
     def __init__(self, sock: socket.socket, split: Split, open_another: Callable[[], "Peer"] | None = None):
         super().__init__(sock)
         self.split = split
+        # Nobody else reads where both sides of the socket are the story's own.
+        self.paced = True
         self.another = open_another
 
     def send(self, *parts: bytes) -> None:
         for part in parts:
             for piece in self.split.cut(part):
                 self.sock.sendall(piece)
-                if piece is not part:
+                if self.paced and piece is not part:
                     self.wait_until_read()
 
     def send_as_it_can(self, data: bytes) -> None:
         """Sends to a peer that may have closed before it has read everything."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.send(data)
+
+    @contextlib.contextmanager
+    def sending(self, data: bytes, then_finish: bool = False):
+        """Sends `data` while the story goes on with the other side: what is long needs a reader to get through."""
+
+        def send():
+            self.send(data)
+            if then_finish:
+                self.finish()
+
+        thread = threading.Thread(target=send)
+        thread.start() if len(data) > 65536 else send()
+        yield
+        if thread.ident:
+            thread.join()
 
     def expect(self, expected: bytes) -> None:
         """The next bytes are these and no others."""
@@ -96,6 +115,10 @@ class Peer(Wire):
         assert ending is not None, "still open"
         taken, self.buffer = self.buffer, b""
         return taken, ending
+
+    def is_spoken_to(self) -> bool:
+        """Whether something comes, rather than the end."""
+        return bool(self.buffer) or self._more()
 
     def has_nothing(self) -> None:
         """Nothing has come that the story did not ask for."""
@@ -138,7 +161,7 @@ class Upstream:
         raise AssertionError("a connection to upstream that the story does not know of")
 
 
-Story = Callable[[Peer, Upstream], None]
+Story = Callable[[Peer, Upstream], object]
 
 
 # MARK: the stories that are told most often
@@ -174,12 +197,6 @@ def refused(sent: bytes, *statuses: int):
 # MARK: telling
 
 
-class Tally:
-    """How many tellings there have been, for the figures."""
-
-    tellings = 0
-
-
 # What is longer than this is not cut at every byte, but at so many places.
 EVERY_BYTE_UP_TO, PLACES = 2000, 100
 
@@ -193,6 +210,8 @@ class Teller:
         self.upstream_name = b"127.0.0.1:%d" % self.upstream_port
         self.proxy = Tachograph(f"http://127.0.0.1:{self.upstream_port}", folder, *arguments)
         self._read_records = 0
+        # How many tellings went as they should.
+        self.tellings = 0
         # After a failure nobody knows what is still under way.
         self.is_spoiled = False
 
@@ -208,16 +227,31 @@ class Teller:
 
     def tell_each(self, stories: Iterable[Story], records: int = 1) -> list[dict]:
         """Tells each of `stories` once: they differ in what is split, or cut off, themselves."""
+        return self.tell_cut(((story, (), ()) for story in stories), records)
+
+    def tell_cut(self, tellings: Iterable[tuple[Story, Cuts, Cuts]], records: int = 1) -> list[dict]:
+        """Tells each story once, the client's bytes and upstream's cut at the places given with it."""
         self.is_spoiled = True
-        tellings = 0
-        for story in stories:
-            self._once(story, Split(CLIENT), Split(UPSTREAM))
-            tellings += 1
-        return self._told(tellings, records)
+        count = 0
+        for story, client, upstream in tellings:
+            self._once(story, Split(CLIENT, at=client), Split(UPSTREAM, at=upstream))
+            count += 1
+        return self._told(count, records)
+
+    def tell_directly(self, story: Story):
+        """What `story` gives where the client is connected to upstream, and no proxy is between them."""
+        with socket.create_connection(self.listener.getsockname(), timeout=PATIENCE) as sock:
+            client, upstream = Peer(sock, Split(CLIENT)), Upstream(self.listener, Split(UPSTREAM))
+            client.paced = False
+            try:
+                return story(client, upstream)
+            finally:
+                for peer in upstream.peers:
+                    peer.close()
 
     def _told(self, tellings: int, records: int) -> list[dict]:
         found = self._records(records * tellings)
-        Tally.tellings += tellings
+        self.tellings += tellings
         self.is_spoiled = False
         return found
 
@@ -226,7 +260,7 @@ class Teller:
         for side in (client, upstream):
             step = 1 if side.sent <= EVERY_BYTE_UP_TO else side.sent // PLACES
             for at in range(1, side.sent, step):
-                cut = Split(side.side, at=at)
+                cut = Split(side.side, at=(at,))
                 yield (cut, Split(UPSTREAM)) if side is client else (Split(CLIENT), cut)
 
     def _once(self, story: Story, client_split: Split, upstream_split: Split):

@@ -94,6 +94,20 @@ class Wire:
             return Message(head, *self.chunked_with_trailers())
         return Message(head, self.exactly(int(fields.get(b"content-length", b"0"))))
 
+    def response(self, method: bytes = b"GET") -> tuple[list[bytes], "Message"]:
+        """The heads of interim responses, and the final one to a request of `method` by RFC 9112 §6.3."""
+        interim = []
+        while (status := int((head := self.head()).split(b" ", 2)[1][:3])) < 200:
+            interim.append(head)
+        fields = fields_of(head)
+        if method == b"HEAD" or status in (204, 304):
+            return interim, Message(head, b"")
+        if b"transfer-encoding" in fields:
+            return interim, Message(head, *self.chunked_with_trailers())
+        if b"content-length" in fields:
+            return interim, Message(head, self.exactly(int(fields[b"content-length"])))
+        return interim, Message(head, self.rest())
+
     def wait_until_read(self) -> None:
         """Waits until the other side has read all that was sent to it, or has closed."""
         wait_until_read(*self._ends)

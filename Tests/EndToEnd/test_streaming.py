@@ -1,0 +1,85 @@
+"""Nothing is gathered, held back or held whole: events, connections and what is too big to be measured."""
+
+import threading
+import time
+
+from harness.said import DONE, STREAM_HEAD, answer_plainly, get, request, token
+from harness.wire import LAST_CHUNK, chunk, connect
+
+
+def test_each_event_arrives_before_the_next_is_sent(serve, scripted):
+    """Nothing is gathered: the upstream sends an event only when the client has the one before."""
+    arrived = threading.Semaphore(0)
+    texts = [str(number) for number in range(20)]
+
+    def script(wire):
+        wire.message()
+        wire.send(STREAM_HEAD)
+        for text in texts:
+            wire.send(chunk(token(text)))
+            assert arrived.acquire(timeout=10)
+        wire.send(LAST_CHUNK)
+
+    upstream = scripted(script)
+    wire = connect(serve(upstream.url).port)
+    wire.send(request())
+    wire.head()
+    for text in texts:
+        assert wire.exactly(int(wire.until(b"\r\n"), 16)) == token(text)
+        wire.exactly(2)
+        arrived.release()
+    assert wire.until(LAST_CHUNK) == LAST_CHUNK
+    assert upstream.failures.empty()
+
+
+def test_connections_are_kept_on_both_sides(serve, scripted):
+    upstream = scripted(answer_plainly)
+    proxy = serve(upstream.url)
+    wire = connect(proxy.port)
+    for _ in range(3):
+        wire.send(get())
+        wire.message()
+    records = proxy.records(3)
+    assert upstream.connections == 1
+    assert [record["upstream_reused"] for record in records] == [False, True, True]
+
+
+def test_a_ten_megabyte_event_passes_and_measuring_stops(serve, scripted):
+    huge = b'data: {"choices": [{"index": 0, "delta": {"content": "' + b"z" * (10 << 20) + b'"}}]}\n\n'
+
+    def script(wire):
+        wire.message()
+        wire.sock.settimeout(60)
+        wire.send(STREAM_HEAD, chunk(token("a")), chunk(huge), chunk(token("b")), chunk(DONE), LAST_CHUNK)
+        wire.ended(10)
+
+    proxy = serve(scripted(script).url)
+    wire = connect(proxy.port)
+    wire.send(request())
+    wire.head()
+    assert wire.chunked() == token("a") + huge + token("b") + DONE
+    record = proxy.record()
+    assert record["response_bytes"] == len(token("a") + huge + token("b") + DONE)
+    assert "measuring" in (record["error"] or ""), record
+    assert record["tpot_ms"] is None
+    assert "zzz" not in proxy.log.read_text()
+
+
+def test_small_writes_are_not_held_back(serve, scripted):
+    """Case 5 of the ten: forty-millisecond steps mean that Nagle is on somewhere."""
+
+    def script(wire):
+        wire.message()
+        wire.send(STREAM_HEAD)
+        for _ in range(50):
+            wire.send(b"9\r\n", b"data: x\n\n", b"\r\n")
+        wire.send(LAST_CHUNK)
+        wire.ended(10)
+
+    proxy = serve(scripted(script).url)
+    wire = connect(proxy.port)
+    started = time.monotonic()
+    wire.send(request())
+    wire.head()
+    assert wire.chunked() == b"data: x\n\n" * 50
+    assert time.monotonic() - started < 1.0
