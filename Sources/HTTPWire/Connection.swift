@@ -9,7 +9,10 @@ struct ConnectionOptions: Sendable {
   /// The names of fields that the sender meant for its neighbour only.
   var names: [Range<Int>] = []
 
-  init(_ fields: Fields) {
+  /// More than anybody has reason to name, and each is looked for among all fields.
+  private static let mostNames = 64
+
+  init(_ fields: Fields) throws(WireError) {
     for field in fields.list where field.kind == .connection || field.kind == .proxyConnection {
       for element in fields.elements(field.value) {
         if fields.matches(element, "close") {
@@ -19,6 +22,7 @@ struct ConnectionOptions: Sendable {
         } else if field.kind == .connection, fields.matches(element, "upgrade") {
           upgrades = true
         } else {
+          guard names.count < Self.mostNames else { throw WireError(400, "too many connection options") }
           names.append(element)
         }
       }
@@ -45,12 +49,19 @@ extension Fields {
       || matches(name, "cache-control") || matches(name, "trailer")
   }
 
-  /// Whether a trailer field could change framing, routing or authorisation had it come in the head (RFC 9110 §6.5.1).
+  /// Whether a trailer field would change where the message ends, had it come in the head: no such message is passed on.
+  func isRefusedTrailer(_ name: Range<Int>) -> Bool {
+    matches(name, "transfer-encoding") || matches(name, "content-length")
+  }
+
+  /// Whether a trailer field routes, authorises or describes, and so belongs into the head only (RFC 9110 §6.5.1).
   func isForbiddenTrailer(_ name: Range<Int>) -> Bool {
-    matches(name, "transfer-encoding") || matches(name, "content-length") || matches(name, "host")
-      || matches(name, "connection") || matches(name, "trailer") || matches(name, "te") || matches(name, "upgrade")
+    matches(name, "host") || matches(name, "connection") || matches(name, "trailer") || matches(name, "te")
+      || matches(name, "upgrade")
       || matches(name, "keep-alive") || matches(name, "proxy-connection") || matches(name, "authorization")
-      || matches(name, "content-encoding") || matches(name, "content-type") || matches(name, "content-range")
-      || matches(name, "expect") || matches(name, "set-cookie") || matches(name, "cache-control")
+      || matches(name, "proxy-authorization") || matches(name, "content-encoding") || matches(name, "content-type")
+      || matches(name, "content-range") || matches(name, "expect") || matches(name, "set-cookie")
+      || matches(name, "cookie") || matches(name, "cache-control") || matches(name, "forwarded")
+      || matches(name, "x-forwarded-for") || matches(name, "via")
   }
 }

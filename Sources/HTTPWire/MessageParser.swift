@@ -1,9 +1,11 @@
-// llhttp driven one message at a time: a head, then where its body's bytes stand in each read, then the end.
+// One message at a time: llhttp reads its head, then we say where its body's bytes stand in each read, and its end.
 // It must not judge a head (RequestHead and ResponseHead do), nor copy body bytes.
 import CLLHTTP
 
 /// A strict HTTP/1.1 parser for one side of one connection (all of llhttp's lenient flags stay off).
 ///
+/// llhttp reads heads. Bodies are read here: llhttp takes size lines of any length for the sake of a chunk's size, and
+/// where it takes a response's framing for another than the fields say, nobody is told.
 /// It stops after each head and after each message; `reset()` makes it ready for the next message. Confined to one thread.
 @safe
 public final class MessageParser {
@@ -47,9 +49,16 @@ public final class MessageParser {
   /// The head as it came, from `headComplete` on; `takeFields()` moves it out.
   public var fields: Fields { unsafe state.pointee.fields }
   /// Trailer fields that followed a chunked body.
-  public var trailers: Fields { unsafe state.pointee.trailers.isEmpty ? Fields() : state.pointee.trailers }
+  public var trailers: Fields {
+    unsafe state.pointee.chunked.trailers.isEmpty ? Fields() : state.pointee.chunked.trailers
+  }
   /// Whether the head is whole.
-  public var isHeadComplete: Bool { unsafe state.pointee.isHeadComplete }
+  public var isHeadComplete: Bool {
+    switch unsafe state.pointee.stage {
+    case .head, .unknownMethod: false
+    case .length, .chunks, .untilClose, .complete: true
+    }
+  }
   /// Whether any byte of the present message has been seen; empty lines before it are none of it (RFC 9112 §2.2).
   public var hasBegun: Bool { unsafe state.pointee.hasBegun }
   /// For a response parser: whether the response answers a HEAD, and so has no body whatever it says.
@@ -81,59 +90,188 @@ public final class MessageParser {
   /// - Returns: how many bytes were used, and how far that led.
   public func parse(_ bytes: RawSpan) -> (consumed: Int, progress: Progress) {
     spans.removeAll()
-    if unsafe state.pointee.isMessageComplete { return (0, .messageComplete) }
-    guard bytes.byteCount > 0 else { return (0, .needsMore) }
-    if unsafe !state.pointee.hasBegun { unsafe state.pointee.hasBegun = !Self.isEmptyLines(bytes) }
-    return unsafe bytes.withUnsafeBytes { buffer in
-      guard let start = unsafe buffer.baseAddress?.assumingMemoryBound(to: CChar.self) else { return (0, .needsMore) }
-      unsafe state.pointee.base = unsafe start
-      defer { unsafe state.pointee.base = nil }
-      let wasHeadComplete = isHeadComplete
-      let error = unsafe llhttp_execute(parser, start, buffer.count)
-      if error == HPE_OK, wasHeadComplete, unsafe state.pointee.refusal == nil { return (buffer.count, .needsMore) }
-      var consumed = buffer.count
-      if error != HPE_OK, let position = unsafe llhttp_get_error_pos(parser) {
-        consumed = unsafe min(max(0, position - start), buffer.count)
+    if let refusal = unsafe state.pointee.refusal { return (0, .failed(refusal)) }
+    return unsafe bytes.withUnsafeBytes { bytes in
+      do throws(WireError) {
+        return unsafe try read(bytes)
+      } catch {
+        unsafe state.pointee.refusal = error
+        return (0, .failed(error))
       }
-      if !wasHeadComplete { unsafe keepHead(buffer.prefix(consumed)) }
-      return (consumed, progress(after: error, wasHeadComplete: wasHeadComplete))
     }
   }
+
+  private func read(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> (consumed: Int, progress: Progress) {
+    var consumed = bytes.count
+    switch unsafe state.pointee.stage {
+    case .head:
+      return unsafe try readHead(bytes)
+    case .unknownMethod:
+      unsafe keepHead(bytes[...])
+      try judgeMethod()
+      return (bytes.count, .needsMore)
+    case .complete:
+      return (0, .messageComplete)
+    case .untilClose:
+      if unsafe !bytes.isEmpty { spans.append(0, count: bytes.count) }
+    case .length:
+      consumed = Int(unsafe min(state.pointee.remaining, UInt64(bytes.count)))
+      if consumed > 0 { spans.append(0, count: consumed) }
+      unsafe state.pointee.remaining -= UInt64(consumed)
+      if unsafe state.pointee.remaining == 0 { unsafe state.pointee.stage = .complete }
+    case .chunks:
+      consumed = unsafe try state.pointee.chunked.read(bytes, from: 0, limits: state.pointee.limits, spans: spans)
+      if unsafe state.pointee.chunked.isComplete { unsafe state.pointee.stage = .complete }
+    }
+    return (consumed, unsafe state.pointee.stage == .complete ? .messageComplete : .needsMore)
+  }
+
+  // MARK: Heads
+
+  private func readHead(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> (consumed: Int, progress: Progress) {
+    let begun = unsafe hasBegun ? 0 : try skipEmptyLines(bytes)
+    let head = unsafe UnsafeRawBufferPointer(rebasing: bytes[begun...])
+    guard let start = unsafe head.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe !head.isEmpty else {
+      return (bytes.count, .needsMore)
+    }
+    unsafe state.pointee.base = unsafe start
+    let error = unsafe llhttp_execute(parser, start, head.count)
+    unsafe state.pointee.base = nil
+    if let refusal = unsafe state.pointee.refusal {
+      unsafe keepHead(head[...])
+      throw refusal
+    }
+    var consumed = head.count
+    if error != HPE_OK, let position = unsafe llhttp_get_error_pos(parser) {
+      consumed = unsafe min(max(0, position - start), head.count)
+    }
+    switch error {
+    case HPE_OK:
+      unsafe keepHead(head[...])
+      try checkSize()
+      return (bytes.count, .needsMore)
+    case HPE_PAUSED:
+      unsafe keepHead(head.prefix(consumed))
+      try checkSize()
+      settleHead()
+      return (begun + consumed, .headComplete)
+    case HPE_INVALID_METHOD where unsafe !state.pointee.isResponse:
+      // llhttp stops at the first byte that is in none of its methods: what it was is known at the method's end.
+      unsafe keepHead(head[...])
+      try judgeMethod()
+      return (bytes.count, .needsMore)
+    default:
+      unsafe keepHead(head.prefix(consumed))
+      let fault = unsafe state.pointee.isResponse ? nil : RequestLine.fault(state.pointee.fields)
+      throw fault ?? WireError(400, Self.complaint(error))
+    }
+  }
+
+  /// Passes over the empty lines that a client may send before a request (RFC 9112 §2.2), up to a few.
+  private func skipEmptyLines(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Int {
+    guard unsafe !state.pointee.isResponse else {
+      guard unsafe bytes.first == UInt8(ascii: "H") || bytes.isEmpty else { throw WireError(400, "not a status line") }
+      unsafe state.pointee.hasBegun = unsafe !bytes.isEmpty
+      return 0
+    }
+    for index in bytes.indices {
+      let byte = unsafe bytes[index]
+      if unsafe state.pointee.isInEmptyLine {
+        guard byte == ASCII.lineFeed else { throw WireError(400, "CR without LF before the request line") }
+        unsafe state.pointee.isInEmptyLine = false
+      } else if byte == ASCII.carriageReturn {
+        unsafe state.pointee.emptyLines += 1
+        unsafe state.pointee.isInEmptyLine = true
+        guard unsafe state.pointee.emptyLines <= Self.mostEmptyLines else {
+          throw WireError(400, "too many empty lines before the request line")
+        }
+      } else if byte == ASCII.lineFeed {
+        throw WireError(400, "LF without CR before the request line")
+      } else {
+        unsafe state.pointee.hasBegun = true
+        return index
+      }
+    }
+    return bytes.count
+  }
+
+  private static let mostEmptyLines = 8
 
   private func keepHead(_ bytes: Slice<UnsafeRawBufferPointer>) {
     unsafe state.pointee.fields.bytes.append(contentsOf: bytes)
+  }
+
+  private func checkSize() throws(WireError) {
     let limit = unsafe state.pointee.limits.headBytes
-    if unsafe state.pointee.refusal == nil, unsafe state.pointee.fields.bytes.count > limit {
-      unsafe state.pointee.refusal = WireError(431, "head larger than \(limit) bytes", beyond: .head)
-    }
+    guard unsafe state.pointee.fields.bytes.count > limit else { return }
+    throw WireError(431, "head larger than \(limit) bytes", beyond: .head)
   }
 
-  private static func isEmptyLines(_ bytes: RawSpan) -> Bool {
-    unsafe bytes.withUnsafeBytes { bytes in
-      unsafe bytes.allSatisfy { $0 == ASCII.carriageReturn || $0 == ASCII.lineFeed }
-    }
-  }
-
-  private func progress(after error: llhttp_errno_t, wasHeadComplete: Bool) -> Progress {
-    if let refusal = unsafe state.pointee.refusal { return .failed(refusal) }
-    if error == HPE_OK { return .needsMore }
-    if error == HPE_PAUSED || error == HPE_PAUSED_UPGRADE || error == HPE_PAUSED_H2_UPGRADE {
-      if isHeadComplete, !wasHeadComplete {
-        // llhttp's spans keep the white space behind a value.
-        unsafe state.pointee.fields.settle()
-        if unsafe !state.pointee.isMessageComplete { resumeAfterHead() }
-        return .headComplete
+  /// The head is whole: its fields say what follows.
+  private func settleHead() {
+    // llhttp's spans keep the white space behind a value.
+    unsafe state.pointee.fields.settle()
+    do throws(WireError) {
+      let declared = unsafe try state.pointee.fields.declaredFraming(isVersion11: version.minor == 1)
+      guard isFramed(declared) else { throw WireError(400, "ambiguous framing") }
+      unsafe state.pointee.framing = declared ?? .none
+      if unsafe state.pointee.isResponse {
+        let hasNoBody = answersHead || status < 200 || status == 204 || status == 304
+        unsafe state.pointee.framing = hasNoBody ? .none : declared ?? .untilClose
       }
-      if unsafe state.pointee.isMessageComplete { return .messageComplete }
+    } catch {
+      unsafe state.pointee.refusal = error
     }
-    let name = unsafe String(cString: llhttp_errno_name(error))
-    return .failed(WireError(400, "malformed \(isHeadComplete ? "body" : "head") (\(name))"))
+    unsafe state.pointee.beginBody()
   }
 
-  /// A message without a body is whole with its head: llhttp says so only when it is run again, if on no bytes at all.
-  private func resumeAfterHead() {
-    unsafe llhttp_resume(parser)
-    _ = unsafe llhttp_execute(parser, state.pointee.base, 0)
+  /// Whether llhttp found the same framing: where two readers differ, the next ones may, too.
+  private func isFramed(_ framing: BodyFraming?) -> Bool {
+    let flags = unsafe UInt32(parser.pointee.flags)
+    let isChunked = flags & F_CHUNKED.rawValue != 0
+    let hasLength = flags & F_CONTENT_LENGTH.rawValue != 0
+    switch framing {
+    case .chunked: return isChunked && !hasLength
+    case .length(let length): return unsafe hasLength && !isChunked && parser.pointee.content_length == length
+    case nil, .some(.none), .untilClose: return !isChunked && !hasLength
+    }
+  }
+
+  /// How the body is delimited, by the head's fields alone; for a response, by its status and its request, too.
+  /// - Throws: what is wrong with the fields that say so.
+  func framing() throws(WireError) -> BodyFraming {
+    if let refusal = unsafe state.pointee.refusal { throw refusal }
+    return unsafe state.pointee.framing
+  }
+
+  /// A method that llhttp does not know: not implemented if it is one, malformed if it is not. Waits for its end.
+  private func judgeMethod() throws(WireError) {
+    let bytes = unsafe state.pointee.fields.bytes
+    let method = bytes.prefix(while: ASCII.isToken)
+    guard method.count < bytes.count || method.count > Self.longestMethod else {
+      unsafe state.pointee.stage = .unknownMethod
+      return
+    }
+    let ends = method.count == bytes.count || bytes[method.count] == ASCII.space
+    throw ends && !method.isEmpty
+      ? WireError(501, "method not implemented") : WireError(400, "malformed request line")
+  }
+
+  private static let longestMethod = 64
+
+  /// What llhttp found wrong with a head, in our words.
+  private static func complaint(_ error: llhttp_errno_t) -> String {
+    switch error {
+    case HPE_INVALID_URL: "malformed request target"
+    case HPE_INVALID_METHOD, HPE_INVALID_CONSTANT, HPE_INVALID_VERSION, HPE_INVALID_STATUS: "malformed start line"
+    case HPE_INVALID_HEADER_TOKEN: "a byte that may not stand in a field, or a folded line"
+    case HPE_UNEXPECTED_SPACE: "white space before a field"
+    case HPE_CR_EXPECTED, HPE_LF_EXPECTED, HPE_STRICT: "a line does not end with CRLF"
+    case HPE_INVALID_CONTENT_LENGTH: "Content-Length is not a plain decimal number"
+    case HPE_UNEXPECTED_CONTENT_LENGTH: "Content-Length twice, or beside Transfer-Encoding"
+    case HPE_INVALID_TRANSFER_ENCODING: "Transfer-Encoding other than chunked"
+    default: "malformed head"
+    }
   }
 
   /// Whether llhttp read the same method: our own reading of the request line is held against it.

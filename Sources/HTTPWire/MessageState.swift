@@ -1,4 +1,4 @@
-// What llhttp's callbacks find out about one message: the other half of MessageParser.
+// What llhttp's callbacks find out about one head, and how far its message has been read: MessageParser's other half.
 // It must not judge a head, nor copy body bytes.
 import CLLHTTP
 
@@ -11,23 +11,55 @@ struct MessageState {
   let limits: WireLimits
   let spans: BodySpans
   var fields = Fields()
-  var trailers = Fields()
   var answersHead = false
-  var isHeadComplete = false
+  var stage = Stage.head
   var hasBegun = false
-  var isMessageComplete = false
+  /// Empty lines before a request, and whether half of one has been read.
+  var emptyLines = 0
+  var isInEmptyLine = false
+  /// What is wrong with the message; the parser is of no more use.
   var refusal: WireError?
-  /// The bytes that llhttp is looking at, during `parse` only.
+  /// How the body is delimited, by the head's own fields.
+  var framing = BodyFraming.none
+  /// The bytes that are still to come of a body with a length.
+  var remaining: UInt64 = 0
+  var chunked = ChunkedBody()
+  /// The bytes that llhttp is looking at, while it does.
   var base: UnsafePointer<CChar>?
   private var openName: Range<Int>?
   private var openValue: Range<Int>?
   private var targetBytes = 0
-  private var chunkExtensionBytes = 0
+
+  /// What is read next.
+  enum Stage {
+    case head
+    /// The rest of a method that llhttp does not know.
+    case unknownMethod
+    case length
+    case chunks
+    case untilClose
+    case complete
+  }
 
   init(isResponse: Bool, limits: WireLimits, spans: BodySpans) {
     self.isResponse = isResponse
     self.limits = limits
     self.spans = spans
+  }
+
+  /// Begins the body that `framing` promises.
+  mutating func beginBody() {
+    switch framing {
+    case .none, .length(0):
+      stage = .complete
+    case .length(let length):
+      remaining = length
+      stage = .length
+    case .chunked:
+      stage = .chunks
+    case .untilClose:
+      stage = .untilClose
+    }
   }
 
   fileprivate mutating func sawName(_ at: UnsafePointer<CChar>, _ count: Int) {
@@ -40,51 +72,20 @@ struct MessageState {
     openValue = openValue.map { $0.lowerBound..<range.upperBound } ?? range
   }
 
-  /// Where bytes that llhttp points at stand: in the head's buffer, or, for trailers, in a copy made here.
-  private mutating func place(_ at: UnsafePointer<CChar>, _ count: Int) -> Range<Int> {
-    if isHeadComplete {
-      let start = trailers.bytes.count
-      unsafe trailers.bytes.append(contentsOf: UnsafeRawBufferPointer(start: at, count: count))
-      if trailers.bytes.count > limits.trailerBytes {
-        refusal = WireError(431, "trailers larger than \(limits.trailerBytes) bytes", beyond: .trailers)
-      }
-      return start..<start + count
-    }
+  /// Where bytes that llhttp points at stand in the head's buffer.
+  private func place(_ at: UnsafePointer<CChar>, _ count: Int) -> Range<Int> {
     guard let base = unsafe base else { return 0..<0 }
     let start = unsafe fields.bytes.count + (at - base)
     return start..<start + count
   }
 
-  fileprivate mutating func fieldComplete() -> Int32 {
-    guard refusal == nil else { return -1 }
-    guard let name = openName else { return 0 }
+  fileprivate mutating func fieldComplete() {
+    guard let name = openName else { return }
+    if fields.list.isEmpty { fields.list.reserveCapacity(16) }
     // An empty value has no span: it stands, empty, behind its name.
-    let field = Field(name: name, value: openValue ?? name.upperBound..<name.upperBound)
-    if isHeadComplete {
-      // llhttp minds some of them, of some messages.
-      if trailers.matches(name, "content-length") || trailers.matches(name, "transfer-encoding") {
-        refusal = WireError(400, "a trailer that would frame")
-        return -1
-      }
-      trailers.list.append(field)
-    } else {
-      if fields.list.isEmpty { fields.list.reserveCapacity(16) }
-      fields.list.append(field)
-    }
+    fields.list.append(Field(name: name, value: openValue ?? name.upperBound..<name.upperBound))
     openName = nil
     openValue = nil
-    return 0
-  }
-
-  fileprivate mutating func headComplete(status: UInt16) -> Int32 {
-    isHeadComplete = true
-    if isResponse, answersHead || (100..<200).contains(status) || status == 204 || status == 304 { return 1 }
-    return Int32(HPE_PAUSED.rawValue)
-  }
-
-  fileprivate mutating func sawBody(_ at: UnsafePointer<CChar>, _ count: Int) {
-    guard let base = unsafe base else { return }
-    spans.append(unsafe at - base, count: count)
   }
 
   fileprivate mutating func sawTarget(_ count: Int) -> Int32 {
@@ -92,19 +93,6 @@ struct MessageState {
     guard targetBytes > limits.targetBytes else { return 0 }
     refusal = WireError(414, "request target longer than \(limits.targetBytes) bytes", beyond: .target)
     return -1
-  }
-
-  fileprivate mutating func sawChunkExtension(_ count: Int) -> Int32 {
-    chunkExtensionBytes += count
-    guard chunkExtensionBytes > limits.chunkExtensionBytes else { return 0 }
-    refusal = WireError(
-      400, "chunk extensions larger than \(limits.chunkExtensionBytes) bytes", beyond: .chunkExtensions)
-    return -1
-  }
-
-  fileprivate mutating func messageComplete() -> Int32 {
-    isMessageComplete = true
-    return Int32(HPE_PAUSED.rawValue)
   }
 }
 
@@ -125,23 +113,13 @@ nonisolated(unsafe) let messageCallbacks: UnsafeMutablePointer<llhttp_settings_t
     unsafe state.pointee.sawValue(at, count)
     return 0
   }
-  unsafe settings.pointee.on_header_value_complete = { unsafe state($0)?.pointee.fieldComplete() ?? -1 }
-  unsafe settings.pointee.on_headers_complete = { parser in
-    guard let parser = unsafe parser else { return -1 }
-    return unsafe state(parser)?.pointee.headComplete(status: parser.pointee.status_code) ?? -1
-  }
-  unsafe settings.pointee.on_body = { parser, at, count in
-    guard let at = unsafe at, let state = unsafe state(parser) else { return -1 }
-    unsafe state.pointee.sawBody(at, count)
+  unsafe settings.pointee.on_header_value_complete = { parser in
+    guard let state = unsafe state(parser) else { return -1 }
+    unsafe state.pointee.fieldComplete()
     return 0
   }
-  unsafe settings.pointee.on_chunk_extension_name = { parser, _, count in
-    unsafe state(parser)?.pointee.sawChunkExtension(count) ?? -1
-  }
-  unsafe settings.pointee.on_chunk_extension_value = { parser, _, count in
-    unsafe state(parser)?.pointee.sawChunkExtension(count) ?? -1
-  }
-  unsafe settings.pointee.on_message_complete = { unsafe state($0)?.pointee.messageComplete() ?? -1 }
+  // Bodies are not llhttp's: it stops behind the head.
+  unsafe settings.pointee.on_headers_complete = { _ in Int32(HPE_PAUSED.rawValue) }
   return unsafe settings
 }()
 

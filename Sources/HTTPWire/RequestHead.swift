@@ -61,8 +61,8 @@ public final class RequestHead: Sendable {
     target = try line.passedOn(fields)
     guard fields.valuesAreClean() else { throw WireError(400, "control byte in a field value") }
     try Self.checkHost(fields, isVersion11: isVersion11)
-    framing = try fields.declaredFraming(isVersion11: isVersion11) ?? .none
-    connection = ConnectionOptions(fields)
+    framing = try parser.framing()
+    connection = try ConnectionOptions(fields)
     expectsContinue = try Self.expectation(fields, isVersion11: isVersion11, framing: framing)
     if let pseudonym, fields.wentThrough(pseudonym) {
       throw WireError(508, "the request has come through this proxy already")
@@ -75,7 +75,7 @@ public final class RequestHead: Sendable {
     var hosts = 0
     for field in fields.list where field.kind == .host {
       hosts += 1
-      guard RequestLine.isAuthority(fields.bytes[field.value]) else { throw WireError(400, "Host is not a host") }
+      guard Authority.isValid(fields.bytes[field.value]) else { throw WireError(400, "Host is not a host") }
     }
     guard hosts <= 1 else { throw WireError(400, "Host given twice") }
     guard hosts == 1 || !isVersion11 else { throw WireError(400, "Host is missing") }
@@ -158,27 +158,45 @@ struct RequestLine {
 
   init(_ fields: Fields) throws(WireError) {
     let bytes = fields.bytes
-    // A client may send empty lines before the request line (RFC 9112 §2.2).
-    var start = 0
-    while start < bytes.count, bytes[start] == ASCII.carriageReturn || bytes[start] == ASCII.lineFeed { start += 1 }
-    guard let end = bytes[start...].firstIndex(of: ASCII.carriageReturn),
-      let first = bytes[start..<end].firstIndex(of: ASCII.space)
+    guard let end = bytes.firstIndex(of: ASCII.carriageReturn), end + 1 < bytes.count,
+      bytes[end + 1] == ASCII.lineFeed, let first = bytes[..<end].firstIndex(of: ASCII.space)
     else { throw WireError(400, "malformed request line") }
     guard let second = bytes[(first + 1)..<end].firstIndex(of: ASCII.space) else {
       throw WireError(505, "malformed request line")
     }
     minor = try Self.minorVersion(fields, (second + 1)..<end)
     target = first + 1..<second
-    method = try Self.method(fields, start..<first)
-    guard !target.isEmpty, bytes[target].allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) else {
-      throw WireError(400, "malformed request target")
-    }
+    method = try Self.method(fields, 0..<first)
+    guard Self.isTarget(bytes[target]) else { throw WireError(400, "malformed request target") }
+  }
+
+  /// Whether bytes may be a target. A backslash in a path is a slash to some and none to others.
+  private static func isTarget(_ bytes: ArraySlice<UInt8>) -> Bool {
+    guard !bytes.isEmpty, bytes.allSatisfy(ASCII.isTarget) else { return false }
+    guard let backslash = bytes.firstIndex(of: ASCII.backslash) else { return true }
+    return bytes[..<backslash].contains(UInt8(ascii: "?"))
+  }
+
+  /// What is wrong with a request whose line was not taken for one, where that is more than malformed.
+  /// - Parameter fields: the head as far as it was read.
+  static func fault(_ fields: Fields) -> WireError? {
+    let bytes = fields.bytes
+    guard !bytes.contains(ASCII.lineFeed), let first = bytes.firstIndex(of: ASCII.space) else { return nil }
+    if fields.equals(0..<first, "PRI") { return WireError(505, "HTTP/2 is not served") }
+    do throws(WireError) { _ = try method(fields, 0..<first) } catch { return error }
+    guard let second = bytes[(first + 1)...].firstIndex(of: ASCII.space) else { return nil }
+    do throws(WireError) { _ = try minorVersion(fields, (second + 1)..<bytes.count) } catch { return error }
+    return nil
   }
 
   private static func minorVersion(_ fields: Fields, _ range: Range<Int>) throws(WireError) -> Int {
     if fields.equals(range, "HTTP/1.1") { return 1 }
     if fields.equals(range, "HTTP/1.0") { return 0 }
-    throw WireError(fields.starts(range, with: "HTTP/") ? 505 : 400, "protocol is neither HTTP/1.1 nor HTTP/1.0")
+    let digits = fields.bytes[range].dropFirst(5)
+    let isVersion =
+      fields.starts(range, with: "HTTP/") && digits.count == 3 && ASCII.isDigit(fields.bytes[digits.startIndex])
+      && fields.bytes[digits.startIndex + 1] == UInt8(ascii: ".") && ASCII.isDigit(fields.bytes[digits.startIndex + 2])
+    throw WireError(isVersion ? 505 : 400, "protocol is neither HTTP/1.1 nor HTTP/1.0")
   }
 
   private static func method(_ fields: Fields, _ range: Range<Int>) throws(WireError) -> Method {
@@ -203,29 +221,12 @@ struct RequestLine {
     let start = target.lowerBound + 7
     let end = bytes[start..<target.upperBound].firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }
     let authority = start..<(end ?? target.upperBound)
-    guard Self.isAuthority(bytes[authority]) else { throw WireError(400, "malformed request target") }
+    guard Authority.isValid(bytes[authority]) else { throw WireError(400, "malformed request target") }
     let written = authority.upperBound..<target.upperBound
     if bytes[written].first == UInt8(ascii: "/") { return RequestTarget(written: written, authority: authority) }
     // No path is the root's, but for an OPTIONS that asks about the server itself (RFC 9112 §3.2.1, §3.2.4).
     let asksServer = method == .options && written.isEmpty
     return RequestTarget(
       implied: asksServer ? UInt8(ascii: "*") : UInt8(ascii: "/"), written: written, authority: authority)
-  }
-
-  /// Whether bytes are `uri-host [":" port]` (RFC 9110 §7.2), without user information.
-  static func isAuthority(_ bytes: ArraySlice<UInt8>) -> Bool {
-    !bytes.isEmpty
-      && bytes.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-          ASCII.zero...ASCII.nine:
-          true
-        case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: ":"),
-          UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: "%"):
-          true
-        default:
-          false
-        }
-      }
   }
 }

@@ -20,8 +20,17 @@ public final class ResponseHead: Sendable {
   public var isInformational: Bool { status < 200 }
   /// Whether the upstream connection may carry another exchange after this one.
   public var keepsAlive: Bool {
-    guard framing != .untilClose else { return false }
+    guard framing != .untilClose, !claimsBodyWithoutOne else { return false }
     return isVersion11 ? !connection.closes : connection.keepsAlive && !connection.closes
+  }
+
+  /// Whether a body is announced where none can be, and may come all the same: what follows could be taken for a response.
+  private var claimsBodyWithoutOne: Bool {
+    guard status == 204 || status == 304 else { return false }
+    return fields.list.contains { field in
+      field.kind == .transferEncoding
+        || status == 204 && field.kind == .contentLength && !fields.matches(field.value, "0")
+    }
   }
 
   /// Judges the head that `parser` has completed.
@@ -38,11 +47,9 @@ public final class ResponseHead: Sendable {
     status = line.status
     reason = line.reason
     isVersion11 = line.minor == 1
-    connection = ConnectionOptions(fields)
+    connection = try ConnectionOptions(fields)
     guard fields.valuesAreClean() else { throw WireError(502, "control byte in a field value") }
-    let declared = try fields.declaredFraming(isVersion11: isVersion11)
-    let hasNoBody = answersHead || status < 200 || status == 204 || status == 304
-    framing = hasNoBody ? .none : declared ?? .untilClose
+    framing = try parser.framing()
     self.fields = fields
   }
 

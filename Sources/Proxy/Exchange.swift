@@ -46,6 +46,8 @@ final class Exchange {
   private var repeatable: [UInt8]?
   private var connectStartedAt: Instant
   private var headStartedAt: Instant?
+  /// Bytes of the 1xx heads so far.
+  private var interimBytes = 0
   private var isCounted = false
   private var isUpstreamPaused = false
   private var pausedAt: Instant?
@@ -289,6 +291,11 @@ final class Exchange {
     let head = try ResponseHead(connection.parser)
     if head.status == 101 { return try passSwitch(head, arrival) }
     if head.isInformational {
+      // Together they may be as long as one head: there is no other end to them.
+      interimBytes += head.fields.bytes.count
+      guard interimBytes <= rules.settings.responseLimits.headBytes else {
+        throw WireError(502, "too many interim responses")
+      }
       if head.status == 100 { awaitsContinue = false }
       if client11 {
         head.write(to: worker.output, client11: true, closing: false, policy: rules.settings.forwarding)

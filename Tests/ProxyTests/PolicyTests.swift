@@ -294,7 +294,7 @@ struct ProxyProtocolTests {
       #expect(try server.head() == get(path))
       try server.send(answer(path))
     }
-    #expect(try client.rest().contains("HTTP/1.1 400 "))
+    #expect(try client.rest().contains("HTTP/1.1 501 "))
     let lines = try rig.end()
     #expect(lines.map { $0["client"] } == ["192.0.2.7", "192.0.2.7", "192.0.2.7"])
     #expect(lines.map(\.verdict) == ["ok -", "ok -", "rejected upload"])
