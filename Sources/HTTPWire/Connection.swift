@@ -42,9 +42,8 @@ extension Fields {
   }
 
   private func isProtected(_ name: Range<Int>) -> Bool {
-    if text(name).lowercased().hasPrefix("x-forwarded-") { return true }
+    if namesWay(name) { return true }
     return matches(name, "host") || matches(name, "content-length") || matches(name, "transfer-encoding")
-      || matches(name, "forwarded") || matches(name, "x-real-ip") || matches(name, "via")
       || matches(name, "content-type") || matches(name, "content-encoding") || matches(name, "authorization")
       || matches(name, "cache-control") || matches(name, "trailer")
   }
@@ -61,7 +60,12 @@ extension Fields {
       || matches(name, "keep-alive") || matches(name, "proxy-connection") || matches(name, "authorization")
       || matches(name, "proxy-authorization") || matches(name, "content-encoding") || matches(name, "content-type")
       || matches(name, "content-range") || matches(name, "expect") || matches(name, "set-cookie")
-      || matches(name, "cookie") || matches(name, "cache-control") || matches(name, "forwarded")
-      || matches(name, "x-forwarded-for") || matches(name, "via")
+      || matches(name, "cookie") || matches(name, "cache-control") || namesWay(name)
+  }
+
+  /// Whether a field says which way a message came, which proxies and servers trust their neighbours to say.
+  private func namesWay(_ name: Range<Int>) -> Bool {
+    matches(name, "forwarded") || matches(name, "x-real-ip") || matches(name, "via")
+      || text(name).lowercased().hasPrefix("x-forwarded-")
   }
 }

@@ -11,6 +11,9 @@ public enum BodyFraming: Hashable, Sendable {
   case chunked
   /// The body ends with the connection (responses only).
   case untilClose
+
+  /// Whether it is known that no byte of a body follows: some clients say so with each GET, by a Content-Length of 0.
+  public var isEmpty: Bool { self == .none || self == .length(0) }
 }
 
 extension Fields {

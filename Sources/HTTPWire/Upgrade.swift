@@ -15,7 +15,7 @@ extension RequestHead {
   /// Only a GET of HTTP/1.1 without a body switches: bytes behind any other could be taken for its body on one side, and
   /// for the new protocol on the other.
   public func offer(of allowed: [String]) -> UpgradeOffer? {
-    guard connection.upgrades, method == .get, isVersion11, framing == .none else { return nil }
+    guard connection.upgrades, method == .get, isVersion11, framing.isEmpty else { return nil }
     let elements = fields.upgradeElements(allowed)
     return elements.isEmpty
       ? nil : UpgradeOffer(elements: elements, names: elements.map { fields.text($0).lowercased() })

@@ -61,7 +61,7 @@ final class Exchange {
     rules = worker.rules
     inner = Held(
       Inner(
-        state: ExchangeState(isRepeatable: head.method.isSafe && head.framing == .none), tap: tap),
+        state: ExchangeState(isRepeatable: head.method.isSafe && head.framing.isEmpty), tap: tap),
       in: worker.exchangeBlocks)
     activeAt = at
     stepAt = at

@@ -17,7 +17,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     self.raw = raw
   }
 
-  /// The address without its port.
+  /// The address without its port. An IPv4 address mapped into IPv6, as a socket of both families gives it, is written as
+  /// what it is.
   public var host: String { parts.host }
   /// The port.
   public var port: UInt16 { parts.port }
@@ -48,7 +49,8 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
       let host = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text in
         guard let start = text.baseAddress else { return "" }
         port = unsafe tg_format_address(address, start, text.count)
-        return unsafe String(cString: start)
+        let text = unsafe String(cString: start)
+        return text.hasPrefix("::ffff:") && text.contains(".") ? String(text.dropFirst(7)) : text
       }
       return (host, port)
     }

@@ -1,10 +1,14 @@
 """Tunnels beyond cases 40 to 43: a real WebSocket conversation, their deadline, their drain, switching them off."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import struct
+import threading
+import time
 
+import pytest
 from harness.said import answer_plainly, get
 from harness.wire import Wire, connect, fields_of
 
@@ -42,12 +46,15 @@ def websocket_echo(wire: Wire) -> None:
             return
 
 
-def test_a_websocket_conversation_passes_whole(serve, scripted):
+@pytest.mark.parametrize("says_length", [False, True])
+def test_a_websocket_conversation_passes_whole(serve, scripted, says_length):
     upstream = scripted(websocket_echo)
     proxy = serve(upstream.url)
     wire = connect(proxy.port)
     key = base64.b64encode(os.urandom(16))
-    wire.send(get("/v1/realtime", *OFFER, b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: " + key))
+    # The JDK's client sends a length of 0 with each GET.
+    more = (b"Content-Length: 0",) if says_length else ()
+    wire.send(get("/v1/realtime", *OFFER, *more, b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: " + key))
     head = wire.head()
     fields = fields_of(head)
     assert head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
@@ -110,3 +117,106 @@ def test_a_drain_bounds_tunnels(serve, scripted):
     proxy.stop()
     assert wire.ended(10) is not None
     assert proxy.record()["outcome"] == "timeout"
+
+
+def end_of_server(wire: Wire, way: str) -> None:
+    wire.head()
+    if way == "gone before the 101":
+        wire.ended(20)
+        return
+    wire.send(SWITCHED)
+    if way == "gone under a flood":
+        with contextlib.suppress(ConnectionError):
+            wire.send(b"x" * (8 << 20))
+    elif way == "reset by the server":
+        wire.exactly(1000)
+        wire.reset()
+    elif way == "ended by the client":
+        assert wire.rest() == b"all"
+        wire.send(b"answer")
+    elif way == "ended by the server":
+        wire.finish()
+        assert wire.rest() == b"all"
+    else:
+        sending = threading.Thread(target=wire.send, args=(b"d" * (1 << 20),))
+        sending.start()
+        assert wire.exactly(1 << 20) == b"u" * (1 << 20)
+        sending.join()
+
+
+def end_of_client(wire: Wire, way: str) -> None:
+    wire.send(get("/" + way.replace(" ", "-"), *OFFER))
+    if way == "gone before the 101":
+        wire.reset()
+        return
+    wire.head()
+    if way == "gone under a flood":
+        wire.exactly(1000)
+        wire.reset()
+    elif way == "reset by the server":
+        with contextlib.suppress(ConnectionError):
+            wire.send(b"y" * (8 << 20))
+    elif way == "ended by the client":
+        wire.send(b"all")
+        wire.finish()
+        assert wire.rest() == b"answer"
+    elif way == "ended by the server":
+        assert wire.rest() == b""
+        wire.send(b"all")
+    else:
+        sending = threading.Thread(target=wire.send, args=(b"u" * (1 << 20),))
+        sending.start()
+        assert wire.exactly(1 << 20) == b"d" * (1 << 20)
+        sending.join()
+    wire.close()
+
+
+def test_tunnels_that_end_in_any_way_leave_nothing_behind(serve, scripted):
+    ways = {
+        "gone before the 101": ("client_cancelled", "upload connecting waiting"),
+        "gone under a flood": ("client_cancelled", "streaming"),
+        "reset by the server": ("upstream_reset", "streaming"),
+        "ended by the client": ("tunnelled", "None"),
+        "ended by the server": ("tunnelled", "None"),
+        "flooded both ways": ("tunnelled", "None"),
+    }
+    rounds = 15
+
+    def script(wire):
+        # The one that will be asked for is known by its path, which is read again.
+        try:
+            head = wire.head()
+        except EOFError:
+            # Its client was gone before the connection stood.
+            return
+        wire.buffer = head + wire.buffer
+        end_of_server(wire, head.split()[1][1:].decode().replace("-", " "))
+
+    upstream = scripted(script)
+    proxy = serve(upstream.url)
+    before = len(os.listdir(f"/proc/{proxy.child.process.pid}/fd"))
+    failures = []
+
+    def run(way):
+        try:
+            for _ in range(rounds):
+                end_of_client(connect(proxy.port), way)
+        except Exception as error:
+            failures.append((way, error))
+
+    threads = [threading.Thread(target=run, args=(way,)) for way in ways]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert [upstream.failures.get() for _ in range(upstream.failures.qsize())] == []
+    records = proxy.records(rounds * len(ways), timeout=30)
+    for record in records:
+        outcome, stages = ways[record["path"][1:].replace("-", " ")]
+        assert record["outcome"] == outcome, record
+        assert str(record["stage"]) in stages, record
+    deadline = time.monotonic() + 10
+    while len(os.listdir(f"/proc/{proxy.child.process.pid}/fd")) > before:
+        assert time.monotonic() < deadline, "descriptors are left behind"
+        time.sleep(0.05)

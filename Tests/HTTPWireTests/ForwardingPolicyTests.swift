@@ -169,6 +169,12 @@ struct UpgradeTests {
         + "X: y\r\n\r\n")
   }
 
+  @Test("A Content-Length of 0 is no body: the JDK's client sends one with each GET")
+  func lengthOfZero() throws {
+    let came = request("Content-Length: 0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
+    #expect(try forwarded(came) { $0.tunnels = ["websocket"] } == came)
+  }
+
   @Test("Of several protocols those go on that may be tunnelled, in the client's order")
   func several() throws {
     let came = "Upgrade: h2c, raw/2\r\nConnection: Upgrade\r\nConnection: HTTP2-Settings\r\nUpgrade: foo, websocket\r\n"
@@ -186,7 +192,6 @@ struct UpgradeTests {
     "GET / HTTP/1.0\r\nHost: a\r\n\(both)\r\n",
     "POST / HTTP/1.1\r\nHost: a\r\n\(both)\r\n",
     "HEAD / HTTP/1.1\r\nHost: a\r\n\(both)\r\n",
-    "GET / HTTP/1.1\r\nHost: a\r\n\(both)Content-Length: 0\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\n\(both)Content-Length: 3\r\n\r\nabc",
     "GET / HTTP/1.1\r\nHost: a\r\n\(both)Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
   ]

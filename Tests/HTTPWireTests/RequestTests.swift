@@ -32,7 +32,10 @@ struct RequestTests {
   func chunkedRequest() {
     let head = "PUT /f HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     let relayed = relayRequest([
-      Array((head + "5;ext=1\r\nhello\r\nA\r\n0123456789\r\n0\r\nX-T: v \r\nSet-Cookie: 9\r\n\r\nGET ").utf8)
+      Array(
+        (head
+          + "5;ext=1\r\nhello\r\nA\r\n0123456789\r\n0\r\nX-T: v \r\nSet-Cookie: 9\r\nVia: x\r\nX-forwarded-for: 6.6.6.6\r\n\r\nGET ")
+          .utf8)
     ])
     #expect(relayed.bytes == head + "5\r\nhello\r\na\r\n0123456789\r\n0\r\nX-T: v\r\n\r\n")
     #expect(relayed.isComplete)

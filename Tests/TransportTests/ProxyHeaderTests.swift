@@ -57,7 +57,7 @@ struct ProxyHeaderTests {
       "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535",
       "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535"
     ),
-    ("PROXY TCP6 ::ffff:192.0.2.7 ::1 1 2", "[::ffff:192.0.2.7]:1"),
+    ("PROXY TCP6 ::ffff:192.0.2.7 ::1 1 2", "192.0.2.7:1"),
     ("PROXY UNKNOWN", nil),
     ("PROXY UNKNOWN ffff::1 whatever \u{1}  80", nil),
   ]
