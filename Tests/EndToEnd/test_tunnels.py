@@ -1,15 +1,18 @@
-"""Tunnels beyond cases 40 to 43: a real WebSocket conversation, their deadline, their drain, switching them off."""
+"""Tunnels beyond cases 40 to 43: real WebSockets, their deadline, their drain, their ends, switching them off."""
 
 import base64
 import contextlib
 import hashlib
 import os
+import pathlib
+import shutil
 import struct
+import subprocess
 import threading
 import time
 
 import pytest
-from harness.said import answer_plainly, get
+from harness.said import answer_plainly, get, plain
 from harness.wire import Wire, connect, fields_of
 
 OFFER = (b"Connection: keep-alive, Upgrade", b"Upgrade: websocket")
@@ -21,8 +24,12 @@ def accept_key(key: bytes) -> bytes:
 
 
 def frame(opcode: int, payload: bytes, masked: bool) -> bytes:
-    """A whole frame (RFC 6455 §5.2) with a 16-bit length."""
-    head = struct.pack("!BBH", 0x80 | opcode, (0x80 if masked else 0) | 126, len(payload))
+    """A whole frame (RFC 6455 §5.2)."""
+    mask_bit = 0x80 if masked else 0
+    if len(payload) < 126:
+        head = struct.pack("!BB", 0x80 | opcode, mask_bit | len(payload))
+    else:
+        head = struct.pack("!BBH", 0x80 | opcode, mask_bit | 126, len(payload))
     if not masked:
         return head + payload
     mask = os.urandom(4)
@@ -30,7 +37,10 @@ def frame(opcode: int, payload: bytes, masked: bool) -> bytes:
 
 
 def read_frame(wire: Wire) -> tuple[int, bytes]:
-    first, second, length = struct.unpack("!BBH", wire.exactly(4))
+    first, second = wire.exactly(2)
+    length = second & 0x7F
+    if length == 126:
+        (length,) = struct.unpack("!H", wire.exactly(2))
     mask = wire.exactly(4) if second & 0x80 else b"\0\0\0\0"
     return first & 0x0F, bytes(byte ^ mask[place % 4] for place, byte in enumerate(wire.exactly(length)))
 
@@ -46,15 +56,12 @@ def websocket_echo(wire: Wire) -> None:
             return
 
 
-@pytest.mark.parametrize("says_length", [False, True])
-def test_a_websocket_conversation_passes_whole(serve, scripted, says_length):
+def test_a_websocket_conversation_passes_whole(serve, scripted):
     upstream = scripted(websocket_echo)
     proxy = serve(upstream.url)
     wire = connect(proxy.port)
     key = base64.b64encode(os.urandom(16))
-    # The JDK's client sends a length of 0 with each GET.
-    more = (b"Content-Length: 0",) if says_length else ()
-    wire.send(get("/v1/realtime", *OFFER, *more, b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: " + key))
+    wire.send(get("/v1/realtime", *OFFER, b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: " + key))
     head = wire.head()
     fields = fields_of(head)
     assert head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
@@ -62,21 +69,55 @@ def test_a_websocket_conversation_passes_whole(serve, scripted, says_length):
     assert fields[b"connection"].lower() == b"upgrade"
     assert fields[b"sec-websocket-accept"] == accept_key(key)
     sent = got = 0
-    for size in (1, 125, 4000, 65535):
-        payload = os.urandom(size)
-        message = frame(2, payload, masked=True)
+    for size in (1, 125, 126, 65535):
+        message = frame(2, os.urandom(size), masked=True)
         wire.send(message)
-        assert read_frame(wire) == (2, payload)
+        opcode, payload = read_frame(wire)
+        assert (opcode, len(payload)) == (2, size)
         sent += len(message)
-        got += size + 4
+        got += len(frame(2, payload, masked=False))
     wire.send(frame(8, b"\x03\xe8", masked=True))
     assert read_frame(wire) == (8, b"\x03\xe8")
     assert wire.ended(10) == "fin"
     wire.close()
     record = proxy.record()
     assert (record["outcome"], record["stage"], record["status"]) == ("tunnelled", None, 101)
-    assert (record["request_bytes"], record["response_bytes"]) == (sent + 10, got + 6)
+    assert (record["request_bytes"], record["response_bytes"]) == (sent + 8, got + 4)
     assert record["dialect"] is None
+    assert upstream.failures.empty()
+
+
+@pytest.mark.skipif(not shutil.which("java"), reason="the JDK is not installed")
+def test_the_jdks_client_is_served_its_post_and_its_websocket(serve, scripted):
+    heads = []
+
+    def script(wire):
+        while True:
+            try:
+                head = wire.head()
+            except EOFError:
+                return
+            heads.append(head)
+            wire.buffer = head + wire.buffer
+            if b"websocket" in head:
+                with contextlib.suppress(EOFError, ConnectionError):
+                    websocket_echo(wire)
+                return
+            wire.send(plain(wire.message().body))
+
+    upstream = scripted(script)
+    proxy = serve(upstream.url)
+    program = pathlib.Path(__file__).parent / "harness" / "Jdk.java"
+    said = subprocess.run(["java", program, str(proxy.port)], capture_output=True, text=True, timeout=100)
+    assert said.stdout.splitlines() == [
+        'HTTP_1_1 200 {"prompt": "0"}',
+        'HTTP_1_1 200 {"prompt": "1"}',
+        "over the tunnel",
+    ], said.stderr
+    assert [b"upgrade" in head.lower() for head in heads] == [False, False, True]
+    records = proxy.records(3)
+    assert [record["status"] for record in records] == [200, 200, 101]
+    assert records[2]["request_bytes"] == len(frame(1, b"over the tunnel", masked=True))
     assert upstream.failures.empty()
 
 
