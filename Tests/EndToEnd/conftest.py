@@ -41,8 +41,8 @@ def scripted():
     """Starts an upstream that follows a script, one call a connection."""
     started = []
 
-    def start(script) -> ScriptedUpstream:
-        started.append(ScriptedUpstream(script))
+    def start(script, **place) -> ScriptedUpstream:
+        started.append(ScriptedUpstream(script, **place))
         return started[-1]
 
     yield start

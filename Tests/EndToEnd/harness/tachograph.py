@@ -84,11 +84,13 @@ class Tachograph:
         records: str | None = None,
         sockets: tuple[socket.socket, ...] = (),
         environment: dict[str, str] | None = None,
+        under: list[str] | None = None,
     ):
         self.log = pathlib.Path(records) if records and records.startswith("/") else folder / "records.jsonl"
         handing = HandingDown(sockets)
         self.child = Child(
-            handing.command
+            (under or [])
+            + handing.command
             + [binary(), "serve", *(["--upstream", upstream] if upstream else [])]
             + ["--listen", "127.0.0.1:0", "--workers", "1"]
             + ["--records", records or str(self.log), *arguments],

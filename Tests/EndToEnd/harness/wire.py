@@ -178,11 +178,11 @@ def connect(port: int) -> Wire:
 class ScriptedUpstream:
     """Listens, and runs `script` with each connection in a thread of its own; `failures` keeps what a script raised."""
 
-    def __init__(self, script: Callable[[Wire], None]):
+    def __init__(self, script: Callable[[Wire], None], host: str = "127.0.0.1", port: int = 0):
         self.script = script
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.listener = socket.create_server((host, port), backlog=128)
         self.port = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{host}:{self.port}"
         self.connections = 0
         self.wires: list[Wire] = []
         self.failures: queue.Queue[Exception] = queue.Queue()
