@@ -145,9 +145,19 @@ final class ActiveReply {
     case .cut:
       truth.outcome = .cut
       return .cut(reset: false)
+    case .tear:
+      truth.outcome = .tear
+      writeTornEvent()
+      return .cut(reset: false)
     case .reset:
       truth.outcome = .reset
       return .cut(reset: true)
+    case .garbage:
+      truth.outcome = .garbage
+      scratch.frame.removeAll(keepingCapacity: true)
+      scratch.frame.append("\u{7F}no chunk\r\n\r\n" as StaticString)
+      _ = connection.stream.write(scratch.frame)
+      return .hung
     case .error:
       truth.outcome = .error
       guard request.isStreamed else {
@@ -157,6 +167,22 @@ final class ActiveReply {
       }
       return endStream { rendering.appendError(to: &$0) }
     }
+  }
+
+  /// Writes the first half of what would be the next event of the first choice.
+  private func writeTornEvent() {
+    guard request.isStreamed else { return }
+    scratch.event.removeAll(keepingCapacity: true)
+    rendering.appendTokens(
+      totals.tokens..<totals.tokens + 1, choice: 0, isReasoning: false, paddedTo: 0, to: &scratch.event)
+    scratch.frame.removeAll(keepingCapacity: true)
+    if framing == .chunked {
+      scratch.frame.append(chunk: scratch.event)
+    } else {
+      scratch.frame.append(contentsOf: scratch.event)
+    }
+    scratch.frame.removeLast(scratch.frame.count / 2)
+    _ = connection.stream.write(scratch.frame)
   }
 
   /// Writes the last event together with the end of the body, as servers do.

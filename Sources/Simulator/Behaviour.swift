@@ -8,8 +8,12 @@ enum FaultKind: Hashable, Sendable {
   case error
   /// The connection ends (FIN) in mid-message.
   case cut
+  /// The connection ends (FIN) in the middle of an event, and of its chunk.
+  case tear
   /// The connection is reset (RST).
   case reset
+  /// Bytes that are no chunk (or, unchunked, no event), and then nothing more.
+  case garbage
   /// Nothing more ever comes; the connection stays open.
   case hang
 }
@@ -83,6 +87,8 @@ public struct Behaviour: Sendable {
     case "x-sim-status": status = try Self.status(value)
     case "x-sim-error-after": fault = Fault(kind: .error, afterTokens: try Self.whole(value))
     case "x-sim-cut-after": fault = Fault(kind: .cut, afterTokens: try Self.whole(value))
+    case "x-sim-tear-after": fault = Fault(kind: .tear, afterTokens: try Self.whole(value))
+    case "x-sim-garbage-after": fault = Fault(kind: .garbage, afterTokens: try Self.whole(value))
     case "x-sim-reset-after": fault = Fault(kind: .reset, afterTokens: try Self.whole(value))
     case "x-sim-hang":
       if value.isEmpty || value == "head" {

@@ -6,7 +6,7 @@ import Glibc
 /// What became of one request, as the server knows it.
 struct TruthEntry {
   enum Outcome: String {
-    case ok, error, cut, reset, hang, aborted
+    case ok, error, cut, tear, reset, garbage, hang, aborted
     case status
     case noTerminator = "no_done"
   }

@@ -23,7 +23,9 @@ struct SimulateCommand: ParsableCommand {
         x-sim-status: 429           an error instead of an answer (400 to 599)
         x-sim-error-after: N        an error event inside the stream after N tokens
         x-sim-cut-after: N          the connection ends in mid-stream after N tokens
+        x-sim-tear-after: N         the same in the middle of an event
         x-sim-reset-after: N        the same with a reset
+        x-sim-garbage-after: N      bytes that are neither chunk nor event, and nothing more
         x-sim-hang: head|N          no answer at all, or nothing more after N tokens
         x-sim-no-done: yes          the stream ends without its terminator
         x-sim-event-bytes: N        the first token's event is padded to N bytes
