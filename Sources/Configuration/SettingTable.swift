@@ -145,6 +145,9 @@ struct Setting: Sendable {
       "The most of a response that is not a stream that is kept to be decoded at its end; a longer one goes unmeasured."
     ),
     Setting(
+      "limits.fields", \.limits.fields, .count(8...65536),
+      "The most fields that a head may have; a request with more is answered 431, a response 502."),
+    Setting(
       "limits.target_bytes", \.limits.targetBytes, .size(64...1 << 20),
       "The longest request target (path and query); a longer one is answered 414."),
     Setting(

@@ -79,13 +79,18 @@ struct MessageState {
     return start..<start + count
   }
 
-  fileprivate mutating func fieldComplete() {
-    guard let name = openName else { return }
+  fileprivate mutating func fieldComplete() -> Int32 {
+    guard let name = openName else { return 0 }
+    guard fields.list.count < limits.fieldCount else {
+      refusal = WireError(431, "more than \(limits.fieldCount) fields", beyond: .fields)
+      return -1
+    }
     if fields.list.isEmpty { fields.list.reserveCapacity(16) }
     // An empty value has no span: it stands, empty, behind its name.
     fields.list.append(Field(name: name, value: openValue ?? name.upperBound..<name.upperBound))
     openName = nil
     openValue = nil
+    return 0
   }
 
   fileprivate mutating func sawTarget(_ count: Int) -> Int32 {
@@ -114,9 +119,7 @@ nonisolated(unsafe) let messageCallbacks: UnsafeMutablePointer<llhttp_settings_t
     return 0
   }
   unsafe settings.pointee.on_header_value_complete = { parser in
-    guard let state = unsafe state(parser) else { return -1 }
-    unsafe state.pointee.fieldComplete()
-    return 0
+    unsafe state(parser)?.pointee.fieldComplete() ?? -1
   }
   // Bodies are not llhttp's: it stops behind the head.
   unsafe settings.pointee.on_headers_complete = { _ in Int32(HPE_PAUSED.rawValue) }

@@ -21,6 +21,7 @@ public struct WireError: Error, Hashable, Sendable {
 /// Which bound a message went beyond: one of `WireLimits`, or its receiver's on bodies.
 public enum WireLimit: Hashable, Sendable {
   case head
+  case fields
   case target
   case body
   case trailers
@@ -31,6 +32,8 @@ public enum WireLimit: Hashable, Sendable {
 public struct WireLimits: Hashable, Sendable {
   /// Largest head (start line, fields and the empty line), in bytes.
   public var headBytes: Int
+  /// Most fields of a head.
+  public var fieldCount: Int
   /// Longest request target, in bytes.
   public var targetBytes: Int
   /// Largest trailer section, in bytes.
@@ -40,10 +43,11 @@ public struct WireLimits: Hashable, Sendable {
 
   /// Makes limits; the defaults are those of the configuration.
   public init(
-    headBytes: Int = 64 * 1024, targetBytes: Int = 16 * 1024, trailerBytes: Int = 16 * 1024,
+    headBytes: Int = 64 * 1024, fieldCount: Int = 256, targetBytes: Int = 16 * 1024, trailerBytes: Int = 16 * 1024,
     chunkExtensionBytes: Int = 4 * 1024
   ) {
     self.headBytes = headBytes
+    self.fieldCount = fieldCount
     self.targetBytes = targetBytes
     self.trailerBytes = trailerBytes
     self.chunkExtensionBytes = chunkExtensionBytes

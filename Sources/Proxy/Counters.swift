@@ -14,7 +14,7 @@ enum Side: String, CaseIterable {
 
 /// A bound that traffic ran into. A new one is one more line here, and a `worker.counters.hit(…)` where it is.
 enum Limit: String, CaseIterable {
-  /// A request's head was too long (431).
+  /// A request's head was too long, or had too many fields (431).
   case requestHead = "request_head"
   /// A request's target was too long (414).
   case requestTarget = "request_target"
@@ -24,7 +24,7 @@ enum Limit: String, CaseIterable {
   case requestTrailers = "request_trailers"
   /// A request's chunk extensions were too long.
   case requestChunkExtensions = "request_chunk_extensions"
-  /// A response's head was too long (502).
+  /// A response's head was too long, or had too many fields (502).
   case responseHead = "response_head"
   /// A response's trailers were too long.
   case responseTrailers = "response_trailers"
@@ -152,7 +152,7 @@ final class Counters: Sendable {
   func refused(_ error: WireError, from side: Side) {
     let isRequest = side == .downstream
     switch error.limit {
-    case .head: hit(isRequest ? .requestHead : .responseHead)
+    case .head, .fields: hit(isRequest ? .requestHead : .responseHead)
     case .target: hit(.requestTarget)
     case .body: hit(.requestBody)
     case .trailers: hit(isRequest ? .requestTrailers : .responseTrailers)

@@ -29,9 +29,16 @@ public final class ProxyServer: Sendable {
     var threads: [WorkerThread] = []
     var mailboxes: [Mailbox<WorkerCommand>] = []
     for number in 0..<max(1, settings.workers) {
-      let (thread, mailbox) = try Self.startWorker(shared, number, sockets[number % sockets.count])
-      threads.append(thread)
-      mailboxes.append(mailbox)
+      do throws(TransportError) {
+        let (thread, mailbox) = try Self.startWorker(shared, number, sockets[number % sockets.count])
+        threads.append(thread)
+        mailboxes.append(mailbox)
+      } catch {
+        // Whoever has started serves nobody without the others.
+        for mailbox in mailboxes { mailbox.post(.shutDown) }
+        for thread in threads { thread.join() }
+        throw error
+      }
     }
     self.threads = threads
     self.mailboxes = mailboxes

@@ -37,6 +37,7 @@ extension ProxySettings {
   private mutating func setLimits(_ settings: Settings) {
     let limits = settings.limits
     requestLimits.headBytes = limits.requestHeadBytes
+    requestLimits.fieldCount = limits.fields
     requestLimits.targetBytes = limits.targetBytes
     requestLimits.trailerBytes = limits.trailerBytes
     requestLimits.chunkExtensionBytes = limits.chunkExtensionBytes

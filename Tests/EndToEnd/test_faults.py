@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from harness.figures import show
 from harness.llama import free_port
 from harness.names import dead_address, require_namespaces
 from harness.said import DONE, STREAM_HEAD, answer_plainly, finish, get, plain, request, token
@@ -31,10 +32,8 @@ def figures(request):
     """Says how many faults were injected, and how many of them held to all three."""
     yield
     injected = [item for item in request.session.items if item.path == request.path]
-    folder = os.environ.get("TACHOGRAPH_FIGURES")
-    if folder:
-        row = ["faults injected, each answered, recorded once, recovered from", f"{len(held)} of {len(injected)}"]
-        pathlib.Path(folder, "faults.json").write_text(json.dumps({"suite": "faults", "rows": [row]}) + "\n")
+    row = ("faults injected, each answered, recorded once, recovered from", f"{len(held)} of {len(injected)}")
+    show("faults", row)
 
 
 @pytest.fixture

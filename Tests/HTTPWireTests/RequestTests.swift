@@ -198,6 +198,17 @@ struct RequestTests {
     }
   }
 
+  @Test("As many fields as may be pass, and one more is refused")
+  func fieldLimit() {
+    for (count, status) in [(8, nil), (9, 431)] {
+      let fields = (1..<count).map { "X-\($0): a\r\n" }.joined()
+      let request = Array("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n".utf8)
+      let relayed = relayRequest([request], limits: WireLimits(fieldCount: 8))
+      #expect(relayed.error?.status == status)
+      #expect(relayed.isComplete == (status == nil))
+    }
+  }
+
   @Test("Heads, chunk extensions and trailers beyond their limits are refused")
   func limits() {
     let big = String(repeating: "x", count: 70_000)
