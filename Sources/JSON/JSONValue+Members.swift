@@ -30,6 +30,15 @@ public struct JSONMembers {
 }
 
 extension JSONValue {
+  /// One bit for each length that a key of this object has, modulo 64: whoever looks for many keys of which few are there
+  /// need not look for most of them. 0 for anything but an object.
+  public var keyLengths: UInt64 {
+    var lengths: UInt64 = 0
+    var iterator = unsafe yyjson_obj_iter_with(value)
+    while let key = unsafe yyjson_obj_iter_next(&iterator) { unsafe lengths |= 1 << UInt64(yyjson_get_len(key) & 63) }
+    return lengths
+  }
+
   /// A cursor over the members, where this is an object.
   public var members: JSONMembers? {
     isObject ? unsafe JSONMembers(yyjson_obj_iter_with(value), in: text) : nil

@@ -151,17 +151,20 @@ public struct JSONWriter: ~Copyable {
   /// A number to three decimals (half away from zero), without trailing zeros but for the first: `12.5`, `12.0`. What
   /// JSON has no word for (NaN, infinities), and what no Int64 of thousandths holds, is `null`.
   public mutating func decimal(_ value: Double) {
-    let thousandths = (value * 1_000).rounded()
+    let thousandths = value * 1_000
     guard thousandths.magnitude < 9e18 else { return raw("null") }
-    let whole = Int64(thousandths)
+    // Rounded by hand: `rounded()` is a call into the C library on processors as old as the ones this is built for.
+    var whole = Int64(thousandths)
+    let rest = thousandths - Double(whole)
+    if rest >= 0.5 { whole += 1 } else if rest <= -0.5 { whole -= 1 }
     reserve(24)
     if whole < 0 { byte(UInt8(ascii: "-")) }
-    let (units, rest) = whole.magnitude.quotientAndRemainder(dividingBy: 1_000)
+    let (units, decimals) = whole.magnitude.quotientAndRemainder(dividingBy: 1_000)
     digits(units)
     byte(UInt8(ascii: "."))
-    if rest % 100 == 0 { return digits(rest / 100, places: 1) }
-    if rest % 10 == 0 { return digits(rest / 10, places: 2) }
-    digits(rest, places: 3)
+    if decimals % 100 == 0 { return digits(decimals / 100, places: 1) }
+    if decimals % 10 == 0 { return digits(decimals / 10, places: 2) }
+    digits(decimals, places: 3)
   }
 
   /// `true` or `false`.

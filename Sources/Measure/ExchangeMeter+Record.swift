@@ -98,7 +98,9 @@ extension ExchangeMeter {
   private func fillDistributions(_ record: inout ExchangeRecord) {
     record.clock = delivery.clock
     record.loopLagMicroseconds = delivery.worstLag.map { Double($0) / 1_000 }
-    if let values = delivery.samples.quantiles([0.5, 0.99, 1]) {
+    if let only = delivery.samples.only.map({ Double($0) / 1_000 }) {
+      record.deliveryMicroseconds = DeliveryQuantiles(p50: only, p99: only, max: only)
+    } else if let values = delivery.samples.quantiles([0.5, 0.99, 1]) {
       record.deliveryMicroseconds = DeliveryQuantiles(
         p50: Double(values[0]) / 1_000, p99: Double(values[1]) / 1_000, max: Double(values[2]) / 1_000)
     }
@@ -118,6 +120,7 @@ extension ExchangeMeter {
   private static func milliseconds(_ nanoseconds: Int64) -> Double { Double(nanoseconds) / 1_000_000 }
 
   private static func quantiles(_ store: SampleStore) -> Quantiles? {
+    if store.count == 0 { return nil }
     guard let values = store.quantiles([0.5, 0.9, 0.99, 1]) else { return nil }
     return Quantiles(
       p50: Double(values[0]) / 1e6, p90: Double(values[1]) / 1e6, p99: Double(values[2]) / 1e6,

@@ -14,6 +14,7 @@ struct SampleStore: Sendable {
   private static let coarseShift: UInt64 = 12
 
   private let exactLimit: Int
+  /// Empty until there is a second sample: a lone one is the maximum, and needs no memory of its own.
   private var exact: [UInt32] = []
   private var folded: FoldedSamples?
   /// Samples taken.
@@ -30,6 +31,12 @@ struct SampleStore: Sendable {
     let times = Int(UInt32(clamping: claimed))
     guard times > 0 else { return }
     let value = UInt64(max(nanoseconds, 0))
+    if count == 0, times == 1 {
+      maximum = value
+      count = 1
+      return
+    }
+    if let only, exact.isEmpty, folded == nil { exact.append(Self.pack(only)) }
     maximum = max(maximum, value)
     count += times
     if folded == nil {
@@ -50,13 +57,15 @@ struct SampleStore: Sendable {
     folded = store
   }
 
+  /// The one sample, where there is but one: a short answer has no more, and there are many short answers.
+  var only: UInt64? { count == 1 ? maximum : nil }
+
   /// The values (ns) at `ranks`, which are fractions in ascending order: the smallest sample that at least that
   /// fraction of the samples does not exceed (nearest rank). Nil where there is no sample.
   func quantiles(_ fractions: [Double]) -> [UInt64]? {
     guard count > 0 else { return nil }
+    if let only { return fractions.map { _ in only } }
     let ranks = fractions.map { min(max(Int(($0 * Double(count)).rounded(.up)), 1), count) }
-    // A short answer has one sample, and there are many short answers.
-    if count == 1 { return ranks.map { _ in maximum } }
     let values: [UInt64]
     if let folded {
       values = folded.values(atRanks: ranks)
@@ -68,6 +77,7 @@ struct SampleStore: Sendable {
 
   /// Counts every sample in `counter`; one that was folded counts as the middle of its bucket.
   func count(in counter: borrowing BucketCounter) {
+    if let only { return counter.add(Int64(min(only, UInt64(Int64.max)))) }
     for packed in exact { counter.add(Int64(Self.unpack(packed))) }
     folded?.each { value, times in counter.add(Int64(min(value, maximum)), times: times) }
   }

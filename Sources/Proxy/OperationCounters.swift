@@ -134,11 +134,19 @@ final class OperationTally {
   func count(_ record: borrowing ExchangeRecord, _ meter: borrowing ExchangeMeter) {
     guard let dialect = record.dialect else { return }
     let isWell = record.outcome == .ok
+    // Looked at where it lies: most exchanges are of the same kind as the one before.
+    if let last, last.operation.model == record.model, last.operation.dialect == dialect,
+      last.operation.responseModel == (isWell ? record.responseModel : nil),
+      last.operation.error == (isWell ? nil : record.outcome)
+    {
+      return last.count(record, meter)
+    }
     let operation = Operation(
       dialect: dialect, model: record.model, responseModel: isWell ? record.responseModel : nil,
       error: isWell ? nil : record.outcome)
-    if last?.operation != operation { last = counters(for: operation) }
-    last?.count(record, meter)
+    let counters = counters(for: operation)
+    last = counters
+    counters.count(record, meter)
   }
 
   private func counters(for operation: Operation) -> OperationCounters {

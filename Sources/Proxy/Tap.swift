@@ -41,7 +41,7 @@ struct Tap: ~Copyable {
   // MARK: The request
 
   /// The request's head is known.
-  mutating func request(_ head: RequestHead, identity: HeadIdentity, decoderLimits: DecoderLimits) {
+  mutating func request(_ head: RequestHead, identity: consuming HeadIdentity, decoderLimits: DecoderLimits) {
     self.identity = identity
     method = head.method.rawValue
     let path = head.path

@@ -46,6 +46,14 @@ struct EventReader {
   mutating func take(
     _ name: RawSpan, _ payload: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void
   ) {
+    if let terminator = type.terminator, payload.equals(terminator) {
+      sawTerminator = true
+      parser.withObservation { observation in
+        observation.isTerminator = true
+        observe(observation)
+      }
+      return
+    }
     if name.isEmpty,
       let finishes = parser.templates.observeAny(payload, identity, after: &lastTemplate, observe)
     {

@@ -13,20 +13,36 @@ public func requestFacts(
   let facts: RequestFacts?? = parser.json.parse(body) { root in
     guard root.isObject else { return nil }
     var facts = RequestFacts()
-    facts.model = root["model"]?.name
-    facts.stream = root["stream"]?.bool ?? dialect.streamsByDefault
+    let body = BodyKeys(root)
+    facts.model = body["model"]?.name
+    facts.stream = body["stream"]?.bool ?? dialect.streamsByDefault
     facts.choices = 1
-    facts.readUser(root)
-    facts.readSession(root)
+    facts.readUser(body)
+    facts.readSession(body)
     dialect.readRequest(root, into: &facts)
     return facts
   }
   return facts ?? nil
 }
 
+/// A body's own keys, of which it has few of those that are looked for.
+private struct BodyKeys {
+  private let root: JSONValue
+  private let lengths: UInt64
+
+  init(_ root: JSONValue) {
+    self.root = root
+    lengths = root.keyLengths
+  }
+
+  subscript(_ key: StaticString) -> JSONValue? {
+    lengths & 1 << UInt64(key.utf8CodeUnitCount & 63) == 0 ? nil : root[key]
+  }
+}
+
 extension RequestFacts {
   /// The first of the keys that LiteLLM's documentation lists, in its order (dialects.md §2.18).
-  fileprivate mutating func readUser(_ root: JSONValue) {
+  fileprivate mutating func readUser(_ root: BodyKeys) {
     if let name = root["user"]?.name {
       (user, userKey) = (name, "body:user")
     } else if let name = root["litellm_metadata"]?["user"]?.name {
@@ -38,7 +54,7 @@ extension RequestFacts {
     }
   }
 
-  fileprivate mutating func readSession(_ root: JSONValue) {
+  fileprivate mutating func readSession(_ root: BodyKeys) {
     let metadata = root["metadata"]
     session =
       root["session_id"]?.name ?? root["litellm_session_id"]?.name ?? root["conversation_id"]?.name
