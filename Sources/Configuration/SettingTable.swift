@@ -202,7 +202,7 @@ struct Setting: Sendable {
       "The head start of each address before the next is tried beside it; the first to answer is taken (RFC 8305)."),
     Setting(
       "timeouts.request_head", \.timeouts.requestHead, .duration,
-      "For a request's head, from its first byte to its last."),
+      "For a request's head, from its first byte to its last; and for a PROXY header, from the connection's beginning."),
     Setting(
       "timeouts.request_body", \.timeouts.requestBody, Codec<Duration>.duration.or("off"),
       "For the next bytes of a request's body; then 408."),

@@ -144,4 +144,26 @@ struct ProxyHeaderTests {
   func refusedBinary(bytes: [UInt8]) {
     for pieces in everySplit(bytes) { #expect(read(pieces) == .refused) }
   }
+
+  @Test("Headers with bytes changed, lost and doubled come to the same end whole and byte by byte")
+  func mutated() {
+    var random = SystemRandomNumberGenerator()
+    let seeds = Self.lines.map { Array("\($0.0)\r\n".utf8) } + Self.binaries.map(\.0).filter { $0.count < 300 }
+    for _ in 0..<4_000 {
+      var bytes = seeds.randomElement(using: &random) ?? []
+      for _ in 0..<Int.random(in: 1...3, using: &random) {
+        let place = Int.random(in: 0..<bytes.count, using: &random)
+        switch Int.random(in: 0..<3, using: &random) {
+        case 0: bytes[place] = UInt8.random(in: 0...255, using: &random)
+        case 1: bytes.remove(at: place)
+        default: bytes.insert(bytes[place], at: place)
+        }
+      }
+      bytes += Array("rest".utf8)
+      let whole = read([bytes])
+      #expect(whole == read(bytes.map { [$0] }), "\(bytes)")
+      // What is left behind a header is what was not of it: never more than the header itself could have said.
+      if case .header(_, let rest) = whole { #expect(bytes.suffix(rest.count).elementsEqual(rest), "\(bytes)") }
+    }
+  }
 }
