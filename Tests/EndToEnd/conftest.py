@@ -1,7 +1,7 @@
-"""Fixtures: the real server once a session, proxies and scripted upstreams as a test asks for them."""
+"""Fixtures: the real server once a session, proxies and scripted upstreams as a test asks; figures at the end."""
 
 import pytest
-
+from harness.figures import cases
 from harness.llama import LlamaServer
 from harness.tachograph import Tachograph
 from harness.wire import ScriptedUpstream
@@ -48,3 +48,21 @@ def scripted():
     yield start
     for upstream in started:
         upstream.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if not report.skipped and (report.when == "call" or report.failed):
+        cases.note(item.name, report.passed)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    if cases.were_asked_for:
+        terminalreporter.write_line(f"cases held: {cases.held}, in {cases.tellings:,} tellings")
+
+
+def pytest_sessionfinish():
+    if cases.were_asked_for:
+        cases.show()

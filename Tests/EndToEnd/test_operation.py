@@ -1,16 +1,14 @@
 """What an operator does: settings that are wrong, signals, rotation, and logs that cannot be written."""
 
 import json
-import os
 import signal
 import subprocess
 import threading
 import time
 
 import pytest
-
 from harness.said import DONE, STREAM_HEAD, answer_plainly, finish, get, request, token
-from harness.tachograph import binary, clean_environment, read_records
+from harness.tachograph import binary, clean_environment
 from harness.wire import LAST_CHUNK, chunk, connect
 
 
@@ -126,19 +124,6 @@ def test_a_signal_is_obeyed_from_the_moment_the_address_is_told(serve):
         serve("http://127.0.0.1:1").stop()
 
 
-def test_draining_is_bounded_and_the_cut_stream_is_recorded(serve, scripted):
-    proxy = serve(scripted(Stream()).url, "--set", "timeouts.drain=500ms")
-    wire = connect(proxy.port)
-    wire.send(request())
-    wire.until(token("a"))
-    proxy.child.signal(signal.SIGTERM)
-    assert proxy.child.wait(5) == 0
-    assert wire.ended(5) is not None
-    assert LAST_CHUNK not in wire.seen
-    record = proxy.record()
-    assert record["outcome"] != "ok" and record["events"] == 1
-
-
 def test_a_second_signal_ends_it_now(serve, scripted):
     proxy = serve(scripted(Stream()).url)
     wire = connect(proxy.port)
@@ -151,60 +136,6 @@ def test_a_second_signal_ends_it_now(serve, scripted):
     proxy.child.wait(3)
 
 
-def test_sighup_reopens_a_renamed_log_and_loses_nothing(serve, scripted):
-    proxy = serve(scripted(answer_plainly).url)
-    wire = connect(proxy.port)
-    old = proxy.log.with_name("records.jsonl.1")
-    for number in range(200):
-        if number == 100:
-            proxy.log.rename(old)
-            proxy.child.signal(signal.SIGHUP)
-        wire.send(get(f"/{number}"))
-        wire.message()
-    deadline = time.monotonic() + 10
-    while len(read_records(old)) + len(read_records(proxy.log)) < 200 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    paths = [record["path"] for record in read_records(old) + read_records(proxy.log)]
-    assert paths == [f"/{number}" for number in range(200)]
-    assert read_records(proxy.log), "nothing came into the new file"
-
-
-def slowest_of(proxy, count: int) -> float:
-    """The slowest of many small exchanges on one connection, in seconds."""
-    wire = connect(proxy.port)
-    slowest = 0.0
-    for _ in range(count):
-        started = time.monotonic()
-        wire.send(get())
-        wire.message()
-        slowest = max(slowest, time.monotonic() - started)
-    return slowest
-
-
-def test_a_full_disk_slows_nothing(serve, scripted):
-    proxy = serve(scripted(answer_plainly).url, records="/dev/full")
-    assert slowest_of(proxy, 300) < 1.0
-    proxy.stop()
-
-
-def test_a_fifo_that_nobody_reads_slows_nothing(serve, scripted, tmp_path):
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    proxy = serve(scripted(answer_plainly).url, "--set", "timeouts.drain=1s", records=str(fifo))
-    assert slowest_of(proxy, 400) < 1.0
-    proxy.stop(timeout=20)
-    os.close(reader)
-
-
-def test_a_fifo_without_a_reader_does_not_keep_it_from_starting(serve, scripted, tmp_path):
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    proxy = serve(scripted(answer_plainly).url, "--set", "timeouts.drain=1s", records=str(fifo))
-    assert slowest_of(proxy, 50) < 1.0
-    proxy.stop(timeout=20)
-
-
 def test_records_can_go_to_standard_output(serve, scripted):
     proxy = serve(scripted(answer_plainly).url, records="-")
     wire = connect(proxy.port)
@@ -213,39 +144,3 @@ def test_records_can_go_to_standard_output(serve, scripted):
     proxy.child.wait_for(r'"path": ?"/to-stdout"')
     lines = [line for line in proxy.child.lines if line.startswith("{")]
     assert [json.loads(line)["status"] for line in lines] == [200]
-
-
-def is_whole(line: bytes) -> bool:
-    """Whether a reader of the log would take the line: a torn one is skipped, and written again whole."""
-    return line.startswith(b"{") and line.endswith(b"}")
-
-
-def test_dropped_records_are_counted_and_recorded(serve, scripted, tmp_path):
-    """A tiny queue behind a FIFO that is full: what was dropped is said once the reader reads again."""
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    proxy = serve(
-        scripted(answer_plainly).url, "--set", "records.queue=4", "--set", "timeouts.drain=5s", records=str(fifo)
-    )
-    slowest_of(proxy, 400)
-    os.set_blocking(reader, True)
-    read = bytearray()
-
-    def drain():
-        while data := os.read(reader, 65536):
-            read.extend(data)
-
-    thread = threading.Thread(target=drain)
-    thread.start()
-    # One more exchange, so that the writer has a reason to speak.
-    slowest_of(proxy, 1)
-    proxy.stop(timeout=20)
-    thread.join(10)
-    os.close(reader)
-    rows = [json.loads(line) for line in bytes(read).splitlines() if is_whole(line)]
-    exchanges = [row for row in rows if row.get("outcome")]
-    others = [row for row in rows if not row.get("outcome")]
-    assert len(exchanges) < 401
-    dropped = sum(value for row in others for key, value in row.items() if "drop" in key and isinstance(value, int))
-    assert len(exchanges) + dropped == 401, others

@@ -1,6 +1,6 @@
 """The server's name: it changes, it is not there, nobody answers, or its first address is dead. Streams never mind.
 
-Each test has a DNS server of its own, which only its proxy sees. Case 57.
+Case 57. Each test has a DNS server of its own, which only its proxy sees.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ def until_status(proxy, wanted: int, seconds: float = 20) -> int:
     return asked
 
 
-def test_connections_follow_a_change_and_old_streams_stay(named, scripted):
+def test_case_57_connections_follow_a_change_and_old_streams_stay(named, scripted):
     going_on = threading.Event()
 
     def old(wire):
@@ -98,7 +98,7 @@ def test_connections_follow_a_change_and_old_streams_stay(named, scripted):
     assert {record["outcome"] for record in proxy.records(len(proxy.log.read_bytes().splitlines()))} == {"ok"}
 
 
-def test_while_the_resolver_hangs_the_last_answer_serves(named, scripted):
+def test_case_57_while_the_resolver_hangs_the_last_answer_serves(named, scripted):
     upstream = scripted(lambda wire: (wire.message(), wire.send(plain())))
     proxy, names = named(upstream.port, ("127.0.0.1",), "--set", "resolver.fresh=100ms")
     assert status(proxy) == 200
@@ -113,7 +113,7 @@ def test_while_the_resolver_hangs_the_last_answer_serves(named, scripted):
     assert all(record["outcome"] == "ok" for record in proxy.records(11))
 
 
-def test_a_name_that_goes_away_is_remembered_for_as_long_as_it_may_be(named, scripted):
+def test_case_57_a_name_that_goes_away_is_remembered_for_as_long_as_it_may_be(named, scripted):
     upstream = scripted(lambda wire: (wire.message(), wire.send(plain())))
     proxy, names = named(
         upstream.port, ("127.0.0.1",), "--set", "resolver.fresh=50ms", "--set", "resolver.stale=2s"
@@ -127,7 +127,7 @@ def test_a_name_that_goes_away_is_remembered_for_as_long_as_it_may_be(named, scr
     until_status(proxy, 200)
 
 
-def test_a_resolver_that_hangs_from_the_start_is_a_504_and_recovers(named, scripted):
+def test_case_57_a_resolver_that_hangs_from_the_start_is_a_504_and_recovers(named, scripted):
     upstream = scripted(lambda wire: (wire.message(), wire.send(plain())))
     proxy, names = named(upstream.port, None, "--set", "timeouts.connect=1s", options="timeout:2 attempts:1")
     assert status(proxy) == 504
@@ -137,7 +137,7 @@ def test_a_resolver_that_hangs_from_the_start_is_a_504_and_recovers(named, scrip
     until_status(proxy, 200)
 
 
-def test_a_resolver_that_hangs_does_not_hold_up_the_end(named, scripted):
+def test_case_57_a_resolver_that_hangs_does_not_hold_up_the_end(named, scripted):
     upstream = scripted(answer_plainly)
     proxy, names = named(upstream.port, None, "--set", "timeouts.connect=1s")
     wires = [connect(proxy.port) for _ in range(5)]
@@ -150,7 +150,7 @@ def test_a_resolver_that_hangs_does_not_hold_up_the_end(named, scripted):
     assert len(proxy.records(5)) == 5
 
 
-def test_a_name_that_is_not_there_is_a_502_and_recovers(named, scripted):
+def test_case_57_a_name_that_is_not_there_is_a_502_and_recovers(named, scripted):
     upstream = scripted(lambda wire: (wire.message(), wire.send(plain())))
     proxy, names = named(upstream.port, ())
     assert status(proxy) == 502
@@ -160,7 +160,7 @@ def test_a_name_that_is_not_there_is_a_502_and_recovers(named, scripted):
     until_status(proxy, 200)
 
 
-def test_a_dead_ipv6_address_first_costs_one_head_start(named, scripted):
+def test_case_57_a_dead_ipv6_address_first_costs_one_head_start(named, scripted):
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     upstream = scripted(lambda wire: (wire.message(), wire.send(plain())))
@@ -180,7 +180,7 @@ def test_a_dead_ipv6_address_first_costs_one_head_start(named, scripted):
         assert proxy.records(2)[1]["connect_ms"] < 245
 
 
-def test_an_address_that_refuses_is_followed_by_the_next_at_once(named, scripted):
+def test_case_57_an_address_that_refuses_is_followed_by_the_next_at_once(named, scripted):
     upstream = scripted(lambda wire: (wire.message(), wire.send(plain())), host="127.0.0.3")
     patience = ["--set", "timeouts.connect_stagger=20s", "--set", "timeouts.connect=60s"]
     proxy, _ = named(upstream.port, ("127.0.0.1", "127.0.0.2", "127.0.0.3"), *patience)

@@ -88,7 +88,7 @@ def test_a_websocket_conversation_passes_whole(serve, scripted):
 
 
 @pytest.mark.skipif(not shutil.which("java"), reason="the JDK is not installed")
-def test_the_jdks_client_is_served_its_post_and_its_websocket(serve, scripted):
+def test_case_42_the_jdks_client_is_served_its_post_and_its_websocket(serve, scripted):
     heads = []
 
     def script(wire):

@@ -1,7 +1,6 @@
 """Cases 1 to 20: heads, interim responses and bodies as both sides see them, byte by byte."""
 
 import pytest
-
 from harness.story import GET, OK, answered, every, refused
 from harness.wire import LAST_CHUNK
 
@@ -91,6 +90,13 @@ def test_case_05_via_is_added_where_that_is_set(teller_with):
                 answer % b"Via: 1.1 ours\r\n",
             )
         )
+
+
+@pytest.mark.parametrize("via", [b"1.1 ours", b"1.0 first, 1.1 OURS (tachograph), 1.1 third", b"HTTP/1.1\tours"])
+def test_case_05_a_request_that_went_through_this_proxy_is_a_loop(teller_with, via):
+    teller = teller_with("--set", "forwarding.via=true", "--set", "forwarding.pseudonym=ours")
+    records = teller.tell(refused(HEAD + b"Via: " + via + b"\r\n\r\n", 508))
+    assert every(records, "outcome", "status") == ("rejected", 508)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Cases 21 to 32: what is not one unambiguous message never looks like one to the other side."""
 
 import pytest
-
 from harness.story import GET, OK, answered, every, refused
 from harness.wire import LAST_CHUNK
 
@@ -159,6 +158,7 @@ def test_case_27_stray_control_bytes_are_refused(teller, sent):
         b"-5\r\nhello\r\n0\r\n\r\n",
         b"+5\r\nhello\r\n0\r\n\r\n",
         b"\r\nhello\r\n0\r\n\r\n",
+        b"00000000000000005\r\nhello\r\n0\r\n\r\n",
         b"10000000000000005\r\nhello\r\n0\r\n\r\n",
         b"5\r\nhello\r\n0\r\n\n",
         b"5\r\nhello\r\n0\r\nX: y\n\r\n",
@@ -289,6 +289,20 @@ def test_case_32_an_ambiguous_response_is_a_502(teller, answer):
         server = upstream.accept()
         server.expect(GET)
         server.send_as_it_can(answer)
+        client.refused(502)
+        assert server.closed() in ("fin", "rst")
+
+    assert every(teller.tell(story), "outcome", "status") == ("upstream_reset", 502)
+
+
+def test_case_32_chunked_with_a_tab_behind_it_is_no_body_that_the_close_ends(teller):
+    """llhttp takes it for one. A tab behind a value is none of it (RFC 9110 §5.5), but nobody sends one there."""
+
+    def story(client, upstream):
+        client.send(GET)
+        server = upstream.accept()
+        server.expect(GET)
+        server.send_as_it_can(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n" + CHUNKED)
         client.refused(502)
         assert server.closed() in ("fin", "rst")
 

@@ -1,10 +1,6 @@
 """Cases 33 to 43: whose bytes are whose, on connections that carry more than one exchange or stop carrying HTTP."""
 
-import shutil
-import subprocess
-
 import pytest
-
 from harness.story import GET, OK, every
 
 CLOSING_OK = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
@@ -301,6 +297,8 @@ SERVED_POST = (
 
 
 def test_case_42_the_jdks_offer_of_h2c_is_served_as_http_1_1(teller):
+    """Its bytes, sent by hand; the JDK itself does so in test_tunnels.py."""
+
     def story(client, upstream):
         client.send(JDK_POST + GET)
         server = upstream.accept()
@@ -310,40 +308,6 @@ def test_case_42_the_jdks_offer_of_h2c_is_served_as_http_1_1(teller):
             client.expect(OK)
 
     assert every(teller.tell(story, records=2), "outcome") == "ok"
-
-
-JAVA_CLIENT = """
-import java.net.URI;
-import java.net.http.*;
-
-class Client {
-    public static void main(String[] arguments) throws Exception {
-        var request = HttpRequest.newBuilder(URI.create(arguments[0]))
-            .POST(HttpRequest.BodyPublishers.ofString("{\\"prompt\\":\\"hi\\"}")).build();
-        var response = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());
-        System.out.print(response.statusCode() + " " + response.version() + " " + response.body());
-    }
-}
-"""
-
-
-@pytest.mark.skipif(not shutil.which("java"), reason="no Java here: the same bytes are sent by hand above")
-def test_case_42_the_jdks_own_client_is_served(serve, scripted, tmp_path):
-    seen = []
-
-    def script(wire):
-        seen.append(wire.message())
-        wire.send(OK)
-        wire.ended(10)
-
-    (tmp_path / "Client.java").write_text(JAVA_CLIENT)
-    proxy = serve(scripted(script).url)
-    command = ["java", str(tmp_path / "Client.java"), f"{proxy.url}/v1/completions"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
-    assert done.stdout == "200 HTTP_1_1 ok", done.stderr
-    assert seen[0].body == b'{"prompt":"hi"}'
-    assert not seen[0].values(b"upgrade") + seen[0].values(b"connection")
-    assert proxy.record()["request_bytes"] == 15
 
 
 @pytest.mark.parametrize("request_head", [GET, OFFER.replace(b"websocket", b"h2c") % b"Upgrade", OFFER % b"Upgrade"])

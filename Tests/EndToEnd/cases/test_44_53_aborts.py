@@ -7,9 +7,9 @@ import threading
 import time
 
 import pytest
-
+from harness.process import eventually
 from harness.said import DONE, STREAM_HEAD, finish, plain, request, token
-from harness.story import GET, every, refused
+from harness.story import GET, OK, every, refused
 from harness.wire import LAST_CHUNK, chunk, connect, fields_of
 
 LEAVING = {"fin": lambda peer: peer.finish(), "close": lambda peer: peer.close(), "rst": lambda peer: peer.reset()}
@@ -127,7 +127,31 @@ def test_case_44_a_client_that_leaves_while_connecting(serve):
     assert (record["outcome"], record["stage"]) == ("client_cancelled", "connecting")
 
 
-def test_case_45_a_client_that_closes_its_side_has_cancelled(teller):
+def test_case_44_a_client_that_leaves_the_queue(teller_with):
+    """It gives up its place: upstream never hears of it, and whoever waits behind it moves up."""
+
+    def story(client, upstream):
+        client.send(CHAT)
+        server = upstream.accept()
+        server.expect(CHAT)
+        leaving, staying = client.another(), client.another()
+        for waiting in (leaving, staying):
+            waiting.send(CHAT)
+            waiting.wait_until_read()
+        leaving.reset()
+        server.send(OK)
+        client.expect(OK)
+        server.expect(CHAT)
+        server.send(OK)
+        staying.expect(OK)
+
+    records = teller_with("--set", "limits.in_flight=1").tell(story, records=3)
+    left = [record for record in records if record["outcome"] != "ok"]
+    assert len(left) * 3 == len(records)
+    assert every(left, "outcome", "stage", "status") == ("client_cancelled", "connecting", None)
+
+
+def test_case_45_a_client_that_ends_its_side_has_left(teller):
     def story(client, upstream):
         client.send(CHAT)
         client.finish()
@@ -136,8 +160,21 @@ def test_case_45_a_client_that_closes_its_side_has_cancelled(teller):
         assert CHAT.startswith(received)
         assert client.closed() in ("fin", "rst")
 
-    records = teller.tell(story)
-    assert every(records, "outcome", "status") == ("client_cancelled", None)
+    assert every(teller.tell(story), "outcome", "status") == ("client_cancelled", None)
+
+
+def test_case_45_a_client_that_ends_its_side_is_answered_where_that_is_set(teller_with):
+    def story(client, upstream):
+        client.send(CHAT)
+        client.finish()
+        server = upstream.accept()
+        server.expect(CHAT)
+        server.send(OK)
+        assert client.response()[1].body == b"ok"
+        assert client.closed() == "fin"
+
+    teller = teller_with("--set", "forwarding.half_close=finish")
+    assert every(teller.tell(story), "outcome", "status") == ("ok", 200)
 
 
 FRAMED = {
@@ -279,30 +316,116 @@ def test_case_49_an_upload_that_upstream_does_not_take_is_not_held(serve, script
     assert (record["outcome"], record["request_bytes"], record["response_model"]) == ("ok", len(body), "scripted")
 
 
-def test_case_50_a_head_that_trickles_in_has_a_deadline(serve, scripted):
-    proxy = serve("http://127.0.0.1:1", "--set", "timeouts.request_head=500ms")
+def trickled(proxy, at_once: bytes, slowly: bytes) -> tuple[bytes, str]:
+    """Sends a byte each 20 ms behind what it sends at once, until it is answered; gives that, and how it ended."""
     wire = connect(proxy.port)
-    wire.sock.settimeout(0.05)
-    answer = b""
-    for byte in b"GET / HTTP/1.1\r\n" + b"X-Slow: loris\r\n" * 100:
+    wire.send(at_once)
+    wire.sock.settimeout(0.02)
+    for byte in slowly:
         wire.send(bytes([byte]))
         with contextlib.suppress(TimeoutError):
-            answer = wire.sock.recv(65536)
-            break
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert wire.ended(10) == "fin"
+            if wire._more():
+                break
+    return wire.seen, wire.ended(10)
+
+
+def test_case_50_a_head_that_trickles_in_has_a_deadline(serve):
+    proxy = serve("http://127.0.0.1:1", "--set", "timeouts.request_head=500ms")
+    answer, ending = trickled(proxy, b"GET /x HTTP/1.1\r\n", b"X-Slow: loris\r\n" * 100)
+    assert answer.startswith(b"HTTP/1.1 408 ") and ending == "fin"
     record = proxy.record()
     assert (record["outcome"], record["stage"], record["status"]) == ("timeout", "upload", 408)
+    assert record["path"] == "/x"
+
+
+POST_HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n"
+
+
+def test_case_50_a_body_that_trickles_in_has_a_deadline(serve, scripted):
+    """Each byte comes in time, and they are too slow together."""
+    ended = []
+    upstream = scripted(lambda wire: ended.append(wire.ended(30)))
+    proxy = serve(upstream.url, "--set", "timeouts.request_body=1s", "--set", "limits.request_body_rate=10KiB")
+    answer, ending = trickled(proxy, POST_HEAD, b"x" * 5000)
+    assert answer.startswith(b"HTTP/1.1 408 ") and ending == "fin"
+    record = proxy.record()
+    assert (record["outcome"], record["stage"], record["status"]) == ("timeout", "upload", 408)
+    eventually(lambda: ended)
+    assert ended != [None]
 
 
 def test_case_50_a_body_that_stops_coming_has_a_deadline(serve, scripted):
     ended = []
-    proxy = serve(scripted(lambda wire: ended.append(wire.ended(20))).url, "--set", "timeouts.request_body=500ms")
+    upstream = scripted(lambda wire: ended.append(wire.ended(30)))
+    proxy = serve(upstream.url, "--set", "timeouts.request_body=500ms")
     wire = connect(proxy.port)
-    wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello")
-    assert int(wire.head().split()[1]) in (408, 504)
+    wire.send(POST_HEAD + b"hello")
+    assert wire.head().startswith(b"HTTP/1.1 408 ")
     assert wire.ended(10) == "fin"
     assert proxy.record()["outcome"] == "timeout"
+    eventually(lambda: ended)
+    assert ended != [None]
+
+
+def pinging(tokens: int, pings: int):
+    """A script: a stream of so many tokens, then so many comments and pings 100 ms apart, then silence."""
+
+    def script(wire):
+        wire.message()
+        wire.send(STREAM_HEAD, *[chunk(token("x"))] * tokens)
+        for _ in range(pings):
+            if wire.ended(0.1):
+                return
+            wire.send(chunk(b": still here\n\n"), chunk(b"event: ping\ndata: {}\n\n"))
+        wire.ended(30)
+
+    return script
+
+
+def cut_stream(serve, scripted, script, *settings: str) -> tuple[bytes, dict]:
+    """What a client gets of a stream that does not go on, and its record."""
+    proxy = serve(scripted(script).url, *settings)
+    wire = connect(proxy.port)
+    wire.send(CHAT)
+    assert wire.ended(60) is not None
+    assert not wire.seen.endswith(LAST_CHUNK)
+    return wire.seen, proxy.record()
+
+
+def test_case_51_silence_between_reads_is_bounded_and_comments_are_no_silence(serve, scripted):
+    pings = 25
+    received, record = cut_stream(serve, scripted, pinging(2, pings), "--set", "timeouts.between_reads=1500ms")
+    assert received.count(b": still here") == pings
+    assert (record["outcome"], record["events"], record["output_tokens"]) == ("timeout", 2, 2)
+
+
+def test_case_51_a_gap_between_tokens_is_bounded_and_comments_do_not_fill_it(serve, scripted):
+    received, record = cut_stream(serve, scripted, pinging(2, 300), "--set", "timeouts.between_tokens=1s")
+    assert 0 < received.count(b": still here") < 300
+    assert (record["outcome"], record["stage"], record["events"]) == ("timeout", "streaming", 2)
+
+
+def test_case_51_the_wait_for_the_first_token_is_bounded_and_comments_do_not_end_it(serve, scripted):
+    received, record = cut_stream(serve, scripted, pinging(0, 300), "--set", "timeouts.first_token=1s")
+    assert 0 < received.count(b": still here") < 300
+    assert (record["outcome"], record["stage"], record["ttft_ms"]) == ("timeout", "waiting", None)
+
+
+def test_case_51_by_default_a_gap_may_be_as_long_as_it_likes(teller):
+    """Prefill takes minutes, and so can a tool's call; only whoever runs the server knows how many."""
+
+    def story(client, upstream):
+        client.send(CHAT)
+        server = upstream.accept()
+        server.expect(CHAT)
+        server.send(STREAM_HEAD + chunk(token("a")))
+        client.expect(STREAM_HEAD + chunk(token("a")))
+        time.sleep(2)
+        server.send(chunk(token("b")) + chunk(finish()) + chunk(DONE) + LAST_CHUNK)
+        assert client.chunked() == token("b") + finish() + DONE
+
+    record = teller.tell_each([story])[0]
+    assert record["outcome"] == "ok" and record["gaps_ms"]["max"] > 1900
 
 
 def head_limits(teller, statuses_by_request: list[tuple[bytes, int]]) -> None:

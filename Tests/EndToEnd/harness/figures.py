@@ -1,14 +1,51 @@
-"""Figures that suites have to show, for whoever gathers them in a table.
+"""Figures that suites have to show, for whoever gathers them in a table: one JSON file a suite.
 
-It must not know what they mean.
+It must not know how they are shown.
 """
 
+import collections
 import json
 import os
 import pathlib
+import re
 
 
 def show(suite: str, *rows: tuple[str, str]) -> None:
     """Writes what a suite has to show into the folder that $TACHOGRAPH_FIGURES names; nowhere if it is not set."""
     if folder := os.environ.get("TACHOGRAPH_FIGURES"):
         pathlib.Path(folder, f"{suite}.json").write_text(json.dumps({"suite": suite, "rows": rows}) + "\n")
+
+
+class Cases:
+    """The numbered cases of HTTP, and what became of the tests that carry their numbers (`test_case_07_…`)."""
+
+    COUNT = 60
+
+    def __init__(self):
+        # How many exchanges were told for them, one for each split.
+        self.tellings = 0
+        self._outcomes: dict[int, list[bool]] = collections.defaultdict(list)
+
+    def note(self, test: str, passed: bool) -> None:
+        """A test has ended."""
+        if number := re.match(r"test_case_(\d+)_", test):
+            self._outcomes[int(number[1])].append(passed)
+
+    @property
+    def were_asked_for(self) -> bool:
+        return bool(self._outcomes)
+
+    @property
+    def held(self) -> str:
+        """How many of them held: those of which every test has passed."""
+        return f"{sum(map(all, self._outcomes.values()))} of {self.COUNT}"
+
+    def show(self) -> None:
+        show(
+            "cases",
+            ("cases of http.md held, whole and split at every byte", self.held),
+            ("exchanges told for them, one for each split", f"{self.tellings:,}"),
+        )
+
+
+cases = Cases()

@@ -139,22 +139,23 @@ class Upstream:
     """The server's part: connections as the proxy makes them."""
 
     def __init__(self, listener: socket.socket, split: Split):
-        self._listener = listener
+        self.listener = listener
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._split = split
         self.peers: list[Peer] = []
 
     def accept(self) -> Peer:
         """The next connection; waits for it."""
-        self._listener.settimeout(PATIENCE)
-        sock, _ = self._listener.accept()
+        self.listener.settimeout(PATIENCE)
+        sock, _ = self.listener.accept()
         self.peers.append(Peer(sock, self._split))
         return self.peers[-1]
 
     def is_left_alone(self) -> None:
         """Nobody has connected who was not accepted."""
-        self._listener.setblocking(False)
+        self.listener.setblocking(False)
         try:
-            sock, _ = self._listener.accept()
+            sock, _ = self.listener.accept()
         except BlockingIOError:
             return
         sock.close()
@@ -204,11 +205,12 @@ EVERY_BYTE_UP_TO, PLACES = 2000, 100
 class Teller:
     """A proxy with a listener behind it, through which stories are told one after the other."""
 
-    def __init__(self, folder: pathlib.Path, *arguments: str):
+    def __init__(self, folder: pathlib.Path, *arguments: str, host: str = "127.0.0.1", **options):
+        """`host` is the name of 127.0.0.1 by which the proxy knows the server; `options` are Tachograph's."""
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.upstream_port = self.listener.getsockname()[1]
         self.upstream_name = b"127.0.0.1:%d" % self.upstream_port
-        self.proxy = Tachograph(f"http://127.0.0.1:{self.upstream_port}", folder, *arguments)
+        self.proxy = Tachograph(f"http://{host}:{self.upstream_port}", folder, *arguments, **options)
         self._read_records = 0
         # How many tellings went as they should.
         self.tellings = 0
@@ -250,7 +252,7 @@ class Teller:
                     peer.close()
 
     def _told(self, tellings: int, records: int) -> list[dict]:
-        found = self._records(records * tellings)
+        found = self.records(records * tellings)
         self.tellings += tellings
         self.is_spoiled = False
         return found
@@ -287,7 +289,7 @@ class Teller:
                 peer.close()
         return client_split, upstream_split
 
-    def _records(self, count: int) -> list[dict]:
+    def records(self, count: int) -> list[dict]:
         """The next `count` records, as soon as they are there; fails if more come, or fewer in time."""
         deadline = time.monotonic() + PATIENCE
         found: list[dict] = []
@@ -310,7 +312,7 @@ class Teller:
         try:
             self.proxy.stop()
             if not self.is_spoiled:
-                self._records(0)
+                self.records(0)
         finally:
             self.proxy.child.kill()
             self.listener.close()

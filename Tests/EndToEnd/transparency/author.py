@@ -5,7 +5,6 @@ import string
 
 from comparison import Exchange
 from exchanges import IN_CHUNKS, METHODS, head_of
-
 from harness.said import DONE, token
 
 

@@ -8,7 +8,6 @@ import random
 from collections.abc import Iterator
 
 from comparison import GET, Exchange
-
 from harness.said import DONE, chat_chunk, finish, plain, token, usage
 from harness.story import OK
 from harness.wire import LAST_CHUNK, chunk

@@ -8,7 +8,6 @@ import pytest
 from author import Author
 from comparison import Exchange, compared, without_hops
 from exchanges import BINARY, answering, big_exchanges, exchanges
-
 from harness.figures import show
 from harness.story import Teller
 
