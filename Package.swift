@@ -63,6 +63,12 @@ let package = Package(
       exclude: ["README.md"],
       swiftSettings: ours),
 
+    // What is fuzzed: the tests replay its corpus, scripts/fuzz goes on from there.
+    .target(
+      name: "FuzzTargets", dependencies: ["HTTPWire", "TokenWire", "Configuration", "RecordLog"],
+      path: "Tests/Fuzz/Targets", swiftSettings: ours),
+    .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Replay"),
+
     tests("Clocks"),
     tests("Transport", ["Clocks"]),
     tests("HTTPWire"),
@@ -80,3 +86,10 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// libFuzzer brings a main of its own, so its executable is there only for those who ask (scripts/fuzz does).
+if Context.environment["TACHOGRAPH_FUZZ"] != nil {
+  package.products.append(.executable(name: "fuzz", targets: ["fuzz"]))
+  package.targets.append(
+    .executableTarget(name: "fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: ours))
+}

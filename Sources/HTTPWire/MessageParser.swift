@@ -247,13 +247,13 @@ public final class MessageParser {
   /// A method that llhttp does not know: not implemented if it is one, malformed if it is not. Waits for its end.
   private func judgeMethod() throws(WireError) {
     let bytes = unsafe state.pointee.fields.bytes
-    let method = bytes.prefix(while: ASCII.isToken)
-    guard method.count < bytes.count || method.count > Self.longestMethod else {
+    let method = bytes.prefix(Self.longestMethod + 1).prefix(while: ASCII.isToken)
+    if method.count > Self.longestMethod { throw WireError(501, "method not implemented") }
+    guard method.count < bytes.count else {
       unsafe state.pointee.stage = .unknownMethod
       return
     }
-    let ends = method.count == bytes.count || bytes[method.count] == ASCII.space
-    throw ends && !method.isEmpty
+    throw bytes[method.count] == ASCII.space && !method.isEmpty
       ? WireError(501, "method not implemented") : WireError(400, "malformed request line")
   }
 

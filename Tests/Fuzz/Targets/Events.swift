@@ -1,0 +1,118 @@
+// Event streams and bodies of the four dialects: cut differently, framed by somebody else, known by heart or not.
+// It must not hold expectations of its own about any dialect.
+import TokenWire
+
+/// Everything that an observation says, as text to compare.
+private func told(_ observation: borrowing Observation) -> String {
+  let outputs = observation.outputs
+  return """
+    \(outputs) \(String(describing: observation.usage)) \(String(describing: observation.usageChoice)) \
+    \(String(describing: observation.serverCounts)) \(String(describing: observation.serverDurations)) \
+    \(String(describing: observation.finishReason)) \(String(describing: observation.responseModel)) \
+    \(String(describing: observation.errorKind)) \(observation.isTerminator)
+    """
+}
+
+/// What a decoder made of a body.
+private struct Decoded: Equatable {
+  /// Of each event that was whole.
+  var events: [String] = []
+  /// Of what stood at the end without being an event.
+  var unfinished: [String] = []
+  var malformed = 0
+  var problem: String?
+  var isWhole = false
+}
+
+private func decode(
+  _ dialect: any Dialect.Type, _ type: String?, _ pieces: [ArraySlice<UInt8>], _ parser: EventParser
+) -> Decoded {
+  var decoded = Decoded()
+  var decoder = ResponseDecoder(dialect: dialect, limits: DecoderLimits(eventBytes: 4096, bodyBytes: 16_384))
+  decoder.begin(status: 200, contentType: type, contentEncoding: nil)
+  for piece in pieces { unsafe decoder.feed(piece.span.bytes, parser: parser) { decoded.events.append(told($0)) } }
+  decoded.malformed = decoder.malformedEvents
+  decoder.finish(complete: true, parser: parser) { decoded.unfinished.append(told($0)) }
+  decoded.problem = decoder.problem
+  decoded.isWhole = decoder.isWhole
+  return decoded
+}
+
+/// A dialect on bytes as a stream, as lines, as a body, and as whatever it looks like.
+func checkDialect(_ name: String, _ bytes: [UInt8]) throws(Finding) {
+  guard let dialect = Dialects.named(name) else { throw Finding("no dialect \(name)") }
+  let ways = everyWay(bytes)
+  let warm = EventParser()
+  for type in ["text/event-stream", "application/x-ndjson", "application/json", nil] {
+    let parsed = decode(dialect, type, ways[0], EventParser(knowsByHeart: false))
+    for way in ways {
+      for parser in [EventParser(knowsByHeart: false), EventParser(), warm] {
+        let decoded = decode(dialect, type, way, parser)
+        try hold(decoded == parsed, "\(type ?? "no type"): \(decoded) in place of \(parsed)")
+      }
+    }
+  }
+  _ = unsafe requestFacts(of: bytes.span.bytes, dialect: dialect, parser: warm)
+}
+
+/// Event framing: the same events whatever the cuts, and the same as somebody else frames.
+func checkEvents(_ bytes: [UInt8]) throws(Finding) {
+  for (type, dialect, framed) in [
+    ("text/event-stream", "openai.chat", framedEvents(bytes)),
+    ("application/x-ndjson", "ollama.chat", framedLines(bytes)),
+  ] {
+    guard let dialect = Dialects.named(dialect) else { throw Finding("no dialect \(dialect)") }
+    let ways = everyWay(bytes)
+    let decoded = decode(dialect, type, ways[0], EventParser())
+    for way in ways.dropFirst() {
+      let other = decode(dialect, type, way, EventParser())
+      try hold(decoded == other, "\(type): \(other) in place of \(decoded)")
+    }
+    // What is too long for one is too long for the other; where exactly it stops is the decoder's own affair.
+    if decoded.problem != nil { continue }
+    let reference = decode(dialect, type, [framed[...]], EventParser(knowsByHeart: false))
+    try hold(
+      decoded.events == reference.events && decoded.malformed == reference.malformed,
+      "\(type): \(decoded) where another's framing gives \(reference)")
+  }
+}
+
+/// The whole events of a stream by the HTML standard's own words (§9.2.6), written plainly again.
+private func framedEvents(_ bytes: [UInt8]) -> [UInt8] {
+  var rest = bytes[...]
+  if rest.starts(with: [0xEF, 0xBB, 0xBF]) { rest = rest.dropFirst(3) }
+  var framed: [UInt8] = []
+  var data: [ArraySlice<UInt8>] = []
+  var name: ArraySlice<UInt8> = []
+  while let end = rest.firstIndex(where: { $0 == 0x0A || $0 == 0x0D }) {
+    let line = rest[..<end]
+    let isPair = rest[end] == 0x0D && end + 1 < rest.endIndex && rest[end + 1] == 0x0A
+    rest = rest[(end + (isPair ? 2 : 1))...]
+    if line.isEmpty {
+      if !data.isEmpty {
+        if !name.isEmpty { framed += Array("event: ".utf8) + name + [0x0A] }
+        for value in data { framed += Array("data: ".utf8) + value + [0x0A] }
+        framed.append(0x0A)
+      }
+      data = []
+      name = []
+      continue
+    }
+    let field = line.prefix { $0 != 0x3A }
+    var value = line.dropFirst(field.count + 1)
+    if value.first == 0x20 { value = value.dropFirst() }
+    if field.elementsEqual("data".utf8) { data.append(value) }
+    if field.elementsEqual("event".utf8) { name = value }
+  }
+  return framed
+}
+
+/// The whole lines that are not empty.
+private func framedLines(_ bytes: [UInt8]) -> [UInt8] {
+  var framed: [UInt8] = []
+  for line in bytes.split(separator: 0x0A, omittingEmptySubsequences: false).dropLast()
+  where !(line.last == 0x0D ? line.dropLast() : line).isEmpty {
+    framed += line + [0x0A]
+  }
+  return framed
+}

@@ -1,0 +1,262 @@
+// Requests and responses: parsed, written anew, and read once more by somebody who was not there.
+// It must not repeat HTTPWire's reasoning: it only compares what three readers understood.
+import HTTPWire
+
+/// What the proxy understood of one message, and what it would have sent on.
+struct Understood: Equatable {
+  var start: [UInt8]
+  var fields: [StrictField]
+  var body: [UInt8] = []
+  /// Where the message ended in what was parsed; nil where it did not.
+  var end: Int?
+}
+
+/// What became of some bytes.
+struct Relayed: Equatable {
+  var messages: [Understood] = []
+  var error: WireError?
+  var emitted: [UInt8] = []
+  /// The final message's body ends with the connection.
+  var isUntilClose = false
+}
+
+/// The sides of a relay that differ between requests and responses.
+private struct Side {
+  let parser: MessageParser
+  /// Judges a head, writes it anew; says how the body is sent, and what was understood.
+  let pass: (MessageParser, OutputBuffer) throws(WireError) -> (sent: BodyFraming, Understood)
+  /// Whether another message may follow this one.
+  let goesOn: (Understood) -> Bool
+}
+
+private func relay(_ pieces: [ArraySlice<UInt8>], _ side: Side) -> Relayed {
+  var relayed = Relayed()
+  let parser = side.parser
+  let output = OutputBuffer()
+  var sent = BodyFraming.none
+  var offset = 0
+  pieces: for piece in pieces {
+    var rest = piece
+    parsing: while true {
+      let (consumed, progress) = unsafe parser.parse(rest.span.bytes)
+      if progress != .headComplete, parser.isHeadComplete {
+        for index in 0..<parser.spans.count {
+          let span = parser.spans[index]
+          let start = rest.startIndex + span.lowerBound
+          relayed.messages[relayed.messages.count - 1].body += rest[start..<start + span.count]
+        }
+        unsafe BodyWriter.append(parser.spans, of: rest.span.bytes, framing: sent, to: output)
+      }
+      offset += consumed
+      rest = rest.dropFirst(consumed)
+      switch progress {
+      case .needsMore:
+        break parsing
+      case .headComplete:
+        do throws(WireError) {
+          let (framing, understood) = try side.pass(parser, output)
+          sent = framing
+          relayed.messages.append(understood)
+        } catch {
+          relayed.error = error
+          break pieces
+        }
+      case .messageComplete:
+        BodyWriter.appendEnd(framing: sent, trailers: parser.trailers, to: output)
+        let last = relayed.messages.count - 1
+        relayed.messages[last].end = offset
+        parser.reset()
+        guard side.goesOn(relayed.messages[last]) else { break pieces }
+        if rest.isEmpty { break parsing }
+      case .failed(let error):
+        relayed.error = error
+        break pieces
+      }
+    }
+  }
+  relayed.emitted = output.bytes
+  return relayed
+}
+
+private func understood(_ start: [UInt8], _ fields: Fields) -> Understood {
+  Understood(
+    start: start,
+    fields: fields.list.map {
+      StrictField(name: Array(fields.bytes[$0.name]), value: Array(fields.bytes[$0.value]))
+    })
+}
+
+/// Splits never matter; what the proxy took for messages are messages to the letter; and what it wrote anew are the same.
+func checkRequests(_ bytes: [UInt8]) throws(Finding) {
+  let ways = everyWay(bytes).map { pieces in
+    relay(
+      pieces,
+      Side(parser: MessageParser(.request, limits: WireLimits(), spans: BodySpans())) {
+        parser, output throws(WireError) in
+        let head = try RequestHead(parser)
+        head.write(to: output, defaultHost: "upstream:80")
+        return (head.framing, understood(Array(head.method.rawValue.utf8), head.fields))
+      } goesOn: { _ in
+        true
+      })
+  }
+  try compare(ways)
+  let relayed = ways[0]
+
+  var given = StrictReader(bytes, .request)
+  var sent = StrictReader(relayed.emitted, .ownRequest)
+  for message in relayed.messages {
+    guard let end = message.end else { break }
+    let original = try whole(&given, "the client's bytes")
+    try hold(given.position == end, "another end: \(given.position) in place of \(end)")
+    try hold(original.body == message.body, "another body than the client's")
+    try hold(original.fields == message.fields, "other fields than the client's")
+    let anew = try whole(&sent, "what goes upstream")
+    try hold(anew.start[0] == message.start && original.start[0] == message.start, "another method")
+    try checkTarget(original.start[1], anew.start[1], original.fields, anew.fields)
+    try hold(anew.body == message.body, "another body goes upstream")
+    try checkKept(anew.fields, original.fields, rewritten: ["host", "content-length", "transfer-encoding"])
+    try checkKept(anew.trailers, original.trailers, rewritten: [])
+    try checkLost(original.fields, anew.fields)
+  }
+  try checkUnended(&sent, relayed)
+}
+
+/// The same for responses, to both versions of clients and for both kinds of requests.
+func checkResponses(_ bytes: [UInt8]) throws(Finding) {
+  for (answersHead, client11) in [(false, true), (false, false), (true, true)] {
+    let ways = everyWay(bytes).map { pieces in respond(pieces, answersHead, client11) }
+    try compare(ways)
+    let relayed = ways[0]
+    var given = StrictReader(bytes, .response(answersHead: answersHead), hasEnded: true)
+    var sent = StrictReader(relayed.emitted, .response(answersHead: answersHead), hasEnded: relayed.isUntilClose)
+    for message in relayed.messages {
+      guard let end = message.end else { break }
+      let original = try whole(&given, "upstream's bytes")
+      try hold(given.position == end, "another end: \(given.position) in place of \(end)")
+      try hold(original.body == message.body, "another body than upstream's")
+      try hold(original.fields == message.fields, "other fields than upstream's")
+      if message.start.first == UInt8(ascii: "1"), !client11 { continue }
+      let anew = try whole(&sent, "what goes to the client")
+      try hold(anew.start[1] == original.start[1] && anew.start[2] == original.start[2], "another status line")
+      try hold(anew.start[0] == Array("HTTP/1.1".utf8), "another version")
+      try hold(anew.body == message.body, "another body goes to the client")
+      try checkKept(anew.fields, original.fields, rewritten: ["connection", "transfer-encoding"])
+      try checkKept(anew.trailers, original.trailers, rewritten: [])
+    }
+    try checkUnended(&sent, relayed)
+  }
+}
+
+private func respond(_ pieces: [ArraySlice<UInt8>], _ answersHead: Bool, _ client11: Bool) -> Relayed {
+  let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans())
+  parser.answersHead = answersHead
+  var isUntilClose = false
+  var sentUntilClose = false
+  var relayed = relay(
+    pieces,
+    Side(parser: parser) { parser, output throws(WireError) in
+      let head = try ResponseHead(parser)
+      if !head.isInformational || client11 { head.write(to: output, client11: client11, closing: !client11) }
+      let sent = head.framing(forVersion11: client11)
+      isUntilClose = head.framing == .untilClose
+      sentUntilClose = sent == .untilClose
+      return (sent, understood(Array("\(head.status)".utf8), head.fields))
+    } goesOn: { message in
+      parser.answersHead = answersHead
+      return message.start.first == UInt8(ascii: "1")
+    })
+  // The connection ends behind the last piece: only a body without another end is whole then.
+  if isUntilClose, relayed.error == nil, let last = relayed.messages.indices.last, relayed.messages[last].end == nil {
+    relayed.messages[last].end = pieces.reduce(0) { $0 + $1.count }
+    let output = OutputBuffer()
+    BodyWriter.appendEnd(framing: sentUntilClose ? .untilClose : .chunked, trailers: Fields(), to: output)
+    relayed.emitted += output.bytes
+  }
+  // A body without length to a client without chunks: the close is its end, and a reset what breaks it off.
+  relayed.isUntilClose = sentUntilClose && relayed.messages.last?.end != nil
+  return relayed
+}
+
+// MARK: What is compared
+
+private func compare(_ ways: [Relayed]) throws(Finding) {
+  for way in ways {
+    try hold(way.messages == ways[0].messages, "split otherwise, other messages are understood")
+    try hold(
+      way.error == ways[0].error,
+      "split otherwise, another end: \(String(describing: way.error)), not \(String(describing: ways[0].error))")
+  }
+  if let error = ways[0].error {
+    try hold([400, 405, 413, 414, 417, 431, 501, 502, 505].contains(error.status), "refused with \(error.status)")
+    try hold(error.reason.allSatisfy(\.isASCII) && !error.reason.contains("HPE"), "refused with \(error.reason)")
+  }
+}
+
+private func whole(_ reader: inout StrictReader, _ what: String) throws(Finding) -> StrictMessage {
+  do throws(StrictError) { return try reader.next() } catch {
+    throw Finding("\(what) is no whole message (\(error)): \(shown(reader.bytes[reader.position...]))")
+  }
+}
+
+/// Behind what was whole there is at most the beginning of a message.
+private func checkUnended(_ sent: inout StrictReader, _ relayed: Relayed) throws(Finding) {
+  guard !sent.isAtEnd else { return }
+  do throws(StrictError) {
+    let message = try sent.next()
+    throw StrictError.malformed("one more message: \(shown(message.start.joined()))")
+  } catch {
+    try hold(error == .incomplete, "\(error): \(shown(sent.bytes[sent.position...]))")
+  }
+}
+
+private func checkTarget(
+  _ given: [UInt8], _ sent: [UInt8], _ fields: [StrictField], _ sentFields: [StrictField]
+) throws(Finding) {
+  let hosts = sentFields.filter { lowercased($0.name) == Array("host".utf8) }.map(\.value)
+  try hold(hosts.count == 1, "\(hosts.count) Host fields go upstream")
+  if given == sent {
+    let own = fields.first { lowercased($0.name) == Array("host".utf8) }?.value ?? Array("upstream:80".utf8)
+    return try hold(hosts[0] == own, "another Host goes upstream")
+  }
+  let implied = sent == Array("*".utf8) ? [] : sent
+  let scheme = Array(given.prefix(7))
+  try hold(lowercased(scheme) == Array("http://".utf8), "another target goes upstream: \(shown(sent))")
+  let isWhole = scheme + hosts[0] + sent == given
+  let isImplied = scheme + hosts[0] + implied == given || scheme + hosts[0] + sent.dropFirst() == given
+  try hold(isWhole || isImplied, "another target goes upstream: \(shown(sent)) of \(shown(hosts[0]))")
+}
+
+/// What was sent is, in order, among what was given; but for what the proxy itself has to say.
+private func checkKept(_ sent: [StrictField], _ given: [StrictField], rewritten: [String]) throws(Finding) {
+  var rest = given[...]
+  for field in sent {
+    if rewritten.contains(where: { Array($0.utf8) == lowercased(field.name) }) { continue }
+    guard let index = rest.firstIndex(of: field) else {
+      throw Finding("a field that did not come, or not there: \(shown(field.name)): \(shown(field.value))")
+    }
+    rest = rest[(index + 1)...]
+  }
+}
+
+/// What does not go on was hop-by-hop, or Connection named it.
+private func checkLost(_ given: [StrictField], _ sent: [StrictField]) throws(Finding) {
+  let options = given.filter {
+    ["connection", "proxy-connection"].contains(String(decoding: lowercased($0.name), as: UTF8.self))
+  }
+  let named = options.flatMap { option in
+    option.value.split(separator: UInt8(ascii: ",")).map { element in
+      lowercased(element.filter { $0 != 0x20 && $0 != 0x09 })
+    }
+  }
+  let always = ["connection", "proxy-connection", "keep-alive", "te", "upgrade"].map { Array($0.utf8) }
+  var rest = sent[...]
+  for field in given {
+    if let index = rest.firstIndex(where: { $0.name == field.name }) {
+      rest = rest[(index + 1)...]
+      continue
+    }
+    let name = lowercased(field.name)
+    try hold(always.contains(name) || named.contains(name), "a field was lost: \(shown(field.name))")
+  }
+}
