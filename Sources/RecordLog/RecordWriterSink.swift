@@ -20,6 +20,8 @@ struct RecordWriterSink: ~Copyable {
   private(set) var descriptor: Int32 = -1
   /// The sink ends within a line that nobody is going to finish (a crash, a full disk).
   private(set) var endsWithinLine = false
+  /// Whether it is a file of our own opening, which another process may be writing to as well.
+  private var isFile = false
   /// The most to be written at once, where the descriptor is shared and may block: what a writable pipe surely takes.
   private var atOnce = Int.max
 
@@ -59,10 +61,12 @@ struct RecordWriterSink: ~Copyable {
     if isStandardOutput {
       // Its description is shared with whoever started us: it is not ours to make it non-blocking.
       var status = stat()
-      let isFile = unsafe fstat(fresh, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-      atOnce = isFile ? Int.max : Int(PIPE_BUF)
+      let isRegular = unsafe fstat(fresh, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+      atOnce = isRegular ? Int.max : Int(PIPE_BUF)
     } else {
-      endsWithinLine = Self.lastByteIsInLine(fresh) ?? false
+      let isInLine = Self.lastByteIsInLine(fresh)
+      isFile = isInLine != nil
+      endsWithinLine = isInLine ?? false
     }
   }
 
@@ -89,11 +93,14 @@ struct RecordWriterSink: ~Copyable {
   /// Writes what the sink takes now.
   mutating func write(_ bytes: RawSpan) -> Outcome {
     if atOnce != Int.max, !isWritable() { return .blocked }
+    // Tells `endTornLine` of another process that this one is in the middle of a line; that is all, and never waited for.
+    if isFile { flock(descriptor, LOCK_SH | LOCK_NB) }
     let written = unsafe bytes.withUnsafeBytes { buffer in
       unsafe Glibc.write(descriptor, buffer.baseAddress, min(buffer.count, atOnce))
     }
-    if written >= 0 { return .wrote(written) }
     let error = errno
+    if isFile { flock(descriptor, LOCK_UN) }
+    if written >= 0 { return .wrote(written) }
     if error == EAGAIN || error == EINTR { return .blocked }
     // A FIFO whose reader has gone is opened again for the next one; what it held is lost with it.
     if error == EPIPE { shut() }
@@ -102,8 +109,9 @@ struct RecordWriterSink: ~Copyable {
 
   /// Ends a torn line, so that it stays torn alone.
   mutating func endTornLine() -> Outcome {
-    // What looked torn may have been a line that another process, which we take over from, was about to finish.
-    if Self.lastByteIsInLine(descriptor) == false {
+    // What looks torn may be a line that another process, from which we take over, is about to finish: a write shows before
+    // its end.
+    if isFile, awaitOtherWriters(), Self.lastByteIsInLine(descriptor) == false {
       endsWithinLine = false
       return .wrote(0)
     }
@@ -111,6 +119,19 @@ struct RecordWriterSink: ~Copyable {
     let outcome = unsafe write(newline.span.bytes)
     if case .wrote(1) = outcome { endsWithinLine = false }
     return outcome
+  }
+
+  /// Waits until no process is in the middle of a write, for at most a tenth of a second.
+  /// - Returns: whether that is known.
+  private func awaitOtherWriters() -> Bool {
+    for _ in 0..<20 {
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
+        flock(descriptor, LOCK_UN)
+        return true
+      }
+      usleep(5_000)
+    }
+    return false
   }
 
   /// A line was begun and will not be gone on with.

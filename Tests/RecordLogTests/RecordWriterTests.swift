@@ -284,6 +284,34 @@ struct RecordWriterSinkTests {
     #expect(!endsWithinLine)
   }
 
+  @Test("A line that another process is in the middle of is not taken for torn")
+  func lineUnderWay() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.file("log")
+    let other = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o640)
+    try #require(other >= 0)
+    defer { close(other) }
+    // What another process's write shows half-way through, and its sign that it is at it.
+    #expect(flock(other, LOCK_SH) == 0)
+    #expect(Glibc.write(other, "under ", 6) == 6)
+    var sink = RecordWriterSink(path: path)
+    #expect(sink.open() == 0)
+    let looksTorn = sink.endsWithinLine
+    #expect(looksTorn)
+    let rest = Thread {
+      _ = Glibc.write(other, "way\n", 4)
+      flock(other, LOCK_UN)
+    }
+    rest.start()
+    guard case .wrote(0) = sink.endTornLine() else {
+      Issue.record("a newline was written")
+      return
+    }
+    write("next\n", to: &sink)
+    #expect(try lines(path) == ["under way", "next"])
+  }
+
   @Test("A file opened again knows how its last line ended", arguments: [("", false), ("a\n", false), ("a\nb", true)])
   func lastLine(content: String, endsWithinLine: Bool) throws {
     let folder = try Folder()
