@@ -14,11 +14,12 @@ import subprocess
 import time
 
 import pytest
+from harness.generations import Generations
 from harness.load import Load, failures
 from harness.process import eventually
 from harness.said import answer_plainly, get
 from harness.simulator import Simulator
-from harness.tachograph import TOP, HandingDown, Tachograph, binary, clean_environment, read_records
+from harness.tachograph import TOP, HandingDown, binary, clean_environment, read_records
 from harness.wire import connect
 
 SWAPS = 4
@@ -36,31 +37,6 @@ def simulator(tmp_path):
 def listening(backlog: int = 1024) -> socket.socket:
     """A listening socket that stays with the test, as systemd's would with it."""
     return socket.create_server(("127.0.0.1", 0), backlog=backlog)
-
-
-class Generations:
-    """One address, served by process after process, all writing to one log."""
-
-    def __init__(self, serve, upstream: str, log, *arguments: str, handed_down: socket.socket | None = None):
-        self.serve, self.upstream, self.arguments = serve, upstream, arguments
-        self.log, self.handed_down = log, handed_down
-        self.port = handed_down.getsockname()[1] if handed_down else 0
-        self.present = self.start()
-        self.port = self.present.port
-
-    def start(self) -> Tachograph:
-        if self.handed_down:
-            sockets, more = (self.handed_down,), []
-        else:
-            sockets, more = (), ["--set", "listen_reuse_port=true", "--listen", f"127.0.0.1:{self.port}"]
-        return self.serve(self.upstream, *more, *self.arguments, records=str(self.log), sockets=sockets)
-
-    def swap(self) -> None:
-        """The next one serves before the present one is told to go."""
-        following = self.start()
-        past, self.present = self.present, following
-        past.child.signal(signal.SIGTERM)
-        assert past.child.wait(40) == 0, past.child.output
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])
@@ -99,6 +75,25 @@ def test_case_55_restarts_under_load_lose_nobody(serve, simulator, tmp_path, way
     cut = sum(result["cut_at_end"] for result in results.values())
     assert done <= outcomes.count("ok") <= done + cut
     assert done <= len(records) <= done + cut
+
+
+@pytest.mark.parametrize(("limit", "tokens", "outcome"), [("60s", 12, "ok"), ("1s", 5000, "timeout")])
+def test_case_54_a_thousand_streams_end_whole_or_at_the_deadline(serve, simulator, limit, tokens, outcome):
+    count = 1000
+    proxy = serve(simulator.url, "--set", f"timeouts.drain={limit}")
+    load = Load(
+        proxy.port, "--connections", str(count), "--requests", str(count), "--stagger", "1",
+        sim={"ttft": "3s", "interval": "200ms", "tokens": tokens},
+    )
+    eventually(lambda: simulator.state()["active"] == count, timeout=60)
+    proxy.child.signal(signal.SIGTERM)
+    assert proxy.child.wait(60) == 0
+    result = load.result()
+    # A stream that was cut is broken to its client: none looks whole.
+    assert result["ok" if outcome == "ok" else "broken"] == count, result
+    records = read_records(proxy.log)
+    assert [record["outcome"] for record in records] == [outcome] * count
+    assert len({record["request_id"] for record in records}) == count
 
 
 def test_a_client_is_told_with_its_last_answer(serve, scripted):

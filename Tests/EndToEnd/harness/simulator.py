@@ -6,6 +6,7 @@ It must not know what a test makes of that truth.
 import json
 import pathlib
 import time
+import urllib.request
 
 from harness.process import Child
 from harness.tachograph import binary, clean_environment
@@ -23,6 +24,12 @@ class Simulator:
         )
         found = self.child.wait_for(r"listening on 127\.0\.0\.1:(\d+)", timeout=20)
         self.url = f"http://127.0.0.1:{found[1]}"
+
+    def state(self) -> dict:
+        """What it is doing: `active` and `waiting` replies, `connections` but for the one that asks."""
+        with urllib.request.urlopen(f"{self.url}/sim/state", timeout=20) as response:
+            state = json.load(response)
+        return state | {"connections": state["connections"] - 1}
 
     def truth(self, count: int, timeout: float = 10) -> list[dict]:
         """What it says of its requests, as soon as it has said it of `count`."""

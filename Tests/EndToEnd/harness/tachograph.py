@@ -121,6 +121,10 @@ class Tachograph:
         status = pathlib.Path(f"/proc/{self.child.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
 
+    def descriptors(self) -> int:
+        """How many files and sockets it has open."""
+        return len(os.listdir(f"/proc/{self.child.process.pid}/fd"))
+
     def stop(self, timeout: float = 40) -> None:
         """Ends it as an operator would, and holds it to exit status 0."""
         self.child.signal(signal.SIGTERM)
