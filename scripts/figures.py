@@ -1,0 +1,86 @@
+"""The figures of suites, gathered: printed, and put into the table of Tests/README.md where that is asked for.
+
+    python3 scripts/figures.py FOLDER           prints the table of what suites have kept in FOLDER
+    python3 scripts/figures.py FOLDER --write   and puts it into Tests/README.md; suites that did not run keep their rows
+
+A suite keeps `{"suite": "…", "rows": [["what", "figure"], …]}` in the folder that $TACHOGRAPH_FIGURES names (harness/figures.py).
+It must not know what any figure means.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import sys
+
+README = pathlib.Path(__file__).resolve().parents[1] / "Tests" / "README.md"
+BEGIN = "<!-- figures: scripts/test --write and scripts/soak --write fill this in -->"
+END = "<!-- figures: end -->"
+
+Rows = list[tuple[str, str]]
+
+
+def kept(folder: pathlib.Path) -> dict[str, Rows]:
+    """What suites have kept, by suite."""
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    return {suite["suite"]: [(str(what), str(figure)) for what, figure in suite["rows"]] for suite in found}
+
+
+def machine() -> str:
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def where() -> str:
+    return f"{datetime.date.today().isoformat()}: {machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
+
+
+def table(suites: dict[str, tuple[str, Rows]]) -> str:
+    """Markdown of suites with the day of their run."""
+    lines = ["| suite | what | figure | run |", "|---|---|---|---|"]
+    for suite, (day, rows) in sorted(suites.items()):
+        lines += [f"| `{suite}` | {cell(what)} | {cell(figure)} | {day} |" for what, figure in rows]
+    return "\n".join(lines)
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def standing(text: str) -> dict[str, tuple[str, Rows]]:
+    """The suites of a table that was written before."""
+    found: dict[str, tuple[str, Rows]] = {}
+    for line in text.splitlines():
+        parts = [part.strip().replace("\\|", "|") for part in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(parts) == 4 and parts[0].startswith("`"):
+            found.setdefault(parts[0].strip("`"), (parts[3], []))[1].append((parts[1], parts[2]))
+    return found
+
+
+def write(fresh: dict[str, Rows]) -> None:
+    """Puts the rows of fresh suites in place of theirs in Tests/README.md."""
+    old = README.read_text()
+    before, begin, rest = old.partition(BEGIN)
+    section, end, after = rest.partition(END)
+    if not begin or not end:
+        sys.exit(f"{README} lacks the marks {BEGIN} and {END}")
+    today = datetime.date.today().isoformat()
+    suites = standing(section) | {suite: (today, rows) for suite, rows in fresh.items()}
+    README.write_text(f"{before}{BEGIN}\n\n{table(suites)}\n\nLast run on {where()}.\n\n{END}{after}")
+
+
+def main() -> None:
+    fresh = kept(pathlib.Path(sys.argv[1]))
+    if "--write" in sys.argv[2:]:
+        write(fresh)
+    for suite, rows in sorted(fresh.items()):
+        for what, figure in rows:
+            print(f"{suite:14} {what}: {figure}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Clients that leave at random stages, round after round, until a round adds nothing: no stream, descriptor or memory stays."""
+
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import json
+import random
+import socket
+import struct
+import time
+
+from ground import Ground, Sizes, mib
+from harness.process import eventually
+from harness.tachograph import Tachograph
+
+STAGES = ("connecting", "head", "upload", "waiting", "streaming", "paused", "at the end")
+# What rounds differ by that leave nothing behind: pages that the allocator touches in another order.
+NOISE_KIB = 192
+MOST_ROUNDS = 60
+BODY = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "hello"}]}).encode()
+
+
+@dataclasses.dataclass
+class Client:
+    """One client that will leave in `stage`."""
+
+    name: str
+    stage: str
+    random: random.Random
+    answered: bool = False
+
+    async def run(self, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        sock = socket.socket()
+        sock.setblocking(False)
+        if self.stage == "paused":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with contextlib.closing(sock), contextlib.suppress(ConnectionError):
+            await loop.sock_connect(sock, ("127.0.0.1", port))
+            await self._until_leaving(loop, sock)
+            if self.random.random() < 0.5:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    async def _until_leaving(self, loop, sock) -> None:
+        if self.stage == "connecting":
+            return
+        if self.stage == "head":
+            await loop.sock_sendall(sock, self._head(len(BODY))[: self.random.randrange(1, 60)])
+            return await asyncio.sleep(self.random.uniform(0, 0.1))
+        if self.stage == "upload":
+            await loop.sock_sendall(sock, self._head(400_000) + b"x" * self.random.randrange(0, 300_000))
+            return await asyncio.sleep(self.random.uniform(0, 0.2))
+        await loop.sock_sendall(sock, self._head(len(BODY)) + BODY)
+        if self.stage == "waiting":
+            return await asyncio.sleep(self.random.uniform(0, 0.4))
+        data = seen = await loop.sock_recv(sock, 4096)
+        self.answered = bool(data)
+        if self.stage == "paused":
+            return await asyncio.sleep(self.random.uniform(0.2, 0.6))
+        reads = self.random.randrange(1, 60)
+        while data and (b"[DONE]" not in seen if self.stage == "at the end" else reads > 0):
+            data = await loop.sock_recv(sock, 65536)
+            seen = (seen + data)[-200:]
+            reads -= 1
+
+    def _head(self, length: int) -> bytes:
+        sim = {
+            "waiting": "x-sim-ttft: 10s",
+            "streaming": "x-sim-ttft: 5ms\r\nx-sim-interval: 3ms\r\nx-sim-tokens: 2000",
+            "paused": "x-sim-ttft: 0\r\nx-sim-interval: 0\r\nx-sim-tokens: 100000",
+        }.get(self.stage, "x-sim-ttft: 5ms\r\nx-sim-interval: 1ms\r\nx-sim-tokens: 5")
+        return (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: soak\r\nX-Request-Id: {self.name}\r\n{sim}\r\n"
+            f"X-Sim-Truth: no\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        ).encode()
+
+
+async def leave(port: int, clients: list[Client]) -> None:
+    await asyncio.gather(*(client.run(port) for client in clients))
+
+
+class Log:
+    """The records that have come since the last look."""
+
+    def __init__(self, proxy: Tachograph):
+        self.path, self.offset = proxy.log, 0
+
+    def more(self) -> list[dict]:
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            whole = file.read().rpartition(b"\n")[0]
+        self.offset += len(whole) + bool(whole)
+        return [json.loads(line) for line in whole.splitlines()]
+
+
+def until_flat(ground: Ground, sizes: Sizes) -> None:
+    simulator = ground.simulator()
+    proxy = ground.serve(
+        simulator.url, "--set", "timeouts.upstream_idle=500ms", "--set", "pool.idle_connections=16"
+    )
+    descriptors = proxy.descriptors()
+    log, seed = Log(proxy), random.randrange(1 << 32)
+    began = time.monotonic()
+    first_kib = proxy.resident_kib()
+    most_kib, flat, rounds, wrong = 0, 0, 0, 0
+    outcomes: collections.Counter = collections.Counter()
+    while rounds < MOST_ROUNDS and (flat < sizes.flat_rounds or time.monotonic() - began < sizes.minutes * 60):
+        rounds += 1
+        source = random.Random(f"{seed}-{rounds}")
+        clients = [
+            Client(f"{rounds}-{number}", STAGES[number % len(STAGES)], source)
+            for number in range(sizes.aborting_clients)
+        ]
+        asyncio.run(leave(proxy.port, clients))
+        if not ground.settle(proxy, simulator, descriptors):
+            return
+        found, repeated = records(log, clients)
+        wrong += repeated + sum(client.name not in found for client in clients if client.answered)
+        outcomes.update(found.values())
+        kib = proxy.resident_kib()
+        flat = flat + 1 if kib <= most_kib + NOISE_KIB else 0
+        most_kib = max(most_kib, kib)
+        if rounds == 1:
+            warm_kib = kib
+    total = rounds * sizes.aborting_clients
+    ground.row("aborts survived", f"{total:,} in {rounds} rounds at {len(STAGES)} stages (seed {seed})")
+    ground.row("their records", f"{sum(outcomes.values()):,}: {said(outcomes)}; {wrong} lost or twice")
+    ground.row("descriptors before, after", f"{descriptors}, {proxy.descriptors()}")
+    ground.row(
+        "memory before, after the first round, after the last",
+        f"{mib(first_kib)}, {mib(warm_kib)}, {mib(proxy.resident_kib())}",
+    )
+    ground.check(flat >= sizes.flat_rounds, f"memory still grows after {rounds} rounds: {mib(most_kib)}")
+    ground.check(wrong == 0, f"{wrong} records are lost or there twice")
+    proxy.stop()
+
+
+def records(log: Log, clients: list[Client]) -> tuple[dict[str, str], int]:
+    """Outcome by request id of one round, and how many ids came more than once."""
+    wanted = {client.name for client in clients if client.answered}
+    found: list[dict] = []
+
+    def are_there() -> bool:
+        found.extend(log.more())
+        return wanted <= {record["request_id"] for record in found}
+
+    with contextlib.suppress(AssertionError):
+        eventually(are_there, timeout=10)
+    named = [record for record in found if record["request_id"]]
+    by_name = {record["request_id"]: record["outcome"] for record in named}
+    return by_name, len(named) - len(by_name)
+
+
+def said(outcomes: collections.Counter) -> str:
+    return ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common())
