@@ -145,36 +145,18 @@ public struct Fields: Sendable {
     return lower..<upper
   }
 
-  /// Takes the white space off the ends of all values, and tells the names apart.
-  mutating func settle() {
-    for index in list.indices {
-      let name = list[index].name
-      if !name.isEmpty { nameBits |= Self.bit(name.count, bytes[name.lowerBound]) }
-      list[index].value = trimmed(list[index].value)
-      list[index].kind = kind(list[index].name)
-    }
+  /// Finds the fields of a head that is whole.
+  /// - Returns: how many there are; nil where a line is none.
+  mutating func split() -> Int? {
+    guard let head = unsafe bytes.withUnsafeBufferPointer({ unsafe HeadFields($0) }) else { return nil }
+    list = head.list
+    nameBits = head.nameBits
+    return list.count
   }
 
-  private static func bit(_ count: Int, _ first: UInt8) -> UInt64 {
+  /// The bit in `nameBits` of a name with `count` bytes that begins with `first`.
+  static func bit(_ count: Int, _ first: UInt8) -> UInt64 {
     1 << UInt64((count &* 5 &+ Int(ASCII.lowercased(first))) & 63)
-  }
-
-  private func kind(_ name: Range<Int>) -> FieldKind {
-    switch name.count {
-    case 2 where matches(name, "te"): .te
-    case 3 where matches(name, "via"): .via
-    case 4 where matches(name, "host"): .host
-    case 6 where matches(name, "expect"): .expect
-    case 7 where matches(name, "upgrade"): .upgrade
-    case 9 where matches(name, "forwarded"): .forwarded
-    case 10 where matches(name, "connection"): .connection
-    case 10 where matches(name, "keep-alive"): .keepAlive
-    case 14 where matches(name, "content-length"): .contentLength
-    case 15 where matches(name, "x-forwarded-for"): .forwardedFor
-    case 16 where matches(name, "proxy-connection"): .proxyConnection
-    case 17 where matches(name, "transfer-encoding"): .transferEncoding
-    default: .other
-    }
   }
 
   /// Whether none of eight bytes is below 0x20 or 0x7F (a byte-wise comparison as in S. Anderson's Bit Twiddling Hacks,

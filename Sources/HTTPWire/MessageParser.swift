@@ -134,9 +134,7 @@ public final class MessageParser {
     guard let start = unsafe head.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe !head.isEmpty else {
       return (bytes.count, .needsMore)
     }
-    unsafe state.pointee.base = unsafe start
     let error = unsafe llhttp_execute(parser, start, head.count)
-    unsafe state.pointee.base = nil
     if let refusal = unsafe state.pointee.refusal {
       unsafe keepHead(head[...])
       throw refusal
@@ -209,9 +207,10 @@ public final class MessageParser {
 
   /// The head is whole: its fields say what follows.
   private func settleHead() {
-    // llhttp's spans keep the white space behind a value.
-    unsafe state.pointee.fields.settle()
     do throws(WireError) {
+      guard unsafe state.pointee.fields.split() == state.pointee.fieldCount else {
+        throw WireError(400, "ambiguous fields")
+      }
       let declared = unsafe try state.pointee.fields.declaredFraming(isVersion11: version.minor == 1)
       guard isFramed(declared) else { throw WireError(400, "ambiguous framing") }
       unsafe state.pointee.framing = declared ?? .none

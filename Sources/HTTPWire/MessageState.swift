@@ -24,10 +24,8 @@ struct MessageState {
   /// The bytes that are still to come of a body with a length.
   var remaining: UInt64 = 0
   var chunked = ChunkedBody()
-  /// The bytes that llhttp is looking at, while it does.
-  var base: UnsafePointer<CChar>?
-  private var openName: Range<Int>?
-  private var openValue: Range<Int>?
+  /// Fields that llhttp has found: our own reading of the head must find as many.
+  private(set) var fieldCount = 0
   private var targetBytes = 0
 
   /// What is read next.
@@ -62,35 +60,11 @@ struct MessageState {
     }
   }
 
-  fileprivate mutating func sawName(_ at: UnsafePointer<CChar>, _ count: Int) {
-    let range = unsafe place(at, count)
-    openName = openName.map { $0.lowerBound..<range.upperBound } ?? range
-  }
-
-  fileprivate mutating func sawValue(_ at: UnsafePointer<CChar>, _ count: Int) {
-    let range = unsafe place(at, count)
-    openValue = openValue.map { $0.lowerBound..<range.upperBound } ?? range
-  }
-
-  /// Where bytes that llhttp points at stand in the head's buffer.
-  private func place(_ at: UnsafePointer<CChar>, _ count: Int) -> Range<Int> {
-    guard let base = unsafe base else { return 0..<0 }
-    let start = unsafe fields.bytes.count + (at - base)
-    return start..<start + count
-  }
-
-  fileprivate mutating func fieldComplete() -> Int32 {
-    guard let name = openName else { return 0 }
-    guard fields.list.count < limits.fieldCount else {
-      refusal = WireError(431, "more than \(limits.fieldCount) fields", beyond: .fields)
-      return -1
-    }
-    if fields.list.isEmpty { fields.list.reserveCapacity(16) }
-    // An empty value has no span: it stands, empty, behind its name.
-    fields.list.append(Field(name: name, value: openValue ?? name.upperBound..<name.upperBound))
-    openName = nil
-    openValue = nil
-    return 0
+  fileprivate mutating func sawField() -> Int32 {
+    fieldCount += 1
+    guard fieldCount > limits.fieldCount else { return 0 }
+    refusal = WireError(431, "more than \(limits.fieldCount) fields", beyond: .fields)
+    return -1
   }
 
   fileprivate mutating func sawTarget(_ count: Int) -> Int32 {
@@ -108,19 +82,8 @@ nonisolated(unsafe) let messageCallbacks: UnsafeMutablePointer<llhttp_settings_t
   let settings = UnsafeMutablePointer<llhttp_settings_t>.allocate(capacity: 1)
   unsafe llhttp_settings_init(settings)
   unsafe settings.pointee.on_url = { parser, _, count in unsafe state(parser)?.pointee.sawTarget(count) ?? -1 }
-  unsafe settings.pointee.on_header_field = { parser, at, count in
-    guard let at = unsafe at, let state = unsafe state(parser) else { return -1 }
-    unsafe state.pointee.sawName(at, count)
-    return 0
-  }
-  unsafe settings.pointee.on_header_value = { parser, at, count in
-    guard let at = unsafe at, let state = unsafe state(parser) else { return -1 }
-    unsafe state.pointee.sawValue(at, count)
-    return 0
-  }
-  unsafe settings.pointee.on_header_value_complete = { parser in
-    unsafe state(parser)?.pointee.fieldComplete() ?? -1
-  }
+  // Where names and values stand we find ourselves, once, when the head is whole: two callbacks a field cost more.
+  unsafe settings.pointee.on_header_value_complete = { unsafe state($0)?.pointee.sawField() ?? -1 }
   // Bodies are not llhttp's: it stops behind the head.
   unsafe settings.pointee.on_headers_complete = { _ in Int32(HPE_PAUSED.rawValue) }
   return unsafe settings
