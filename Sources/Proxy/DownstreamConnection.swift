@@ -301,7 +301,6 @@ final class DownstreamConnection: StreamDelegate {
     tap.request(head, identity: identity, decoderLimits: worker.rules.settings.decoderLimits)
     let exchange = Exchange(downstream: self, head: head, tap: tap, at: at)
     self.exchange = exchange
-    if case .length(let bytes) = head.framing, exchange.refusesBody(of: bytes) { return false }
     exchange.start(head, clientAddress: peer)
     // A server that cannot be reached may have been answered for already.
     return self.exchange === exchange

@@ -96,6 +96,7 @@ final class Exchange {
   /// Takes a connection to upstream and sends it the head.
   func start(_ head: RequestHead, clientAddress: String) {
     worker.counters.exchangesBegun.add()
+    if case .length(let bytes) = requestFraming, refusesBody(of: bytes) { return }
     worker.uplink.removeAll()
     head.write(
       to: worker.uplink, defaultHost: rules.upstreamAuthority, policy: rules.settings.forwarding, client: clientAddress,
@@ -175,7 +176,7 @@ final class Exchange {
 
   /// Refuses a body that is larger than it may be, by what its head says or by what has come of it.
   /// - Returns: whether it did.
-  func refusesBody(of bytes: UInt64) -> Bool {
+  private func refusesBody(of bytes: UInt64) -> Bool {
     guard let limit = rules.settings.requestBodyBytes, bytes > UInt64(limit) else { return false }
     let error = WireError(413, "request body larger than \(limit) bytes", beyond: .body)
     worker.counters.refused(error, from: .downstream)

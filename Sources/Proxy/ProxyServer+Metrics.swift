@@ -46,6 +46,9 @@ extension ProxyServer {
     page.family(
       "tachograph_exchanges_in_flight", .gauge, "Exchanges that have a connection to upstream and have not ended.")
     page.sample(shared.exchangesInFlight)
+    page.family(
+      "tachograph_exchanges_queued", .gauge, "Exchanges that wait for a place at upstream, where those are bounded.")
+    page.sample(shared.gate.occupancy.waiting)
     page.family("tachograph_exchanges_open", .gauge, "Exchanges that have begun and not ended, queued ones included.")
     page.sample(sum { Int(clamping: $0.exchangesBegun.count) - Int(clamping: $0.exchangesEnded.count) })
     page.family(

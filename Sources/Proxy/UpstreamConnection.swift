@@ -57,7 +57,7 @@ final class UpstreamConnection: StreamDelegate {
       question = nil
       guard !isClosed else { return }
       switch result {
-      case .success(let addresses): race(addresses.interleaved(preferring: worker.preferredAddress))
+      case .success(let addresses): race(worker.inOrder(addresses))
       case .failure(let error): fail(error)
       }
     }
@@ -89,7 +89,7 @@ final class UpstreamConnection: StreamDelegate {
     stream.delegate = self
     isOpen = true
     worker.counters.connectionsOpened.add(.upstream)
-    worker.preferredAddress = stream.peer
+    if !resolver.isLiteral { worker.noteWinner(stream.peer) }
     _ = unsafe early.withUnsafeBytes { unsafe stream.write($0.bytes) }
     early = []
     stream.startReading()
@@ -137,7 +137,7 @@ final class UpstreamConnection: StreamDelegate {
   }
 
   /// Whether it leads to an address that the server still has.
-  var isCurrent: Bool { stream?.peer.map { resolver.isCurrent($0) } ?? false }
+  var isCurrent: Bool { resolver.isLiteral || stream?.peer.map { resolver.isCurrent($0) } ?? false }
 
   /// Whether upstream has closed it, or sent what nobody asked for.
   var isStale: Bool { stream?.isStale() ?? true }

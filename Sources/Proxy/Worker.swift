@@ -95,8 +95,10 @@ final class Worker {
   private var retiredResolvers: [Resolver] = []
   /// What races for a connection may cost in descriptors.
   let spareAttempts: SpareAttempts
-  /// Where the last connection was made: its family is tried first.
-  var preferredAddress: SocketAddress?
+  /// The address whose family won a race, and when: that is asked first for a while.
+  private var winner: (address: SocketAddress, at: Instant)?
+  /// RFC 6555 §4.2 speaks of ten minutes; then the other family gets its chance again.
+  private static let winnerNanoseconds: Int64 = 600_000_000_000
   let pool: UpstreamPool
   /// Where the last parse found body bytes; one list for all connections.
   let spans = BodySpans()
@@ -285,11 +287,23 @@ final class Worker {
     heedLimits()
   }
 
+  /// The addresses in the order in which they are to be tried.
+  func inOrder(_ addresses: [SocketAddress]) -> [SocketAddress] {
+    if let winner, Instant.now().nanoseconds(since: winner.at) > Self.winnerNanoseconds { self.winner = nil }
+    return addresses.interleaved(preferring: winner?.address)
+  }
+
+  /// A connection was made there.
+  func noteWinner(_ address: SocketAddress?) {
+    guard let address, winner.map({ !$0.address.isOfFamily(of: address) }) ?? true else { return }
+    winner = (address, .now())
+  }
+
   /// Connections follow the server's name to where it leads.
   private func heedResolver() {
-    preferredAddress = nil
+    winner = nil
     resolver.onChange = { [unowned self] in
-      preferredAddress = nil
+      winner = nil
       pool.closeOutdated()
     }
   }

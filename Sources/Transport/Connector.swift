@@ -147,6 +147,11 @@ public final class Connector: StreamDelegate {
   public func streamDidFlush(_ stream: Stream) {}
 }
 
+extension SocketAddress {
+  /// Whether both are IPv4, or both IPv6.
+  public func isOfFamily(of other: SocketAddress) -> Bool { family == other.family }
+}
+
 extension [SocketAddress] {
   /// The same addresses, the families taking turns and each keeping its order (RFC 8305 §4), so that one family that
   /// leads nowhere costs one head start. The first address's family begins, or the one that `preferred` is of.

@@ -45,7 +45,8 @@ public final class Resolver {
   private let host: String
   private let port: UInt16
   private let lookup: Lookup
-  private let isLiteral: Bool
+  /// Whether the host is an address itself, which never changes.
+  public let isLiteral: Bool
   private var known: (addresses: [SocketAddress], at: Instant)?
   private var failure: (error: TransportError, at: Instant)?
   private var askedAt: Instant?
