@@ -139,7 +139,7 @@ public struct Settings: Hashable, Sendable {
     /// The most of a response body that is not a stream that is kept to be decoded at its end.
     public var responseBodyBytes = 4 << 20
     /// The most fields of a head; more are answered 431, or 502.
-    public var fields = 256
+    public var fields = 1000
     /// The longest request target; a longer one is answered 414.
     public var targetBytes = 16 << 10
     /// The longest trailer section of a message.

@@ -43,7 +43,7 @@ public struct WireLimits: Hashable, Sendable {
 
   /// Makes limits; the defaults are those of the configuration.
   public init(
-    headBytes: Int = 64 * 1024, fieldCount: Int = 256, targetBytes: Int = 16 * 1024, trailerBytes: Int = 16 * 1024,
+    headBytes: Int = 64 * 1024, fieldCount: Int = 1000, targetBytes: Int = 16 * 1024, trailerBytes: Int = 16 * 1024,
     chunkExtensionBytes: Int = 4 * 1024
   ) {
     self.headBytes = headBytes

@@ -26,7 +26,7 @@ struct DescriptorBudget: Equatable, Sendable {
     }
     idle = min(wanted, descriptors / 8 / workers)
     spareAttempts = min(64, descriptors / 32 / workers)
-    refused = max(1, min(64, descriptors / 32 / workers))
-    clients = max(1, (descriptors - (idle + spareAttempts + refused) * workers) / 2)
+    refused = max(2, min(64, descriptors / 16 / workers))
+    clients = max(2, (descriptors - (idle + spareAttempts + refused) * workers) / 2)
   }
 }

@@ -43,6 +43,8 @@ final class DownstreamConnection: StreamDelegate {
   }
 
   private static let lingerNanoseconds: Int64 = 2_000_000_000
+  /// How long a client for whom there is no room may take to say something, and so to be told.
+  private static let refusingNanoseconds: Int64 = 500_000_000
   /// How long a client whose connection is kept may stay away while draining: one that asks within it is told with the
   /// answer, where closing at once would meet requests that are on their way.
   private static let drainIdleNanoseconds: Int64 = 1_000_000_000
@@ -91,7 +93,7 @@ final class DownstreamConnection: StreamDelegate {
 
   /// Serves nobody here.
   func refuse(_ refusal: Refusal) {
-    phase = .refusing(refusal, until: Instant.now().advanced(byNanoseconds: Self.lingerNanoseconds))
+    phase = .refusing(refusal, until: Instant.now().advanced(byNanoseconds: Self.refusingNanoseconds))
   }
 
   // MARK: What exchanges ask for
@@ -169,8 +171,8 @@ final class DownstreamConnection: StreamDelegate {
     if case .cut(let reset) = ending { return close(reset: reset) }
     if hasEnded { return close() }
     stream.shutdownWriting()
-    // A drain does not wait for what nobody is expected to say.
-    let isBrief = worker.isDraining && hasSaidAll
+    // A drain does not wait for what nobody is expected to say, and others wait for the place of one that is refused.
+    let isBrief = standing.isRefused || worker.isDraining && hasSaidAll
     phase = .lingering(until: Instant.now().advanced(byNanoseconds: isBrief ? 0 : Self.lingerNanoseconds))
   }
 

@@ -209,8 +209,8 @@ struct LimitTests {
       $0.descriptors = 32
       $0.idleUpstreamConnections = 0
     }
-    // (32 - 1 spare - 1 refusing) / 2
-    let inside = try (0..<15).map { _ in try rig.connect() }
+    // (32 - 1 spare - 2 refusing) / 2
+    let inside = try (0..<14).map { _ in try rig.connect() }
     for client in inside { try client.send(get("/")) }
     let servers = try inside.map { _ in try rig.upstream.accept() }
     let extra = try rig.connect()
@@ -223,7 +223,7 @@ struct LimitTests {
     }
     for client in inside { #expect(try client.head().hasPrefix("HTTP/1.1 200 ")) }
     let lines = try rig.end()
-    #expect(lines.filter { $0.verdict == "ok -" }.count == 15)
+    #expect(lines.filter { $0.verdict == "ok -" }.count == 14)
     #expect(lines.filter { $0.int("status") == 503 && $0.verdict == "rejected upload" }.count == 1)
   }
 }
