@@ -46,6 +46,7 @@ struct TimeoutTests {
     let lines = try rig.end()
     #expect(lines.map(\.verdict) == ["timeout upload"])
     #expect(lines.first?["error"]?.contains("slowly") == true)
+    #expect(rig.hits(.requestBodyRate) == 1)
   }
 
   @Test("A response's head that trickles is a 504")
@@ -79,6 +80,7 @@ struct TimeoutTests {
     let lines = try rig.end()
     #expect(lines.map(\.verdict) == [hasFirst ? "timeout streaming" : "timeout waiting"])
     #expect(lines.first?.int("events") == (hasFirst ? 1 : 0))
+    #expect(rig.hits(hasFirst ? .betweenTokensTimeout : .firstTokenTimeout) == 1)
   }
 
   @Test("A client that stops reading is reset, and upstream is free again")
@@ -134,6 +136,7 @@ struct TimeoutTests {
     #expect(try grown.rest().hasPrefix("HTTP/1.1 413 "))
     #expect(try !first.rest().contains("567890"))
     #expect(try rig.end().map(\.verdict).sorted() == ["ok -", "rejected upload", "rejected upload"])
+    #expect(rig.hits(.requestBody) == 2)
   }
 
   @Test("A response that does not come in time is a 504, and upstream is told")
