@@ -29,15 +29,15 @@ final class Tunnel: StreamDelegate {
   private let counters: Counters
   private let client: Stream
   private let upstream: Stream
-  private let settings: ProxySettings
+  private let highWatermark: Int
+  private let lowWatermark: Int
+  private let idleTimeout: Int64?
   /// Called once, when it is over: upstream's stream is closed then, and the client's to be closed.
   private let onEnd: (End) -> Void
 
   private var state = TunnelState()
   private var count: TunnelCount
   private var activeAt: Instant
-  private var clientStillness: Stillness
-  private var upstreamStillness: Stillness
   private var isClientPaused = false
   /// Since when upstream has not been read.
   private var upstreamPausedAt: Instant?
@@ -54,11 +54,11 @@ final class Tunnel: StreamDelegate {
     counters = worker.counters
     self.client = client
     self.upstream = upstream
-    self.settings = settings
+    highWatermark = settings.highWatermark
+    lowWatermark = settings.lowWatermark
+    idleTimeout = settings.tunnelTimeout
     self.onEnd = onEnd
     activeAt = at
-    clientStillness = Stillness(at: at)
-    upstreamStillness = Stillness(at: at)
     self.count = count
     for stream in [client, upstream] {
       stream.delegate = self
@@ -91,7 +91,7 @@ final class Tunnel: StreamDelegate {
 
   func streamDidFlush(_ stream: Stream) {
     activeAt = .now()
-    if stream.queuedBytes <= settings.lowWatermark { letGo(stream) }
+    if stream.queuedBytes <= lowWatermark { letGo(stream) }
     if stream.queuedBytes == 0 { perform(state.handle(.drained(side(of: stream)))) }
   }
 
@@ -119,12 +119,12 @@ final class Tunnel: StreamDelegate {
 
   /// Pauses a side whose bytes the other one does not take.
   private func holdBack() {
-    if upstream.queuedBytes > settings.highWatermark, !isClientPaused {
+    if upstream.queuedBytes > highWatermark, !isClientPaused {
       isClientPaused = true
       counters.uploadPauses.add()
       client.pauseReading(noticingDeparture: false)
     }
-    if client.queuedBytes > settings.highWatermark, upstreamPausedAt == nil {
+    if client.queuedBytes > highWatermark, upstreamPausedAt == nil {
       upstreamPausedAt = .now()
       counters.upstreamPauses.add()
       upstream.pauseReading(noticingDeparture: false)
@@ -144,24 +144,12 @@ final class Tunnel: StreamDelegate {
 
   // MARK: Its end
 
-  /// Ends it where nothing has passed, or a side has taken nothing, for too long.
+  /// Ends it where nothing has passed for too long.
   func checkDeadline(_ now: Instant) {
-    guard let (limit, reason) = overrun(now) else { return }
-    if !state.isEnding { counters.hit(limit) }
-    perform(state.handle(.timedOut(reason)))
-  }
-
-  private func overrun(_ now: Instant) -> (Limit, String)? {
-    let clientStill = clientStillness.look(client.acceptedBytes, isAwaited: client.queuedBytes > 0, at: now)
-    let upstreamStill = upstreamStillness.look(upstream.acceptedBytes, isAwaited: upstream.queuedBytes > 0, at: now)
-    if clientStill > settings.clientStalledTimeout ?? .max {
-      return (.clientStalledTimeout, "the client stopped reading")
-    }
-    if upstreamStill > settings.upstreamStalledTimeout ?? .max {
-      return (.upstreamStalledTimeout, "upstream stopped reading")
-    }
-    let limit = state.isEnding ? Self.lastWordsNanoseconds : settings.tunnelTimeout ?? .max
-    return now.nanoseconds(since: activeAt) > limit ? (.tunnelTimeout, "nothing passed the tunnel in time") : nil
+    let limit = state.isEnding ? Self.lastWordsNanoseconds : idleTimeout ?? .max
+    guard now.nanoseconds(since: activeAt) > limit else { return }
+    if !state.isEnding { counters.hit(.tunnelTimeout) }
+    perform(state.handle(.idle))
   }
 
   /// Ends it now.

@@ -21,8 +21,8 @@ struct TunnelState: Sendable {
     case failed(Side, String)
     /// Nothing more waits for a side's socket.
     case drained(Side)
-    /// Something has taken longer than it may.
-    case timedOut(String)
+    /// Nothing has passed for longer than it may.
+    case idle
     /// The drain's deadline, or a second signal.
     case shutDown
   }
@@ -73,8 +73,8 @@ struct TunnelState: Sendable {
       if let verdict { return close(verdict, reset: true) }
       verdict = lost(side, reason)
       return .stopReading(side.other)
-    case .timedOut(let reason):
-      return cut(reason)
+    case .idle:
+      return cut("nothing passed the tunnel in time")
     case .shutDown:
       return cut("shut down before the tunnel ended")
     }

@@ -3,6 +3,7 @@
 import pytest
 from harness.figures import cases
 from harness.llama import LlamaServer
+from harness.story import Teller
 from harness.tachograph import Tachograph
 from harness.wire import ScriptedUpstream
 
@@ -48,6 +49,15 @@ def scripted():
     yield start
     for upstream in started:
         upstream.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    before = Teller.told
+    try:
+        return (yield)
+    finally:
+        cases.note_tellings(item.name, Teller.told - before)
 
 
 @pytest.hookimpl(wrapper=True)

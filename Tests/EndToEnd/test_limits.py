@@ -224,19 +224,3 @@ def test_a_proxy_that_is_trusted_speaks_for_many(serve, scripted):
     for wire in wires:
         wire.send(get())
         assert wire.message().start.startswith(b"HTTP/1.1 200 ")
-
-
-def test_a_client_that_a_proxy_header_names_is_the_one_that_is_counted(serve, scripted):
-    limits = ["--set", "limits.connections_per_client=1", "--set", "proxy_protocol.mode=required"]
-    proxy = serve(scripted(answer_plainly).url, *limits)
-
-    def ask(address: bytes) -> tuple[Wire, int]:
-        wire = connect(proxy.port)
-        wire.send(b"PROXY TCP4 %s 10.0.0.1 56308 80\r\n" % address + get())
-        return wire, int(wire.message().start.split()[1])
-
-    first, second, again = ask(b"192.0.2.7"), ask(b"192.0.2.8"), ask(b"192.0.2.7")
-    assert [first[1], second[1], again[1]] == [200, 200, 429]
-    assert [record["client"] for record in proxy.records(3)] == ["192.0.2.7", "192.0.2.8", "192.0.2.7"]
-    first[0].close()
-    wait_until("the first address is served again", lambda: ask(b"192.0.2.7")[1] == 200)

@@ -44,7 +44,6 @@ struct LimitTests {
     let lines = try rig.end()
     #expect(lines.filter { $0.verdict == "ok -" }.count == 3)
     #expect(lines.filter { $0.verdict == "rejected connecting" }.count == 1)
-    #expect(rig.hits(.queueLength) == 1 && rig.hits(.inFlight) >= 2)
     #expect(lines.allSatisfy { ["ok -", "rejected connecting", "client_cancelled connecting"].contains($0.verdict) })
     #expect(lines.filter { $0.verdict == "ok -" }.allSatisfy { $0.int("in_flight") == 1 })
   }
@@ -90,7 +89,6 @@ struct LimitTests {
     try server.send(answer("one"))
     _ = try first.read(through: "one")
     #expect(try rig.end().map(\.verdict) == ["timeout connecting", "ok -"])
-    #expect(rig.hits(.queueTimeout) == 1)
   }
 
   @Test("A body that comes while its exchange waits goes out whole, however large")
@@ -202,8 +200,7 @@ struct LimitTests {
     }
     let lines = try rig.end()
     #expect(lines.filter { $0.verdict == "ok -" }.count == 3)
-    let refused = lines.filter { $0.verdict == "rejected upload" && $0.int("status") == 429 }.count
-    #expect(refused >= 1 && rig.hits(.clientConnections) >= UInt64(refused))
+    #expect(lines.filter { $0.verdict == "rejected upload" && $0.int("status") == 429 }.count >= 1)
   }
 
   @Test("Clients beyond the budget of descriptors are told so, and those inside are served")
@@ -228,6 +225,5 @@ struct LimitTests {
     let lines = try rig.end()
     #expect(lines.filter { $0.verdict == "ok -" }.count == 14)
     #expect(lines.filter { $0.int("status") == 503 && $0.verdict == "rejected upload" }.count == 1)
-    #expect(rig.hits(.descriptors) == 1)
   }
 }

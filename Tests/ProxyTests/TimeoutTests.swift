@@ -46,7 +46,6 @@ struct TimeoutTests {
     let lines = try rig.end()
     #expect(lines.map(\.verdict) == ["timeout upload"])
     #expect(lines.first?["error"]?.contains("slowly") == true)
-    #expect(rig.hits(.requestBodyRate) == 1)
   }
 
   @Test("A response's head that trickles is a 504")
@@ -80,7 +79,6 @@ struct TimeoutTests {
     let lines = try rig.end()
     #expect(lines.map(\.verdict) == [hasFirst ? "timeout streaming" : "timeout waiting"])
     #expect(lines.first?.int("events") == (hasFirst ? 1 : 0))
-    #expect(rig.hits(hasFirst ? .betweenTokensTimeout : .firstTokenTimeout) == 1)
   }
 
   @Test("A client that stops reading is reset, and upstream is free again")
@@ -136,7 +134,6 @@ struct TimeoutTests {
     #expect(try grown.rest().hasPrefix("HTTP/1.1 413 "))
     #expect(try !first.rest().contains("567890"))
     #expect(try rig.end().map(\.verdict).sorted() == ["ok -", "rejected upload", "rejected upload"])
-    #expect(rig.hits(.requestBody) == 2)
   }
 
   @Test("A response that does not come in time is a 504, and upstream is told")

@@ -166,28 +166,6 @@ struct TunnelTests {
     #expect(try tunnel.rig.end().map(\.verdict) == ["timeout streaming"])
   }
 
-  @Test(
-    "A side that takes nothing of what waits for it is given up, long before its tunnel would be",
-    arguments: [true, false])
-  func stalled(isClient: Bool) throws {
-    let upstream = try Upstream(receiveBuffer: 4_096)
-    let tunnel = try Tunnelled(receiveBuffer: 4_096, upstream: upstream) {
-      if isClient { $0.clientStalledTimeout = 300_000_000 } else { $0.upstreamStalledTimeout = 300_000_000 }
-    }
-    let source = isClient ? tunnel.server : tunnel.client
-    let piece = [UInt8](repeating: 0, count: 16 * 1024)
-    // Until the proxy resets it: nobody reads at the other end.
-    while source.isReady(POLLOUT, milliseconds: 10_000) {
-      let count = piece.withUnsafeBytes {
-        Glibc.send(source.descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
-      }
-      if count < 0, errno != EAGAIN { break }
-    }
-    try tunnel.rig.awaitRecords(1)
-    #expect(tunnel.rig.hits(isClient ? .clientStalledTimeout : .upstreamStalledTimeout) == 1)
-    #expect(try tunnel.rig.end().map(\.verdict) == ["timeout streaming"])
-  }
-
   @Test("A drain lets a tunnel end, and its deadline cuts it")
   func drained() throws {
     let one = try Tunnelled()

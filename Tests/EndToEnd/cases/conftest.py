@@ -1,7 +1,6 @@
 """One proxy for each choice of settings, through which the numbered cases are told."""
 
 import pytest
-from harness.figures import cases
 from harness.story import Teller
 
 
@@ -10,20 +9,16 @@ def teller_with(tmp_path_factory):
     """A teller whose proxy runs with these arguments; shared by all who ask for the same."""
     tellers: dict[tuple[str, ...], Teller] = {}
 
-    def close(teller: Teller) -> None:
-        cases.tellings += teller.tellings
-        teller.close()
-
     def find(*arguments: str) -> Teller:
         if arguments in tellers and tellers[arguments].is_spoiled:
-            close(tellers.pop(arguments))
+            tellers.pop(arguments).close()
         if arguments not in tellers:
             tellers[arguments] = Teller(tmp_path_factory.mktemp("teller"), *arguments)
         return tellers[arguments]
 
     yield find
     for teller in tellers.values():
-        close(teller)
+        teller.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Cases 1 to 20: heads, interim responses and bodies as both sides see them, byte by byte."""
 
 import pytest
-from harness.story import GET, OK, answered, every, refused
+from harness.story import GET, OK, answered, asked, every, refused
 from harness.wire import LAST_CHUNK
 
 
@@ -153,9 +153,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 def test_case_10_upstreams_100_is_relayed_before_the_body(teller):
     def story(client, upstream):
-        client.send(EXPECTING)
-        server = upstream.accept()
-        server.expect(EXPECTING)
+        server = asked(client, upstream, EXPECTING)
         server.send(CONTINUE)
         client.expect(CONTINUE)
         client.send(b"hello")
@@ -170,9 +168,7 @@ def test_case_11_a_final_answer_in_place_of_100_ends_both_connections(teller):
     answer = b"HTTP/1.1 417 No\r\nContent-Length: 2\r\n\r\nno"
 
     def story(client, upstream):
-        client.send(EXPECTING)
-        server = upstream.accept()
-        server.expect(EXPECTING)
+        server = asked(client, upstream, EXPECTING)
         server.send(answer)
         client.expect(answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         assert client.closed() == "fin"
@@ -190,9 +186,7 @@ def test_case_12_early_hints_reach_an_http_1_1_client(teller):
 
 def test_case_12_early_hints_do_not_reach_an_http_1_0_client(teller):
     def story(client, upstream):
-        client.send(GET.replace(b"1.1", b"1.0"))
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET.replace(b"1.1", b"1.0"), GET)
         server.send(HINTS + OK)
         client.expect(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         assert client.closed() == "fin"
@@ -202,9 +196,7 @@ def test_case_12_early_hints_do_not_reach_an_http_1_0_client(teller):
 
 def test_case_13_early_hints_and_then_the_end_are_a_502(teller):
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send(HINTS)
         client.expect(HINTS)
         server.finish()
@@ -216,9 +208,7 @@ def test_case_13_early_hints_and_then_the_end_are_a_502(teller):
 
 def test_case_13_nor_is_the_request_sent_again_on_a_pooled_connection(teller):
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send(OK)
         client.expect(OK)
         client.send(GET)
@@ -233,9 +223,7 @@ def test_case_13_nor_is_the_request_sent_again_on_a_pooled_connection(teller):
 
 def test_case_14_connection_close_on_a_100_does_not_end_the_exchange(teller):
     def story(client, upstream):
-        client.send(EXPECTING)
-        server = upstream.accept()
-        server.expect(EXPECTING)
+        server = asked(client, upstream, EXPECTING)
         server.send(CONTINUE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         client.expect(CONTINUE)
         client.send(b"hello")
@@ -251,17 +239,11 @@ def test_case_15_bytes_behind_the_answer_to_head_go_nowhere(teller, framing):
     head = b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n"
 
     def story(client, upstream):
-        client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
-        server = upstream.accept()
-        server.expect(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        server = asked(client, upstream, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
         server.send_as_it_can(head + b"hello")
         client.expect(head)
         assert server.closed() in ("fin", "rst")
-        client.send(GET)
-        another = upstream.accept()
-        another.expect(GET)
-        another.send(OK)
-        client.expect(OK)
+        answered(GET)(client, upstream)
 
     assert every(teller.tell(story, records=2), "outcome") == "ok"
 
@@ -274,17 +256,11 @@ def test_case_16_a_status_without_a_body_is_its_head_only(teller, status, framin
     kept = framing + b"\r\n" if status.startswith(b"304") and framing.startswith(b"Content") else b""
 
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send_as_it_can(start + framing + b"\r\nE: 1\r\n\r\nhello")
         client.expect(start + kept + b"E: 1\r\n\r\n")
         assert server.closed() in ("fin", "rst")
-        client.send(GET)
-        another = upstream.accept()
-        another.expect(GET)
-        another.send(OK)
-        client.expect(OK)
+        answered(GET)(client, upstream)
 
     assert every(teller.tell(story, records=2), "outcome") == "ok"
 
@@ -329,9 +305,7 @@ def test_case_17_trailers_that_frame_make_a_request_bad(teller, field):
 @pytest.mark.parametrize("field", FRAMING)
 def test_case_17_trailers_that_frame_make_a_response_bad(teller, field):
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send_as_it_can(CHUNKED_OK + b"2\r\nhi\r\n0\r\nX: 1\r\n" + field + b"\r\n\r\n")
         received = client.rest_and_ending()[0]
         assert b"\r\n0\r\n" not in received
@@ -345,9 +319,7 @@ CLOSE_DELIMITED = b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nall of it"
 
 def test_case_18_a_body_that_the_close_ends_is_chunked_for_http_1_1(teller):
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send(CLOSE_DELIMITED)
         server.finish()
         response = client.message()
@@ -360,9 +332,7 @@ def test_case_18_a_body_that_the_close_ends_is_chunked_for_http_1_1(teller):
 
 def test_case_18_a_body_that_the_close_ends_ends_so_for_http_1_0(teller):
     def story(client, upstream):
-        client.send(GET.replace(b"1.1", b"1.0"))
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET.replace(b"1.1", b"1.0"), GET)
         server.send(CLOSE_DELIMITED)
         server.finish()
         client.expect(CLOSE_DELIMITED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
@@ -373,9 +343,7 @@ def test_case_18_a_body_that_the_close_ends_ends_so_for_http_1_0(teller):
 
 def test_case_19_chunks_are_laid_bare_for_http_1_0(teller):
     def story(client, upstream):
-        client.send(b"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, b"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", GET)
         server.send(CHUNKED_OK + b"3;e=f\r\nall\r\n6\r\n of it\r\n0\r\nX-T: 1\r\n\r\n")
         client.expect(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it")
         assert client.closed() == "fin"

@@ -1,7 +1,7 @@
 """Cases 21 to 32: what is not one unambiguous message never looks like one to the other side."""
 
 import pytest
-from harness.story import GET, OK, answered, every, refused
+from harness.story import GET, OK, answered, asked, every, refused
 from harness.wire import LAST_CHUNK
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -184,9 +184,7 @@ def test_case_29_messages_split_at_any_byte_arrive_the_same(teller):
     answer = b"HTTP/1.1 200 OK\r\nX: z\r\nContent-Length: 11\r\n\r\nHTTP/1.1 2\r"
 
     def story(client, upstream):
-        client.send(GET + with_length)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET + with_length, GET)
         server.send(answer)
         client.expect(answer)
         server.expect(with_length.replace(b"  y  ", b" y"))
@@ -285,9 +283,7 @@ def test_case_31_a_body_stays_with_any_method(teller, method):
 )
 def test_case_32_an_ambiguous_response_is_a_502(teller, answer):
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send_as_it_can(answer)
         client.refused(502)
         assert server.closed() in ("fin", "rst")
@@ -299,9 +295,7 @@ def test_case_32_chunked_with_a_tab_behind_it_is_no_body_that_the_close_ends(tel
     """llhttp takes it for one. A tab behind a value is none of it (RFC 9110 §5.5), but nobody sends one there."""
 
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send_as_it_can(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n" + CHUNKED)
         client.refused(502)
         assert server.closed() in ("fin", "rst")

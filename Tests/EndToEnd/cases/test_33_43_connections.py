@@ -1,7 +1,7 @@
 """Cases 33 to 43: whose bytes are whose, on connections that carry more than one exchange or stop carrying HTTP."""
 
 import pytest
-from harness.story import GET, OK, every
+from harness.story import GET, OK, answered, asked, every
 
 CLOSING_OK = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
@@ -17,9 +17,12 @@ def ok(body: bytes) -> bytes:
 @pytest.mark.parametrize("close", [b"close\t", b"close ,", b"X-A,close", b"Close", b"keep-alive, close"])
 def test_case_33_what_comes_behind_a_closing_request_is_ignored(teller, close):
     def story(client, upstream):
-        client.send(b"GET /1 HTTP/1.1\r\nHost: a\r\nConnection: " + close + b"\r\n\r\n" + get(b"/2"))
-        server = upstream.accept()
-        server.expect(get(b"/1"))
+        server = asked(
+            client,
+            upstream,
+            b"GET /1 HTTP/1.1\r\nHost: a\r\nConnection: " + close + b"\r\n\r\n" + get(b"/2"),
+            get(b"/1"),
+        )
         server.send(OK)
         client.expect(CLOSING_OK)
         assert client.closed() == "fin"
@@ -50,9 +53,7 @@ LEAVING = {"fin": lambda peer: peer.close(), "rst": lambda peer: peer.reset()}
 
 def pooled(client, upstream):
     """An upstream connection that has carried an exchange, and waits for another."""
-    client.send(get(b"/first"))
-    server = upstream.accept()
-    server.expect(get(b"/first"))
+    server = asked(client, upstream, get(b"/first"))
     server.send(OK)
     client.expect(OK)
     return server
@@ -82,9 +83,7 @@ def test_case_35_a_connection_known_to_be_stale_is_not_used(teller):
 
     def story(client, upstream):
         pooled(client, upstream).close()
-        client.send(post)
-        another = upstream.accept()
-        another.expect(post)
+        another = asked(client, upstream, post)
         another.send(OK)
         client.expect(OK)
 
@@ -134,11 +133,7 @@ def test_case_37_what_an_idle_upstream_says_reaches_nobody(teller, unasked):
         server = pooled(client, upstream)
         server.send_as_it_can(unasked)
         other = client.another()
-        other.send(GET)
-        another = upstream.accept()
-        another.expect(GET)
-        another.send(OK)
-        other.expect(OK)
+        answered(GET)(other, upstream)
         assert server.closed() in ("fin", "rst")
 
     assert every(teller.tell(story, records=2), "outcome") == "ok"
@@ -147,17 +142,11 @@ def test_case_37_what_an_idle_upstream_says_reaches_nobody(teller, unasked):
 @pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"])
 def test_case_38_what_follows_a_response_reaches_nobody(teller, answer):
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send_as_it_can(answer + UNASKED)
         assert client.message().body == b"ok"
         assert server.closed() in ("fin", "rst")
-        client.send(GET)
-        another = upstream.accept()
-        another.expect(GET)
-        another.send(OK)
-        client.expect(OK)
+        answered(GET)(client, upstream)
 
     assert every(teller.tell(story, records=2), "outcome", "response_bytes") == ("ok", 2)
 
@@ -168,9 +157,7 @@ def test_case_39_an_answer_before_the_upload_ends_is_relayed_and_the_upload_thro
     answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
 
     def story(client, upstream):
-        client.send(head)
-        server = upstream.accept()
-        server.expect(head)
+        server = asked(client, upstream, head)
         server.send(answer)
         client.expect(answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         client.send_as_it_can(b"3c\r\n" + GET + GET)
@@ -188,9 +175,7 @@ UP, DOWN = GET + b"\0\xff\r\n0\r\n\r\n", OK + b"\0\xff\r\n"
 
 def test_case_40_a_websocket_is_tunnelled_and_early_bytes_of_both_sides_are_kept(teller):
     def story(client, upstream):
-        client.send(OFFER % b"keep-alive, Upgrade" + UP)
-        server = upstream.accept()
-        server.expect(OFFER % b"Upgrade")
+        server = asked(client, upstream, OFFER % b"keep-alive, Upgrade" + UP, OFFER % b"Upgrade")
         server.has_nothing()
         server.send(SWITCHED + DOWN)
         client.expect(SWITCHED + DOWN)
@@ -215,9 +200,7 @@ def test_case_40_a_websocket_is_tunnelled_and_early_bytes_of_both_sides_are_kept
 def test_case_40_a_tunnel_is_never_made_of_a_pooled_connection_nor_pooled(teller):
     def story(client, upstream):
         idle = pooled(client, upstream)
-        client.send(OFFER % b"Upgrade")
-        server = upstream.accept()
-        server.expect(OFFER % b"Upgrade")
+        server = asked(client, upstream, OFFER % b"Upgrade")
         server.send(SWITCHED)
         client.expect(SWITCHED)
         client.reset()
@@ -235,9 +218,7 @@ def test_case_40_a_tunnel_is_never_made_of_a_pooled_connection_nor_pooled(teller
 @pytest.mark.parametrize("leaving", LEAVING)
 def test_case_40_a_connection_that_is_lost_behind_the_offer_is_a_502(teller, leaving):
     def story(client, upstream):
-        client.send(OFFER % b"Upgrade" + UP)
-        server = upstream.accept()
-        server.expect(OFFER % b"Upgrade")
+        server = asked(client, upstream, OFFER % b"Upgrade" + UP, OFFER % b"Upgrade")
         LEAVING[leaving](server)
         client.refused(502)
 
@@ -249,9 +230,9 @@ def test_case_41_an_offer_that_is_not_taken_up_tunnels_nothing(teller, answer):
     """What is pipelined behind it is a request, judged like any other (CVE-2026-2833)."""
 
     def story(client, upstream):
-        client.send(OFFER % b"Upgrade" + get(b"/next") + b"GET / HTTP/1.1\r\n\r\n")
-        server = upstream.accept()
-        server.expect(OFFER % b"Upgrade")
+        server = asked(
+            client, upstream, OFFER % b"Upgrade" + get(b"/next") + b"GET / HTTP/1.1\r\n\r\n", OFFER % b"Upgrade"
+        )
         server.has_nothing()
         server.send(answer)
         client.expect(answer)

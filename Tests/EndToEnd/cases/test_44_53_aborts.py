@@ -1,19 +1,18 @@
 """Cases 44 to 53: whoever leaves, stalls or overdoes it, the other side learns it at once and the record says who."""
 
 import contextlib
-import hashlib
 import socket
 import threading
 import time
 
 import pytest
 from harness.process import eventually
-from harness.said import DONE, STREAM_HEAD, finish, plain, request, token
-from harness.story import GET, OK, every, refused
+from harness.said import DONE, STREAM_HEAD, finish, request, token
+from harness.story import GET, OK, UPSTREAM, Split, Teller, Upstream, answered, asked, every, refused
+from harness.underway import CHAT, Underway
 from harness.wire import LAST_CHUNK, chunk, connect, fields_of
 
 LEAVING = {"fin": lambda peer: peer.finish(), "close": lambda peer: peer.close(), "rst": lambda peer: peer.reset()}
-CHAT = request("POST", "/v1/chat/completions", b'{"stream":true}')
 
 
 @pytest.mark.parametrize("leaving", LEAVING)
@@ -41,9 +40,7 @@ def test_case_44_a_client_that_leaves_while_it_waits(teller, leaving):
     took = []
 
     def story(client, upstream):
-        client.send(CHAT)
-        server = upstream.accept()
-        server.expect(CHAT)
+        server = asked(client, upstream, CHAT)
         left_at = time.monotonic()
         LEAVING[leaving](client)
         assert server.closed() in ("fin", "rst")
@@ -60,9 +57,7 @@ def test_case_44_a_client_that_leaves_in_mid_stream(teller, leaving):
     took = []
 
     def story(client, upstream):
-        client.send(CHAT)
-        server = upstream.accept()
-        server.expect(CHAT)
+        server = asked(client, upstream, CHAT)
         server.send(STREAM_HEAD + chunk(token("a")))
         server.send(chunk(token("b")))
         assert client.head() == STREAM_HEAD
@@ -131,9 +126,7 @@ def test_case_44_a_client_that_leaves_the_queue(teller_with):
     """It gives up its place: upstream never hears of it, and whoever waits behind it moves up."""
 
     def story(client, upstream):
-        client.send(CHAT)
-        server = upstream.accept()
-        server.expect(CHAT)
+        server = asked(client, upstream, CHAT)
         leaving, staying = client.another(), client.another()
         for waiting in (leaving, staying):
             waiting.send(CHAT)
@@ -183,23 +176,22 @@ FRAMED = {
 }
 
 
-def cut_at_any_byte(teller, answer: bytes, leaving: str, client_version: bytes = b"1.1") -> None:
+def cut_at_any_byte(teller, final: bytes, leaving: str, version: bytes = b"1.1", interim: bytes = b"") -> None:
     """The upstream leaves after each number of bytes of its answer: the client never takes what it got for whole."""
-    head = answer.index(b"\r\n\r\n") + 4
-    asked = GET.replace(b"1.1", client_version)
+    answer = interim + final
+    head = len(interim) + final.index(b"\r\n\r\n") + 4
+    sent = GET.replace(b"1.1", version)
 
     def leave_after(count: int):
         def story(client, upstream):
-            client.send(asked)
-            server = upstream.accept()
-            server.expect(GET)
+            server = asked(client, upstream, sent, GET)
             server.send(answer[:count])
             server.wait_until_read()
             server.finish() if leaving == "fin" else server.reset()
             if count < head:
                 return client.refused(502)
             received, ending = client.rest_and_ending()
-            delivered_head, _, body = received.partition(b"\r\n\r\n")
+            delivered_head, _, body = received.removeprefix(interim).partition(b"\r\n\r\n")
             assert b"\r\n0\r\n" not in received and len(body) < len(answer) - head
             # Only a reset tells a client whose body the close delimits that this was not its end.
             framed = b"Content-Length" in delivered_head or b"chunked" in delivered_head
@@ -224,11 +216,15 @@ def test_case_47_a_response_cut_at_any_byte_of_its_length_never_looks_whole(tell
     cut_at_any_byte(teller, FRAMED["length"], leaving, version)
 
 
+@pytest.mark.parametrize("leaving", ["fin", "rst"])
+def test_case_13_interim_responses_and_a_final_one_cut_at_any_byte_never_look_whole(teller, leaving):
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    cut_at_any_byte(teller, FRAMED["length"], leaving, interim=hints)
+
+
 def test_case_47_a_body_that_the_close_ends_and_a_reset_cut_never_looks_whole(teller):
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send(b"HTTP/1.1 200 OK\r\n\r\nhello")
         server.wait_until_read()
         server.reset()
@@ -239,81 +235,74 @@ def test_case_47_a_body_that_the_close_ends_and_a_reset_cut_never_looks_whole(te
     assert every(teller.tell(story), "outcome") == "truncated"
 
 
-def test_case_48_a_reader_of_a_byte_at_a_time_holds_up_upstream_and_nobody_else(serve, scripted):
+BIG = 50 << 20
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """A teller whose proxy's memory is nobody else's, and its upstream's part outside of stories."""
+    teller = Teller(tmp_path)
+    yield teller, Upstream(teller.listener, Split(UPSTREAM))
+    teller.close()
+
+
+def test_case_48_a_reader_of_a_byte_at_a_time_holds_up_upstream_and_nobody_else(measured):
     """The big version, and its delays, are scripts/soak's."""
-    size = 50 << 20
-    sent = threading.Event()
+    teller, upstream = measured
+    before = teller.proxy.resident_kib()
+    reader = connect(teller.proxy.port)
+    reader.send(request("GET", "/flood", b""))
+    server = upstream.accept()
+    server.head()
+    server.sock.settimeout(60)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % BIG
+    flooding = threading.Thread(target=server.send, args=(head + b"y" * BIG,))
+    flooding.start()
+    assert reader.head() == head
+    others = answered(GET)
 
-    def script(wire):
-        if wire.message().start.startswith(b"GET /small"):
-            return wire.send(plain(b"small"))
-        wire.sock.settimeout(60)
-        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size, b"y" * size)
-        sent.set()
-        wire.ended(10)
+    def story(client, upstream):
+        reader.buffer += reader.sock.recv(1)
+        others(client, upstream)
 
-    proxy = serve(scripted(script).url)
-    wire = connect(proxy.port)
-    before = proxy.resident_kib()
-    wire.send(request("GET", "/flood", b""))
-    wire.head()
-    read = len(wire.buffer)
-    for _ in range(100):
-        other = connect(proxy.port)
-        other.send(request("GET", "/small", b""))
-        assert other.message().body == b"small"
-        other.close()
-        read += len(wire.sock.recv(1))
-    assert not sent.wait(0.5), "50 MB went out with next to nobody reading"
-    held = proxy.resident_kib() - before
-    assert held < 16 << 10, f"{held} KiB held for a client that does not read"
-    while read < size:
-        data = wire.sock.recv(1 << 20)
-        assert data.count(b"y") == len(data)
-        read += len(data)
-    wire.close()
-    flood = next(record for record in proxy.records(101) if record["path"] == "/flood")
-    assert (flood["outcome"], flood["response_bytes"]) == ("ok", size)
-    assert flood["client_stalled_ms"] > 300
-
-
-def test_case_49_an_upload_that_upstream_does_not_take_is_not_held(serve, scripted):
-    """The gigabyte is scripts/soak's."""
-    size = 50 << 20
-    body = b'{"messages": [{"role": "user", "content": "' + b"x" * (size - 100)
-    body += b'"}], "stream": true, "model": "asked"}'
-    reading = threading.Event()
-    seen = {}
-
-    def script(wire):
-        head = wire.head()
-        assert reading.wait(20)
-        left = int(fields_of(head)[b"content-length"]) - len(wire.buffer)
-        digest = hashlib.sha256(wire.buffer)
-        while left:
-            data = wire.sock.recv(min(left, 1 << 20))
-            digest.update(data)
-            left -= len(data)
-        seen["digest"] = digest.digest()
-        wire.send(STREAM_HEAD, chunk(token("a")), chunk(finish()), chunk(DONE), LAST_CHUNK)
-
-    proxy = serve(scripted(script).url)
-    wire = connect(proxy.port)
-    before = proxy.resident_kib()
-    wire.sock.settimeout(60)
-    sending = threading.Thread(target=wire.send, args=(request("POST", "/v1/chat/completions", body),))
-    sending.start()
-    # While upstream reads nothing the client's socket must stop taking bytes: what the proxy holds stays small.
+    assert every(teller.tell(story), "outcome") == "ok"
     time.sleep(0.5)
-    held = proxy.resident_kib() - before
-    reading.set()
-    sending.join()
-    wire.head()
-    assert wire.chunked().endswith(DONE)
-    assert seen["digest"] == hashlib.sha256(body).digest()
+    held = teller.proxy.resident_kib() - before
+    assert flooding.is_alive(), "50 MB went out with next to nobody reading"
+    assert held < 16 << 10, f"{held} KiB held for a client that does not read"
+    assert reader.exactly(BIG).count(b"y") == BIG
+    flooding.join()
+    flood = teller.records(1)[0]
+    assert (flood["path"], flood["outcome"], flood["response_bytes"]) == ("/flood", "ok", BIG)
+    assert flood["client_stalled_ms"] > 300
+    reader.close()
+    server.close()
+
+
+def test_case_49_an_upload_that_upstream_does_not_take_is_not_held(measured):
+    """The gigabyte is scripts/soak's."""
+    teller, upstream = measured
+    before = teller.proxy.resident_kib()
+    body = b'{"messages": [{"role": "user", "content": "' + b"x" * (BIG - 100) + b'"}], "stream": true}'
+    uploader = connect(teller.proxy.port)
+    uploader.sock.settimeout(60)
+    sending = threading.Thread(target=uploader.send, args=(request("POST", "/v1/chat/completions", body),))
+    sending.start()
+    server = upstream.accept()
+    head = server.head()
+    assert every(teller.tell(answered(GET)), "outcome") == "ok"
+    time.sleep(0.5)
+    held = teller.proxy.resident_kib() - before
+    assert sending.is_alive(), "50 MB were taken with nobody to read them"
     assert held < 16 << 10, f"{held} KiB held of an upload nobody reads"
-    record = proxy.record()
+    assert server.exactly(int(fields_of(head)[b"content-length"])) == body
+    sending.join()
+    server.send(STREAM_HEAD, chunk(token("a")), chunk(finish()), chunk(DONE), LAST_CHUNK)
+    assert uploader.response()[1].body.endswith(DONE)
+    record = teller.records(1)[0]
     assert (record["outcome"], record["request_bytes"], record["response_model"]) == ("ok", len(body), "scripted")
+    uploader.close()
+    server.close()
 
 
 def trickled(proxy, at_once: bytes, slowly: bytes) -> tuple[bytes, str]:
@@ -367,6 +356,25 @@ def test_case_50_a_body_that_stops_coming_has_a_deadline(serve, scripted):
     assert ended != [None]
 
 
+def test_case_50_a_request_that_stops_at_any_byte_is_told_so(teller_with):
+    def story(client, upstream):
+        stopped = [client, *(client.another() for _ in range(len(CHAT) - 2))]
+        for at, each in enumerate(stopped, start=1):
+            each.send(CHAT[:at])
+            each.wait_until_read()
+            if b"\r\n\r\n" in CHAT[:at]:
+                upstream.accept()
+        for each in stopped:
+            each.refused(408)
+        for server in upstream.peers:
+            received, _ = server.rest_and_ending()
+            assert CHAT.startswith(received) and received != CHAT
+
+    settings = ("--set", "timeouts.request_head=1s", "--set", "timeouts.request_body=1s")
+    records = teller_with(*settings).tell_each([story], records=len(CHAT) - 1)
+    assert every(records, "outcome", "stage", "status") == ("timeout", "upload", 408)
+
+
 def pinging(tokens: int, pings: int):
     """A script: a stream of so many tokens, then so many comments and pings 100 ms apart, then silence."""
 
@@ -411,21 +419,16 @@ def test_case_51_the_wait_for_the_first_token_is_bounded_and_comments_do_not_end
     assert (record["outcome"], record["stage"], record["ttft_ms"]) == ("timeout", "waiting", None)
 
 
-def test_case_51_by_default_a_gap_may_be_as_long_as_it_likes(teller):
+def test_case_51_by_default_a_gap_at_any_byte_may_be_as_long_as_it_likes(measured):
     """Prefill takes minutes, and so can a tool's call; only whoever runs the server knows how many."""
-
-    def story(client, upstream):
-        client.send(CHAT)
-        server = upstream.accept()
-        server.expect(CHAT)
-        server.send(STREAM_HEAD + chunk(token("a")))
-        client.expect(STREAM_HEAD + chunk(token("a")))
-        time.sleep(2)
-        server.send(chunk(token("b")) + chunk(finish()) + chunk(DONE) + LAST_CHUNK)
-        assert client.chunked() == token("b") + finish() + DONE
-
-    record = teller.tell_each([story])[0]
-    assert record["outcome"] == "ok" and record["gaps_ms"]["max"] > 1900
+    teller, upstream = measured
+    underway = Underway(teller.proxy.port, upstream)
+    time.sleep(2)
+    underway.go_on()
+    for peer in underway.clients + upstream.peers:
+        peer.close()
+    records = teller.records(underway.count)
+    assert every(records, "outcome") == "ok"
 
 
 def head_limits(teller, statuses_by_request: list[tuple[bytes, int]]) -> None:
@@ -454,9 +457,7 @@ def test_case_52_a_smaller_limit_holds_at_every_byte(teller_with):
 
 def test_case_52_a_responses_head_has_a_limit(teller):
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send_as_it_can(b"HTTP/1.1 200 OK\r\nX: " + b"x" * (1 << 20) + b"\r\nContent-Length: 0\r\n\r\n")
         client.refused(502)
         assert server.closed() in ("fin", "rst")
@@ -466,9 +467,7 @@ def test_case_52_a_responses_head_has_a_limit(teller):
 
 def test_case_53_a_streams_head_is_passed_on_before_its_body_comes(teller):
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send(STREAM_HEAD)
         client.expect(STREAM_HEAD)
         server.send(chunk(DONE) + LAST_CHUNK)
@@ -481,9 +480,7 @@ def test_case_53_so_is_the_head_of_a_body_with_a_length(teller):
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
     def story(client, upstream):
-        client.send(GET)
-        server = upstream.accept()
-        server.expect(GET)
+        server = asked(client, upstream, GET)
         server.send(head)
         client.expect(head)
         for byte in b"hello":

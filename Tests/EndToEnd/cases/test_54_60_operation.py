@@ -5,6 +5,7 @@ Thousands of streams, gigabytes and hours are scripts/soak's.
 
 import collections
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -17,63 +18,17 @@ import time
 import pytest
 from harness.names import NAME, NameServer
 from harness.process import eventually
-from harness.said import DONE, STREAM_HEAD, answer_plainly, finish, get, request, token
-from harness.story import GET, OK, Peer, Split, Teller, Upstream, answered, every
+from harness.said import answer_plainly, get
+from harness.story import GET, OK, UPSTREAM, Split, Teller, Upstream, answered, asked, every
 from harness.tachograph import read_records
-from harness.wire import LAST_CHUNK, chunk, connect
-
-CHAT = request("POST", "/v1/chat/completions", b'{"stream":true}')
-ANSWER = STREAM_HEAD + chunk(token("a")) + chunk(finish()) + chunk(DONE) + LAST_CHUNK
-WHOLE = token("a") + finish() + DONE
-
-
-class Underway:
-    """Exchanges of which each has come to another byte: of its request, or of its answer."""
-
-    def __init__(self, port: int, upstream: Upstream):
-        self.upstream = upstream
-        self.streams, self.uploads = [], []
-        for at in range(len(ANSWER)):
-            client = self._client(port)
-            client.send(CHAT)
-            server = upstream.accept()
-            server.expect(CHAT)
-            server.send(ANSWER[:at])
-            self.streams.append((client, server, at))
-        for at in range(1, len(CHAT)):
-            client = self._client(port)
-            client.send(CHAT[:at])
-            client.wait_until_read()
-            has_head = b"\r\n\r\n" in CHAT[:at]
-            self.uploads.append((client, upstream.accept() if has_head else None, at))
-
-    @staticmethod
-    def _client(port: int) -> Peer:
-        return Peer(socket.create_connection(("127.0.0.1", port)), Split("the client"))
-
-    @property
-    def count(self) -> int:
-        return len(self.streams) + len(self.uploads)
-
-    def go_on(self) -> None:
-        """Each goes on from where it was, and comes to its end whole."""
-        for client, server, at in self.streams:
-            server.send(ANSWER[at:])
-            assert client.response()[1].body == WHOLE
-        for client, server, at in self.uploads:
-            client.send(CHAT[at:])
-            server = server or self.upstream.accept()
-            server.expect(CHAT)
-            server.send(ANSWER)
-            assert client.response()[1].body == WHOLE
-        # A client who could not be told any more that its connection ends has a moment to ask for something else.
-        assert {client.closed() for client, _, _ in self.streams + self.uploads} == {"fin"}
+from harness.underway import Underway
+from harness.wire import LAST_CHUNK, connect
 
 
 @pytest.fixture
 def upstream():
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        yield Upstream(listener, Split("the upstream"))
+        yield Upstream(listener, Split(UPSTREAM))
 
 
 def test_case_54_a_signal_lets_exchanges_end_from_whatever_byte_they_had_come_to(serve, upstream):
@@ -85,6 +40,8 @@ def test_case_54_a_signal_lets_exchanges_end_from_whatever_byte_they_had_come_to
     with pytest.raises(OSError):
         connect(proxy.port).exactly(1)
     underway.go_on()
+    # A client who could not be told any more that its connection ends has a moment to ask for something else.
+    assert {client.closed() for client in underway.clients} == {"fin"}
     assert proxy.child.wait(20) == 0
     assert every(proxy.records(underway.count), "outcome", "status") == ("ok", 200)
 
@@ -94,7 +51,7 @@ def test_case_54_draining_is_bounded_and_what_is_cut_is_recorded(serve, upstream
     underway = Underway(proxy.port, upstream)
     proxy.child.signal(signal.SIGTERM)
     assert proxy.child.wait(20) == 0
-    for client, _, _ in underway.streams + underway.uploads:
+    for client in underway.clients:
         received, _ = client.rest_and_ending()
         assert not received.endswith(LAST_CHUNK) or received.startswith(b"HTTP/1.1 503 ")
     assert every(proxy.records(underway.count), "outcome") == "timeout"
@@ -110,14 +67,13 @@ def test_case_55_a_restart_lets_exchanges_end_from_whatever_byte_they_had_come_t
         old.child.wait_for("draining")
         for _ in range(5):
             client = connect(held.getsockname()[1])
-            client.send(GET)
-            server = upstream.accept()
-            server.expect(GET)
+            server = asked(client, upstream, GET)
             server.send(OK)
             assert client.message().body == b"ok"
             client.close()
             server.close()
         underway.go_on()
+        assert {client.closed() for client in underway.clients} == {"fin"}
         assert old.child.wait(20) == 0
     # The old one may still have served some of those who came.
     new.stop()
@@ -154,12 +110,32 @@ def test_case_56_clients_beyond_the_descriptors_are_told_so_and_the_others_serve
     may_answer.set()
     for client in clients:
         client.join()
-    assert set(statuses) == {b"200", b"503"} and statuses[b"200"] >= 20, statuses
+    assert set(statuses) == {b"200", b"503"} and statuses[b"200"] >= 16, statuses
     outcomes = collections.Counter(record["outcome"] for record in proxy.records(asked))
     assert outcomes == {"ok": statuses[b"200"], "rejected": statuses[b"503"]}
     # There is room again.
     ask()
     assert statuses[b"200"] == outcomes["ok"] + 1
+
+
+def test_case_56_whoever_is_told_so_is_told_at_every_byte(teller_with):
+    def story(client, upstream):
+        inside = [client] + [client.another() for _ in range(5)]
+        servers = []
+        for each in inside:
+            each.send(GET)
+            servers.append(upstream.accept())
+            servers[-1].expect(GET)
+        outside = client.another()
+        outside.send_as_it_can(GET)
+        outside.refused(503)
+        for each, server in zip(inside, servers, strict=True):
+            server.send(OK)
+            each.expect(OK)
+
+    records = teller_with("--set", "limits.descriptors=16").tell(story, records=7)
+    statuses = collections.Counter(record["status"] for record in records)
+    assert statuses == {200: len(records) // 7 * 6, 503: len(records) // 7}
 
 
 def test_case_57_while_the_resolver_hangs_what_is_known_serves_at_every_byte(tmp_path):
@@ -289,6 +265,21 @@ def test_case_59_a_log_that_is_copied_and_truncated_has_no_holes(serve, scripted
     assert read_records(proxy.log)
 
 
+def test_case_59_a_signal_at_any_byte_loses_no_record(teller_with):
+    teller = teller_with("--set", "instance=signalled")
+    signals = itertools.cycle([signal.SIGHUP, signal.SIGUSR1])
+
+    def story(client, upstream):
+        client.send(GET)
+        teller.proxy.child.signal(next(signals))
+        server = upstream.accept()
+        server.expect(GET)
+        server.send(OK)
+        client.expect(OK)
+
+    assert every(teller.tell(story), "outcome") == "ok"
+
+
 def slowest_of(proxy, count: int) -> float:
     """The slowest of many small exchanges on one connection, in seconds."""
     wire = connect(proxy.port)
@@ -305,6 +296,12 @@ def test_case_60_a_full_disk_slows_nothing(serve, scripted):
     proxy = serve(scripted(answer_plainly).url, records="/dev/full")
     assert slowest_of(proxy, 300) < 1.0
     proxy.stop()
+
+
+def test_case_60_a_full_disk_changes_nothing_at_any_byte(tmp_path):
+    teller = Teller(tmp_path, records="/dev/full")
+    teller.tell(answered(GET))
+    teller.close()
 
 
 @pytest.fixture

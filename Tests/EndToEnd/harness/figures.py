@@ -26,10 +26,20 @@ class Cases:
         self.tellings = 0
         self._outcomes: dict[int, list[bool]] = collections.defaultdict(list)
 
+    @staticmethod
+    def _number(test: str) -> int | None:
+        found = re.match(r"test_case_(\d+)_", test)
+        return int(found[1]) if found else None
+
     def note(self, test: str, passed: bool) -> None:
         """A test has ended."""
-        if number := re.match(r"test_case_(\d+)_", test):
-            self._outcomes[int(number[1])].append(passed)
+        if number := self._number(test):
+            self._outcomes[number].append(passed)
+
+    def note_tellings(self, test: str, count: int) -> None:
+        """A test has told stories, so many times over."""
+        if self._number(test):
+            self.tellings += count
 
     @property
     def were_asked_for(self) -> bool:

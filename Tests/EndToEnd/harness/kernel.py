@@ -1,4 +1,4 @@
-"""What the kernel says of a socket at the other end: whether its owner has read all that was sent to it.
+"""What the kernel says of a socket at the other end: whether its owner has read all, whether it is closed.
 
 It must not know whose sockets they are. Linux only: sock_diag(7).
 """
@@ -8,12 +8,14 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 _BY_FAMILY = 20
 _ERROR = 2
 _NO_COOKIE = 0xFFFFFFFF
 _ALL_STATES = 0xFFFFFFFF
-_LISTENS = 10
+# ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT: those in which somebody still holds the socket (or may).
+_HELD = {1, 4, 5, 8}
 
 
 @functools.cache
@@ -26,7 +28,7 @@ def _diagnosis() -> socket.socket:
 
 
 def unread_bytes(local: tuple[str, int], remote: tuple[str, int]) -> int | None:
-    """Bytes that the owner of the IPv4 socket `local` to `remote` has not read; None if there is no such socket."""
+    """Bytes that the owner of the IPv4 socket `local` to `remote` has not read; None if nobody holds such a socket."""
     ends = struct.pack(
         "!HH4s12x4s12x", local[1], remote[1], socket.inet_aton(local[0]), socket.inet_aton(remote[0])
     ) + struct.pack("=III", 0, _NO_COOKIE, _NO_COOKIE)
@@ -36,19 +38,28 @@ def unread_bytes(local: tuple[str, int], remote: tuple[str, int]) -> int | None:
     answer = netlink.recv(8192)
     if struct.unpack_from("=H", answer, 4)[0] == _ERROR:
         return None
-    state = answer[17]
-    # After the state: timers (2), the two ends (48), the expiry (4), then the queue.
-    return None if state == _LISTENS else struct.unpack_from("=I", answer, 16 + 4 + 48 + 4)[0]
+    # After family, state and two timers come the two ends (48), the expiry (4), then the queue.
+    return struct.unpack_from("=I", answer, 16 + 4 + 48 + 4)[0] if answer[17] in _HELD else None
 
 
-def wait_until_read(local: tuple[str, int], remote: tuple[str, int], timeout: float = 20) -> None:
+def wait_until_read(local: tuple[str, int], remote: tuple[str, int]) -> None:
     """Waits until the owner of the socket `local` to `remote` has read all that it has, or has closed it."""
+    _wait(lambda: not unread_bytes(local, remote), "bytes are left unread")
+
+
+def wait_until_closed(local: tuple[str, int], remote: tuple[str, int]) -> None:
+    """Waits until nobody holds the socket `local` to `remote` any more."""
+    _wait(lambda: unread_bytes(local, remote) is None, "a connection is left open")
+
+
+def _wait(condition: Callable[[], bool], otherwise: str, timeout: float = 20) -> None:
+    """Looks again and again, in microseconds at first."""
     deadline = time.monotonic() + timeout
     looks = 0
-    while unread_bytes(local, remote):
+    while not condition():
         looks += 1
         if looks < 50:
             os.sched_yield()
         else:
-            assert time.monotonic() < deadline, f"the other side has left bytes unread for {timeout} s"
+            assert time.monotonic() < deadline, f"{otherwise} after {timeout} s"
             time.sleep(0.0001)

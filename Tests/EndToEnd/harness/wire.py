@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from harness.kernel import wait_until_read
+from harness.kernel import wait_until_closed, wait_until_read
 
 PATIENCE = 10.0
 
@@ -26,17 +26,26 @@ class Wire:
         self.sock.settimeout(PATIENCE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
-        self.seen = b""
+        self._seen: list[bytes] = []
         self._ends = sock.getpeername(), sock.getsockname()
 
     def send(self, *parts: bytes) -> None:
         for part in parts:
             self.sock.sendall(part)
 
+    @property
+    def seen(self) -> bytes:
+        """All that was ever read."""
+        return b"".join(self._seen)
+
+    def _receive(self, most: int) -> bytes:
+        data = self.sock.recv(most)
+        self._seen.append(data)
+        return data
+
     def _more(self) -> bool:
-        data = self.sock.recv(65536)
+        data = self._receive(65536)
         self.buffer += data
-        self.seen += data
         return bool(data)
 
     def until(self, end: bytes) -> bytes:
@@ -48,11 +57,15 @@ class Wire:
         return taken + end
 
     def exactly(self, count: int) -> bytes:
-        while len(self.buffer) < count:
-            if not self._more():
-                raise EOFError(f"closed {count - len(self.buffer)} bytes early")
-        taken, self.buffer = self.buffer[:count], self.buffer[count:]
-        return taken
+        parts, self.buffer = [self.buffer[:count]], self.buffer[count:]
+        missing = count - len(parts[0])
+        while missing:
+            data = self._receive(min(missing, 1 << 20))
+            if not data:
+                raise EOFError(f"closed {missing} bytes early")
+            parts.append(data)
+            missing -= len(data)
+        return b"".join(parts)
 
     def rest(self) -> bytes:
         """All bytes until the other side closes."""
@@ -111,6 +124,10 @@ class Wire:
     def wait_until_read(self) -> None:
         """Waits until the other side has read all that was sent to it, or has closed."""
         wait_until_read(*self._ends)
+
+    def wait_until_closed(self) -> None:
+        """Waits until the other side's socket is no more."""
+        wait_until_closed(*self._ends)
 
     def ended(self, timeout: float) -> str | None:
         """How the other side ended: `fin`, `rst`, or None if it has not within `timeout` seconds."""
