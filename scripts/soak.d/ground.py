@@ -22,7 +22,7 @@ class Sizes:
     streams: int = 5000
     stream_tokens: int = 60
     aborting_clients: int = 1000
-    flat_rounds: int = 4
+    flat_rounds: int = 8
     slow_readers: int = 4
     probe_requests: int = 100
     upload_bytes: int = 1 << 30
@@ -33,7 +33,7 @@ class Sizes:
     @classmethod
     def quick(cls) -> "Sizes":
         return cls(
-            minutes=0, streams=1000, stream_tokens=25, aborting_clients=250, flat_rounds=2, probe_requests=40,
+            minutes=0, streams=1000, stream_tokens=25, aborting_clients=250, flat_rounds=3, probe_requests=40,
             upload_bytes=128 << 20, swaps=3, judges_tails=False,
         )
 
