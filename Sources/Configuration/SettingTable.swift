@@ -177,7 +177,8 @@ struct Setting: Sendable {
         + " auto is the limit on open files, less what log, admin and loops need."),
     Setting(
       "limits.in_flight", \.limits.inFlight, Codec<Int>.count(1...1_000_000).or("off"),
-      "Exchanges at upstream at once, over all workers; further ones wait, first come first served."),
+      "Exchanges at upstream at once, over all workers; further ones wait, first come first served. A tunnel has its place"
+        + " until it ends."),
     Setting(
       "limits.queue", \.limits.queue, .count(0...1_000_000),
       "Exchanges that may wait where limits.in_flight are at upstream; further ones are answered 503 with Retry-After."),

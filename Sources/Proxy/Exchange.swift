@@ -460,6 +460,7 @@ final class Exchange {
     if let upstream { sight.upstream = (upstream.queuedBytes, upstream.acceptedBytes) }
     sight.client = (downstream.queuedBytes, downstream.acceptedBytes)
     sight.isPaused = isUpstreamPaused
+    guard rules.settings.betweenTokensTimeout != nil || rules.settings.firstTokenTimeout != nil else { return sight }
     sight.awaitsTokens = tap.awaitsTokens()
     sight.tokenAt = tap.meter.newestTokenAt.map { max($0, stepAt) }
     return sight

@@ -1,6 +1,6 @@
-"""How many at once: descriptors, connections of a client, exchanges at the server; over all workers, and for good.
+"""How much and how many: sizes of a message, descriptors, connections of a client, exchanges at the server.
 
-What one message may be (cases 50 to 52) stands in `cases/`.
+What the limits' defaults do with each byte of a message (cases 30, 50 to 52) stands in `cases/`.
 """
 
 import pathlib
@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 
+import pytest
 from harness.said import DONE, STREAM_HEAD, answer_plainly, finish, get, plain, request, token
 from harness.wire import LAST_CHUNK, Wire, chunk, connect, fields_of
 
@@ -18,6 +19,46 @@ def wait_until(what: str, is_so) -> None:
     while not is_so():
         assert time.monotonic() < deadline, f"not within 20 s: {what}"
         time.sleep(0.02)
+
+
+CHUNKED = b"POST /up HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+SIZES = {
+    "limits.target_bytes=100": (get("/" + "x" * 100), 414),
+    "limits.fields=8": (get("/", *(b"X-%d: a" % number for number in range(8))), 431),
+    "limits.request_head_bytes=1KiB": (get("/", b"X: " + b"x" * 1024), 431),
+    "limits.request_body_bytes=10": (request("POST", "/up", b"x" * 11), 413),
+    "limits.trailer_bytes=16": (CHUNKED + b"1\r\nx\r\n0\r\nX-A: 12345678901234567\r\n\r\n", 431),
+    "limits.chunk_extension_bytes=8": (CHUNKED + b"1;extension=long\r\nx\r\n0\r\n\r\n", 400),
+}
+
+
+@pytest.mark.parametrize("setting", SIZES)
+def test_what_is_larger_than_it_may_be_is_refused_and_never_whole_upstream(serve, scripted, setting):
+    seen = []
+
+    def script(wire):
+        wire.ended(10)
+        seen.append(wire.seen)
+
+    ask, status = SIZES[setting]
+    upstream = scripted(script)
+    proxy = serve(upstream.url, "--set", setting)
+    wire = connect(proxy.port)
+    wire.send(ask)
+    assert wire.message().start.startswith(b"HTTP/1.1 %d " % status)
+    assert wire.ended(10) is not None
+    record = proxy.record()
+    assert (record["outcome"], record["status"]) == ("rejected", status)
+    # What went bad behind its head has reached upstream in part; what was too large from the start has not at all.
+    wait_until("upstream was left", lambda: len(seen) == upstream.connections)
+    assert upstream.connections == (1 if ask.startswith(CHUNKED) else 0)
+    assert not any(LAST_CHUNK in each for each in seen)
+    proxy.stop()
+    # The default lets the very same through.
+    plainly = serve(scripted(answer_plainly).url)
+    wire = connect(plainly.port)
+    wire.send(ask)
+    assert wire.message().start.startswith(b"HTTP/1.1 200 ")
 
 
 def descriptors(proxy) -> int:
