@@ -62,7 +62,17 @@ final class Flood: Sendable {
   /// - Returns: how many bytes of the body had been taken.
   func untilStuck() -> Int { stuckAt.wait() }
 
-  func join() { thread.withLock { $0 }?.join() }
+  func join() { taken()?.join() }
+
+  /// Where nobody waits for the end, the thread itself is the last to hold on to this.
+  deinit { taken()?.detach() }
+
+  private func taken() -> WorkerThread? {
+    thread.withLock { thread in
+      defer { thread = nil }
+      return thread
+    }
+  }
 }
 
 private func isSame(_ a: UnsafeBufferPointer<UInt8>, _ b: UnsafeBufferPointer<UInt8>) -> Bool {

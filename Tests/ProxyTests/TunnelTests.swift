@@ -76,6 +76,7 @@ struct TunnelTests {
       #expect(try client.read(through: "down") == parts.joined())
       client.reset()
       try server.departs()
+      _ = try rig.end()
     }
   }
 

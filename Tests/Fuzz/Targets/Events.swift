@@ -2,23 +2,37 @@
 // It must not hold expectations of its own about any dialect.
 import TokenWire
 
-/// Everything that an observation says, as text to compare.
-private func told(_ observation: borrowing Observation) -> String {
-  let outputs = observation.outputs
-  return """
-    \(outputs) \(String(describing: observation.usage)) \(String(describing: observation.usageChoice)) \
-    \(String(describing: observation.serverCounts)) \(String(describing: observation.serverDurations)) \
-    \(String(describing: observation.finishReason)) \(String(describing: observation.responseModel)) \
-    \(String(describing: observation.errorKind)) \(observation.isTerminator)
-    """
+/// Everything that an observation says, to compare.
+private struct Told: Equatable {
+  let outputs: [ChoiceOutput]
+  let usage: TokenUsage?
+  let usageChoice: Int?
+  let serverCounts: TokenUsage?
+  let serverDurations: ServerDurations?
+  let finishReason: String?
+  let responseModel: String?
+  let errorKind: String?
+  let isTerminator: Bool
+
+  init(_ observation: borrowing Observation) {
+    outputs = observation.outputs
+    usage = observation.usage
+    usageChoice = observation.usageChoice
+    serverCounts = observation.serverCounts
+    serverDurations = observation.serverDurations
+    finishReason = observation.finishReason
+    responseModel = observation.responseModel
+    errorKind = observation.errorKind
+    isTerminator = observation.isTerminator
+  }
 }
 
 /// What a decoder made of a body.
 private struct Decoded: Equatable {
   /// Of each event that was whole.
-  var events: [String] = []
+  var events: [Told] = []
   /// Of what stood at the end without being an event.
-  var unfinished: [String] = []
+  var unfinished: [Told] = []
   var malformed = 0
   var problem: String?
   var isWhole = false
@@ -30,23 +44,26 @@ private func decode(
   var decoded = Decoded()
   var decoder = ResponseDecoder(dialect: dialect, limits: DecoderLimits(eventBytes: 4096, bodyBytes: 16_384))
   decoder.begin(status: 200, contentType: type, contentEncoding: nil)
-  for piece in pieces { unsafe decoder.feed(piece.span.bytes, parser: parser) { decoded.events.append(told($0)) } }
+  for piece in pieces { unsafe decoder.feed(piece.span.bytes, parser: parser) { decoded.events.append(Told($0)) } }
   decoded.malformed = decoder.malformedEvents
-  decoder.finish(complete: true, parser: parser) { decoded.unfinished.append(told($0)) }
+  decoder.finish(complete: true, parser: parser) { decoded.unfinished.append(Told($0)) }
   decoded.problem = decoder.problem
   decoded.isWhole = decoder.isWhole
   return decoded
 }
 
-/// A dialect on bytes as a stream, as lines, as a body, and as whatever it looks like.
+/// A dialect on bytes as its stream, as a body, and as whatever it looks like.
 func checkDialect(_ name: String, _ bytes: [UInt8]) throws(Finding) {
   guard let dialect = Dialects.named(name) else { throw Finding("no dialect \(name)") }
   let ways = everyWay(bytes)
+  let parsing = EventParser(knowsByHeart: false)
   let warm = EventParser()
-  for type in ["text/event-stream", "application/x-ndjson", "application/json", nil] {
-    let parsed = decode(dialect, type, ways[0], EventParser(knowsByHeart: false))
+  let stream = name.hasPrefix("ollama") ? "application/x-ndjson" : "text/event-stream"
+  for type in [stream, "application/json", nil] {
+    let parsed = decode(dialect, type, ways[0], parsing)
+    // By heart from nothing, then knowing it all; cut otherwise, parsed and by heart.
     for way in ways {
-      for parser in [EventParser(knowsByHeart: false), EventParser(), warm] {
+      for parser in [warm, parsing] {
         let decoded = decode(dialect, type, way, parser)
         try hold(decoded == parsed, "\(type ?? "no type"): \(decoded) in place of \(parsed)")
       }
