@@ -37,6 +37,29 @@ def serve(tmp_path):
             proxy.child.kill()
 
 
+@pytest.fixture(scope="session")
+def teller_with(tmp_path_factory):
+    """A teller of stories whose proxy runs with these arguments; shared by all who ask for the same."""
+    tellers: dict[tuple[str, ...], Teller] = {}
+
+    def find(*arguments: str) -> Teller:
+        if arguments in tellers and tellers[arguments].is_spoiled:
+            tellers.pop(arguments).close()
+        if arguments not in tellers:
+            tellers[arguments] = Teller(tmp_path_factory.mktemp("teller"), *arguments)
+        return tellers[arguments]
+
+    yield find
+    for teller in tellers.values():
+        teller.close()
+
+
+@pytest.fixture
+def teller(teller_with) -> Teller:
+    """A teller of stories whose proxy runs with its defaults."""
+    return teller_with()
+
+
 @pytest.fixture
 def scripted():
     """Starts an upstream that follows a script, one call a connection."""

@@ -4,6 +4,7 @@ import threading
 import time
 
 from harness.said import DONE, STREAM_HEAD, answer_plainly, get, request, token
+from harness.story import GET, OK, asked, every
 from harness.wire import LAST_CHUNK, chunk, connect
 
 
@@ -30,6 +31,68 @@ def test_each_event_arrives_before_the_next_is_sent(serve, scripted):
         arrived.release()
     assert wire.until(LAST_CHUNK) == LAST_CHUNK
     assert upstream.failures.empty()
+
+
+CHUNKED_POST = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED_OK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+
+
+def test_both_bodies_flow_at_once(teller):
+    """Each part of the answer is made of a part of the request, before the next is sent."""
+
+    def story(client, upstream):
+        server = asked(client, upstream, CHUNKED_POST)
+        server.send(CHUNKED_OK + b"\r\n")
+        # A client that has not sent all of its request is not believed about where the next one begins.
+        client.expect(CHUNKED_OK + b"Connection: close\r\n\r\n")
+        for part in (b"one", b"two"):
+            client.send(chunk(part))
+            received = b""
+            while received != part:
+                received += server.one_chunk()
+            server.send(chunk(part.upper()))
+            received = b""
+            while received != part.upper():
+                received += client.one_chunk()
+        client.send(LAST_CHUNK)
+        assert server.one_chunk() == b"" and server.until(b"\r\n") == b"\r\n"
+        server.send(LAST_CHUNK)
+        assert client.chunked() == b""
+        assert client.closed() == "fin"
+
+    assert every(teller.tell(story), "outcome", "request_bytes", "response_bytes") == ("ok", 6, 6)
+
+
+def test_an_http_1_0_client_that_asks_for_it_keeps_its_connection(teller):
+    sent = b"GET / HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n"
+
+    def story(client, upstream):
+        server = asked(client, upstream, sent, GET)
+        for _ in range(2):
+            server.send(OK)
+            client.expect(OK.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"))
+            client.send(sent)
+            server.expect(GET)
+        server.send(OK)
+        client.expect(OK.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n"))
+
+    assert every(teller.tell(story, records=3), "outcome") == "ok"
+
+
+def test_thousands_of_pipelined_requests_are_answered_one_after_the_other(teller):
+    count = 3000
+    requests = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(count))
+
+    def story(client, upstream):
+        with client.sending(requests):
+            server = upstream.accept()
+            for number in range(count):
+                assert server.message().start == b"GET /%d HTTP/1.1" % number
+                server.send(OK)
+            for _ in range(count):
+                client.expect(OK)
+
+    assert every(teller.tell_each([story], records=count), "outcome") == "ok"
 
 
 def test_connections_are_kept_on_both_sides(serve, scripted):

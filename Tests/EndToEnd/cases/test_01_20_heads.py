@@ -118,7 +118,7 @@ def test_case_06_a_wrong_host_is_refused(teller, fields):
 
 
 @pytest.mark.parametrize(
-    ("asked", "passed_on"),
+    ("line", "passed_on"),
     [
         (b"GET http://b/x", b"GET /x"),
         (b"GET HTTP://b:80/x?y#"[:-1], b"GET /x?y"),
@@ -127,10 +127,10 @@ def test_case_06_a_wrong_host_is_refused(teller, fields):
         (b"OPTIONS http://b", b"OPTIONS *"),
     ],
 )
-def test_case_07_an_absolute_form_target_decides_the_host(teller, asked, passed_on):
-    authority = asked.split(b"//")[1].split(b"/")[0].split(b"?")[0]
+def test_case_07_an_absolute_form_target_decides_the_host(teller, line, passed_on):
+    authority = line.split(b"//")[1].split(b"/")[0].split(b"?")[0]
     rest = b" HTTP/1.1\r\nA: 1\r\nHost: %s\r\nB: 2\r\n\r\n"
-    teller.tell(answered(asked + rest % b"a", passed_on + rest % authority))
+    teller.tell(answered(line + rest % b"a", passed_on + rest % authority))
 
 
 def test_case_08_options_may_ask_for_the_server_itself(teller):

@@ -94,7 +94,7 @@ def test_case_56_clients_beyond_the_descriptors_are_told_so_and_the_others_serve
 
     upstream = scripted(script)
     proxy = serve(upstream.url, under=["prlimit", "--nofile=96:96"])
-    asked, statuses = 120, collections.Counter()
+    clients, statuses = 120, collections.Counter()
 
     def ask():
         wire = connect(proxy.port)
@@ -103,15 +103,15 @@ def test_case_56_clients_beyond_the_descriptors_are_told_so_and_the_others_serve
         statuses[wire.response()[1].start.split()[1]] += 1
         wire.close()
 
-    clients = [threading.Thread(target=ask) for _ in range(asked)]
-    for client in clients:
-        client.start()
-    eventually(lambda: upstream.connections + statuses[b"503"] == asked)
+    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: upstream.connections + statuses[b"503"] == clients)
     may_answer.set()
-    for client in clients:
-        client.join()
+    for thread in threads:
+        thread.join()
     assert set(statuses) == {b"200", b"503"} and statuses[b"200"] >= 16, statuses
-    outcomes = collections.Counter(record["outcome"] for record in proxy.records(asked))
+    outcomes = collections.Counter(record["outcome"] for record in proxy.records(clients))
     assert outcomes == {"ok": statuses[b"200"], "rejected": statuses[b"503"]}
     # There is room again.
     ask()
@@ -145,8 +145,8 @@ def test_case_57_while_the_resolver_hangs_what_is_known_serves_at_every_byte(tmp
     teller = Teller(tmp_path, "--set", "resolver.fresh=100ms", host=NAME, under=command)
     assert every(teller.tell(answered(GET)), "outcome") == "ok"
     names.addresses = None
-    asked = names.questions
-    eventually(lambda: (teller.tell_each([answered(GET)]), names.questions > asked)[1])
+    questions = names.questions
+    eventually(lambda: (teller.tell_each([answered(GET)]), names.questions > questions)[1])
     assert every(teller.tell(answered(GET)), "outcome") == "ok"
     teller.close()
     names.close()

@@ -12,16 +12,14 @@ from harness.figures import show
 from harness.story import Teller
 
 
-@pytest.fixture(scope="module")
-def teller(tmp_path_factory):
-    teller = Teller(tmp_path_factory.mktemp("teller"))
-    yield teller
+@pytest.fixture(scope="module", autouse=True)
+def figures():
+    yield
     show(
         "transparency",
         ("well-formed exchanges the same direct and through the proxy", f"{_same:,} of {_compared:,}"),
         ("their runs, whole and split", f"{_tellings:,}"),
     )
-    teller.close()
 
 
 _compared = _same = _tellings = 0
