@@ -51,13 +51,14 @@ let package = Package(
 
     // Beside the path: settings, what people look at, and the traffic we make ourselves.
     room("Configuration", ["Yams"]),
+    room("Admin", ["Clocks", "Transport", "HTTPWire"]),
     room("Report", ["JSON", "Measure", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     room("Simulator", ["Clocks", "Transport", "HTTPWire", "JSON"]),
     room("LoadClient", ["Clocks", "Transport", "HTTPWire", "JSON", "TokenWire"]),
     .executableTarget(
       name: "tachograph",
       dependencies: [
-        "Clocks", "Transport", "Proxy", "Configuration", "Measure", "RecordLog", "Report", "Simulator", "LoadClient",
+        "Clocks", "Transport", "Metrics", "Proxy", "Configuration", "Admin", "Measure", "RecordLog", "Report", "Simulator", "LoadClient",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -80,6 +81,7 @@ let package = Package(
     tests(
       "Report", ["JSON", "Measure", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     tests("Configuration"),
+    tests("Admin", ["Transport"]),
     tests("Proxy", ["Clocks", "HTTPWire", "Measure", "Metrics", "RecordLog", "Transport"]),
     tests("Simulator", ["Clocks", "Transport"]),
     tests("LoadClient", ["Simulator", "Transport"]),

@@ -49,6 +49,11 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
   /// `host:port`, an IPv6 address in brackets.
   public var description: String { authority(host, port) }
 
+  /// Whether only this machine can reach it.
+  public var isLoopback: Bool { bytes(ofAddress: host).map { $0.first == 127 || $0 == Self.loopback6 } ?? false }
+
+  private static let loopback6 = [UInt8](repeating: 0, count: 15) + [1]
+
   static func parse(_ text: String) throws(Refusal) -> ListenAddress {
     guard let (host, port) = splitAuthority(text[...], defaultPort: nil) else {
       throw Refusal(

@@ -136,6 +136,19 @@ extension Codec where Value == ListenAddress {
   }
 }
 
+extension Codec where Value == ListenAddress {
+  /// The same, where a port alone (`4142`, `:4142`) is one of this machine only.
+  static var localAddress: Codec {
+    Codec(one: "ADDR:PORT or PORT") { (scalar) throws(Refusal) -> ListenAddress? in
+      let port = scalar.text.hasPrefix(":") ? scalar.text.dropFirst() : scalar.text[...]
+      let isPort = !port.isEmpty && port.utf8.allSatisfy { (0x30...0x39).contains($0) }
+      return try ListenAddress.parse(isPort ? "127.0.0.1:\(port)" : scalar.text)
+    } write: {
+      $0.description
+    }
+  }
+}
+
 extension Codec where Value == Settings.RecordsTarget {
   static var recordsTarget: Codec {
     Codec(one: "a file, or - for standard output", kind: .text) { scalar in

@@ -39,6 +39,7 @@ struct Setting: Sendable {
 
   private static let ownFlags = [
     "upstream": "--upstream", "listen": "--listen", "workers": "--workers", "records.file": "--records",
+    "admin.listen": "--admin",
   ]
 
   static func named(_ name: String) -> Setting? { byName[name] }
@@ -47,7 +48,7 @@ struct Setting: Sendable {
 
   /// Every setting, in the order of the reference.
   static let all: [Setting] =
-    places + recording + forwarding + bounds + waits
+    places + recording + forwarding + bounds + waits + outside
 
   private static let places = [
     Setting(
@@ -258,5 +259,15 @@ struct Setting: Sendable {
     Setting(
       "resolver.stale", \.resolver.stale, Codec<Duration>.duration.or("off"),
       "How long after that they are still used while the system fails to answer, or hangs."),
+  ]
+
+  private static let outside = [
+    Setting(
+      "admin.listen", \.admin.listen, Codec<ListenAddress>.localAddress.or("off"),
+      "Where metrics, readiness and the settings in force are served. A port alone is on 127.0.0.1. Whoever reaches it may"
+        + " look: another address than this machine's own is warned of.", needsRestart: true),
+    Setting(
+      "admin.models", \.admin.models, .count(1...10_000),
+      "Models whose times have metrics of their own; further ones are counted together, as other.", needsRestart: true),
   ]
 }

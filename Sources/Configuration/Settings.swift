@@ -29,6 +29,8 @@ public struct Settings: Hashable, Sendable {
   public var timeouts = Timeouts()
   /// Connections to upstream that are kept for the next request.
   public var pool = Pool()
+  /// What is to be seen from outside.
+  public var admin = Admin()
   /// How long the addresses of the server's name are used.
   public var resolver = Resolver()
 
@@ -222,5 +224,13 @@ public struct Settings: Hashable, Sendable {
   public struct Pool: Hashable, Sendable {
     /// The most that a worker keeps open and idle.
     public var idleConnections = 256
+  }
+
+  /// What is to be seen from outside.
+  public struct Admin: Hashable, Sendable {
+    /// Where the admin listener is; nil is nowhere.
+    public var listen: ListenAddress?
+    /// Models whose times are counted by themselves.
+    public var models = 100
   }
 }

@@ -29,6 +29,30 @@ extension Settings {
     }.joined(separator: "\n")
   }
 
+  /// The settings in force as a file that would say them again, each with its origin; what could be a secret is left out.
+  public var inForceFile: String {
+    var lines = ["# The settings in force, and where each was said."]
+    var group = ""
+    for setting in inForce {
+      let parts = setting.name.split(separator: ".")
+      let isGrouped = parts.count == 2
+      if isGrouped, group != String(parts[0]) {
+        group = String(parts[0])
+        lines.append("\(group):")
+      }
+      let value = Self.mayBeSecret(setting) ? "\"(not shown)\"" : setting.value
+      lines.append("\(isGrouped ? "  " : "")\(parts[parts.count - 1]): \(value)  # \(setting.origin)")
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// No setting of today's holds a secret. One that some day does will be named for it, or be a URL with a user in it.
+  private static func mayBeSecret(_ setting: SettingInForce) -> Bool {
+    let words = setting.name.split { ".-_".contains($0) }
+    return words.contains { ["secret", "key", "token", "password"].contains($0) }
+      || setting.value.contains("://") && setting.value.contains("@")
+  }
+
   /// The reference: a file with every setting, its meaning and its default, that can be used as it is.
   ///
   /// `config/tachograph.yaml` is this text (a test holds them together); its upstream is an example, for that has no default.
@@ -57,8 +81,8 @@ extension Settings {
   private static let opening = [
     "# Every setting of `tachograph serve`, its meaning and its default: leave out what you do not change.",
     "# Use it with `tachograph serve --config FILE`. Each setting is also an environment variable, named below its meaning",
-    "# (a list with commas), and a flag: --upstream, --listen, --workers, --records, and --set NAME=VALUE for any of them",
-    "# (--set records.queue=1000). Flags win over the environment, the environment wins over this file.",
+    "# (a list with commas), and a flag: --upstream, --listen, --workers, --records, --admin, and --set NAME=VALUE for any",
+    "# of them (--set records.queue=1000). Flags win over the environment, the environment wins over this file.",
     "# An unknown name or a wrong value is refused at the start, with its line. SIGHUP has all of it read again: exchanges that",
     "# begin then follow it, those under way keep what they began with, and a file with a mistake changes nothing.",
   ]

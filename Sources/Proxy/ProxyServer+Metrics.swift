@@ -28,12 +28,13 @@ extension ProxyServer {
   private func describeExchanges(_ page: inout Exposition) {
     page.family(
       "tachograph_exchanges_total", .counter,
-      "Exchanges that have ended, by their records' outcome and stage; outcomes that have no stage have none here.")
+      "Exchanges that have ended, by their records' outcome and by how far they had come, where that was not all the way."
+    )
     for outcome in Outcome.allCases {
       for stage in [nil] + Stage.allCases.map({ $0 }) {
         let count = sum { $0.exchanges.count(outcome, stage) }
-        // Those that can be expected are there from the start, so that a rate can be taken of the first one.
-        guard count > 0 || stage == nil else { continue }
+        // What can be expected is there from the start, so that an increase can be seen of the first one.
+        guard count > 0 || (stage == nil) == outcome.endsWithoutStage else { continue }
         page.sample(count, ["outcome": outcome.rawValue, "stage": stage?.rawValue])
       }
     }
@@ -162,9 +163,10 @@ extension ProxyServer {
     page.family(
       "tachograph_tokens_total", .counter,
       "Tokens by the best count there was; of a stream that never said it, its events, which is a lower bound.")
+    // None is not zero: a server that says no counts has no samples here.
     for one in series {
-      page.sample(one.inputTokens, labels(one.operation, tokenType: "input"))
-      page.sample(one.outputTokens, labels(one.operation, tokenType: "output"))
+      if one.inputTokens > 0 { page.sample(one.inputTokens, labels(one.operation, tokenType: "input")) }
+      if one.outputTokens > 0 { page.sample(one.outputTokens, labels(one.operation, tokenType: "output")) }
     }
   }
 
@@ -220,5 +222,15 @@ extension ProxyServer {
       }
     }
     return series
+  }
+}
+
+extension Outcome {
+  /// Whether an exchange that ended so had come all the way.
+  fileprivate var endsWithoutStage: Bool {
+    switch self {
+    case .ok, .upstreamStatus, .tunnelled: true
+    case .streamError, .truncated, .clientCancelled, .upstreamUnreachable, .upstreamReset, .timeout, .rejected: false
+    }
   }
 }

@@ -14,6 +14,10 @@ public final class ProxyServer: Sendable {
   let shared: Shared
   private let threads: [WorkerThread]
   private let mailboxes: [Mailbox<WorkerCommand>]
+  private let isEnding = Atomic<Bool>(false)
+
+  /// Whether no new clients are taken: draining, or over.
+  public var isDraining: Bool { isEnding.load(ordering: .relaxed) }
 
   /// Binds and starts to serve.
   /// - Parameter inherited: sockets to take clients from, in place of one on the settings' address.
@@ -96,12 +100,14 @@ public final class ProxyServer: Sendable {
 
   /// Stops accepting and lets exchanges end, for at most the configured time. Returns at once; see `wait`.
   public func drain() {
+    isEnding.store(true, ordering: .relaxed)
     let until = Instant.now().advanced(byNanoseconds: shared.rules.settings.drainTimeout)
     for mailbox in mailboxes { mailbox.post(.drain(until: until)) }
   }
 
   /// Ends all exchanges now. Returns at once; see `wait`.
   public func shutDown() {
+    isEnding.store(true, ordering: .relaxed)
     for mailbox in mailboxes { mailbox.post(.shutDown) }
   }
 

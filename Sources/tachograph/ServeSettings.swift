@@ -17,6 +17,7 @@ extension ProxySettings {
     workers = settings.workers ?? EventLoop.usableCores
     sharesListenPort = settings.listenReusePort
     keepsTimeline = settings.records.timeline
+    countedModels = settings.admin.models
     identityHeaders = IdentityHeaders(user: settings.identity.headers, session: settings.identity.sessionHeaders)
     let trusted = settings.identity.trustedProxies
     isTrustedProxy = { address in trusted.contains { $0.contains(address) } }

@@ -71,4 +71,21 @@ struct ReferenceTests {
     }
     #expect(try again.load().inForce.map(\.value) == settings.inForce.map(\.value))
   }
+
+  @Test("The settings in force are a file that says them again, and where each was said")
+  func inForceFile() throws {
+    var loader = SettingsLoader()
+    loader.addEnvironment(["TACHOGRAPH_RECORDS_QUEUE": "17"])
+    loader.addFlags(["upstream": "http://127.0.0.1:8000", "admin.listen": "0"])
+    loader.addAssignments(["identity.headers=x-a,x-b", "records.file=a b#c"])
+    let settings = try loader.load()
+    let file = settings.inForceFile
+    #expect(file.contains("\nrecords:\n") && file.contains("  queue: 17  # TACHOGRAPH_RECORDS_QUEUE\n"))
+    #expect(
+      file.contains("upstream: \"http://127.0.0.1:8000\"  # --upstream\n") || file.contains("8000  # --upstream\n"))
+    #expect(file.contains("workers: auto  # default\n"))
+    var again = SettingsLoader()
+    again.addFile(path: "in force", contents: file)
+    #expect(try again.load().inForce.map(\.value) == settings.inForce.map(\.value))
+  }
 }

@@ -54,6 +54,24 @@ struct ValueTests {
   }
 
   @Test(
+    "The admin listener is an address, or a port of this machine only",
+    arguments: [
+      ("4142", "127.0.0.1:4142", true), (":4142", "127.0.0.1:4142", true), ("0", "127.0.0.1:0", true),
+      ("0.0.0.0:1", "0.0.0.0:1", false), ("[::1]:5", "[::1]:5", true), ("localhost:1", "127.0.0.1:1", true),
+      ("127.9.9.9:1", "127.9.9.9:1", true), ("10.0.0.1:1", "10.0.0.1:1", false), ("[::]:1", "[::]:1", false),
+    ])
+  func localAddress(text: String, expected: String, isLoopback: Bool) throws {
+    let address = try Codec<ListenAddress>.localAddress.read(.one(Scalar(text)))
+    #expect(address.description == expected)
+    #expect(address.isLoopback == isLoopback)
+  }
+
+  @Test("No place for the admin listener", arguments: ["", ":", "99999", "host:1", "127.0.0.1", "4142x"])
+  func notLocalAddress(text: String) {
+    #expect(throws: Refusal.self) { try Codec<ListenAddress>.localAddress.read(.one(Scalar(text))) }
+  }
+
+  @Test(
     "An address is in a range or not",
     arguments: [
       ("10.0.0.0/8", "10.255.0.1", true), ("10.0.0.0/8", "11.0.0.1", false), ("10.1.2.3/8", "10.9.9.9", true),

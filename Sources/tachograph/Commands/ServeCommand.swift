@@ -1,5 +1,6 @@
 // `tachograph serve`: the proxy itself, from its settings to its last record.
 // It must not know how requests are served: it wires the rooms and passes signals on.
+import Admin
 import ArgumentParser
 import Configuration
 import Glibc
@@ -39,6 +40,12 @@ struct ServeCommand: ParsableCommand {
       discussion: "The secret of the keys' fingerprints is kept beside it, in tachograph.secret.", valueName: "file"))
   var records: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Where /metrics and /-/ready are served; a port alone is one of this machine only. [default: off]",
+      valueName: "address:port"))
+  var admin: String?
+
   @Option(help: ArgumentHelp("Event loops, each with a thread. [default: one a core]", valueName: "count"))
   var workers: String?
 
@@ -67,6 +74,13 @@ struct ServeCommand: ParsableCommand {
     } catch {
       throw Self.failure("\(error)")
     }
+    let admin = ServeAdmin(configuration: configuration)
+    let adminServer: AdminServer?
+    do {
+      adminServer = try admin.start()
+    } catch {
+      throw Self.failure("cannot listen on \(settings.admin.listen?.description ?? "") for the admin pages: \(error)")
+    }
     let server: ProxyServer
     do {
       server = try ProxyServer(
@@ -74,14 +88,18 @@ struct ServeCommand: ParsableCommand {
     } catch {
       throw Self.failure("cannot listen on \(settings.listen): \(error)")
     }
+    admin.serves(server)
     // Signals first: whoever reads that we listen may send one at once.
     let signals = ServeSignals(configuration: configuration, server: server, writer: writer, instance: instance)
     guard try signals.obey() else { throw Self.failure("no file descriptor left for the signal loop") }
+    if let adminServer { StandardError.line("admin pages on http://\(adminServer.address)/") }
     StandardError.line("listening on \(server.address)\(inherited.isEmpty ? "" : ", as handed down in LISTEN_FDS")")
     StandardError.line("forwarding to http://\(settings.upstream), records in \(path)")
     server.wait()
     // What was lost the writer says itself.
     _ = writer.close(timeoutMilliseconds: 5_000)
+    // Last, so that the end can be watched.
+    adminServer?.stop()
   }
 
   /// Sockets that were handed down are listened on in place of `listen`.
@@ -99,6 +117,7 @@ struct ServeCommand: ParsableCommand {
     flags["listen"] = listen
     flags["records.file"] = records
     flags["workers"] = workers
+    flags["admin.listen"] = admin
     do {
       let configuration = try ServeConfiguration(file: config, flags: flags, assignments: assignments)
       for warning in configuration.warnings { StandardError.line("tachograph: \(warning)") }

@@ -1,0 +1,113 @@
+// The admin listener: a thread and a loop of its own, away from all traffic.
+// It must not know what its pages are about.
+import Clocks
+import Transport
+
+/// A running admin listener. Everything about it may be called from any thread.
+public final class AdminServer: Sendable {
+  /// Clients at once, at most: an operator, a few scrapers, and whoever forgot to close.
+  static let connections = 32
+
+  /// The address listened on, with the real port: `127.0.0.1:4142`.
+  public let address: String
+
+  private enum Command: Sendable { case stop }
+  private struct Started: Sendable {
+    var address: String
+    var mailbox: Mailbox<Command>
+  }
+  private let thread: WorkerThread
+  private let mailbox: Mailbox<Command>
+
+  /// Binds and starts to answer.
+  /// - Parameters:
+  ///   - host: a literal address, without brackets.
+  ///   - port: 0 lets the system choose.
+  ///   - onTrouble: told of clients that could not be accepted, on the admin thread.
+  ///   - pageAt: the page at a path; nil where there is none. Called on the admin thread.
+  /// - Throws: `TransportError`: the address is in use, is not ours, or is no address.
+  public init(
+    host: String, port: UInt16, onTrouble: @escaping @Sendable (TransportError) -> Void,
+    pageAt: @escaping @Sendable (_ path: String) -> AdminPage?
+  ) throws(TransportError) {
+    SignalWatcher.ignoreBrokenPipes()
+    let promise = Promise<Result<Started, TransportError>>()
+    thread = try WorkerThread(name: "admin") {
+      do throws(TransportError) {
+        guard let address = SocketAddress(literal: host, port: port) else { throw TransportError(.address, code: -22) }
+        let loop = try EventLoop()
+        let listener = try Listener(loop: loop, address: address, sharesPort: false)
+        let desk = AdminDesk(loop: loop, listener: listener, pageAt: pageAt, onTrouble: onTrouble)
+        let mailbox = try Mailbox<Command>(loop: loop) { _ in desk.stop() }
+        desk.onStop = { mailbox.close() }
+        promise.keep(.success(Started(address: listener.address.description, mailbox: mailbox)))
+        desk.start()
+        loop.run()
+      } catch {
+        promise.keep(.failure(error))
+      }
+    }
+    switch promise.wait() {
+    case .success(let started):
+      address = started.address
+      mailbox = started.mailbox
+    case .failure(let error):
+      thread.join()
+      throw error
+    }
+  }
+
+  /// Closes everything and waits for the thread. Call it once.
+  public func stop() {
+    mailbox.post(.stop)
+    thread.join()
+  }
+}
+
+/// The listener and its clients, confined to the admin thread.
+private final class AdminDesk {
+  private let loop: EventLoop
+  private let listener: Listener
+  private let pageAt: (String) -> AdminPage?
+  private let onTrouble: (TransportError) -> Void
+  private var clients: [ObjectIdentifier: AdminConnection] = [:]
+  private var sweep: Timer?
+  var onStop: (() -> Void)?
+
+  init(
+    loop: EventLoop, listener: Listener, pageAt: @escaping (String) -> AdminPage?,
+    onTrouble: @escaping (TransportError) -> Void
+  ) {
+    self.loop = loop
+    self.listener = listener
+    self.pageAt = pageAt
+    self.onTrouble = onTrouble
+  }
+
+  func start() {
+    let sweep = Timer(loop: loop) { [unowned self] in
+      let now = Instant.now()
+      for client in Array(clients.values) { client.checkDeadline(now) }
+    }
+    sweep.start(milliseconds: 500, repeating: 500)
+    self.sweep = sweep
+    listener.start(onAccept: { [unowned self] in accept($0) }, onFailure: onTrouble)
+  }
+
+  private func accept(_ stream: Stream) {
+    // Whoever has been still for longest makes room: nobody can lock an operator out by holding connections.
+    if clients.count >= AdminServer.connections { clients.values.min { $0.activeAt < $1.activeAt }?.close() }
+    let client = AdminConnection(stream, pageAt: pageAt) { [unowned self] in
+      clients.removeValue(forKey: ObjectIdentifier($0))
+    }
+    clients[ObjectIdentifier(client)] = client
+  }
+
+  func stop() {
+    listener.close()
+    sweep?.close()
+    sweep = nil
+    for client in Array(clients.values) { client.close() }
+    onStop?()
+  }
+}
