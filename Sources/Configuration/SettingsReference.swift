@@ -46,10 +46,11 @@ extension Settings {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// No setting of today's holds a secret. One that some day does will be named for it, or be a URL with a user in it.
+  /// No setting holds a secret, and an upstream that names a user is refused. One that some day may is not shown before
+  /// somebody has thought of it.
   private static func mayBeSecret(_ setting: SettingInForce) -> Bool {
-    let words = setting.name.split { ".-_".contains($0) }
-    return words.contains { ["secret", "key", "token", "password"].contains($0) }
+    let last = setting.name.split { ".-_".contains($0) }.last ?? ""
+    return ["secret", "key", "password", "credentials"].contains(last)
       || setting.value.contains("://") && setting.value.contains("@")
   }
 
