@@ -156,6 +156,19 @@ struct FaultTests {
     #expect(truth.line("cut")?["tokens"] as? Int == 1)
   }
 
+  @Test("A torn stream ends within an event and its chunk; garbage is neither, and the connection stays open")
+  func tornAndGarbage() throws {
+    let truth = try withSimulator { client in
+      let torn = try client.ask(path, streamed, ["x-sim-tear-after: 1"], id: "torn")
+      #expect(content(events(torn.text)) == "The" && !torn.text.hasSuffix("\n") && !torn.wasReset)
+      let connection = try client.connect()
+      connection.send(Client.request(path, streamed, ["x-sim-garbage-after: 1"], id: "garbage"))
+      #expect(connection.read { $0.contains("no chunk") }.text.contains("\u{7F}no chunk\r\n"))
+    }
+    #expect(truth.outcome("torn") == "tear" && truth.outcome("garbage") == "garbage")
+    #expect(truth.line("torn")?["tokens"] as? Int == 1)
+  }
+
   @Test("Without its terminator a stream is still whole by HTTP's rules")
   func noTerminator() throws {
     let truth = try withSimulator { client in
