@@ -10,6 +10,7 @@ import time
 
 import pytest
 from harness.names import NAME, NameServer, dead_address
+from harness.process import eventually
 from harness.said import DONE, STREAM_HEAD, answer_plainly, finish, get, plain, request, token
 from harness.wire import LAST_CHUNK, chunk, connect
 
@@ -107,7 +108,8 @@ def test_case_57_while_the_resolver_hangs_the_last_answer_serves(named, scripted
     time.sleep(0.2)
     for _ in range(10):
         assert status(proxy) == 200
-    assert names.questions > asked, "nobody was asked"
+    # The one who asks is a thread of its own, which a busy machine may keep waiting.
+    eventually(lambda: names.questions > asked)
     # The question is still open, and its thread is stuck: the process ends all the same.
     proxy.stop(timeout=10)
     assert all(record["outcome"] == "ok" for record in proxy.records(11))
@@ -180,9 +182,24 @@ def test_case_57_a_dead_ipv6_address_first_costs_one_head_start(named, scripted)
         assert proxy.records(2)[1]["connect_ms"] < 245
 
 
+@contextlib.contextmanager
+def refusing(port: int, *hosts: str):
+    """Addresses that refuse whoever connects: bound, and so nobody else's, but nobody listens."""
+    with contextlib.ExitStack() as stack:
+        for host in hosts:
+            stack.enter_context(socket.socket()).bind((host, port))
+        yield
+
+
 def test_case_57_an_address_that_refuses_is_followed_by_the_next_at_once(named, scripted):
-    upstream = scripted(lambda wire: (wire.message(), wire.send(plain())), host="127.0.0.3")
     patience = ["--set", "timeouts.connect_stagger=20s", "--set", "timeouts.connect=60s"]
-    proxy, _ = named(upstream.port, ("127.0.0.1", "127.0.0.2", "127.0.0.3"), *patience)
-    assert status(proxy) == 200
+    with contextlib.ExitStack() as stack:
+        # The same port has to be free on all three.
+        for _ in range(100):
+            upstream = scripted(lambda wire: (wire.message(), wire.send(plain())), host="127.0.0.3")
+            with contextlib.suppress(OSError):
+                stack.enter_context(refusing(upstream.port, "127.0.0.1", "127.0.0.2"))
+                break
+        proxy, _ = named(upstream.port, ("127.0.0.1", "127.0.0.2", "127.0.0.3"), *patience)
+        assert status(proxy) == 200
     assert proxy.record()["connect_ms"] < 10_000
