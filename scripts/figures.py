@@ -36,7 +36,8 @@ def machine() -> str:
 
 
 def where() -> str:
-    return f"{datetime.date.today().isoformat()}: {machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
+    what = f"{machine()}, {os.cpu_count()} cores, Linux {platform.release()}, load average {os.getloadavg()[0]:.1f}"
+    return f"{datetime.date.today().isoformat()}: {what}"
 
 
 def table(suites: dict[str, tuple[str, Rows]]) -> str:

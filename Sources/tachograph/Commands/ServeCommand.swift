@@ -59,6 +59,8 @@ struct ServeCommand: ParsableCommand {
 
   func run() throws {
     OpenFiles.raiseLimit()
+    // A log that is rotated while we start must not end us; both are obeyed once there is something to reopen.
+    for number in [SIGHUP, SIGUSR1] { _ = signal(number, SIG_IGN) }
     let inherited = try takeInherited()
     let configuration = try configure()
     let settings = configuration.settings
