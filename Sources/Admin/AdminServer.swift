@@ -23,11 +23,12 @@ public final class AdminServer: Sendable {
   /// - Parameters:
   ///   - host: a literal address, without brackets.
   ///   - port: 0 lets the system choose.
+  ///   - sharesPort: whether another process may have the address, too, and take it over.
   ///   - onTrouble: told of clients that could not be accepted, on the admin thread.
   ///   - pageAt: the page at a path; nil where there is none. Called on the admin thread.
   /// - Throws: `TransportError`: the address is in use, is not ours, or is no address.
   public init(
-    host: String, port: UInt16, onTrouble: @escaping @Sendable (TransportError) -> Void,
+    host: String, port: UInt16, sharesPort: Bool = false, onTrouble: @escaping @Sendable (TransportError) -> Void,
     pageAt: @escaping @Sendable (_ path: String) -> AdminPage?
   ) throws(TransportError) {
     SignalWatcher.ignoreBrokenPipes()
@@ -36,7 +37,10 @@ public final class AdminServer: Sendable {
       do throws(TransportError) {
         guard let address = SocketAddress(literal: host, port: port) else { throw TransportError(.address, code: -22) }
         let loop = try EventLoop()
-        let listener = try Listener(loop: loop, address: address, sharesPort: false)
+        let socket = try ListeningSocket(address, sharing: sharesPort ? .processes : .alone)
+        defer { socket.close() }
+        let listener = try Listener(loop: loop, socket: socket)
+        socket.close()
         let desk = AdminDesk(loop: loop, listener: listener, pageAt: pageAt, onTrouble: onTrouble)
         let mailbox = try Mailbox<Command>(loop: loop) { _ in desk.stop() }
         desk.onStop = { mailbox.close() }
@@ -104,10 +108,12 @@ private final class AdminDesk {
   }
 
   func stop() {
-    listener.close()
-    sweep?.close()
-    sweep = nil
-    for client in Array(clients.values) { client.close() }
-    onStop?()
+    // A port that is shared is yielded for a moment, in which clients still come.
+    listener.close { [self] in
+      sweep?.close()
+      sweep = nil
+      for client in Array(clients.values) { client.close() }
+      onStop?()
+    }
   }
 }

@@ -60,7 +60,8 @@ struct Setting: Sendable {
       needsRestart: true),
     Setting(
       "listen_reuse_port", \.listenReusePort, .truth,
-      "Whether a further process may listen on the same address (SO_REUSEPORT): one that takes over while this one drains.",
+      "Whether a further process may listen on the same addresses (SO_REUSEPORT): one that takes over while this one drains."
+        + " Until that has ended either may answer on the admin address.",
       needsRestart: true),
     Setting(
       "workers", \.workers, Codec<Int>.count(1...1024).or("auto"),

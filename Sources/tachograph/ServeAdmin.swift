@@ -28,7 +28,7 @@ final class ServeAdmin: Sendable {
       )
     }
     return try AdminServer(
-      host: listen.host, port: listen.port,
+      host: listen.host, port: listen.port, sharesPort: configuration.settings.listenReusePort,
       onTrouble: { RecordWriter.sayOnStandardError("a client of the admin listener could not be accepted: \($0)") },
       pageAt: { [self] in page(at: $0) })
   }

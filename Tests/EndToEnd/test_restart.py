@@ -96,6 +96,23 @@ def test_case_54_a_thousand_streams_end_whole_or_at_the_deadline(serve, simulato
     assert len({record["request_id"] for record in records}) == count
 
 
+def test_the_admin_listener_is_taken_over_with_the_port(serve, scripted, tmp_path):
+    with listening() as probe:
+        admin = probe.getsockname()[1]
+    upstream = scripted(answer_plainly)
+    fleet = Generations(serve, upstream.url, tmp_path / "all.jsonl", "--admin", f"127.0.0.1:{admin}")
+
+    def asked(path: str) -> bytes:
+        wire = connect(admin)
+        wire.send(get(path))
+        return wire.message().body
+
+    assert asked("/-/ready") == b"ready\n"
+    fleet.swap()
+    assert asked("/-/ready") == b"ready\n"
+    assert f"listen: 127.0.0.1:{fleet.port}".encode() in asked("/-/config")
+
+
 def test_a_client_is_told_with_its_last_answer(serve, scripted):
     """A kept connection that was used a moment ago is served once more, and told: closing it would meet its next request."""
     proxy = serve(scripted(answer_plainly).url)
