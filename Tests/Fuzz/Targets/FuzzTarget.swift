@@ -10,6 +10,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case openAICompletions = "openai.completions"
   case ollamaChat = "ollama.chat"
   case ollamaGenerate = "ollama.generate"
+  case proxyHeader = "proxy-header"
   case configuration
   case records
 
@@ -22,6 +23,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
       case .responses: try checkResponses(bytes)
       case .events: try checkEvents(bytes)
       case .openAIChat, .openAICompletions, .ollamaChat, .ollamaGenerate: try checkDialect(rawValue, bytes)
+      case .proxyHeader: try checkProxyHeader(bytes)
       case .configuration: try checkConfiguration(bytes)
       case .records: try checkRecords(bytes)
       }

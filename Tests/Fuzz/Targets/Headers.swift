@@ -1,0 +1,42 @@
+// The PROXY protocol's header, which stands before everything that a client says of itself.
+// It must not know what the header is used for.
+import Transport
+
+/// What became of a connection's first bytes.
+private struct Parsed: Equatable {
+  var client: String?
+  /// Where the header ends; nil where it did not.
+  var end: Int?
+  var error: ProxyHeaderError?
+}
+
+private func parse(_ pieces: [ArraySlice<UInt8>]) -> Parsed {
+  var parsed = Parsed()
+  var parser = ProxyHeaderParser()
+  var before = 0
+  for piece in pieces {
+    do throws(ProxyHeaderError) {
+      if let header = try unsafe parser.parse(piece.span.bytes) {
+        parsed.client = header.client.map { "\($0)" }
+        parsed.end = before + header.consumed
+        return parsed
+      }
+    } catch {
+      parsed.error = error
+      return parsed
+    }
+    before += piece.count
+  }
+  return parsed
+}
+
+/// The same header however it is cut; its end within the bytes, and no byte of it in what is said of a bad one.
+func checkProxyHeader(_ bytes: [UInt8]) throws(Finding) {
+  let ways = everyWay(bytes)
+  let whole = parse(ways[0])
+  for way in ways {
+    let parsed = parse(way)
+    try hold(parsed == whole, "split otherwise: \(parsed) in place of \(whole)")
+  }
+  if let end = whole.end { try hold((1...bytes.count).contains(end), "a header of \(end) bytes") }
+}
