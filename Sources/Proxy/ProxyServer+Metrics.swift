@@ -82,6 +82,14 @@ extension ProxyServer {
       "tachograph_connections_failed_total", .counter,
       "Clients that could not be accepted, and attempts to connect to one of the server's addresses that failed.")
     bySide(&page) { $0.connectionsFailed.count($1) }
+    let rules = shared.rules
+    if let descriptors = rules.settings.descriptors {
+      page.family(
+        "tachograph_descriptor_budget", .gauge, "File descriptors that clients' and the server's connections share.")
+      page.sample(descriptors)
+      page.family("tachograph_clients_limit", .gauge, "Clients served at once, at most: what that budget leaves them.")
+      page.sample(rules.budget.clients)
+    }
     page.family("tachograph_upstream_idle_connections", .gauge, "Connections to the server kept for the next request.")
     page.sample(sum { $0.idleUpstreamConnections.level })
     page.family("tachograph_upstream_reuses_total", .counter, "Exchanges that were given a kept connection.")
