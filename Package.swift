@@ -66,7 +66,7 @@ let package = Package(
 
     // What is fuzzed: the tests replay its corpus, scripts/fuzz goes on from there.
     .target(
-      name: "FuzzTargets", dependencies: ["Transport", "HTTPWire", "TokenWire", "Configuration", "RecordLog"],
+      name: "FuzzTargets", dependencies: ["Transport", "HTTPWire", "TokenWire", "Measure", "Configuration", "RecordLog"],
       path: "Tests/Fuzz/Targets", swiftSettings: ours),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Replay"),
 
