@@ -32,6 +32,13 @@ def chat(url: str, **headers: str):
     return client.chat.completions.create(model="sim", messages=MESSAGES, stream=True, extra_headers=fields)
 
 
+def assert_between(measured_ms: float, writes: list, first: int, last: int) -> None:
+    """A time between two tokens' arrivals lies between what the server's two write calls allow, however busy the machine."""
+    least = (writes[last][0] - writes[first][1]) / 1e6
+    most = (writes[last][1] - writes[first][0]) / 1e6
+    assert least - 1 <= measured_ms <= most + 1
+
+
 def text_of(stream) -> str:
     return "".join(event.choices[0].delta.content or "" for event in stream if event.choices)
 
@@ -60,8 +67,10 @@ def test_every_token_is_timed_as_it_was_written(proxy, simulator):
 def test_the_first_token_is_counted_from_the_complete_request(proxy, simulator):
     text_of(chat(proxy.url, x_sim_ttft="200ms"))
     record, truth = proxy.record(), simulator.truth(1)[0]
-    server_side = (truth["writes"][0][0] - truth["complete_ns"]) / 1e6
-    assert server_side <= record["ttft_ms"] <= server_side + 50
+    # The proxy has the request before the server has, and the token once the server has begun to write it.
+    least = (truth["writes"][0][0] - truth["complete_ns"]) / 1e6
+    assert least <= record["ttft_ms"] <= record["total_ms"]
+    assert least >= 200
 
 
 def test_tokens_per_event_do_not_bend_the_count(proxy):
@@ -72,17 +81,18 @@ def test_tokens_per_event_do_not_bend_the_count(proxy):
     assert record["tokens_from"] == ("events" if record["output_tokens"] == 3 else "usage")
 
 
-def test_a_stall_is_the_largest_gap(proxy):
+def test_a_stall_is_the_largest_gap(proxy, simulator):
     text_of(chat(proxy.url, x_sim_stall="10,300ms"))
-    record = proxy.record()
-    assert 290 <= record["gaps_ms"]["max"] <= 400
-    assert record["gaps_ms"]["p50"] < 50
+    record, writes = proxy.record(), simulator.truth(1)[0]["writes"]
+    longest = max(range(1, 30), key=lambda number: writes[number][0] - writes[number - 1][0])
+    assert_between(record["gaps_ms"]["max"], writes, longest - 1, longest)
+    assert record["gaps_ms"]["max"] >= 290 > record["gaps_ms"]["p50"]
 
 
-def test_reasoning_comes_before_the_answer(proxy):
+def test_reasoning_comes_before_the_answer(proxy, simulator):
     text_of(chat(proxy.url, x_sim_reasoning="10"))
-    record = proxy.record()
-    assert record["ttfa_ms"] - record["ttft_ms"] == pytest.approx(100, abs=40)
+    record, writes = proxy.record(), simulator.truth(1)[0]["writes"]
+    assert_between(record["ttfa_ms"] - record["ttft_ms"], writes, 0, 10)
 
 
 @pytest.mark.parametrize(
