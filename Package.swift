@@ -44,7 +44,6 @@ let package = Package(
       "Measure",
       [
         "Clocks", "Metrics", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "Histogram", package: "hdrhistogram-swift"),
       ]),
     room("RecordLog", ["Clocks", "JSON", "Measure", "Metrics"]),
     room("Proxy", ["Clocks", "Transport", "HTTPWire", "Metrics", "TokenWire", "Measure", "RecordLog"]),
