@@ -1,11 +1,12 @@
 // What a request that was refused had asked for, as far as it can be told: for its record only.
-// It must not judge, and nothing that it finds is ever passed on.
+// It must not judge, nor tell of anything but a request line: what it looks at may be a body that was framed wrongly.
 
 /// Method and path of a request whose head was refused or never whole; nil is what was not said, or not plainly.
 public struct RequestGlance: Hashable, Sendable {
-  /// The method's token, of at most 32 bytes, served here or not.
+  /// The method, served here or not, if it is one that is registered: any other word could be one of a prompt.
   public let method: String?
-  /// The path without its query; an absolute form's authority, which may name a user, is left out.
+  /// The path without its query, of a line that goes on with a protocol's version; an absolute form's authority, which may
+  /// name a user, is left out.
   public let path: String?
 
   /// Looks at the first line of what came of a head.
@@ -14,22 +15,15 @@ public struct RequestGlance: Hashable, Sendable {
     let line = bytes.prefix { $0 != ASCII.carriageReturn && $0 != ASCII.lineFeed }
     let words = line.split(separator: ASCII.space, maxSplits: 2, omittingEmptySubsequences: false)
     // A word is whole only where a space ends it.
-    guard words.count > 1, let first = words.first, Self.isMethod(first) else {
-      (method, path) = (nil, nil)
-      return
-    }
-    method = String(decoding: first, as: UTF8.self)
-    path = words.count > 2 ? Self.path(fields, words[1]) : nil
+    method = words.count > 1 ? Self.registered.first { words[0].elementsEqual($0.utf8) } : nil
+    path = method != nil && words.count > 2 && words[2].starts(with: "HTTP/".utf8) ? Self.path(fields, words[1]) : nil
   }
 
-  private static func isMethod(_ word: ArraySlice<UInt8>) -> Bool {
-    (1...32).contains(word.count)
-      && word.allSatisfy { byte in
-        let letter = byte | 0x20
-        return letter >= UInt8(ascii: "a") && letter <= UInt8(ascii: "z") || ASCII.isDigit(byte)
-          || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_")
-      }
-  }
+  /// Those that clients may come with (IANA's HTTP Method Registry).
+  private static let registered =
+    Method.allCases.map(\.rawValue) + [
+      "CONNECT", "COPY", "LOCK", "MKCOL", "MOVE", "PRI", "PROPFIND", "PROPPATCH", "QUERY", "REPORT", "SEARCH", "UNLOCK",
+    ]
 
   private static func path(_ fields: Fields, _ target: ArraySlice<UInt8>) -> String? {
     var path = target

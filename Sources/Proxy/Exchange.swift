@@ -166,6 +166,7 @@ final class Exchange {
 
   private func connect(fresh: Bool, at: Instant) {
     _ = state.handle(.connecting)
+    stepAt = at
     let connection = worker.pool.take(fresh: fresh, for: worker)
     upstream = connection
     connection.begin(self, answersHead: answersHead)

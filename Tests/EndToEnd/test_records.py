@@ -201,6 +201,20 @@ def test_a_key_names_its_user_by_fingerprint_only(serve, scripted):
     assert users[0] == users[1] != users[2]
 
 
+@pytest.mark.parametrize(
+    "left", ["hunter2 is my /password\r\n\r\n", "GET /my hunter2 plan\r\n\r\n", "hunter2 /x HTTP/1.1\r\n\r\n"]
+)
+def test_what_a_body_has_beyond_its_length_is_refused_and_not_kept(serve, scripted, left):
+    """The rest of a prompt stands where a request line is expected: no word of it may get into a record."""
+    proxy = serve(scripted(answer_plainly).url)
+    wire = connect(proxy.port)
+    wire.send(get("/v1/models"), left.encode())
+    wire.rest()
+    refused = proxy.records(2)[1]
+    assert (refused["outcome"], refused["path"]) == ("rejected", None)
+    assert "hunter2" not in proxy.log.read_text() + proxy.child.output
+
+
 def test_no_word_of_content_or_credential_is_kept(serve, scripted):
     proxy = serve(scripted(stream_of([COMPLETION])).url)
     ask(proxy, chat(), b"Authorization: Bearer " + KEY.encode(), b"Cookie: SECRET-COOKIE", b"X-Other: SECRET-HEADER")

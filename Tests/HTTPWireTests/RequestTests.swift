@@ -72,7 +72,10 @@ struct RequestTests {
       ("\r\nPOST /v1/x?key=1 HTTP/1.1\r\nHost : a\r\n\r\n", "POST", "/v1/x"),
       ("GET /a HTTP/1.1\r\n\r\n", "GET", "/a"), ("GET http://u:p@b/x HTTP/1.1\r\n\r\n", "GET", "/x"),
       ("GET * HTTP/1.1\r\n\r\n", "GET", "*"), ("CONNECT a:80 HTTP/1.1\r\n\r\n", "CONNECT", nil),
-      ("GET /cut", "GET", nil), ("G\"ET / HTTP/1.1\r\n\r\n", nil, nil), ("", nil, nil),
+      ("GET /cut", "GET", nil), ("PROPFIND / HTTP/1.1\r\n\r\n", "PROPFIND", "/"),
+      // What is left of a body that was longer than its head said.
+      ("hunter2 is /my password\r\n", nil, nil), ("GET /my secret plan\r\n", "GET", nil),
+      ("DELETE it HTTP/1.1\r\n", "DELETE", nil), ("G\"ET / HTTP/1.1\r\n\r\n", nil, nil), ("", nil, nil),
     ])
   func glance(request: String, method: String?, path: String?) {
     var fields = Fields()
