@@ -43,7 +43,7 @@ public struct Fields: Sendable {
   /// The fields, in order.
   public internal(set) var list: [Field] = []
   /// One bit for each name, by its length and first letter: most look-ups are for names that are not there.
-  private var nameBits: UInt64 = 0
+  private(set) var nameBits: UInt64 = 0
 
   /// Whether there is no field.
   var isEmpty: Bool { list.isEmpty }
@@ -170,24 +170,27 @@ public struct Fields: Sendable {
 
   /// Whether no value holds a control byte other than HTAB (RFC 9110 §5.5); 0x80 to 0xFF pass as they are.
   func valuesAreClean() -> Bool {
-    unsafe bytes.withUnsafeBufferPointer { bytes in
-      let start = unsafe UnsafeRawPointer(bytes.baseAddress)
-      for field in list {
-        var index = field.value.lowerBound
-        // Eight bytes at a time, while none of them can be a control byte.
-        while let start = unsafe start, index + 8 <= field.value.upperBound,
-          unsafe Self.isClean(start.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-        {
-          index += 8
-        }
-        while index < field.value.upperBound {
-          let byte = unsafe bytes[index]
-          if byte < 0x20 && byte != ASCII.tab || byte == 0x7F { return false }
-          index += 1
-        }
+    unsafe bytes.withUnsafeBytes { bytes in
+      for field in list where unsafe !Self.isClean(UnsafeRawBufferPointer(rebasing: bytes[field.value])) {
+        return false
       }
       return true
     }
+  }
+
+  /// The same of one value.
+  static func isClean(_ value: UnsafeRawBufferPointer) -> Bool {
+    var index = 0
+    // Eight bytes at a time, while none of them can be a control byte.
+    while index + 8 <= value.count, unsafe isClean(value.loadUnaligned(fromByteOffset: index, as: UInt64.self)) {
+      index += 8
+    }
+    while index < value.count {
+      let byte = unsafe value[index]
+      if byte < 0x20 && byte != ASCII.tab || byte == 0x7F { return false }
+      index += 1
+    }
+    return true
   }
 }
 

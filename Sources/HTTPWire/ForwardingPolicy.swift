@@ -26,6 +26,9 @@ public struct ForwardingPolicy: Hashable, Sendable {
 
   /// A policy that adds nothing.
   public init() {}
+
+  /// Whether clients' addresses are written.
+  var namesClients: Bool { [forwardedFor, forwarded].contains { $0 == .append || $0 == .replace } }
 }
 
 extension ForwardingPolicy.AddressField {

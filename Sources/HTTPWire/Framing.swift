@@ -14,6 +14,13 @@ public enum BodyFraming: Hashable, Sendable {
 
   /// Whether it is known that no byte of a body follows: some clients say so with each GET, by a Content-Length of 0.
   public var isEmpty: Bool { self == .none || self == .length(0) }
+
+  /// How a body is delimited whose head differs from one with this framing in the values that `kin` may differ in.
+  func like(_ fields: Fields, _ kin: HeadKin) -> BodyFraming? {
+    guard let index = kin.varying.first(where: { fields.list[$0].kind == .contentLength }) else { return self }
+    guard let length = fields.plainLength(fields.list[index].value), case .length = self else { return nil }
+    return .length(length)
+  }
 }
 
 extension Fields {
@@ -42,7 +49,7 @@ extension Fields {
     return try length.map { value throws(WireError) in .length(try contentLength(value)) }
   }
 
-  private func contentLength(_ value: Range<Int>) throws(WireError) -> UInt64 {
+  func contentLength(_ value: Range<Int>) throws(WireError) -> UInt64 {
     guard !value.isEmpty, value.count <= 19, bytes[value].allSatisfy(ASCII.isDigit) else {
       throw WireError(400, "Content-Length is not a plain decimal number")
     }

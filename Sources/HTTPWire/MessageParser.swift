@@ -29,9 +29,13 @@ public final class MessageParser {
 
   private let parser: UnsafeMutablePointer<llhttp_t>
   private let state: UnsafeMutablePointer<MessageState>
+  /// The heads that need not be read in full.
+  let known: KnownHeads?
 
   /// Makes a parser that reports body bytes in `spans`.
-  public init(_ kind: Kind, limits: WireLimits, spans: BodySpans) {
+  /// - Parameter known: heads that were judged within these limits; none where all are to be read.
+  public init(_ kind: Kind, limits: WireLimits, spans: BodySpans, known: KnownHeads? = nil) {
+    self.known = known
     unsafe parser = .allocate(capacity: 1)
     unsafe state = .allocate(capacity: 1)
     unsafe state.initialize(to: MessageState(isResponse: kind == .response, limits: limits, spans: spans))
@@ -69,9 +73,9 @@ public final class MessageParser {
 
   /// Forgets the message that ended, for the next one.
   public func reset() {
-    let old = unsafe state.move()
-    unsafe state.initialize(to: MessageState(isResponse: old.isResponse, limits: old.limits, spans: old.spans))
-    start()
+    let ranParser = unsafe state.pointee.ranParser
+    unsafe state.pointee.restart()
+    if ranParser { start() }
   }
 
   /// Moves the head out, so that only one place keeps its bytes.
@@ -80,6 +84,9 @@ public final class MessageParser {
     unsafe swap(&taken, &state.pointee.fields)
     return taken
   }
+
+  /// Moves out the head that was known by its bytes, if it was.
+  func takeKnown() -> KnownHeads.Head? { unsafe state.pointee.known.take() }
 
   private func start() {
     unsafe llhttp_init(parser, state.pointee.isResponse ? HTTP_RESPONSE : HTTP_REQUEST, messageCallbacks)
@@ -129,11 +136,18 @@ public final class MessageParser {
   // MARK: Heads
 
   private func readHead(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> (consumed: Int, progress: Progress) {
+    if let known, unsafe !state.pointee.hasBegun, unsafe !state.pointee.isInEmptyLine,
+      let found = unsafe known.find(bytes, answersHead: answersHead, limit: state.pointee.limits.headBytes)
+    {
+      unsafe state.pointee.begin(found.head)
+      return (found.count, .headComplete)
+    }
     let begun = unsafe hasBegun ? 0 : try skipEmptyLines(bytes)
     let head = unsafe UnsafeRawBufferPointer(rebasing: bytes[begun...])
     guard let start = unsafe head.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe !head.isEmpty else {
       return (bytes.count, .needsMore)
     }
+    unsafe state.pointee.ranParser = true
     let error = unsafe llhttp_execute(parser, start, head.count)
     if let refusal = unsafe state.pointee.refusal {
       unsafe keepHead(head[...])

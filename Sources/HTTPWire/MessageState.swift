@@ -13,6 +13,8 @@ struct MessageState {
   var fields = Fields()
   var answersHead = false
   var stage = Stage.head
+  /// Whether llhttp has read any of it.
+  var ranParser = false
   var hasBegun = false
   /// Empty lines before a request, and whether half of one has been read.
   var emptyLines = 0
@@ -24,6 +26,8 @@ struct MessageState {
   /// The bytes that are still to come of a body with a length.
   var remaining: UInt64 = 0
   var chunked = ChunkedBody()
+  /// The head, where it was known by its bytes.
+  var known: KnownHeads.Head?
   /// Fields that llhttp has found: our own reading of the head must find as many.
   private(set) var fieldCount = 0
   private var targetBytes = 0
@@ -43,6 +47,35 @@ struct MessageState {
     self.isResponse = isResponse
     self.limits = limits
     self.spans = spans
+  }
+
+  /// Forgets the message, for the next one.
+  mutating func restart() {
+    fields = Fields()
+    answersHead = false
+    stage = .head
+    ranParser = false
+    hasBegun = false
+    emptyLines = 0
+    isInEmptyLine = false
+    refusal = nil
+    framing = .none
+    remaining = 0
+    chunked = ChunkedBody()
+    known = nil
+    fieldCount = 0
+    targetBytes = 0
+  }
+
+  /// Goes on behind a head that is known.
+  mutating func begin(_ head: KnownHeads.Head) {
+    hasBegun = true
+    known = head
+    switch head {
+    case .request(let head): framing = head.framing
+    case .response(let head): framing = head.framing
+    }
+    beginBody()
   }
 
   /// Begins the body that `framing` promises.

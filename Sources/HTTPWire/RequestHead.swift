@@ -18,8 +18,8 @@ public enum Method: String, CaseIterable, Sendable {
 
 /// A request head that is that of one unambiguous message.
 ///
-/// A class, because it is handed about and never changed: a copy would own five arrays anew.
-public final class RequestHead: Sendable {
+/// A class, because it is handed about and never changed: a copy would own five arrays anew. Confined to one thread.
+public final class RequestHead {
   /// The head as it came.
   public let fields: Fields
   /// What is asked for.
@@ -31,6 +31,8 @@ public final class RequestHead: Sendable {
   /// Whether the client waits for `100 (Continue)` before its body.
   public let expectsContinue: Bool
 
+  /// What it shares with heads that are equal to it.
+  public let kin: HeadKin
   let connection: ConnectionOptions
   private let target: RequestTarget
 
@@ -68,7 +70,44 @@ public final class RequestHead: Sendable {
       throw WireError(508, "the request has come through this proxy already")
     }
     // Of a head that is refused the parser keeps the bytes: the record says what they asked for.
+    kin = HeadKin()
     self.fields = parser.takeFields()
+  }
+
+  /// The head that `parser` has completed: known by its bytes, or judged now and known from now on.
+  /// - Throws: as `init(_:refusingVia:)`.
+  public static func completed(by parser: MessageParser, refusingVia pseudonym: String?) throws(WireError)
+    -> RequestHead
+  {
+    if case .request(let known) = parser.takeKnown() { return known }
+    let head = try RequestHead(parser, refusingVia: pseudonym)
+    parser.known?.remember(.request(head), answersHead: false, head.connection)
+    return head
+  }
+
+  /// A head that differs from `other` in values that mean nothing here, and in its length; nil where that is none.
+  init?(like other: RequestHead, _ fields: Fields) {
+    guard let framing = other.framing.like(fields, other.kin) else { return nil }
+    self.framing = framing
+    self.fields = fields
+    method = other.method
+    isVersion11 = other.isVersion11
+    expectsContinue = other.expectsContinue
+    kin = other.kin
+    connection = other.connection
+    target = other.target
+  }
+
+  /// The same head among other kin.
+  init(_ other: RequestHead, _ kin: HeadKin) {
+    fields = other.fields
+    method = other.method
+    isVersion11 = other.isVersion11
+    framing = other.framing
+    expectsContinue = other.expectsContinue
+    self.kin = kin
+    connection = other.connection
+    target = other.target
   }
 
   private static func checkHost(_ fields: Fields, isVersion11: Bool) throws(WireError) {
@@ -102,6 +141,14 @@ public final class RequestHead: Sendable {
     to output: OutputBuffer, defaultHost: String, policy: ForwardingPolicy = ForwardingPolicy(), client: String = "",
     offer: UpgradeOffer? = nil
   ) {
+    write(to: output, defaultHost: defaultHost, policy: policy, client: client, offer: offer) { _, _ in }
+  }
+
+  /// - Parameter placed: told where in `output` the value of the field at a place begins, where it goes on as it came.
+  private func write(
+    to output: OutputBuffer, defaultHost: String, policy: ForwardingPolicy, client: String, offer: UpgradeOffer?,
+    placed: (_ index: Int, _ start: Int) -> Void
+  ) {
     output.append(text: method.rawValue)
     output.append(ASCII.space)
     if let implied = target.implied { output.append(implied) }
@@ -116,6 +163,7 @@ public final class RequestHead: Sendable {
       } else if field.kind == .forwarded, let forwarded {
         forwarded.write(fields, index, to: output)
       } else {
+        placed(index, output.count + field.name.count + 2)
         write(field, to: output)
       }
     }
@@ -128,6 +176,18 @@ public final class RequestHead: Sendable {
     }
     output.append("\r\n")
   }
+
+  /// What `write` writes for this head and its kin; nil where the policy has each client's address written.
+  public func image(defaultHost: String, policy: ForwardingPolicy) -> HeadImage? {
+    guard !policy.namesClients else { return nil }
+    let output = OutputBuffer()
+    var places: [Int: Int] = [:]
+    write(to: output, defaultHost: defaultHost, policy: policy, client: "", offer: nil) { places[$0] = $1 }
+    return HeadImage(output.bytes, of: fields, kin, places: places)
+  }
+
+  /// Writes the head as its kin's image has it.
+  public func write(_ image: HeadImage, to output: OutputBuffer) { image.write(to: output, fields) }
 
   /// A field as it came, but for those that frame and route: what we understood them to say.
   private func write(_ field: Field, to output: OutputBuffer) {

@@ -1,18 +1,20 @@
 // A response's head, judged strictly and written anew for the client.
 // It must not know where it came from.
 
-/// A response head that is that of one unambiguous message. A class, as RequestHead is.
-public final class ResponseHead: Sendable {
+/// A response head that is that of one unambiguous message. A class, as RequestHead is, and confined to one thread.
+public final class ResponseHead {
   /// The head as it came.
   public let fields: Fields
   /// 100 to 599.
   public let status: Int
   /// How the body is delimited.
   public let framing: BodyFraming
+  /// What it shares with heads that are equal to it.
+  public let kin: HeadKin
   private let reason: Range<Int>
   let isVersion11: Bool
   let connection: ConnectionOptions
-  private let answersHead: Bool
+  let answersHead: Bool
 
   /// The value of the first field named `lowercase`, as text.
   public func first(_ lowercase: StaticString) -> String? { fields.first(lowercase) }
@@ -50,8 +52,54 @@ public final class ResponseHead: Sendable {
     connection = try ConnectionOptions(fields)
     guard fields.valuesAreClean() else { throw WireError(502, "control byte in a field value") }
     framing = try parser.framing()
+    kin = HeadKin()
     self.fields = fields
   }
+
+  /// The head that `parser` has completed: known by its bytes, or judged now and known from now on.
+  /// - Throws: as `init(_:)`.
+  public static func completed(by parser: MessageParser) throws(WireError) -> ResponseHead {
+    if case .response(let known) = parser.takeKnown() { return known }
+    let head = try ResponseHead(parser)
+    parser.known?.remember(.response(head), answersHead: head.answersHead, head.connection)
+    return head
+  }
+
+  /// A head that differs from `other` in values that mean nothing here, and in its length; nil where that is none.
+  init?(like other: ResponseHead, _ fields: Fields) {
+    guard let framing = other.framing.like(fields, other.kin) else { return nil }
+    self.framing = framing
+    self.fields = fields
+    status = other.status
+    kin = other.kin
+    reason = other.reason
+    isVersion11 = other.isVersion11
+    connection = other.connection
+    answersHead = other.answersHead
+  }
+
+  /// The same head among other kin.
+  init(_ other: ResponseHead, _ kin: HeadKin) {
+    fields = other.fields
+    status = other.status
+    framing = other.framing
+    self.kin = kin
+    reason = other.reason
+    isVersion11 = other.isVersion11
+    connection = other.connection
+    answersHead = other.answersHead
+  }
+
+  /// What `write` writes for this head and those that equal it.
+  public func image(client11: Bool, closing: Bool, policy: ForwardingPolicy) -> HeadImage {
+    let output = OutputBuffer()
+    var places: [Int: Int] = [:]
+    write(to: output, client11: client11, closing: closing, policy: policy) { places[$0] = $1 }
+    return HeadImage(output.bytes, of: fields, kin, places: places)
+  }
+
+  /// Writes the head as `image` has it.
+  public func write(_ image: HeadImage, to output: OutputBuffer) { image.write(to: output, fields) }
 
   /// How the body reaches a client: as it came, but chunked for an HTTP/1.1 client where only the close would end it,
   /// and ended by the close for an HTTP/1.0 client that knows no chunks.
@@ -69,6 +117,14 @@ public final class ResponseHead: Sendable {
   ///   - policy: what is added; and the protocols that a client may be told of by a 426, or be switched to by a 101.
   public func write(
     to output: OutputBuffer, client11: Bool, closing: Bool, policy: ForwardingPolicy = ForwardingPolicy()
+  ) {
+    write(to: output, client11: client11, closing: closing, policy: policy) { _, _ in }
+  }
+
+  /// - Parameter placed: told where in `output` the value of the field at a place begins, where it goes on as it came.
+  private func write(
+    to output: OutputBuffer, client11: Bool, closing: Bool, policy: ForwardingPolicy,
+    placed: (_ index: Int, _ start: Int) -> Void
   ) {
     output.append("HTTP/1.1 ")
     output.append(decimal: UInt64(status))
@@ -89,6 +145,7 @@ public final class ResponseHead: Sendable {
       } else if field.kind == .contentLength, status < 200 || status == 204 {
         continue
       } else {
+        placed(index, output.count + field.name.count + 2)
         output.appendField(fields, field.name, field.value)
       }
     }

@@ -38,6 +38,9 @@ public struct IdentityHeaders: Sendable {
     self.session = session.map { $0.lowercased() }
     userFrom = self.user.map { "header:" + $0 }
   }
+
+  /// All fields that tell who sends a request, lower case.
+  public var all: [String] { user + session + IdentityReader.credentials }
 }
 
 /// What a request's head says of who sends it: the few strings a record needs, so that the head itself can go.
@@ -61,6 +64,13 @@ public struct HeadIdentity: Hashable, Sendable {
     return Identity(user: client, from: "client_ip")
   }
 
+  /// Reads the ids that the request's head gives to it alone.
+  /// - Parameter field: as for `IdentityReader.read`.
+  public mutating func readIDs(_ field: (String) -> String?) {
+    requestID = IdentityReader.present(field("x-request-id")).map(ShortText.capped)
+    traceID = field("traceparent").flatMap(TraceParent.traceID)
+  }
+
   /// The session: configured headers, then the body.
   public func session(facts: borrowing RequestFacts) -> String? {
     session ?? facts.session.flatMap { $0.isEmpty ? nil : ShortText.capped($0) }
@@ -81,6 +91,13 @@ public struct IdentityReader: Sendable {
   /// Reads what a head says.
   /// - Parameter field: the first value of the field of this lower-case name; nil where the head has none.
   public mutating func read(_ field: (String) -> String?) -> HeadIdentity {
+    var head = readSender(field)
+    head.readIDs(field)
+    return head
+  }
+
+  /// Reads who sent a head, without the ids of the request itself: the same for equal values of `IdentityHeaders.all`.
+  public mutating func readSender(_ field: (String) -> String?) -> HeadIdentity {
     var head = HeadIdentity()
     for index in headers.user.indices {
       guard let value = Self.present(field(headers.user[index])) else { continue }
@@ -95,10 +112,11 @@ public struct IdentityReader: Sendable {
       head.session = ShortText.capped(value)
       break
     }
-    head.requestID = Self.present(field("x-request-id")).map(ShortText.capped)
-    head.traceID = field("traceparent").flatMap(TraceParent.traceID)
     return head
   }
+
+  /// The fields that carry API keys.
+  fileprivate static let credentials = ["authorization", "x-api-key", "api-key"]
 
   /// The API key a head carries, where it carries one.
   private static func credential(_ field: (String) -> String?) -> String? {
@@ -117,7 +135,7 @@ public struct IdentityReader: Sendable {
   }
 
   /// `value` without the blanks around it; nil where nothing is left.
-  private static func present(_ value: String?) -> String? {
+  fileprivate static func present(_ value: String?) -> String? {
     guard let value, let first = value.utf8.firstIndex(where: { !isBlank($0) }),
       let last = value.utf8.lastIndex(where: { !isBlank($0) })
     else { return nil }

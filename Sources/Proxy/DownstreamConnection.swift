@@ -82,7 +82,8 @@ final class DownstreamConnection: StreamDelegate {
     self.stream = stream
     peer = stream.peer?.host ?? ""
     let settings = worker.rules.settings
-    parser = MessageParser(.request, limits: settings.requestLimits, spans: worker.spans)
+    parser = MessageParser(
+      .request, limits: settings.requestLimits, spans: worker.spans, known: worker.known.requests)
     finishesHalfClosed = settings.finishesHalfClosed
     // Behind its FIN nothing else tells that it is gone.
     if finishesHalfClosed { stream.noticesReset = true }
@@ -293,17 +294,17 @@ final class DownstreamConnection: StreamDelegate {
   private func begin(at: Instant) -> Bool {
     let head: RequestHead
     do throws(WireError) {
-      head = try RequestHead(parser, refusingVia: worker.rules.settings.forwarding.via)
+      head = try RequestHead.completed(by: parser, refusingVia: worker.rules.settings.forwarding.via)
     } catch {
       reject(error)
       return false
     }
     var tap = makeTap(client: worker.clientAddress(peer: peer, head))
-    let identity = worker.identities.value.read { head.first(named: $0) }
-    tap.request(head, identity: identity, decoderLimits: worker.rules.settings.decoderLimits)
+    let notes = RequestNotes.of(head, worker)
+    tap.request(head, notes, decoderLimits: worker.rules.settings.decoderLimits)
     let exchange = Exchange(downstream: self, head: head, tap: tap, at: at)
     self.exchange = exchange
-    exchange.start(head, clientAddress: peer)
+    exchange.start(head, notes, clientAddress: peer)
     // A server that cannot be reached may have been answered for already.
     return self.exchange === exchange
   }

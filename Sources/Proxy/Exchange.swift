@@ -94,13 +94,17 @@ final class Exchange {
   // MARK: Upwards
 
   /// Takes a connection to upstream and sends it the head.
-  func start(_ head: RequestHead, clientAddress: String) {
+  func start(_ head: RequestHead, _ notes: RequestNotes, clientAddress: String) {
     worker.counters.exchangesBegun.add()
     if case .length(let bytes) = requestFraming, refusesBody(of: bytes) { return }
     worker.uplink.removeAll()
-    head.write(
-      to: worker.uplink, defaultHost: rules.upstreamAuthority, policy: rules.settings.forwarding, client: clientAddress,
-      offer: offer)
+    if offer == nil, let image = notes.image(head, rules) {
+      head.write(image, to: worker.uplink)
+    } else {
+      head.write(
+        to: worker.uplink, defaultHost: rules.upstreamAuthority, policy: rules.settings.forwarding,
+        client: clientAddress, offer: offer)
+    }
     if state.isRepeatable { repeatable = worker.uplink.bytes }
     enter()
   }
@@ -290,7 +294,7 @@ final class Exchange {
   }
 
   private func passHead(_ connection: UpstreamConnection, _ arrival: Arrival) throws(WireError) {
-    let head = try ResponseHead(connection.parser)
+    let head = try ResponseHead.completed(by: connection.parser)
     if head.status == 101 { return try passSwitch(head, arrival) }
     if head.isInformational {
       // Together they may be as long as one head: there is no other end to them.
@@ -311,7 +315,11 @@ final class Exchange {
     // A client that has not sent all of its request will not be believed about where the next one begins.
     closesClient =
       !clientKeepsAlive || !state.isRequestComplete || responseFraming == .untilClose || worker.isDraining
-    head.write(to: worker.output, client11: client11, closing: closesClient, policy: rules.settings.forwarding)
+    if let image = ResponseNotes.of(head, rules).image(head, client11: client11, closing: closesClient) {
+      head.write(image, to: worker.output)
+    } else {
+      head.write(to: worker.output, client11: client11, closing: closesClient, policy: rules.settings.forwarding)
+    }
     perform(state.handle(.responseBegan))
     repeatable = nil
     tap.responseHead(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)

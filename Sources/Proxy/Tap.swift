@@ -41,15 +41,15 @@ struct Tap: ~Copyable {
   // MARK: The request
 
   /// The request's head is known.
-  mutating func request(_ head: RequestHead, identity: consuming HeadIdentity, decoderLimits: DecoderLimits) {
-    self.identity = identity
-    method = head.method.rawValue
-    let path = head.path
-    self.path = path
-    dialect = Dialects.claiming(method: head.method.rawValue, path: path)
+  mutating func request(_ head: RequestHead, _ notes: RequestNotes, decoderLimits: DecoderLimits) {
+    identity = notes.sender
+    identity.readIDs { head.first(named: $0) }
+    method = notes.method
+    path = notes.path
+    dialect = notes.dialect
     guard let dialect else { return }
     decoder = ResponseDecoder(dialect: dialect, limits: decoderLimits)
-    if head.framing != .none, head.first("content-encoding") == nil { requestCopy = [] }
+    if head.framing != .none, notes.bodyIsPlain { requestCopy = [] }
   }
 
   /// The request was refused, or its head was never whole: what it had asked for.

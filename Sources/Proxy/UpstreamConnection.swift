@@ -34,7 +34,8 @@ final class UpstreamConnection: StreamDelegate {
     self.worker = worker
     rules = worker.rules
     resolver = worker.resolver
-    parser = MessageParser(.response, limits: rules.settings.responseLimits, spans: worker.spans)
+    parser = MessageParser(
+      .response, limits: rules.settings.responseLimits, spans: worker.spans, known: worker.known.responses)
   }
 
   /// Bytes that the upstream socket has not taken.

@@ -110,6 +110,8 @@ final class Worker {
   let lookout = Lookout()
   let eventParser = EventParser()
   let identities: Held<IdentityReader>
+  /// Heads that need not be read in full.
+  private(set) var known: KnownMessages
   let ids = Held(UUIDv7Generator())
   /// What exchanges are kept in.
   let exchangeBlocks = Blocks<Exchange.Inner>(kept: 256)
@@ -143,6 +145,7 @@ final class Worker {
     spareAttempts = SpareAttempts(rules.budget.spareAttempts)
     loop = try EventLoop()
     resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
+    known = KnownMessages(settings)
     identities = Held(IdentityReader(headers: settings.identityHeaders, secret: shared.secret))
     var listeners: [Listener] = []
     for socket in sockets { listeners.append(try Listener(loop: loop, socket: socket)) }
@@ -265,6 +268,7 @@ final class Worker {
     let now = Instant.now()
     for client in Array(clients.values) { client.checkDeadlines(now) }
     pool.checkDeadlines(now, of: self)
+    known.sweep()
     if let drainUntil, now >= drainUntil { shutDown() }
   }
 
@@ -282,6 +286,8 @@ final class Worker {
       heedResolver()
     }
     pool.closeAll()
+    known.retire()
+    known = KnownMessages(settings)
     identities.value = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
     shared.gate.follow(limit: settings.inFlight)
     heedLimits()

@@ -201,6 +201,48 @@ def test_a_key_names_its_user_by_fingerprint_only(serve, scripted):
     assert users[0] == users[1] != users[2]
 
 
+def test_heads_that_are_alike_are_recorded_each_with_its_own_ids_and_user(serve, scripted):
+    lengths = []
+
+    def echo(wire):
+        while True:
+            try:
+                message = wire.message()
+            except EOFError:
+                return
+            lengths.append(len(message.body))
+            number = message.body.decode().strip()
+            wire.send(plain(message.body, b"Date: day %s" % number.encode(), b"X-Long: " + b"x" * int(number)))
+
+    upstream = scripted(echo)
+    proxy = serve(upstream.url)
+    wire = connect(proxy.port)
+    asked = []
+    for number in range(40):
+        # Three users in turn, ids of growing length, lengths of one and two digits, now and then a field more.
+        trace = "%032x" % (number + 1)
+        fields = [
+            b"X-User-Id: user-%d" % (number % 3),
+            b"X-Request-Id: " + b"r" * number + b"-%d" % number,
+            b"traceparent: 00-%s-0123456789abcdef-01" % trace.encode(),
+        ]
+        if number % 7 == 6:
+            fields.append(b"X-Other: %d" % number)
+        body = b"%d" % number + b" " * (number % 13)
+        wire.send(request("POST", "/echo", body, *fields))
+        answer = wire.message()
+        assert answer.body == body
+        assert b"Date: day %d" % number in answer.lines
+        assert number == 0 or b"X-Long: " + b"x" * number in answer.lines
+        asked.append((f"user-{number % 3}", "r" * number + f"-{number}", trace, len(body)))
+    names = ("user", "request_id", "trace_id", "request_bytes")
+    assert [tuple(record[name] for name in names) for record in proxy.records(40)] == asked
+    assert lengths == [entry[3] for entry in asked]
+    heads = upstream.wires[0].seen
+    for user, request_id, trace, length in asked:
+        assert f"X-User-Id: {user}\r\nX-Request-Id: {request_id}\r\ntraceparent: 00-{trace}-".encode() in heads
+
+
 @pytest.mark.parametrize(
     "left", ["hunter2 is my /password\r\n\r\n", "GET /my hunter2 plan\r\n\r\n", "hunter2 /x HTTP/1.1\r\n\r\n"]
 )

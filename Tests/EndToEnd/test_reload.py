@@ -155,6 +155,27 @@ def test_identity_and_forwarding_follow_the_file(serve, scripted, tmp_path):
     assert b"via: 1.1 tachograph" in upstream.wires[-1].seen.lower()
 
 
+def test_a_head_that_came_before_is_read_by_the_new_settings(serve, scripted, tmp_path):
+    upstream = scripted(answer_plainly)
+    configured = Configured(serve, tmp_path, f"upstream: {upstream.url}\n")
+    head = get("/", b"X-Team: red", b"X-User-Id: ann")
+
+    def ask(wire, times=3):
+        for _ in range(times):
+            wire.send(head)
+            wire.message()
+
+    old = connect(configured.proxy.port)
+    ask(old)
+    assert b"via:" not in upstream.wires[-1].seen.lower()
+    configured.reload(f"upstream: {upstream.url}\nidentity:\n  headers: [x-team]\nforwarding:\n  via: true\n")
+    # On the connection that knows it, and on a new one.
+    ask(old)
+    ask(connect(configured.proxy.port))
+    assert [record["user"] for record in configured.proxy.records(9)] == ["ann"] * 3 + ["red"] * 6
+    assert upstream.wires[-1].seen.lower().count(b"via: 1.1 tachograph") == 6
+
+
 def test_a_wrong_file_changes_nothing_and_says_line_and_nearest_name(serve, scripted, tmp_path):
     upstream = scripted(saying(b'"first"'))
     configured = Configured(serve, tmp_path, f"upstream: {upstream.url}\n")

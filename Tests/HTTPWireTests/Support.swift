@@ -11,29 +11,67 @@ struct Relayed: Equatable {
   var leftOver = ""
 }
 
-/// Parses one request given in `pieces` and re-emits it as for upstream.
+/// Parses one request given in `pieces` and re-emits it as for upstream: read in full, and by a parser that has seen it.
 func relayRequest(_ pieces: [[UInt8]], limits: WireLimits = WireLimits()) -> Relayed {
-  let parser = MessageParser(.request, limits: limits, spans: BodySpans())
+  let known = KnownHeads(fixed: [])
+  let relayed = relayRequest(pieces, limits: limits, known: nil)
+  for _ in 0..<3 {
+    let again = relayRequest(pieces, limits: limits, known: known)
+    guard again == relayed else {
+      Issue.record("read otherwise once known: \(relayed) became \(again)")
+      return again
+    }
+  }
+  return relayed
+}
+
+/// The same once, by a parser with a memory of its own.
+func relayRequest(_ pieces: [[UInt8]], limits: WireLimits = WireLimits(), known: KnownHeads?) -> Relayed {
+  let parser = MessageParser(.request, limits: limits, spans: BodySpans(), known: known)
   var head: RequestHead?
   return relay(parser, pieces) { parser, output throws(WireError) in
     if head == nil {
-      let made = try RequestHead(parser)
-      made.write(to: output, defaultHost: "upstream:80")
+      let made = try RequestHead.completed(by: parser, refusingVia: nil)
+      if let image = known == nil ? nil : made.image(defaultHost: "upstream:80", policy: ForwardingPolicy()) {
+        made.write(image, to: output)
+      } else {
+        made.write(to: output, defaultHost: "upstream:80")
+      }
       head = made
     }
     return head?.framing ?? .none
   }
 }
 
-/// Parses one response given in `pieces` and re-emits it as for a client.
+/// Parses one response given in `pieces` and re-emits it as for a client: in full, and by a parser that has seen it.
 func relayResponse(_ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false) -> Relayed {
-  let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans())
+  let known = KnownHeads(fixed: [])
+  let relayed = relayResponse(pieces, client11: client11, answersHead: answersHead, known: nil)
+  for _ in 0..<3 {
+    let again = relayResponse(pieces, client11: client11, answersHead: answersHead, known: known)
+    guard again == relayed else {
+      Issue.record("read otherwise once known: \(relayed) became \(again)")
+      return again
+    }
+  }
+  return relayed
+}
+
+/// The same once, by a parser with a memory of its own.
+func relayResponse(
+  _ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false, known: KnownHeads?
+) -> Relayed {
+  let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans(), known: known)
   parser.answersHead = answersHead
   var head: ResponseHead?
   return relay(parser, pieces) { parser, output throws(WireError) in
     if head == nil {
-      let made = try ResponseHead(parser)
-      made.write(to: output, client11: client11, closing: false)
+      let made = try ResponseHead.completed(by: parser)
+      if known != nil {
+        made.write(made.image(client11: client11, closing: false, policy: ForwardingPolicy()), to: output)
+      } else {
+        made.write(to: output, client11: client11, closing: false)
+      }
       head = made
     }
     return head?.framing(forVersion11: client11) ?? .none

@@ -86,14 +86,51 @@ private func understood(_ start: [UInt8], _ fields: Fields) -> Understood {
     })
 }
 
+/// A memory that has seen the first head of `bytes`, and one with other values in its fields: whoever reads with it finds
+/// `bytes` known where it can be, and has to understand the same.
+private func acquainted(with bytes: [UInt8], _ kind: MessageParser.Kind) -> KnownHeads {
+  let known = KnownHeads(fixed: [])
+  for text in [bytes, otherValues(bytes)] {
+    let parser = MessageParser(kind, limits: WireLimits(), spans: BodySpans(), known: known)
+    guard case (_, .headComplete) = unsafe parser.parse(text.span.bytes) else { break }
+    if kind == .request {
+      _ = try? RequestHead.completed(by: parser, refusingVia: nil)
+    } else {
+      _ = try? ResponseHead.completed(by: parser)
+    }
+  }
+  return known
+}
+
+/// The letters and digits of each first field value replaced by their neighbours.
+private func otherValues(_ bytes: [UInt8]) -> [UInt8] {
+  var line = 0
+  var isValue = false
+  return bytes.map { byte in
+    if byte == UInt8(ascii: "\n") {
+      line += 1
+      isValue = false
+    } else if byte == UInt8(ascii: ":"), line > 0 {
+      isValue = true
+    } else if isValue {
+      switch byte {
+      case UInt8(ascii: "1")..<UInt8(ascii: "9"), UInt8(ascii: "a")..<UInt8(ascii: "z"): return byte + 1
+      default: return byte
+      }
+    }
+    return byte
+  }
+}
+
 /// Splits never matter; what the proxy took for messages are messages to the letter; and what it wrote anew are the same.
 func checkRequests(_ bytes: [UInt8]) throws(Finding) {
-  let ways = everyWay(bytes).map { pieces in
+  let known = acquainted(with: bytes, .request)
+  let ways = ([([bytes[...]], nil)] + everyWay(bytes).map { ($0, known) }).map { pieces, known in
     relay(
       pieces,
-      Side(parser: MessageParser(.request, limits: WireLimits(), spans: BodySpans())) {
+      Side(parser: MessageParser(.request, limits: WireLimits(), spans: BodySpans(), known: known)) {
         parser, output throws(WireError) in
-        let head = try RequestHead(parser)
+        let head = try RequestHead.completed(by: parser, refusingVia: nil)
         head.write(to: output, defaultHost: "upstream:80")
         return (head.framing, understood(Array(head.method.rawValue.utf8), head.fields))
       } goesOn: { _ in
@@ -125,7 +162,10 @@ func checkRequests(_ bytes: [UInt8]) throws(Finding) {
 /// The same for responses, to both versions of clients and for both kinds of requests.
 func checkResponses(_ bytes: [UInt8]) throws(Finding) {
   for (answersHead, client11) in [(false, true), (false, false), (true, true)] {
-    let ways = everyWay(bytes).map { pieces in respond(pieces, answersHead, client11) }
+    let known = acquainted(with: bytes, .response)
+    let ways = ([([bytes[...]], nil)] + everyWay(bytes).map { ($0, known) }).map { pieces, known in
+      respond(pieces, answersHead, client11, known)
+    }
     try compare(ways)
     let relayed = ways[0]
     var given = StrictReader(bytes, .response(answersHead: answersHead), hasEnded: true)
@@ -148,15 +188,17 @@ func checkResponses(_ bytes: [UInt8]) throws(Finding) {
   }
 }
 
-private func respond(_ pieces: [ArraySlice<UInt8>], _ answersHead: Bool, _ client11: Bool) -> Relayed {
-  let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans())
+private func respond(
+  _ pieces: [ArraySlice<UInt8>], _ answersHead: Bool, _ client11: Bool, _ known: KnownHeads?
+) -> Relayed {
+  let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans(), known: known)
   parser.answersHead = answersHead
   var isUntilClose = false
   var sentUntilClose = false
   var relayed = relay(
     pieces,
     Side(parser: parser) { parser, output throws(WireError) in
-      let head = try ResponseHead(parser)
+      let head = try ResponseHead.completed(by: parser)
       if !head.isInformational || client11 { head.write(to: output, client11: client11, closing: !client11) }
       let sent = head.framing(forVersion11: client11)
       isUntilClose = head.framing == .untilClose

@@ -1,0 +1,293 @@
+// Heads like one that was read and judged in full a moment ago, known again by their bytes.
+// It must not judge: a head that differs in more than values that mean nothing here is read in full, like any other.
+import Glibc
+
+/// A few heads and what was made of them: the requests of one program, and the responses of one server, differ in little
+/// but an id, a date and their length, so that reading, judging and writing each anew gives what it gave before.
+///
+/// What it gave follows from the head's bytes and the settings in force. One memory serves parsers with the same limits,
+/// in front of whoever judges by the same policies; other settings have another memory, and this one is retired. Heads
+/// carry credentials: none stays for longer than it takes `sweep` to find that nobody used it. Confined to one thread.
+@safe
+public final class KnownHeads {
+  /// A head that was found here.
+  enum Head {
+    case request(RequestHead)
+    case response(ResponseHead)
+
+    var fields: Fields {
+      switch self {
+      case .request(let head): head.fields
+      case .response(let head): head.fields
+      }
+    }
+    var kin: HeadKin {
+      switch self {
+      case .request(let head): head.kin
+      case .response(let head): head.kin
+      }
+    }
+  }
+
+  private struct Entry {
+    var head: Head
+    let fields: Fields
+    let kin: HeadKin
+    let answersHead: Bool
+    /// Sweeps since it was last found.
+    var sweeps = 0
+  }
+
+  /// Heads that are kept at most.
+  private static let capacity = 16
+  /// Bytes of the longest head that is kept, and values that may differ in one.
+  private static let mostBytes = 8 * 1024
+  private static let mostVarying = 8
+
+  private let entries = UnsafeMutablePointer<Entry>.allocate(capacity: capacity)
+  private var count = 0
+  private var replaced = 0
+  private var isRetired = false
+  private let fixed: [String]
+
+  /// A memory of nothing.
+  /// - Parameter fixed: lower-case names of the fields whose values are the same in all heads that are taken for alike:
+  ///   those that `HeadKin.notes` follow from.
+  public init(fixed: [String]) { self.fixed = fixed }
+
+  deinit {
+    unsafe entries.deinitialize(count: count)
+    unsafe entries.deallocate()
+  }
+
+  // MARK: Finding
+
+  /// Finds the head that `bytes` begin with, if it is whole.
+  /// - Parameters:
+  ///   - answersHead: for responses, whether they answer a HEAD, and so have no body.
+  ///   - limit: bytes that a head may have.
+  /// - Returns: the head, and the number of its bytes; nil where it has to be read in full.
+  func find(_ bytes: UnsafeRawBufferPointer, answersHead: Bool, limit: Int) -> (head: Head, count: Int)? {
+    for index in 0..<count {
+      guard unsafe entries[index].answersHead == answersHead else { continue }
+      guard let found = unsafe Self.match(&entries[index], bytes), found.count <= limit else { continue }
+      unsafe entries[index].sweeps = 0
+      // What is asked for most is looked at first.
+      if index > 0 { unsafe swap(&entries[index], &entries[index / 2]) }
+      return found
+    }
+    return nil
+  }
+
+  private static func match(_ entry: inout Entry, _ bytes: UnsafeRawBufferPointer) -> (head: Head, count: Int)? {
+    unsafe entry.fields.bytes.withUnsafeBytes { known in
+      guard let base = known.baseAddress, let start = bytes.baseAddress else { return nil }
+      let varying = entry.kin.varying
+      if varying.isEmpty {
+        guard known.count <= bytes.count, unsafe memcmp(base, start, known.count) == 0 else { return nil }
+        return (entry.head, known.count)
+      }
+      var (place, end) = (0, 0)
+      var values: [Range<Int>] = []
+      values.reserveCapacity(varying.count)
+      for index in varying {
+        let old = entry.fields.list[index].value
+        let same = old.lowerBound - place
+        guard same <= bytes.count - end, unsafe memcmp(base + place, start + end, same) == 0 else { return nil }
+        guard let value = unsafe self.value(bytes, from: end + same) else { return nil }
+        values.append(value)
+        (place, end) = (old.upperBound, value.upperBound)
+      }
+      let same = known.count - place
+      guard same <= bytes.count - end, unsafe memcmp(base + place, start + end, same) == 0 else { return nil }
+      end += same
+      let fields = unsafe Fields(
+        like: entry.fields, varying, values, UnsafeRawBufferPointer(start: start, count: end))
+      return entry.head.like(fields).map { ($0, end) }
+    }
+  }
+
+  /// A field's value up to its line's end, if every reader would take it for that: not empty, nor with blanks at its
+  /// ends, nor with control bytes.
+  private static func value(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Range<Int>? {
+    guard let base = bytes.baseAddress, start < bytes.count,
+      let place = unsafe memchr(base + start, Int32(ASCII.carriageReturn), bytes.count - start)
+    else { return nil }
+    let value = unsafe start..<UnsafeRawPointer(place) - base
+    guard !value.isEmpty, unsafe !ASCII.isBlank(bytes[start]), unsafe !ASCII.isBlank(bytes[value.upperBound - 1]),
+      unsafe Fields.isClean(UnsafeRawBufferPointer(rebasing: bytes[value]))
+    else { return nil }
+    return value
+  }
+
+  // MARK: Remembering
+
+  /// Keeps a head that was judged in full, and passed. Where one is known that differs in values only, they are from now
+  /// on what may differ.
+  /// - Parameter options: the options of its Connection fields.
+  func remember(_ head: Head, answersHead: Bool, _ options: ConnectionOptions) {
+    let fields = head.fields
+    // Options that name fields point into this very head.
+    guard !isRetired, fields.bytes.count <= Self.mostBytes, options.names.isEmpty else { return }
+    for index in 0..<count where unsafe entries[index].answersHead == answersHead {
+      guard let differing = unsafe fields.differing(from: entries[index].fields, fixed: fixed) else { continue }
+      let varying = unsafe Set(differing).union(entries[index].kin.varying).sorted()
+      guard varying.count <= Self.mostVarying else { continue }
+      let kin = HeadKin(varying: varying)
+      unsafe entries[index] = Entry(head: head.with(kin), fields: fields, kin: kin, answersHead: answersHead)
+      return
+    }
+    let entry = Entry(head: head, fields: fields, kin: head.kin, answersHead: answersHead)
+    if count < Self.capacity {
+      unsafe (entries + count).initialize(to: entry)
+      count += 1
+    } else {
+      // Heads that come once only push each other out, in the half that is looked at last.
+      replaced = (replaced + 1) % (Self.capacity / 2)
+      unsafe entries[Self.capacity / 2 + replaced] = entry
+    }
+  }
+
+  // MARK: Forgetting
+
+  /// Forgets what has not been found for `sweeps` calls of this.
+  public func sweep(after sweeps: Int) {
+    var index = 0
+    while index < count {
+      unsafe entries[index].sweeps += 1
+      if unsafe entries[index].sweeps > sweeps { forget(index) } else { index += 1 }
+    }
+  }
+
+  /// Forgets everything, for good: other settings are in force.
+  public func retire() {
+    isRetired = true
+    while count > 0 { forget(count - 1) }
+  }
+
+  private func forget(_ index: Int) {
+    count -= 1
+    if index < count { unsafe swap(&entries[index], &entries[count]) }
+    unsafe (entries + count).deinitialize(count: 1)
+  }
+}
+
+extension KnownHeads.Head {
+  /// This head with other values in fields that may differ; nil where they make it another one.
+  fileprivate func like(_ fields: Fields) -> KnownHeads.Head? {
+    switch self {
+    case .request(let head): RequestHead(like: head, fields).map { .request($0) }
+    case .response(let head): ResponseHead(like: head, fields).map { .response($0) }
+    }
+  }
+
+  /// The same head among other kin.
+  fileprivate func with(_ kin: HeadKin) -> KnownHeads.Head {
+    switch self {
+    case .request(let head): .request(RequestHead(head, kin))
+    case .response(let head): .response(ResponseHead(head, kin))
+    }
+  }
+}
+
+/// What heads share that differ in nothing but the values of a few fields.
+public final class HeadKin {
+  /// The fields whose values may differ, by their place, in order.
+  let varying: [Int]
+  /// What whoever read the first of them made of it, to be found with the next. Nothing that may differ may be in it.
+  public var notes: AnyObject?
+
+  init(varying: [Int] = []) { self.varying = varying }
+}
+
+/// A head as it is written, for it and its kin.
+public struct HeadImage {
+  private let bytes: [UInt8]
+  /// Where values belong that each of the kin has of its own, and of which field.
+  private let holes: [(place: Range<Int>, field: Int)]
+
+  /// - Parameter places: where each field's value begins in `bytes`.
+  init(_ bytes: [UInt8], of fields: Fields, _ kin: HeadKin, places: [Int: Int]) {
+    self.bytes = bytes
+    holes = kin.varying.compactMap { index in
+      places[index].map { ($0..<$0 + fields.list[index].value.count, index) }
+    }
+  }
+
+  /// Writes it with the values that stand in `fields`.
+  func write(to output: OutputBuffer, _ fields: Fields) {
+    var place = 0
+    for hole in holes {
+      output.append(bytes, place..<hole.place.lowerBound)
+      output.append(fields.bytes, fields.list[hole.field].value)
+      place = hole.place.upperBound
+    }
+    output.append(bytes, place..<bytes.count)
+  }
+}
+
+extension Fields {
+  /// Fields like `other`'s, with `values` in the places `varying`.
+  init(like other: Fields, _ varying: [Int], _ values: [Range<Int>], _ bytes: UnsafeRawBufferPointer) {
+    self = other
+    unsafe self.bytes = Array(bytes)
+    var shift = 0
+    var next = 0
+    for index in varying[0]..<list.count {
+      list[index].name = list[index].name.shifted(by: shift)
+      if next < varying.count, varying[next] == index {
+        shift += values[next].upperBound - list[index].value.upperBound - shift
+        list[index].value = values[next]
+        next += 1
+      } else {
+        list[index].value = list[index].value.shifted(by: shift)
+      }
+    }
+  }
+
+  /// The fields in which this head differs from `other`, if nothing but such values differs as mean nothing to a proxy, and
+  /// are not of the fields `fixed`.
+  fileprivate func differing(from other: Fields, fixed: [String]) -> [Int]? {
+    guard list.count == other.list.count, nameBits == other.nameBits else { return nil }
+    var differing: [Int] = []
+    var (mine, its) = (0, 0)
+    for index in list.indices {
+      let (new, old) = (list[index].value, other.list[index].value)
+      // What stands between values: the start line, names, colons, blanks, line ends.
+      guard isEqual(mine..<new.lowerBound, other, its..<old.lowerBound) else { return nil }
+      (mine, its) = (new.upperBound, old.upperBound)
+      if isEqual(new, other, old) { continue }
+      guard mayDiffer(list[index], fixed), other.mayDiffer(other.list[index], fixed) else { return nil }
+      differing.append(index)
+    }
+    guard isEqual(mine..<bytes.count, other, its..<other.bytes.count), !differing.isEmpty else { return nil }
+    return differing
+  }
+
+  private func isEqual(_ range: Range<Int>, _ other: Fields, _ its: Range<Int>) -> Bool {
+    guard range.count == its.count else { return false }
+    return unsafe bytes.withUnsafeBytes { mine in
+      unsafe other.bytes.withUnsafeBytes { theirs in
+        guard let mine = mine.baseAddress, let theirs = theirs.baseAddress else { return true }
+        return unsafe memcmp(mine + range.lowerBound, theirs + its.lowerBound, range.count) == 0
+      }
+    }
+  }
+
+  private func mayDiffer(_ field: Field, _ fixed: [String]) -> Bool {
+    guard !field.value.isEmpty, !fixed.contains(where: { isText(field.name, $0) }) else { return false }
+    if field.kind == .contentLength { return plainLength(field.value) != nil }
+    return field.kind == .other
+  }
+
+  /// A length above nothing, if it is written as we would write it.
+  func plainLength(_ value: Range<Int>) -> UInt64? {
+    guard let length = try? contentLength(value), bytes[value.lowerBound] != ASCII.zero else { return nil }
+    return length
+  }
+}
+
+extension Range<Int> {
+  /// The same places with `shift` bytes more before them.
+  fileprivate func shifted(by shift: Int) -> Range<Int> { lowerBound + shift..<upperBound + shift }
+}

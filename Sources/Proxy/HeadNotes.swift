@@ -1,0 +1,103 @@
+// What follows from a head and the settings in force, found again with the next head that equals it.
+// It must not hold anything of one exchange.
+import HTTPWire
+import Measure
+import TokenWire
+
+/// What a request's head leads to, by its start line and the fields that `KnownMessages` holds fixed.
+final class RequestNotes {
+  /// Who sent it; the ids of the request itself are not among it.
+  let sender: HeadIdentity
+  let method: String
+  let path: String
+  let dialect: (any Dialect.Type)?
+  /// Whether its body is not encoded, and so can be looked at.
+  let bodyIsPlain: Bool
+  /// The head as upstream gets it.
+  private var image: HeadImage?
+  private var isRepeated = false
+  private let rules: Rules
+
+  private init(_ head: RequestHead, _ worker: Worker) {
+    rules = worker.rules
+    sender = worker.identities.value.readSender { head.first(named: $0) }
+    method = head.method.rawValue
+    path = head.path
+    dialect = Dialects.claiming(method: method, path: path)
+    bodyIsPlain = head.first("content-encoding") == nil
+  }
+
+  /// Those of `head`, or of one that equals it but for its length.
+  static func of(_ head: RequestHead, _ worker: Worker) -> RequestNotes {
+    if let kept = head.kin.notes as? RequestNotes, kept.rules === worker.rules {
+      kept.isRepeated = true
+      return kept
+    }
+    let notes = RequestNotes(head, worker)
+    head.kin.notes = notes
+    return notes
+  }
+
+  /// `head` as upstream gets it; nil where it came but once, or what is written depends on the client.
+  func image(_ head: RequestHead, _ rules: Rules) -> HeadImage? {
+    guard isRepeated, rules === self.rules else { return nil }
+    if image == nil { image = head.image(defaultHost: rules.upstreamAuthority, policy: rules.settings.forwarding) }
+    return image
+  }
+}
+
+/// What a response's head leads to.
+final class ResponseNotes {
+  /// The head as clients get it, by what they speak and whether their connection closes.
+  private var images: [HeadImage?] = [nil, nil, nil, nil]
+  private var isRepeated = false
+  private let rules: Rules
+
+  private init(_ rules: Rules) { self.rules = rules }
+
+  /// Those of `head`, or of one that equals it.
+  static func of(_ head: ResponseHead, _ rules: Rules) -> ResponseNotes {
+    if let kept = head.kin.notes as? ResponseNotes, kept.rules === rules {
+      kept.isRepeated = true
+      return kept
+    }
+    let notes = ResponseNotes(rules)
+    head.kin.notes = notes
+    return notes
+  }
+
+  /// `head` as a client gets it; nil where it came but once.
+  func image(_ head: ResponseHead, client11: Bool, closing: Bool) -> HeadImage? {
+    guard isRepeated else { return nil }
+    let place = (client11 ? 1 : 0) + (closing ? 2 : 0)
+    if let image = images[place] { return image }
+    let image = head.image(client11: client11, closing: closing, policy: rules.settings.forwarding)
+    images[place] = image
+    return image
+  }
+}
+
+/// The heads that one worker knows under the settings in force.
+final class KnownMessages {
+  let requests: KnownHeads
+  let responses = KnownHeads(fixed: [])
+
+  init(_ settings: ProxySettings) {
+    requests = KnownHeads(fixed: settings.identityHeaders.all + ["content-encoding"])
+  }
+
+  /// Sweeps after which a head that nobody sent again is forgotten: it may carry a credential.
+  private static let sweeps = 8
+
+  /// Forgets what is not used. Call it four times a second.
+  func sweep() {
+    requests.sweep(after: Self.sweeps)
+    responses.sweep(after: Self.sweeps)
+  }
+
+  /// Forgets everything, for good: other settings are in force.
+  func retire() {
+    requests.retire()
+    responses.retire()
+  }
+}
