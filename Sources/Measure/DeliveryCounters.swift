@@ -2,7 +2,7 @@
 // It must not know which exchange a read belongs to.
 import Metrics
 
-/// Distributions over all reads of one worker, filled by its thread as the reads are delivered.
+/// Distributions over all reads of one worker, filled by its thread soon after they are delivered.
 public final class DeliveryCounters: Sendable {
   /// From 10 µs, where a loop that has nothing else to do lies, to a minute, where a client has stopped reading.
   private static let buckets = Buckets(seconds: [

@@ -79,6 +79,13 @@ final class Exchange {
   struct Inner: ~Copyable {
     var state: ExchangeState
     var tap: Tap
+    var heldReads: Lookout.Chain?
+  }
+
+  /// Its reads that have been forwarded and not looked at; the lookout keeps it.
+  var heldReads: Lookout.Chain? {
+    get { inner.value.heldReads }
+    _modify { yield &inner.value.heldReads }
   }
 
   private(set) var state: ExchangeState {
@@ -209,6 +216,8 @@ final class Exchange {
     if !state.isQueued, !state.isConnecting { stepAt = at }
     BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: worker.uplink)
     flushRequest()
+    // A token that came before the request was whole has no time of its own, whenever it is looked at.
+    worker.lookout.look(self)
     tap.meter.requestComplete(at: at)
     perform(state.handle(.requestCompleted))
     if let upstream, upstream.isOpen, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
@@ -281,9 +290,8 @@ final class Exchange {
     }
     deliver(rest, worker.spans, arrival)
     if let failure {
-      worker.lookout.look()
       worker.counters.refused(failure, from: .upstream)
-      return perform(state.handle(.responseInvalid(failure)))
+      return breakOff(.responseInvalid(failure))
     }
     if isComplete { responseCompleted(at: arrival.at) }
   }
@@ -325,7 +333,7 @@ final class Exchange {
     tap.responseHead(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
   }
 
-  /// Sends what one read gave, and has it looked at once this turn of the loop has sent everything.
+  /// Sends what one read gave, and has it looked at later, together with others.
   private func deliver(_ bytes: RawSpan, _ spans: BodySpans, _ arrival: Arrival) {
     let isTaken = worker.output.isEmpty ? undelivered == nil : downstream.write(worker.output)
     if state.hasResponded {
@@ -368,10 +376,7 @@ final class Exchange {
 
   /// Upstream ended its side: the end of a body that only the close delimits, a loss otherwise.
   func upstreamEnded(at: Instant) {
-    worker.lookout.look()
-    guard state.hasResponded, !state.isResponseComplete, isCloseDelimited else {
-      return perform(state.handle(.upstreamEnded))
-    }
+    guard state.hasResponded, !state.isResponseComplete, isCloseDelimited else { return breakOff(.upstreamEnded) }
     worker.output.removeAll()
     BodyWriter.appendEnd(framing: responseFraming, trailers: Fields(), to: worker.output)
     if !worker.output.isEmpty { _ = downstream.write(worker.output) }
@@ -381,12 +386,11 @@ final class Exchange {
 
   /// Upstream was refused, reset or lost.
   func upstreamFailed(_ error: TransportError) {
-    worker.lookout.look()
-    perform(state.handle(state.isConnecting ? .connectFailed(error.description) : .upstreamFailed(error.description)))
+    breakOff(state.isConnecting ? .connectFailed(error.description) : .upstreamFailed(error.description))
   }
 
   private func responseCompleted(at: Instant) {
-    worker.lookout.look()
+    worker.lookout.look(self)
     tap.responseEnded(at: at, complete: true, worker.eventParser)
     perform(state.handle(.responseCompleted))
     // A server that answered before it took the whole request may never take the rest.
@@ -434,7 +438,7 @@ final class Exchange {
   /// The client's socket took (some of) what waited for it.
   func clientFlushed() {
     if let offset = undelivered, downstream.acceptedBytes >= offset {
-      worker.lookout.look()
+      worker.lookout.look(self)
       undelivered = nil
       tap.meter.delivered(at: .now())
     }
@@ -443,33 +447,27 @@ final class Exchange {
   }
 
   /// The client closed or reset its connection.
-  func clientLeft() {
-    worker.lookout.look()
-    perform(state.handle(.clientLeft))
-  }
+  func clientLeft() { breakOff(.clientLeft) }
 
   /// The request's body is not what its framing promised.
-  func requestBroke(_ error: WireError) {
-    worker.lookout.look()
-    perform(state.handle(.requestInvalid(error)))
-  }
+  func requestBroke(_ error: WireError) { breakOff(.requestInvalid(error)) }
 
   /// Ends an exchange that has waited longer than it may.
   func checkDeadlines(_ now: Instant) {
     if let tunnel { return tunnel.checkDeadline(now) }
-    // Timers run between turns: nothing is kept from being looked at then.
-    guard let overrun = deadlines.overrun(sight, rules.settings, at: now) else { return }
+    guard let overrun = deadlines.overrun(sight(), rules.settings, at: now) else { return }
     worker.counters.hit(overrun.limit)
-    perform(state.handle(overrun.event))
+    breakOff(overrun.event)
   }
 
-  private var sight: Deadlines.Sight {
+  private func sight() -> Deadlines.Sight {
     var sight = Deadlines.Sight(state: state, activeAt: activeAt, stepAt: stepAt, headStartedAt: headStartedAt)
     sight.uploadedBytes = tap.requestBytes
     if let upstream { sight.upstream = (upstream.queuedBytes, upstream.acceptedBytes) }
     sight.client = (downstream.queuedBytes, downstream.acceptedBytes)
     sight.isPaused = isUpstreamPaused
     guard rules.settings.betweenTokensTimeout != nil || rules.settings.firstTokenTimeout != nil else { return sight }
+    worker.lookout.look(self)
     sight.awaitsTokens = tap.awaitsTokens()
     sight.tokenAt = tap.meter.newestTokenAt.map { max($0, stepAt) }
     return sight
@@ -479,11 +477,16 @@ final class Exchange {
   func shutDown() {
     worker.counters.hit(.drainTimeout)
     if let tunnel { return tunnel.shutDown() }
-    worker.lookout.look()
-    perform(state.handle(.shutDown))
+    breakOff(.shutDown)
   }
 
   // MARK: Doing what the state machine says
+
+  /// Something has ended the exchange before its time: how far it had come is what all its reads tell.
+  private func breakOff(_ event: ExchangeState.Event) {
+    worker.lookout.look(self)
+    perform(state.handle(event))
+  }
 
   private func perform(_ action: ExchangeState.Action) {
     switch action {

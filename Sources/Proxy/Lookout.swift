@@ -1,43 +1,163 @@
-// What has been forwarded in this turn of the loop and is still to be looked at for tokens.
+// What has been forwarded and is still to be looked at for tokens.
 // It must not hold anything back: bytes come here when they have gone.
 import Clocks
 import HTTPWire
+import Transport
 
-/// The reads of one turn, their body bytes copied, so that no stream's forwarding waits for another's decoding.
+/// Reads of many exchanges, their body bytes copied, until there are enough to be looked at together.
 ///
-/// Confined to its worker's thread. Doing all forwarding and then all decoding keeps the code of each in the cache, too.
+/// A loop that has little to do at a time wakes for every token, and would find the code and the state of its decoding
+/// gone from the cache each time. So reads wait for others, for at most 50 ms, and each exchange's are then looked at one
+/// after the other. Nobody can tell: each has the instants at which it came and went. Whoever asks an exchange what its
+/// reads would tell has them looked at first.
+///
+/// Confined to its worker's thread.
+@safe
 final class Lookout {
+  /// An exchange's reads that are held: the first and the last of a chain, and where the exchange itself is listed.
+  struct Chain: BitwiseCopyable {
+    fileprivate var first: Int
+    fileprivate var last: Int
+    fileprivate let place: Int
+  }
+
   private struct Read {
-    let exchange: Exchange
     let arrival: Arrival
     /// When the client's socket took the read's bytes; nil where it has not yet.
     let deliveredAt: Instant?
-    let body: Range<Int>
+    /// Its body's bytes among those held.
+    let start: Int
+    let end: Int
+    /// The exchange's next one; -1 behind its last.
+    var next = -1
   }
 
-  /// Bytes after which a turn's reads are looked at without waiting for its end.
-  private static let heldBytes = 256 * 1024
+  /// How long a read may be held.
+  private static let milliseconds: UInt64 = 50
+  /// Bytes that may be held when a turn of the loop ends: few enough to be in the cache still.
+  private static let heldBytes = 64 * 1024
+  /// Bytes that may be held while a turn lasts: what has arrived goes on before it is looked at.
+  private static let turnBytes = 256 * 1024
+  /// Reads that may be held.
+  private static let heldReads = 512
 
-  private let reads = Held<[Read]>([])
-  private let bytes = OutputBuffer(capacity: 64 * 1024)
+  private let bytes = OutputBuffer(capacity: heldBytes)
+  private let reads: UnsafeMutablePointer<Read>
+  /// The exchanges whose reads these are, in the order in which they came; nil where one has been looked at.
+  private let exchanges: UnsafeMutablePointer<Unmanaged<Exchange>?>
+  private let tally = Held(Tally())
+  private var turnEnd: TurnEnd?
+  private var timer: Timer?
+
+  private struct Tally {
+    var reads = 0
+    var exchanges = 0
+    /// Those of the exchanges that are not looked at yet.
+    var waiting = 0
+    /// The last read that was looked at together with others.
+    var lookedAt = Instant(nanoseconds: 0)
+    var isTimed = false
+  }
+
+  init() {
+    unsafe reads = .allocate(capacity: Self.heldReads)
+    unsafe exchanges = .allocate(capacity: Self.heldReads)
+  }
+
+  deinit {
+    for place in 0..<tally.value.exchanges { unsafe exchanges[place]?.release() }
+    unsafe exchanges.deallocate()
+    unsafe reads.deallocate()
+  }
+
+  /// Looks at what is held when it is time to, until closed.
+  func begin(on loop: EventLoop) {
+    turnEnd = TurnEnd(loop: loop) { [unowned self] in turnEnded() }
+    timer = Timer(loop: loop) { [unowned self] in look() }
+  }
+
+  /// Lets go of the loop.
+  func close() {
+    turnEnd?.close()
+    turnEnd = nil
+    timer?.close()
+    timer = nil
+  }
 
   /// Takes a read of `exchange`, which has been forwarded.
   func keep(_ exchange: Exchange, _ arrival: Arrival, deliveredAt: Instant?, _ spans: BodySpans, of read: RawSpan) {
     let start = bytes.count
     BodyWriter.append(spans, of: read, framing: .none, to: bytes)
-    reads.value.append(Read(exchange: exchange, arrival: arrival, deliveredAt: deliveredAt, body: start..<bytes.count))
-    if bytes.count > Self.heldBytes { look() }
+    let index = tally.value.reads
+    unsafe (reads + index).initialize(
+      to: Read(arrival: arrival, deliveredAt: deliveredAt, start: start, end: bytes.count))
+    tally.value.reads = index + 1
+    if let last = exchange.heldReads?.last {
+      unsafe reads[last].next = index
+      exchange.heldReads?.last = index
+    } else {
+      let place = tally.value.exchanges
+      unsafe (exchanges + place).initialize(to: Unmanaged.passRetained(exchange))
+      exchange.heldReads = Chain(first: index, last: index, place: place)
+      tally.value.exchanges = place + 1
+      tally.value.waiting += 1
+    }
+    if bytes.count > Self.turnBytes || index + 1 == Self.heldReads { look() }
   }
 
-  /// Has all that was kept looked at, in order. To be called before anything is asked of what it would tell.
-  func look() {
-    guard !reads.value.isEmpty else { return }
+  /// Has what is held of one exchange looked at, in order. To be called before anything is asked of what it would tell.
+  func look(_ exchange: Exchange) {
+    guard let chain = exchange.heldReads else { return }
+    look(exchange, chain)
+    unsafe exchanges[chain.place]?.release()
+    unsafe exchanges[chain.place] = nil
+    tally.value.waiting -= 1
+    if tally.value.waiting == 0 { removeAll() }
+  }
+
+  /// Has all that is held looked at.
+  private func look() {
+    guard tally.value.reads > 0 else { return }
+    tally.value.lookedAt = newestAt
+    for place in 0..<tally.value.exchanges {
+      guard let exchange = unsafe exchanges[place]?.takeRetainedValue() else { continue }
+      unsafe exchanges[place] = nil
+      if let chain = exchange.heldReads { look(exchange, chain) }
+    }
+    removeAll()
+  }
+
+  private func look(_ exchange: Exchange, _ chain: Chain) {
+    exchange.heldReads = nil
     bytes.withBytes { bytes in
-      for read in reads.value {
-        read.exchange.look(bytes.extracting(read.body), read.arrival, deliveredAt: read.deliveredAt)
+      var index = chain.first
+      while index >= 0 {
+        let read = unsafe reads[index]
+        exchange.look(bytes.extracting(read.start..<read.end), read.arrival, deliveredAt: read.deliveredAt)
+        index = read.next
       }
     }
-    reads.value.removeAll(keepingCapacity: true)
+  }
+
+  private func removeAll() {
+    tally.value.reads = 0
+    tally.value.exchanges = 0
+    tally.value.waiting = 0
     bytes.removeAll()
+    if tally.value.isTimed { timer?.stop() }
+    tally.value.isTimed = false
+  }
+
+  private var newestAt: Instant { unsafe reads[tally.value.reads - 1].arrival.readAt }
+
+  /// A read that comes when none has been looked at for long waits for no other: where little comes, no timer has to
+  /// wake the loop for it.
+  private func turnEnded() {
+    guard tally.value.reads > 0 else { return }
+    let age = newestAt.nanoseconds(since: tally.value.lookedAt)
+    if age >= Int64(Self.milliseconds) * 1_000_000 || bytes.count > Self.heldBytes { return look() }
+    guard !tally.value.isTimed else { return }
+    tally.value.isTimed = true
+    timer?.start(milliseconds: Self.milliseconds)
   }
 }

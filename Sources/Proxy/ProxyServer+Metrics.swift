@@ -135,13 +135,13 @@ extension ProxyServer {
   private func describeDelays(_ page: inout Exposition) {
     page.family(
       "tachograph_delivery_delay_seconds", .histogram,
-      "What this proxy added to each read: from its arrival from the server until the client's socket had its bytes.")
+      "What this proxy added to each read, up to its client's socket having it; counted at most 50 ms after that.")
     for (worker, counters) in shared.counters.enumerated() {
       page.histogram(counters.delivery.delay.counts, ["worker": "\(worker)"])
     }
     page.family(
       "tachograph_loop_lag_seconds", .histogram,
-      "How late each read from the server was: from its arrival, by the kernel's stamp, until the loop came to it.")
+      "How late the loop came to each read from the server, by the kernel's stamp; counted at most 50 ms after that.")
     for (worker, counters) in shared.counters.enumerated() {
       page.histogram(counters.delivery.lag.counts, ["worker": "\(worker)"])
     }

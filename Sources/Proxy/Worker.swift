@@ -106,7 +106,7 @@ final class Worker {
   let output = OutputBuffer(capacity: EventLoop.readCapacity * 2)
   /// The same towards upstream.
   let uplink = OutputBuffer(capacity: EventLoop.readCapacity * 2)
-  /// What this turn of the loop has forwarded and not yet looked at.
+  /// What has been forwarded and not yet looked at.
   let lookout = Lookout()
   let eventParser = EventParser()
   let identities: Held<IdentityReader>
@@ -120,7 +120,6 @@ final class Worker {
   private let listeners: [Listener]
   private var clients: [ObjectIdentifier: DownstreamConnection] = [:]
   private var sweep: Timer?
-  private var turnEnd: TurnEnd?
   private var mailbox: Mailbox<WorkerCommand>?
   private var drainUntil: Instant?
   private var isAcceptPaused = false
@@ -166,7 +165,7 @@ final class Worker {
     let sweep = Timer(loop: loop) { [unowned self] in checkDeadlines() }
     sweep.start(milliseconds: Self.sweepMilliseconds, repeating: Self.sweepMilliseconds)
     self.sweep = sweep
-    turnEnd = TurnEnd(loop: loop) { [lookout] in lookout.look() }
+    lookout.begin(on: loop)
     for listener in listeners {
       listener.start(
         onAccept: { [unowned self] in accept($0) },
@@ -351,8 +350,7 @@ final class Worker {
     drainUntil = nil
     sweep?.close()
     sweep = nil
-    turnEnd?.close()
-    turnEnd = nil
+    lookout.close()
     mailbox?.close()
     mailbox = nil
     pool.closeAll()
