@@ -43,6 +43,19 @@ struct ChunkedBody {
   /// Whether the last byte of the body has been read.
   var isComplete: Bool { expected == .nothing }
 
+  /// Forgets the body, for the next one.
+  mutating func restart() {
+    if trailerBytes > 0 { trailers = Fields() }
+    expected = .size
+    digits = 0
+    remaining = 0
+    hasContent = false
+    extensionBytes = 0
+    trailerBytes = 0
+    nameStart = 0
+    name = 0..<0
+  }
+
   /// Reads on in `bytes` from `start`, which has to be before their end.
   /// - Returns: where reading stopped: behind the body, or at the end of the bytes.
   mutating func read(

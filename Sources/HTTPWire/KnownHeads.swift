@@ -29,13 +29,31 @@ public final class KnownHeads {
     }
   }
 
+  /// A head that is kept, and its bytes in memory of its own: looking through them owns and counts nothing.
+  @unsafe
   private struct Entry {
-    var head: Head
-    let fields: Fields
-    let kin: HeadKin
+    let head: Head
+    let bytes: UnsafeMutableRawBufferPointer
+    /// Where the values stand that may differ, in order.
+    let varying: UnsafeMutableBufferPointer<Range<Int>>
     let answersHead: Bool
     /// Sweeps since it was last found.
     var sweeps = 0
+
+    init(_ head: Head, answersHead: Bool) {
+      unsafe self.head = head
+      unsafe self.answersHead = answersHead
+      let fields = head.fields
+      unsafe bytes = .allocate(byteCount: fields.bytes.count, alignment: 16)
+      unsafe bytes.copyBytes(from: fields.bytes)
+      unsafe varying = .allocate(capacity: head.kin.varying.count)
+      _ = unsafe varying.initialize(from: head.kin.varying.map { fields.list[$0].value })
+    }
+
+    func deallocate() {
+      unsafe bytes.deallocate()
+      unsafe varying.deallocate()
+    }
   }
 
   /// Heads that are kept at most.
@@ -49,6 +67,8 @@ public final class KnownHeads {
   private var replaced = 0
   private var isRetired = false
   private let fixed: [String]
+  /// Where the values stand that differ in the head that is looked at.
+  private let values = UnsafeMutablePointer<Range<Int>>.allocate(capacity: mostVarying)
 
   /// A memory of nothing.
   /// - Parameter fixed: lower-case names of the fields whose values are the same in all heads that are taken for alike:
@@ -56,8 +76,9 @@ public final class KnownHeads {
   public init(fixed: [String]) { self.fixed = fixed }
 
   deinit {
-    unsafe entries.deinitialize(count: count)
+    while count > 0 { forget(count - 1) }
     unsafe entries.deallocate()
+    unsafe values.deallocate()
   }
 
   // MARK: Finding
@@ -68,42 +89,48 @@ public final class KnownHeads {
   ///   - limit: bytes that a head may have.
   /// - Returns: the head, and the number of its bytes; nil where it has to be read in full.
   func find(_ bytes: UnsafeRawBufferPointer, answersHead: Bool, limit: Int) -> (head: Head, count: Int)? {
-    for index in 0..<count {
-      guard unsafe entries[index].answersHead == answersHead else { continue }
-      guard let found = unsafe Self.match(&entries[index], bytes), found.count <= limit else { continue }
+    for index in 0..<count where unsafe entries[index].answersHead == answersHead {
+      guard let end = unsafe match(entries[index].bytes, entries[index].varying, bytes), end <= limit,
+        let head = unsafe head(at: index, UnsafeRawBufferPointer(rebasing: bytes[..<end]))
+      else { continue }
       unsafe entries[index].sweeps = 0
       // What is asked for most is looked at first.
       if index > 0 { unsafe swap(&entries[index], &entries[index / 2]) }
-      return found
+      return (head, end)
     }
     return nil
   }
 
-  private static func match(_ entry: inout Entry, _ bytes: UnsafeRawBufferPointer) -> (head: Head, count: Int)? {
-    unsafe entry.fields.bytes.withUnsafeBytes { known in
-      guard let base = known.baseAddress, let start = bytes.baseAddress else { return nil }
-      let varying = entry.kin.varying
-      if varying.isEmpty {
-        guard known.count <= bytes.count, unsafe memcmp(base, start, known.count) == 0 else { return nil }
-        return (entry.head, known.count)
-      }
-      var (place, end) = (0, 0)
-      var values: [Range<Int>] = []
-      values.reserveCapacity(varying.count)
-      for index in varying {
-        let old = entry.fields.list[index].value
-        let same = old.lowerBound - place
-        guard same <= bytes.count - end, unsafe memcmp(base + place, start + end, same) == 0 else { return nil }
-        guard let value = unsafe self.value(bytes, from: end + same) else { return nil }
-        values.append(value)
-        (place, end) = (old.upperBound, value.upperBound)
-      }
-      let same = known.count - place
-      guard same <= bytes.count - end, unsafe memcmp(base + place, start + end, same) == 0 else { return nil }
-      end += same
-      let fields = unsafe Fields(
-        like: entry.fields, varying, values, UnsafeRawBufferPointer(start: start, count: end))
-      return entry.head.like(fields).map { ($0, end) }
+  /// Where the head ends that `bytes` begin with, if it is like `known`; its own values stand in `values` then.
+  private func match(
+    _ known: UnsafeMutableRawBufferPointer, _ varying: UnsafeMutableBufferPointer<Range<Int>>,
+    _ bytes: UnsafeRawBufferPointer
+  ) -> Int? {
+    guard let base = known.baseAddress, let start = bytes.baseAddress else { return nil }
+    var (place, end) = (0, 0)
+    for index in 0..<varying.count {
+      let old = unsafe varying[index]
+      let same = old.lowerBound - place
+      guard same <= bytes.count - end, unsafe memcmp(base + place, start + end, same) == 0,
+        let value = unsafe Self.value(bytes, from: end + same)
+      else { return nil }
+      unsafe values[index] = value
+      (place, end) = (old.upperBound, value.upperBound)
+    }
+    let same = known.count - place
+    guard same <= bytes.count - end, unsafe memcmp(base + place, start + end, same) == 0 else { return nil }
+    return end + same
+  }
+
+  /// The head with the values that `match` found in `bytes`; nil where they make it another one.
+  private func head(at index: Int, _ bytes: UnsafeRawBufferPointer) -> Head? {
+    let head = unsafe entries[index].head
+    guard unsafe !entries[index].varying.isEmpty else { return head }
+    switch head {
+    case .request(let head):
+      return unsafe RequestHead(like: head, Fields(like: head.fields, head.kin, values, bytes)).map { .request($0) }
+    case .response(let head):
+      return unsafe ResponseHead(like: head, Fields(like: head.fields, head.kin, values, bytes)).map { .response($0) }
     }
   }
 
@@ -130,21 +157,22 @@ public final class KnownHeads {
     // Options that name fields point into this very head.
     guard !isRetired, fields.bytes.count <= Self.mostBytes, options.names.isEmpty else { return }
     for index in 0..<count where unsafe entries[index].answersHead == answersHead {
-      guard let differing = unsafe fields.differing(from: entries[index].fields, fixed: fixed) else { continue }
-      let varying = unsafe Set(differing).union(entries[index].kin.varying).sorted()
+      let other = unsafe entries[index].head
+      guard let differing = fields.differing(from: other.fields, fixed: fixed) else { continue }
+      let varying = Set(differing).union(other.kin.varying).sorted()
       guard varying.count <= Self.mostVarying else { continue }
-      let kin = HeadKin(varying: varying)
-      unsafe entries[index] = Entry(head: head.with(kin), fields: fields, kin: kin, answersHead: answersHead)
+      unsafe entries[index].deallocate()
+      unsafe entries[index] = Entry(head.with(HeadKin(varying: varying)), answersHead: answersHead)
       return
     }
-    let entry = Entry(head: head, fields: fields, kin: head.kin, answersHead: answersHead)
     if count < Self.capacity {
-      unsafe (entries + count).initialize(to: entry)
+      unsafe (entries + count).initialize(to: Entry(head, answersHead: answersHead))
       count += 1
     } else {
       // Heads that come once only push each other out, in the half that is looked at last.
       replaced = (replaced + 1) % (Self.capacity / 2)
-      unsafe entries[Self.capacity / 2 + replaced] = entry
+      unsafe entries[Self.capacity / 2 + replaced].deallocate()
+      unsafe entries[Self.capacity / 2 + replaced] = Entry(head, answersHead: answersHead)
     }
   }
 
@@ -168,19 +196,12 @@ public final class KnownHeads {
   private func forget(_ index: Int) {
     count -= 1
     if index < count { unsafe swap(&entries[index], &entries[count]) }
+    unsafe entries[count].deallocate()
     unsafe (entries + count).deinitialize(count: 1)
   }
 }
 
 extension KnownHeads.Head {
-  /// This head with other values in fields that may differ; nil where they make it another one.
-  fileprivate func like(_ fields: Fields) -> KnownHeads.Head? {
-    switch self {
-    case .request(let head): RequestHead(like: head, fields).map { .request($0) }
-    case .response(let head): ResponseHead(like: head, fields).map { .response($0) }
-    }
-  }
-
   /// The same head among other kin.
   fileprivate func with(_ kin: HeadKin) -> KnownHeads.Head {
     switch self {
@@ -201,7 +222,7 @@ public final class HeadKin {
 }
 
 /// A head as it is written, for it and its kin.
-public struct HeadImage {
+public final class HeadImage {
   private let bytes: [UInt8]
   /// Where values belong that each of the kin has of its own, and of which field.
   private let holes: [(place: Range<Int>, field: Int)]
@@ -227,20 +248,24 @@ public struct HeadImage {
 }
 
 extension Fields {
-  /// Fields like `other`'s, with `values` in the places `varying`.
-  init(like other: Fields, _ varying: [Int], _ values: [Range<Int>], _ bytes: UnsafeRawBufferPointer) {
+  /// Fields like `other`'s, with `values` in the places where its kin differ.
+  init(like other: Fields, _ kin: HeadKin, _ values: UnsafePointer<Range<Int>>, _ bytes: UnsafeRawBufferPointer) {
     self = other
     unsafe self.bytes = Array(bytes)
-    var shift = 0
-    var next = 0
-    for index in varying[0]..<list.count {
-      list[index].name = list[index].name.shifted(by: shift)
-      if next < varying.count, varying[next] == index {
-        shift += values[next].upperBound - list[index].value.upperBound - shift
-        list[index].value = values[next]
-        next += 1
-      } else {
-        list[index].value = list[index].value.shifted(by: shift)
+    unsafe list.withUnsafeMutableBufferPointer { list in
+      var shift = 0
+      var next = 0
+      for index in kin.varying[0]..<list.count {
+        var field = unsafe list[index]
+        field.name = field.name.shifted(by: shift)
+        if next < kin.varying.count, kin.varying[next] == index {
+          shift = unsafe values[next].upperBound - field.value.upperBound
+          field.value = unsafe values[next]
+          next += 1
+        } else {
+          field.value = field.value.shifted(by: shift)
+        }
+        unsafe list[index] = field
       }
     }
   }

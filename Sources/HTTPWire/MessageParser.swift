@@ -35,10 +35,11 @@ public final class MessageParser {
   /// Makes a parser that reports body bytes in `spans`.
   /// - Parameter known: heads that were judged within these limits; none where all are to be read.
   public init(_ kind: Kind, limits: WireLimits, spans: BodySpans, known: KnownHeads? = nil) {
+    self.spans = spans
     self.known = known
     unsafe parser = .allocate(capacity: 1)
     unsafe state = .allocate(capacity: 1)
-    unsafe state.initialize(to: MessageState(isResponse: kind == .response, limits: limits, spans: spans))
+    unsafe state.initialize(to: MessageState(isResponse: kind == .response, limits: limits))
     start()
   }
 
@@ -49,7 +50,7 @@ public final class MessageParser {
   }
 
   /// Where the last `parse` found body bytes.
-  public var spans: BodySpans { unsafe state.pointee.spans }
+  public let spans: BodySpans
   /// The head as it came, from `headComplete` on; `takeFields()` moves it out.
   public var fields: Fields { unsafe state.pointee.fields }
   /// Trailer fields that followed a chunked body.
@@ -97,7 +98,7 @@ public final class MessageParser {
   /// - Returns: how many bytes were used, and how far that led.
   public func parse(_ bytes: RawSpan) -> (consumed: Int, progress: Progress) {
     spans.removeAll()
-    if let refusal = unsafe state.pointee.refusal { return (0, .failed(refusal)) }
+    if unsafe state.pointee.isRefused, let refusal = unsafe state.pointee.refusal { return (0, .failed(refusal)) }
     return unsafe bytes.withUnsafeBytes { bytes in
       do throws(WireError) {
         return unsafe try read(bytes)

@@ -9,7 +9,6 @@ import CLLHTTP
 struct MessageState {
   let isResponse: Bool
   let limits: WireLimits
-  let spans: BodySpans
   var fields = Fields()
   var answersHead = false
   var stage = Stage.head
@@ -20,7 +19,11 @@ struct MessageState {
   var emptyLines = 0
   var isInEmptyLine = false
   /// What is wrong with the message; the parser is of no more use.
-  var refusal: WireError?
+  var refusal: WireError? {
+    didSet { isRefused = refusal != nil }
+  }
+  /// Whether there is a refusal: asked at each read.
+  private(set) var isRefused = false
   /// How the body is delimited, by the head's own fields.
   var framing = BodyFraming.none
   /// The bytes that are still to come of a body with a length.
@@ -43,25 +46,24 @@ struct MessageState {
     case complete
   }
 
-  init(isResponse: Bool, limits: WireLimits, spans: BodySpans) {
+  init(isResponse: Bool, limits: WireLimits) {
     self.isResponse = isResponse
     self.limits = limits
-    self.spans = spans
   }
 
   /// Forgets the message, for the next one.
   mutating func restart() {
-    fields = Fields()
+    if ranParser { fields = Fields() }
     answersHead = false
     stage = .head
     ranParser = false
     hasBegun = false
     emptyLines = 0
     isInEmptyLine = false
-    refusal = nil
+    if isRefused { refusal = nil }
     framing = .none
     remaining = 0
-    chunked = ChunkedBody()
+    chunked.restart()
     known = nil
     fieldCount = 0
     targetBytes = 0
