@@ -1,4 +1,4 @@
-// Members of an object looked up in the order in which they are expected to stand.
+// Members of an object looked up in the order in which they are expected to stand, or by keys of which few are there.
 // It must not outlive the closure that JSONParser gave its object to.
 import CYYJSON
 
@@ -29,16 +29,32 @@ public struct JSONMembers {
   }
 }
 
-extension JSONValue {
-  /// One bit for each length that a key of this object has, modulo 64: whoever looks for many keys of which few are there
-  /// need not look for most of them. 0 for anything but an object.
-  public var keyLengths: UInt64 {
+/// Members of an object that has few of the keys that are looked for: a key of a length that none of its keys has is
+/// known not to be there.
+///
+/// Valid only inside `JSONParser.parse`'s closure, as the value it was made from.
+@safe
+public struct SparseMembers {
+  private let object: JSONValue
+  /// One bit for each length that a key has, modulo 64.
+  private let lengths: UInt64
+
+  /// The members of `object`; none where it is none.
+  public init(_ object: JSONValue) {
+    self.object = object
     var lengths: UInt64 = 0
-    var iterator = unsafe yyjson_obj_iter_with(value)
+    var iterator = unsafe yyjson_obj_iter_with(object.value)
     while let key = unsafe yyjson_obj_iter_next(&iterator) { unsafe lengths |= 1 << UInt64(yyjson_get_len(key) & 63) }
-    return lengths
+    self.lengths = lengths
   }
 
+  /// The member named `key` (the first one, where it stands twice).
+  public subscript(_ key: StaticString) -> JSONValue? {
+    lengths & 1 << UInt64(key.utf8CodeUnitCount & 63) == 0 ? nil : object[key]
+  }
+}
+
+extension JSONValue {
   /// A cursor over the members, where this is an object.
   public var members: JSONMembers? {
     isObject ? unsafe JSONMembers(yyjson_obj_iter_with(value), in: text) : nil

@@ -82,6 +82,7 @@ struct GapMeter: Sendable {
   }
 
   private mutating func weigh(_ step: Step) {
+    if case .unknown = weights { return }
     guard let tokens = step.tokens else {
       weights = .unknown
       return

@@ -8,35 +8,45 @@ import Metrics
 /// (a relative error below 2·10⁻⁶), growing by doubling. From then on they are counted in buckets 1/128 wide relative to
 /// their value (a quantile is then off by at most 0.4 %), in pages that exist only where samples fall: the HDR library's
 /// histogram of the same range takes 13 KiB at two digits, this one about 1 KiB for a steady stream. The largest
-/// sample is always exact.
+/// sample is always exact. The newest few stand in the store itself: memory of its own is touched once for eight of them,
+/// and by a short answer not at all.
 struct SampleStore: Sendable {
   private static let coarseFlag: UInt32 = 1 << 31
   private static let coarseShift: UInt64 = 12
+  private static let mostNew = 8
 
-  private let exactLimit: Int
-  /// Empty until there is a second sample: a lone one is the maximum, and needs no memory of its own.
-  private var exact: [UInt32] = []
-  private var folded: FoldedSamples?
   /// Samples taken.
   private(set) var count = 0
   /// The largest sample, ns, exact.
   private(set) var maximum: UInt64 = 0
+  /// Samples that are in neither of the two below yet, whole nanoseconds.
+  private var new = InlineArray<8, UInt32>(repeating: 0)
+  private var newCount = 0
+  private var exact: [UInt32] = []
+  private var folded: FoldedSamples?
+  private let exactLimit: Int
 
   init(exactLimit: Int) { self.exactLimit = exactLimit }
+
+  /// Takes `nanoseconds` (a negative one as 0).
+  mutating func add(_ nanoseconds: Int64) {
+    let value = UInt64(max(nanoseconds, 0))
+    guard value < UInt64(Self.coarseFlag) else { return add(nanoseconds, times: 1) }
+    maximum = max(maximum, value)
+    count &+= 1
+    new[newCount] = UInt32(truncatingIfNeeded: value)
+    newCount &+= 1
+    if newCount == Self.mostNew { settle() }
+  }
 
   /// Takes `nanoseconds` (a negative one as 0) `times` times.
   ///
   /// More than 2³² − 1 times count as that many: a server may claim any number of tokens.
-  mutating func add(_ nanoseconds: Int64, times claimed: Int = 1) {
+  mutating func add(_ nanoseconds: Int64, times claimed: Int) {
     let times = Int(UInt32(clamping: claimed))
     guard times > 0 else { return }
     let value = UInt64(max(nanoseconds, 0))
-    if count == 0, times == 1 {
-      maximum = value
-      count = 1
-      return
-    }
-    if let only, exact.isEmpty, folded == nil { exact.append(Self.pack(only)) }
+    settle()
     maximum = max(maximum, value)
     count += times
     if folded == nil {
@@ -48,6 +58,18 @@ struct SampleStore: Sendable {
       fold()
     }
     folded?.add(value, times: times)
+  }
+
+  /// Puts the newest samples where the others are.
+  private mutating func settle() {
+    if folded == nil, count > exactLimit { fold() }
+    let settling = new.span.extracting(first: newCount)
+    if folded == nil {
+      unsafe settling.withUnsafeBufferPointer { unsafe exact.append(contentsOf: $0) }
+    } else {
+      folded?.add(settling)
+    }
+    newCount = 0
   }
 
   private mutating func fold() {
@@ -65,6 +87,11 @@ struct SampleStore: Sendable {
   func quantiles(_ fractions: [Double]) -> [UInt64]? {
     guard count > 0 else { return nil }
     if let only { return fractions.map { _ in only } }
+    if newCount > 0, count > exactLimit {
+      var settled = self
+      settled.settle()
+      return settled.quantiles(fractions)
+    }
     let ranks = fractions.map { min(max(Int(($0 * Double(count)).rounded(.up)), 1), count) }
     let values: [UInt64]
     if let folded {
@@ -78,14 +105,16 @@ struct SampleStore: Sendable {
   /// Counts every sample in `counter`; one that was folded counts as the middle of its bucket.
   func count(in counter: borrowing BucketCounter) {
     if let only { return counter.add(Int64(min(only, UInt64(Int64.max)))) }
+    for place in 0..<newCount { counter.add(Int64(new[place])) }
     for packed in exact { counter.add(Int64(Self.unpack(packed))) }
     folded?.each { value, times in counter.add(Int64(min(value, maximum)), times: times) }
   }
 
   private func exactValues(atRanks ranks: [Int]) -> [UInt64] {
-    unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: exact.count) { sorted in
+    unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: exact.count + newCount) { sorted in
       var sorted = unsafe sorted
       _ = unsafe sorted.initialize(from: exact)
+      for place in 0..<newCount { unsafe sorted.initializeElement(at: exact.count + place, to: new[place]) }
       unsafe sorted.sort()
       return ranks.map { unsafe Self.unpack(sorted[$0 - 1]) }
     }
@@ -118,6 +147,18 @@ struct FoldedSamples: Sendable {
   }
 
   mutating func add(_ value: UInt64, times: Int) {
+    let slot = slot(of: value)
+    let (sum, overflow) = counts[slot].addingReportingOverflow(UInt32(clamping: times))
+    counts[slot] = overflow ? .max : sum
+  }
+
+  /// Takes each of `values` once.
+  mutating func add(_ values: Span<UInt32>) {
+    for index in values.indices { add(UInt64(values[index]), times: 1) }
+  }
+
+  /// Where a value is counted; its page is there then.
+  private mutating func slot(of value: UInt64) -> Int {
     let bucket = Self.bucket(of: value)
     var page = directory[bucket >> Self.pageBits]
     if page == Self.noPage {
@@ -125,9 +166,7 @@ struct FoldedSamples: Sendable {
       directory[bucket >> Self.pageBits] = page
       counts.append(contentsOf: repeatElement(0, count: 1 << Self.pageBits))
     }
-    let slot = Int(page) << Self.pageBits | bucket & (1 << Self.pageBits - 1)
-    let (sum, overflow) = counts[slot].addingReportingOverflow(UInt32(clamping: times))
-    counts[slot] = overflow ? .max : sum
+    return Int(page) << Self.pageBits | bucket & (1 << Self.pageBits - 1)
   }
 
   /// The middle of the bucket that holds each rank (1-based, ascending).

@@ -30,30 +30,43 @@ struct EventReader {
     dialect = type.init()
   }
 
-  /// Deals with an event at the front of `rest` if it is one that is expected and known by heart.
-  /// - Returns: its bytes, line ends included; 0 where it is not.
+  /// Deals with an event at the front of `rest` if it is one that is expected and known by heart, or the terminator.
+  /// - Returns: its bytes, line ends included; 0 where it is neither.
   mutating func skim(
-    _ rest: RawSpan, _ ending: Ending, _ templates: EventTemplates, _ observe: (borrowing Observation) -> Void
+    _ rest: RawSpan, _ ending: Ending, _ parser: EventParser, _ observe: (borrowing Observation) -> Void
   ) -> Int {
-    let known = templates.observeExpected(
+    let known = parser.templates.observeExpected(
       rest, identity, after: &lastTemplate, ending: { Self.endLength(rest, $0, ending) }, observe)
-    guard let known else { return 0 }
+    guard let known else { return skimTerminator(rest, ending, parser, observe) }
     if known.finishes { sawFinish = true }
     return known.length
+  }
+
+  private mutating func skimTerminator(
+    _ rest: RawSpan, _ ending: Ending, _ parser: EventParser, _ observe: (borrowing Observation) -> Void
+  ) -> Int {
+    guard !rest.isEmpty, rest[0] != UInt8(ascii: "{"), let terminator = type.terminator,
+      rest.starts(with: terminator)
+    else { return 0 }
+    let end = Self.endLength(rest, terminator.utf8CodeUnitCount, ending)
+    guard end > 0 else { return 0 }
+    terminate(parser, observe)
+    return terminator.utf8CodeUnitCount + end
+  }
+
+  private mutating func terminate(_ parser: EventParser, _ observe: (borrowing Observation) -> Void) {
+    sawTerminator = true
+    parser.withObservation { observation in
+      observation.isTerminator = true
+      observe(observation)
+    }
   }
 
   /// Reads one whole event.
   mutating func take(
     _ name: RawSpan, _ payload: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void
   ) {
-    if let terminator = type.terminator, payload.equals(terminator) {
-      sawTerminator = true
-      parser.withObservation { observation in
-        observation.isTerminator = true
-        observe(observation)
-      }
-      return
-    }
+    if let terminator = type.terminator, payload.equals(terminator) { return terminate(parser, observe) }
     if name.isEmpty,
       let finishes = parser.templates.observeAny(payload, identity, after: &lastTemplate, observe)
     {
@@ -122,12 +135,17 @@ struct EventReader {
   }
 
   /// The length of the ending that stands at `at`, or 0: only the two that servers write, LF and CRLF.
+  @inline(__always)
   private static func endLength(_ rest: RawSpan, _ at: Int, _ ending: Ending) -> Int {
-    let tail = rest.extracting(at..<rest.byteCount)
-    switch ending {
-    case .blankLine: return tail.starts(with: "\n\n") ? 2 : tail.starts(with: "\r\n\r\n") ? 4 : 0
-    case .lineEnd: return tail.starts(with: "\n") ? 1 : tail.starts(with: "\r\n") ? 2 : 0
+    let left = rest.byteCount &- at
+    guard left > 0 else { return 0 }
+    if rest[at] == .lineFeed {
+      if ending == .lineEnd { return 1 }
+      return left > 1 && rest[at &+ 1] == .lineFeed ? 2 : 0
     }
+    guard left > 1, rest[at] == .carriageReturn, rest[at &+ 1] == .lineFeed else { return 0 }
+    if ending == .lineEnd { return 2 }
+    return left > 3 && rest[at &+ 2] == .carriageReturn && rest[at &+ 3] == .lineFeed ? 4 : 0
   }
 }
 

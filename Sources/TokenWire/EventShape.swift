@@ -12,21 +12,25 @@ struct EventShape {
   /// A place where payloads of one shape differ.
   struct Hole {
     /// What stands there.
-    enum Kind: Equatable {
+    enum Kind: UInt8 {
       /// The inside of a string that is generated text: not empty, and counted.
       case text
       /// The inside of a string that nobody reads.
       case string
       /// A whole number that nobody reads.
       case number
-      /// An object of counts: its place among the dialect's `countingKeys`.
-      case counts(Int)
+      /// A whole number that is filled in where the event's counts are read.
+      case count
+      /// An object of counts.
+      case counts
       /// Nothing: the payload is at its end.
       case end
     }
 
     var range: Range<Int>
     var kind: Kind
+    /// Of an object of counts: its place among the dialect's `countingKeys`; of a count: that among the counts.
+    var place = 0
   }
 
   /// A payload that has the shape.
@@ -34,33 +38,28 @@ struct EventShape {
     var length = 0
     /// Scalars of the generated text.
     var scalars = 0
-    var hasCounts = false
-    private var first = 0..<0
-    private var second = 0..<0
-
-    /// Where the object of that place stands; empty where the shape has none.
-    func counts(_ place: Int) -> Range<Int> { place == 0 ? first : second }
-
-    fileprivate mutating func note(_ place: Int, _ range: Range<Int>) {
-      if place == 0 { first = range } else { second = range }
-      hasCounts = true
-    }
+    /// Where the object of each place stands; empty where the shape has none.
+    var counts = InlineArray<2, Range<Int>>(repeating: 0..<0)
   }
 
   /// Known bytes, and what follows them.
   private struct Step {
-    var count: Int
+    var count: UInt16
+    var place: UInt8 = 0
     var kind: Hole.Kind
   }
 
   private let bytes: [UInt8]
   private let steps: [Step]
+  /// Where counts are filled in.
+  private let counts: [JSONForm.Number]
 
   /// Learns the shape of a payload.
   /// - Parameters:
   ///   - holes: in order, none touching another.
-  ///   - largest: the most known bytes that are kept.
-  init?(_ payload: RawSpan, holes: [Hole], largest: Int) {
+  ///   - counts: where counts are filled in; theirs must outlive the shape.
+  ///   - largest: the most known bytes that are kept, 65,535 at most.
+  init?(_ payload: RawSpan, holes: [Hole], counts: [JSONForm.Number], largest: Int) {
     let known = payload.byteCount - holes.reduce(0) { $0 + $1.range.count }
     guard known <= largest else { return nil }
     var bytes: [UInt8] = []
@@ -71,63 +70,77 @@ struct EventShape {
     for hole in holes {
       guard hole.range.lowerBound > at else { return nil }
       bytes.append(payload.extracting(at..<hole.range.lowerBound))
-      steps.append(Step(count: hole.range.lowerBound - at, kind: hole.kind))
+      let count = UInt16(hole.range.lowerBound - at)
+      steps.append(Step(count: count, place: UInt8(hole.place), kind: hole.kind))
       at = hole.range.upperBound
     }
     bytes.append(payload.extracting(at..<payload.byteCount))
-    steps.append(Step(count: payload.byteCount - at, kind: .end))
+    steps.append(Step(count: UInt16(payload.byteCount - at), kind: .end))
     self.bytes = bytes
     self.steps = steps
+    self.counts = counts
   }
 
   /// Looks whether `front` begins with a payload of this shape.
-  func match(_ front: RawSpan) -> Match? {
+  /// - Parameter match: says where, if so; else it says nothing, nor do the counts that were filled in.
+  @inline(__always)
+  func matches(_ front: RawSpan, _ match: inout Match) -> Bool {
     unsafe front.withUnsafeBytes { front in
-      unsafe bytes.withUnsafeBytes { known in unsafe run(front, known) }
+      unsafe bytes.withUnsafeBufferPointer { known in
+        unsafe steps.withUnsafeBufferPointer { steps in
+          guard let base = front.baseAddress, let known = known.baseAddress, let steps = steps.baseAddress else {
+            return false
+          }
+          return unsafe run(base, front.count, known, steps, &match)
+        }
+      }
     }
   }
 
-  private func run(_ front: UnsafeRawBufferPointer, _ known: UnsafeRawBufferPointer) -> Match? {
-    guard let base = front.baseAddress, var expected = known.baseAddress else { return nil }
-    let limit = front.count
-    var match = Match()
+  @inline(__always)
+  private func run(
+    _ base: UnsafeRawPointer, _ limit: Int, _ known: UnsafePointer<UInt8>, _ steps: UnsafePointer<Step>,
+    _ match: inout Match
+  ) -> Bool {
+    var expected = unsafe known
+    var step = unsafe steps
     var at = 0
-    for step in steps {
-      guard limit - at >= step.count, unsafe memcmp(base + at, expected, step.count) == 0 else { return nil }
-      at &+= step.count
-      unsafe expected += step.count
-      switch step.kind {
+    while true {
+      let count = unsafe Int(step.pointee.count)
+      guard limit &- at >= count, unsafe memcmp(base + at, expected, count) == 0 else { return false }
+      at &+= count
+      switch unsafe step.pointee.kind {
       case .end:
         match.length = at
-        return match
+        return true
       case .number:
         let digits = unsafe WholeNumber.length(base, from: at, limit: limit)
-        guard digits > 0 else { return nil }
+        guard digits > 0 else { return false }
         at &+= digits
       case .string:
-        guard let string = unsafe StringScan(base, from: at, limit: limit) else { return nil }
+        guard let string = unsafe StringScan(base, from: at, limit: limit) else { return false }
         at = string.end
       case .text:
-        guard let string = unsafe StringScan(base, from: at, limit: limit), string.scalars > 0 else { return nil }
+        guard let string = unsafe StringScan(base, from: at, limit: limit), string.scalars > 0 else { return false }
         at = string.end
         match.scalars = string.scalars
-      case .counts(let place):
-        guard let end = unsafe ObjectScan.end(base, from: at, limit: limit) else { return nil }
-        match.note(place, at..<end)
+      case .count:
+        let number = unsafe WholeNumber.read(base, from: at, limit: limit)
+        guard number.length > 0 else { return false }
+        at &+= number.length
+        counts[unsafe Int(step.pointee.place)].fill(number.value)
+      case .counts:
+        guard let end = unsafe ObjectScan.end(base, from: at, limit: limit) else { return false }
+        match.counts[unsafe Int(step.pointee.place)] = at..<end
         at = end
       }
+      unsafe expected += count
+      unsafe step += 1
     }
-    return nil
   }
 }
 
 extension EventShape.Hole {
-  /// Which of the objects with counts this is; nil for any other hole.
-  var countsPlace: Int? {
-    if case .counts(let place) = kind { return place }
-    return nil
-  }
-
   /// Where the value of a varying key stands, if it is a plain string or a whole number.
   init?(varying value: JSONValue, of key: JSONValue, _ payload: RawSpan) {
     if let start = value.stringOffset {
@@ -144,10 +157,10 @@ extension EventShape.Hole {
     self.init(range: start..<(start + digits), kind: .number)
   }
 
-  /// Where an object of counts stands.
-  init?(counts place: Int, of key: JSONValue, _ payload: RawSpan) {
-    guard let start = Self.valueStart(key, payload), let end = ObjectScan.end(payload, from: start) else { return nil }
-    self.init(range: start..<end, kind: .counts(place))
+  /// Where the object that is the value of `key` stands.
+  static func object(of key: JSONValue, _ payload: RawSpan) -> Range<Int>? {
+    guard let start = valueStart(key, payload), let end = ObjectScan.end(payload, from: start) else { return nil }
+    return start..<end
   }
 
   /// The first byte of a member's value: behind the key's closing quote, a colon and white space.

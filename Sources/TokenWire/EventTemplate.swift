@@ -8,10 +8,10 @@ import JSON
 /// Why this is exact: a dialect reads an event's JSON tree alone. Two payloads whose bytes agree everywhere but inside
 /// strings (each well-formed, up to its closing quote), whole numbers and objects (each parsed by itself) have the same
 /// tree but for those values. The values of `varyingKeys` are never read; of the text only its scalars count, and that it
-/// is not empty; the objects of `countingKeys` are read again, by the dialect.
+/// is not empty; the objects of `countingKeys` are read again, by the dialect, with their numbers filled in or parsed.
 struct EventTemplate: ~Copyable {
   /// The most known bytes that a template may hold, and the most holes.
-  static let largest = (bytes: 1024, holes: 8)
+  static let largest = (bytes: 1024, holes: 16)
 
   /// The dialect that this was learnt from: the same bytes may mean something else in another.
   let dialect: ObjectIdentifier
@@ -26,6 +26,9 @@ struct EventTemplate: ~Copyable {
   private let type: any Dialect.Type
   private let shape: EventShape
   private let hasText: Bool
+  private let hasCounts: Bool
+  /// For each of `countingKeys` its object, where that differs in whole numbers only; nil where it is parsed, or missing.
+  private let forms: [JSONForm?]
   private let hasUsage: Bool
 
   /// Learns from an event that has just been parsed.
@@ -33,11 +36,14 @@ struct EventTemplate: ~Copyable {
   ///   stand anywhere but under `countingKeys`.
   init?(_ payload: RawSpan, _ root: JSONValue, of dialect: any Dialect.Type, says observation: borrowing Observation) {
     guard Self.isOneOfMany(observation), !dialect.remembers,
-      let holes = Self.holes(payload, root, dialect, observation),
-      Self.countsAreHoles(root, holes, dialect, observation),
-      let shape = EventShape(payload, holes: holes, largest: Self.largest.bytes)
+      let varying = Varying(payload, root, dialect, observation),
+      Self.countsVary(root, varying, dialect, observation),
+      let shape = EventShape(
+        payload, holes: varying.holes, counts: varying.numbers, largest: Self.largest.bytes)
     else { return nil }
     self.shape = shape
+    forms = varying.forms
+    hasCounts = varying.counts != 0
     self.dialect = ObjectIdentifier(dialect)
     type = dialect
     hasText = observation.textStrings == 1
@@ -49,8 +55,9 @@ struct EventTemplate: ~Copyable {
   /// Looks whether `front` begins with such an event; if so, `observation` then says what it says.
   /// - Returns: the length of its payload; nil where it does not, or where it does not end inside `front`.
   mutating func match(_ front: RawSpan, _ json: JSONParser) -> Int? {
-    guard let match = shape.match(front) else { return nil }
-    if match.hasCounts {
+    var match = EventShape.Match()
+    guard shape.matches(front, &match) else { return nil }
+    if hasCounts {
       guard recount(front, match, json) else { return nil }
     }
     if hasText { observation.outputs[0].scalars = match.scalars }
@@ -62,8 +69,12 @@ struct EventTemplate: ~Copyable {
     observation.usage = nil
     observation.serverCounts = nil
     observation.serverDurations = nil
-    for key in 0..<EventShape.mostCounts {
-      let range = match.counts(key)
+    for key in forms.indices {
+      if let form = forms[key] {
+        type.readCounts(key, form.root, into: &observation)
+        continue
+      }
+      let range = match.counts[key]
       guard !range.isEmpty else { continue }
       let parsed: Void? = json.parse(front.extracting(range)) { type.readCounts(key, $0, into: &observation) }
       guard parsed != nil else { return false }
@@ -78,14 +89,36 @@ struct EventTemplate: ~Copyable {
       && !observation.isTerminator
   }
 
-  /// The places where other events may differ; nil where they are too many, or where a key of counts
-  /// stands twice.
-  private static func holes(
+  /// Whether all that the event says about counts and times comes from what varies.
+  private static func countsVary(
+    _ root: JSONValue, _ varying: borrowing Varying, _ dialect: any Dialect.Type, _ observation: borrowing Observation
+  ) -> Bool {
+    var counted = Observation()
+    for (place, key) in dialect.countingKeys.enumerated() where varying.counts & 1 << place != 0 {
+      if let value = root[key] { dialect.readCounts(place, value, into: &counted) }
+    }
+    return counted.usage == observation.usage && counted.serverCounts == observation.serverCounts
+      && counted.serverDurations == observation.serverDurations
+  }
+}
+
+/// The places where events like one that has been parsed may differ.
+private struct Varying {
+  /// In order.
+  var holes: [EventShape.Hole] = []
+  /// Of each of the dialect's `countingKeys` the object that stands there, where it differs in whole numbers only.
+  var forms: [JSONForm?] = Array(repeating: nil, count: EventShape.mostCounts)
+  /// The numbers of `forms`, in the order in which the holes for them say where they are.
+  var numbers: [JSONForm.Number] = []
+  /// One bit for each of the dialect's `countingKeys` whose object may differ.
+  var counts = 0
+
+  /// - Returns: nil where they are too many, or where a key of counts stands twice.
+  init?(
     _ payload: RawSpan, _ root: JSONValue, _ dialect: any Dialect.Type, _ observation: borrowing Observation
-  ) -> [EventShape.Hole]? {
-    var holes: [EventShape.Hole] = []
+  ) {
     if observation.textStrings == 1 {
-      guard let text = text(payload, observation) else { return nil }
+      guard let text = Self.text(payload, observation) else { return nil }
       holes.append(text)
     }
     let varying = dialect.varyingKeys
@@ -98,11 +131,11 @@ struct EventTemplate: ~Copyable {
       } else if let place = counting.firstIndex(where: { key.equals($0) }) {
         isTwice = isTwice || seen & (1 << place) != 0
         seen |= 1 << place
-        if value.isObject, let hole = EventShape.Hole(counts: place, of: key, payload) { holes.append(hole) }
+        if value.isObject, let object = EventShape.Hole.object(of: key, payload) { addCounts(place, object, payload) }
       }
     }
-    guard !isTwice, holes.count <= largest.holes else { return nil }
-    return holes.sorted { $0.range.lowerBound < $1.range.lowerBound }
+    guard !isTwice, holes.count <= EventTemplate.largest.holes else { return nil }
+    holes.sort { $0.range.lowerBound < $1.range.lowerBound }
   }
 
   /// Where the one text stands, if it is what the event's one output counted.
@@ -113,15 +146,20 @@ struct EventTemplate: ~Copyable {
     return EventShape.Hole(range: observation.textOffset..<string.end, kind: .text)
   }
 
-  /// Whether all that the event says about counts and times comes from the holes for it.
-  private static func countsAreHoles(
-    _ root: JSONValue, _ holes: [EventShape.Hole], _ dialect: any Dialect.Type, _ observation: borrowing Observation
-  ) -> Bool {
-    var counted = Observation()
-    for (place, key) in dialect.countingKeys.enumerated() where holes.contains(where: { $0.countsPlace == place }) {
-      if let value = root[key] { dialect.readCounts(place, value, into: &counted) }
+  /// An object of counts: a hole for each of its numbers, or where they are not all whole numbers, one for all of it.
+  private mutating func addCounts(_ place: Int, _ object: Range<Int>, _ payload: RawSpan) {
+    counts |= 1 << place
+    let text = payload.extracting(object)
+    guard let numbers = ObjectScan.wholeNumbers(text), let form = JSONForm(text), form.numbers.count == numbers.count
+    else {
+      holes.append(EventShape.Hole(range: object, kind: .counts, place: place))
+      return
     }
-    return counted.usage == observation.usage && counted.serverCounts == observation.serverCounts
-      && counted.serverDurations == observation.serverDurations
+    forms[place] = form
+    for (index, number) in numbers.enumerated() {
+      let range = (object.lowerBound + number.lowerBound)..<(object.lowerBound + number.upperBound)
+      holes.append(EventShape.Hole(range: range, kind: .count, place: self.numbers.count + index))
+    }
+    self.numbers += form.numbers
   }
 }

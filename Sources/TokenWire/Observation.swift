@@ -11,11 +11,14 @@ public struct OutputKinds: OptionSet, Hashable, Sendable {
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// What a person can read: content, legacy completion text, a refusal.
-  public static let answer = OutputKinds(rawValue: 1)
+  @inlinable
+  public static var answer: OutputKinds { OutputKinds(rawValue: 1) }
   /// Reasoning ("thinking") text.
-  public static let reasoning = OutputKinds(rawValue: 2)
+  @inlinable
+  public static var reasoning: OutputKinds { OutputKinds(rawValue: 2) }
   /// A tool call's name or arguments.
-  public static let toolCall = OutputKinds(rawValue: 4)
+  @inlinable
+  public static var toolCall: OutputKinds { OutputKinds(rawValue: 4) }
 }
 
 /// Generated output that one event carried for one choice: what makes the event token-bearing (metrics.md).

@@ -13,7 +13,7 @@ public func requestFacts(
   let facts: RequestFacts?? = parser.json.parse(body) { root in
     guard root.isObject else { return nil }
     var facts = RequestFacts()
-    let body = BodyKeys(root)
+    let body = SparseMembers(root)
     facts.model = body["model"]?.name
     facts.stream = body["stream"]?.bool ?? dialect.streamsByDefault
     facts.choices = 1
@@ -25,24 +25,9 @@ public func requestFacts(
   return facts ?? nil
 }
 
-/// A body's own keys, of which it has few of those that are looked for.
-private struct BodyKeys {
-  private let root: JSONValue
-  private let lengths: UInt64
-
-  init(_ root: JSONValue) {
-    self.root = root
-    lengths = root.keyLengths
-  }
-
-  subscript(_ key: StaticString) -> JSONValue? {
-    lengths & 1 << UInt64(key.utf8CodeUnitCount & 63) == 0 ? nil : root[key]
-  }
-}
-
 extension RequestFacts {
   /// The first of the keys that LiteLLM's documentation lists, in its order (dialects.md §2.18).
-  fileprivate mutating func readUser(_ root: BodyKeys) {
+  fileprivate mutating func readUser(_ root: SparseMembers) {
     if let name = root["user"]?.name {
       (user, userKey) = (name, "body:user")
     } else if let name = root["litellm_metadata"]?["user"]?.name {
@@ -54,7 +39,7 @@ extension RequestFacts {
     }
   }
 
-  fileprivate mutating func readSession(_ root: BodyKeys) {
+  fileprivate mutating func readSession(_ root: SparseMembers) {
     let metadata = root["metadata"]
     session =
       root["session_id"]?.name ?? root["litellm_session_id"]?.name ?? root["conversation_id"]?.name

@@ -101,9 +101,8 @@ public struct ResponseDecoder: ~Copyable {
 
   private mutating func feedEvents(_ bytes: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void)
   {
-    let templates = parser.templates
     events.feed(bytes, &reader) { reader, rest in
-      reader.skim(rest, .blankLine, templates, observe)
+      reader.skim(rest, .blankLine, parser, observe)
     } dispatch: { reader, name, payload in
       reader.take(name, payload, parser, observe)
     }
@@ -111,9 +110,8 @@ public struct ResponseDecoder: ~Copyable {
   }
 
   private mutating func feedLines(_ bytes: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void) {
-    let templates = parser.templates
     lines.feed(bytes, &reader) { reader, rest in
-      reader.skim(rest, .lineEnd, templates, observe)
+      reader.skim(rest, .lineEnd, parser, observe)
     } dispatch: { reader, payload in
       reader.take(RawSpan(), payload, parser, observe)
     }

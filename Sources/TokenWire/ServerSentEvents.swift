@@ -46,7 +46,7 @@ struct ServerSentEvents {
       swallowsLineFeed = bytes[end] == .carriageReturn
       read.at = end + 1
     }
-    keepUnfinished(bytes, &read)
+    if read.at < read.count || read.held != nil { keepUnfinished(bytes, &read) }
   }
 
   /// The stream has ended: gives what stood in the last event without its blank line, and forgets it.

@@ -11,32 +11,52 @@ struct StringScan {
   /// Runs from `start`, the byte after the opening quote.
   /// - Returns: nil where there is no closing quote before `limit`, or where anything stands that is not plain: control
   ///   bytes, ill-formed UTF-8, unknown escapes, surrogates that do not pair.
+  @inline(__always)
   init?(_ bytes: UnsafeRawPointer, from start: Int, limit: Int) {
+    // Most strings are plain ASCII up to their closing quote.
+    let at = unsafe Self.plainEnd(bytes, from: start, limit: limit)
+    if at < limit, unsafe bytes.load(fromByteOffset: at, as: UInt8.self) == UInt8(ascii: "\"") {
+      end = at
+      scalars = at &- start
+      return
+    }
+    guard let scan = unsafe Self.mixed(bytes, from: start, limit: limit) else { return nil }
+    self = scan
+  }
+
+  private init(end: Int, scalars: Int) {
+    self.end = end
+    self.scalars = scalars
+  }
+
+  /// Where plain ASCII ends, or where fewer than eight bytes are left: eight bytes at a time.
+  @inline(__always)
+  private static func plainEnd(_ bytes: UnsafeRawPointer, from start: Int, limit: Int) -> Int {
+    var at = start
+    while at &+ 8 <= limit {
+      let special = specialBytes(unsafe bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+      if special != 0 { return at &+ (special.trailingZeroBitCount >> 3) }
+      at &+= 8
+    }
+    return at
+  }
+
+  /// The same, for all that may stand in a string.
+  @inline(never)
+  private static func mixed(_ bytes: UnsafeRawPointer, from start: Int, limit: Int) -> StringScan? {
     var at = start
     var scalars = 0
     while true {
-      // Eight bytes at a time, while all are plain ASCII.
-      let runStart = at
-      while at + 8 <= limit {
-        let special = Self.specialBytes(unsafe bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
-        if special != 0 {
-          at &+= special.trailingZeroBitCount >> 3
-          break
-        }
-        at &+= 8
-      }
-      scalars &+= at &- runStart
+      let plainStart = at
+      at = unsafe plainEnd(bytes, from: at, limit: limit)
+      scalars &+= at &- plainStart
       guard at < limit else { return nil }
       let byte = unsafe bytes.load(fromByteOffset: at, as: UInt8.self)
-      if byte == UInt8(ascii: "\"") {
-        self.end = at
-        self.scalars = scalars
-        return
-      }
+      if byte == UInt8(ascii: "\"") { return StringScan(end: at, scalars: scalars) }
       let length =
         byte == UInt8(ascii: "\\")
-        ? unsafe Self.escape(bytes, at, limit)
-        : byte < 0x80 ? (byte < 0x20 ? 0 : 1) : unsafe Self.multibyte(byte, bytes, at, limit)
+        ? unsafe escape(bytes, at, limit)
+        : byte < 0x80 ? (byte < 0x20 ? 0 : 1) : unsafe multibyte(byte, bytes, at, limit)
       guard length > 0 else { return nil }
       at &+= length
       scalars &+= 1

@@ -83,6 +83,29 @@ struct SampleStoreTests {
     #expect(store.quantiles([0.5])?.first.map { (1_992...2_008).contains($0) } == true)
   }
 
+  @Test(
+    "Samples taken one by one and as once each are the same bag",
+    arguments: [1, 2, 7, 8, 9, 511, 512, 513, 519, 520, 521])
+  func oneByOne(count: Int) {
+    var generator = SplitMix(state: UInt64(count) &+ 5)
+    var store = SampleStore(exactLimit: 512)
+    var reference = SampleStore(exactLimit: 512)
+    for _ in 0..<count {
+      // Up to 9 hours, among them those that need more than four bytes.
+      let sample = Int64.random(in: -1..<(1 << Int64.random(in: 1..<45, using: &generator)), using: &generator)
+      store.add(sample)
+      reference.add(sample, times: 1)
+      let fractions = [0, 0.3, 0.5, 1]
+      if count < 10 { #expect(store.quantiles(fractions) == reference.quantiles(fractions)) }
+    }
+    let fractions = (0...100).map { Double($0) / 100 }
+    #expect(store.quantiles(fractions) == reference.quantiles(fractions))
+    #expect(store.count == reference.count && store.maximum == reference.maximum && store.only == reference.only)
+    store.add(3_000, times: 5)
+    reference.add(3_000, times: 5)
+    #expect(store.quantiles(fractions) == reference.quantiles(fractions))
+  }
+
   @Test("Counted by buckets every sample is counted once, exact ones exactly and folded ones within their 0.4 %")
   func buckets() {
     for samples in [100, 5_000] {

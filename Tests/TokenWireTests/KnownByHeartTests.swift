@@ -141,6 +141,38 @@ struct KnownByHeartTests {
       ],
       [#","timings":{"predicted_n":1,"predicted_ms":1.5}"#, #","timings":{"predicted_n":2,"predicted_ms":2.25}"#],
       [
+        #","usage":{"prompt_tokens":4,"d":{"cached_tokens":1,"x":[2,"3",{"y":4}]},"completion_tokens":1}"#,
+        #","usage":{"prompt_tokens":40,"d":{"cached_tokens":0,"x":[5,"3",{"y":66}]},"completion_tokens":123456}"#,
+        #","usage":{"prompt_tokens":40,"d":{"cached_tokens":0,"x":[5,"6",{"y":66}]},"completion_tokens":123456}"#,
+      ],
+      [
+        #","usage":{"prompt_tokens":4,"completion_tokens":1}"#, #","usage":{"prompt_tokens":4,"completion_tokens":01}"#,
+        #","usage":{"prompt_tokens":4,"completion_tokens":-1}"#,
+        #","usage":{"prompt_tokens":4,"completion_tokens":1e1}"#,
+        #","usage":{"prompt_tokens":4,"completion_tokens":1.0}"#, #","usage":{"prompt_tokens":4,"completion_tokens":}"#,
+        #","usage":{"prompt_tokens":4,"completion_tokens":"1"}"#,
+        #","usage":{"prompt_tokens":4,"completion_tokens":0}"#,
+        #","usage":{"prompt_tokens":4,"completion_tokens":999999999999999999}"#,
+        #","usage":{"prompt_tokens":4,"completion_tokens":9999999999999999999}"#,
+        #","usage":{"prompt_tokens":4,"completion_tokens":99999999999999999999999}"#,
+      ],
+      [
+        #","timings":{"predicted_n":1},"usage":{"completion_tokens":2,"prompt_tokens":3}"#,
+        #","timings":{"predicted_n":4},"usage":{"completion_tokens":5,"prompt_tokens":6}"#,
+      ],
+      [
+        #","usage":{"completion_tokens":2,"completion_tokens":3}"#,
+        #","usage":{"completion_tokens":4,"completion_tokens":5}"#,
+      ],
+      [
+        #","usage":{"completion_tokens":2,"a":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}"#,
+        #","usage":{"completion_tokens":3,"a":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,18]}"#,
+      ],
+      [
+        #","usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":8,"reasoning_tokens":1}"#,
+        #","usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7,"reasoning_tokens":1}"#,
+      ],
+      [
         #","timings":{"predicted_ms":1.5},"usage":{"completion_tokens":1,"completion_time":1}"#,
         #","timings":{"predicted_n":3},"usage":{"completion_tokens":2,"completion_time":2}"#,
       ],

@@ -38,6 +38,21 @@ struct ResponseDecoderTests {
     }
   }
 
+  @Test("The terminator ends a stream where it is all of an event, and nothing else does")
+  func terminators() throws {
+    let chunk = sse(chatChunk(#"{"content":"a"}"#))
+    for end in [
+      "data: [DONE]\n\n", "data: [DONE]\r\n\r\n", "data:[DONE]\r\r", ": x\ndata: [DONE]\n\n", "data: [DONE] \n\n",
+    ] {
+      let decoded = try Recipe.sse("openai.chat").decodeEveryWay(chunk + end + chunk)
+      #expect(decoded.isWhole && decoded.malformed == 0 && decoded.events.map(\.isTerminator) == [false, true, false])
+    }
+    for other in ["data: [DONE]x\n\n", "data: [DONE]\ndata: x\n\n", "data: [DONE\n\n", "data: [\n\n"] {
+      let decoded = try Recipe.sse("openai.chat").decodeEveryWay(chunk + other + chunk)
+      #expect(!decoded.isWhole && decoded.malformed == 1)
+    }
+  }
+
   @Test("Anything else is not looked into")
   func otherTypes() throws {
     let decoded = try Recipe(dialect: "openai.chat", contentType: "text/html").decodeEveryWay(stream)

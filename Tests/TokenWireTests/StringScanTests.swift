@@ -73,3 +73,28 @@ struct StringScanTests {
     #expect(taken > 1000)
   }
 }
+
+@Suite("WholeNumber")
+struct WholeNumberTests {
+  @Test("Digits up to eighteen are a number wherever the bytes end, without a zero before them")
+  func lengths() {
+    let digits = Array("123456789012345678901234".utf8)
+    for behind: [UInt8] in [
+      [], [0x2C], [0x2F], [0x3A], [0x00], [0xB5], Array("}}}}}}}}}}".utf8), Array(":/:/:/:/:".utf8),
+    ] {
+      for first: UInt8 in [0x31, 0x30] {
+        for count in 0...24 {
+          let bytes = ([first] + digits).prefix(count) + behind
+          let expected = count == 0 || count > 18 || (first == 0x30 && count > 1) ? 0 : count
+          let value = expected == 0 ? 0 : bytes.prefix(count).reduce(0 as UInt64) { $0 * 10 + UInt64($1 - 0x30) }
+          Array(bytes).withUnsafeBytes { raw in
+            guard let base = raw.baseAddress else { return }
+            #expect(WholeNumber.length(base, from: 0, limit: raw.count) == expected)
+            let read = WholeNumber.read(base, from: 0, limit: raw.count)
+            #expect(read.length == expected && (expected == 0 || read.value == value))
+          }
+        }
+      }
+    }
+  }
+}

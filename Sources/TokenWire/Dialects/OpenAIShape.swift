@@ -35,14 +35,15 @@ enum OpenAIShape {
     if key == 0 { readUsage(value, into: &observation) } else { readTimings(value, into: &observation) }
   }
 
-  private static func readUsage(_ usage: JSONValue, into observation: inout Observation) {
+  private static func readUsage(_ value: JSONValue, into observation: inout Observation) {
+    let usage = SparseMembers(value)
     let counts = tokenUsage(usage)
     observation.usage = counts == TokenUsage() ? nil : counts
     readGroqTimes(usage, into: &observation)
   }
 
   /// Token counts under all the names that OpenAI-shaped servers give them.
-  static func tokenUsage(_ usage: JSONValue) -> TokenUsage {
+  private static func tokenUsage(_ usage: SparseMembers) -> TokenUsage {
     var counts = TokenUsage()
     counts.input = usage["prompt_tokens"]?.tokenCount
     counts.output = usage["completion_tokens"]?.tokenCount
@@ -63,7 +64,7 @@ enum OpenAIShape {
   }
 
   /// Groq's `queue_time`, `prompt_time`, `completion_time` and `total_time` inside usage, in seconds.
-  private static func readGroqTimes(_ usage: JSONValue, into observation: inout Observation) {
+  private static func readGroqTimes(_ usage: SparseMembers, into observation: inout Observation) {
     guard let decode = usage["completion_time"]?.double else { return }
     var durations = ServerDurations()
     durations.decodeMilliseconds = decode * 1000
@@ -74,7 +75,8 @@ enum OpenAIShape {
   }
 
   /// llama.cpp's `timings`: `prompt_n` counts what was processed, so the cached part (`cache_n`) comes on top.
-  private static func readTimings(_ timings: JSONValue, into observation: inout Observation) {
+  private static func readTimings(_ value: JSONValue, into observation: inout Observation) {
+    let timings = SparseMembers(value)
     var counts = TokenUsage()
     counts.output = timings["predicted_n"]?.tokenCount
     counts.cached = timings["cache_n"]?.tokenCount
