@@ -112,9 +112,6 @@ final class DownstreamConnection: StreamDelegate {
     return stream.write(bytes)
   }
 
-  /// The same, of what was put together.
-  func write(_ output: OutputBuffer) -> Bool { output.withBytes { write($0) } }
-
   /// The same, of an array.
   func write(_ bytes: [UInt8]) -> Bool { unsafe bytes.withUnsafeBytes { unsafe write($0.bytes) } }
 

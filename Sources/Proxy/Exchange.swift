@@ -274,13 +274,13 @@ final class Exchange {
         connection.parser.answersHead = answersHead
         rest = rest.extracting(consumed..<rest.byteCount)
       case .needsMore, .messageComplete:
-        appendBody(connection, rest)
+        appendBody(rest)
         isComplete = progress == .messageComplete
         // What comes behind a response was asked for by nobody: such a connection is not used again.
         if consumed < rest.byteCount { upstreamKeepsAlive = false }
         break parsing
       case .failed(let error):
-        appendBody(connection, rest)
+        appendBody(rest)
         failure = error
         break parsing
       }
@@ -288,7 +288,7 @@ final class Exchange {
     if isComplete {
       BodyWriter.appendEnd(framing: responseFraming, trailers: connection.parser.trailers, to: worker.output)
     }
-    deliver(rest, worker.spans, arrival)
+    deliver(rest, arrival)
     if let failure {
       worker.counters.refused(failure, from: .upstream)
       return breakOff(.responseInvalid(failure))
@@ -296,9 +296,8 @@ final class Exchange {
     if isComplete { responseCompleted(at: arrival.at) }
   }
 
-  private func appendBody(_ connection: UpstreamConnection, _ bytes: RawSpan) {
-    guard state.hasResponded else { return }
-    BodyWriter.append(worker.spans, of: bytes, framing: responseFraming, to: worker.output)
+  private func appendBody(_ bytes: RawSpan) {
+    if state.hasResponded { worker.appendBody(of: bytes, framing: responseFraming) }
   }
 
   private func passHead(_ connection: UpstreamConnection, _ arrival: Arrival) throws(WireError) {
@@ -334,10 +333,10 @@ final class Exchange {
   }
 
   /// Sends what one read gave, and has it looked at later, together with others.
-  private func deliver(_ bytes: RawSpan, _ spans: BodySpans, _ arrival: Arrival) {
-    let isTaken = worker.output.isEmpty ? undelivered == nil : downstream.write(worker.output)
+  private func deliver(_ bytes: RawSpan, _ arrival: Arrival) {
+    let isTaken = worker.output.isEmpty ? undelivered == nil : worker.sendOutput(to: downstream)
     if state.hasResponded {
-      worker.lookout.keep(self, arrival, deliveredAt: isTaken ? .now() : nil, spans, of: bytes)
+      worker.lookLater(at: bytes, of: self, arrival, deliveredAt: isTaken ? .now() : nil)
       if !isTaken { undelivered = downstream.writtenBytes }
     }
     if !isTaken, downstream.queuedBytes > rules.settings.highWatermark { pauseUpstream() }
@@ -379,7 +378,7 @@ final class Exchange {
     guard state.hasResponded, !state.isResponseComplete, isCloseDelimited else { return breakOff(.upstreamEnded) }
     worker.output.removeAll()
     BodyWriter.appendEnd(framing: responseFraming, trailers: Fields(), to: worker.output)
-    if !worker.output.isEmpty { _ = downstream.write(worker.output) }
+    if !worker.output.isEmpty { _ = worker.sendOutput(to: downstream) }
     upstreamKeepsAlive = false
     responseCompleted(at: at)
   }
@@ -416,7 +415,7 @@ final class Exchange {
     guard let above = upstream?.handOver() else { return }
     _ = state.handle(.switchedProtocols)
     unsafe behind.withUnsafeBytes { unsafe worker.output.append($0) }
-    _ = downstream.write(worker.output)
+    _ = worker.sendOutput(to: downstream)
     let (client, early, hasEnded) = downstream.handOver()
     let count = TunnelCount(fromClient: early.count, fromUpstream: behind.byteCount)
     worker.counters.tunnelsOpened.add()

@@ -72,7 +72,7 @@ final class Lookout {
 
   /// Looks at what is held when it is time to, until closed.
   func begin(on loop: EventLoop) {
-    turnEnd = TurnEnd(loop: loop) { [unowned self] in turnEnded() }
+    turnEnd = TurnEnd(loop: loop) { [self] in turnEnded() }
     timer = Timer(loop: loop) { [unowned self] in look() }
   }
 

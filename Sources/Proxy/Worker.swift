@@ -313,6 +313,24 @@ final class Worker {
     }
   }
 
+  // MARK: A read's way through
+
+  // What these use belongs to the worker, which holds on to it; from elsewhere each use would be counted in and out.
+
+  /// Puts the body bytes that the last parse found in `bytes` behind what is about to be sent.
+  func appendBody(of bytes: RawSpan, framing: BodyFraming) {
+    BodyWriter.append(spans, of: bytes, framing: framing, to: output)
+  }
+
+  /// Sends a client what was put together.
+  /// - Returns: whether its socket has taken all that it was ever sent.
+  func sendOutput(to client: DownstreamConnection) -> Bool { output.withBytes { client.write($0) } }
+
+  /// Has the body bytes that the last parse found in `bytes`, which have been sent, looked at together with others.
+  func lookLater(at bytes: RawSpan, of exchange: Exchange, _ arrival: Arrival, deliveredAt: Instant?) {
+    lookout.keep(exchange, arrival, deliveredAt: deliveredAt, spans, of: bytes)
+  }
+
   // MARK: The end
 
   private func obey(_ command: WorkerCommand) {

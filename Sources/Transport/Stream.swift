@@ -27,7 +27,12 @@ public protocol StreamDelegate: AnyObject {
 @safe
 public final class Stream {
   /// The delegate, retained until `close()`.
-  public var delegate: (any StreamDelegate)?
+  public var delegate: (any StreamDelegate)? {
+    get { receiver }
+    set { receiver = newValue }
+  }
+  /// The delegate, where nobody outside can reach it: what others might be using is checked at each read.
+  private var receiver: (any StreamDelegate)?
   /// Whether a reset is told of also while nothing is read: paused, or behind the peer's FIN.
   public var noticesReset = false {
     didSet { updateInterest() }
@@ -144,7 +149,7 @@ public final class Stream {
       let arrival = loop.arrival(stamp: stamp == Int64.min ? nil : stamp, readAt: readAt, notBefore: drainedAt)
       drainedAt = count < EventLoop.readCapacity ? readAt : nil
       let bytes = unsafe UnsafeRawBufferPointer(start: loop.readBuffer.baseAddress, count: count)
-      delegate?.streamDidRead(self, unsafe bytes.bytes, arrival)
+      receiver?.streamDidRead(self, unsafe bytes.bytes, arrival)
     } else if count == 0 {
       ended()
     } else if count != -Int(EAGAIN), count != -Int(EINTR) {
@@ -158,7 +163,7 @@ public final class Stream {
     if let breakage { return failed(breakage) }
     hasEnded = true
     updateInterest()
-    delegate?.streamDidEnd(self)
+    receiver?.streamDidEnd(self)
   }
 
   private func failed(_ error: TransportError) {
@@ -167,7 +172,7 @@ public final class Stream {
     hasEnded = true
     hasFailed = true
     updateInterest()
-    delegate?.streamDidFail(self, error)
+    receiver?.streamDidFail(self, error)
   }
 
   // MARK: Writing
@@ -210,7 +215,7 @@ public final class Stream {
     }
     updateInterest()
     if let failure { return broke(failure) }
-    delegate?.streamDidFlush(self)
+    receiver?.streamDidFlush(self)
   }
 
   /// Ends this side (FIN) while still reading. Only when nothing is queued.
@@ -226,7 +231,7 @@ public final class Stream {
   public func close(reset: Bool = false) {
     guard descriptor >= 0 else { return }
     if reset { _ = tg_reset_on_close(descriptor) }
-    delegate = nil
+    receiver = nil
     // Once uv_close has taken the descriptor off the loop it may be closed (libuv's documentation of uv_poll_t).
     unsafe uv_close(tg_poll_handle(poll)) { handle in
       guard let data = unsafe handle?.pointee.data else { return }
@@ -281,7 +286,7 @@ public final class Stream {
     isConnecting = false
     interest = 0
     updateInterest()
-    delegate?.streamDidConnect(self)
+    receiver?.streamDidConnect(self)
     if !isClosed, queued > 0 { flush() }
   }
 

@@ -7,7 +7,7 @@ import CLibuv
 public final class TurnEnd {
   private let loop: EventLoop
   private let handle: UnsafeMutablePointer<uv_check_t>
-  private var action: (() -> Void)?
+  private let action: () -> Void
 
   /// Calls `action` on the loop's thread after each round of socket callbacks. It does not keep the loop running.
   public init(loop: EventLoop, _ action: @escaping () -> Void) {
@@ -18,14 +18,13 @@ public final class TurnEnd {
     unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
     _ = unsafe uv_check_start(handle) { handle in
       guard let data = unsafe handle?.pointee.data else { return }
-      unsafe Unmanaged<TurnEnd>.fromOpaque(data).takeUnretainedValue().action?()
+      unsafe Unmanaged<TurnEnd>.fromOpaque(data)._withUnsafeGuaranteedRef { $0.action() }
     }
     unsafe uv_unref(tg_check_handle(handle))
   }
 
-  /// Ends it. Call it once.
+  /// Ends it, and lets go of what `action` holds. Call it once.
   public func close() {
-    action = nil
     unsafe uv_close(tg_check_handle(handle)) { handle in
       guard let data = unsafe handle?.pointee.data else { return }
       unsafe Unmanaged<TurnEnd>.fromOpaque(data).release()
