@@ -8,6 +8,7 @@ import Transport
 public final class LoadClient {
   let loop: EventLoop
   let plan: LoadPlan
+  let requests: LoadRequests
   private var summary: LoadSummary
   private var connections: [LoadConnection] = []
   private var timers: [Timer] = []
@@ -16,18 +17,21 @@ public final class LoadClient {
   private var isOver = false
   private var openLoopDueAt = Instant.now()
   private let spans = BodySpans()
+  /// Answers' heads are all alike.
+  private let known = KnownHeads(fixed: [])
 
   /// Prepares the load.
   public init(loop: EventLoop, plan: LoadPlan) {
     self.loop = loop
     self.plan = plan
+    requests = LoadRequests(plan)
     summary = LoadSummary(idPrefix: plan.idPrefix)
   }
 
   /// Makes the load, and returns when it is done.
   public func run() -> LoadSummary {
     let startAt = Instant.now()
-    connections = (0..<plan.connections).map { _ in LoadConnection(self, spans: spans) }
+    connections = (0..<plan.connections).map { _ in LoadConnection(self, spans: spans, known: known) }
     if let duration = plan.durationMilliseconds { after(duration) { [unowned self] in isOver = true } }
     if let rate = plan.rate { startOpenLoop(rate) } else { startClosedLoop() }
     while !isOver { loop.runOnce(waiting: true) }

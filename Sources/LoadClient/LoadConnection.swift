@@ -54,10 +54,10 @@ final class LoadConnection: StreamDelegate {
 
   var isIdle: Bool { result == nil }
 
-  init(_ client: LoadClient, spans: BodySpans) {
+  init(_ client: LoadClient, spans: BodySpans, known: KnownHeads) {
     self.client = client
     plan = client.plan
-    parser = MessageParser(.response, limits: WireLimits(), spans: spans)
+    parser = MessageParser(.response, limits: WireLimits(), spans: spans, known: known)
     lines = TokenLines(path: client.plan.path)
   }
 
@@ -69,12 +69,12 @@ final class LoadConnection: StreamDelegate {
     parser.reset()
     head = nil
     chunks = ChunkedBody()
-    lines = TokenLines(path: plan.path)
+    lines.restart()
     result = LoadResult(
       number: number, ending: .broken, tokens: 0, bytes: 0, sentAt: due, endAt: due, arrivals: [])
     do throws(TransportError) {
       let stream = if let open = self.stream { open } else { try connect() }
-      unsafe stream.write(plan.request(number).span.bytes)
+      unsafe stream.write(client.requests.bytes(number).span.bytes)
     } catch {
       end(.broken)
     }
@@ -169,7 +169,7 @@ final class LoadConnection: StreamDelegate {
   /// An informational head is followed by another one.
   private func judgeHead() -> Bool {
     do throws(WireError) {
-      let head = try ResponseHead(parser)
+      let head = try ResponseHead.completed(by: parser)
       if head.isInformational { return true }
       if case .length(let length) = head.framing { remaining = length }
       self.head = head

@@ -41,13 +41,20 @@ public struct LoadPlan {
     self.path = path
     self.body = body
   }
+}
+
+/// The requests of a load, put together once but for their number.
+struct LoadRequests {
+  private let beforeID: [UInt8]
+  private let behindID: [UInt8]
+
+  init(_ plan: LoadPlan) {
+    var text = "POST \(plan.path) HTTP/1.1\r\nHost: \(plan.address)\r\nContent-Type: application/json\r\n"
+    for field in plan.fields { text += "\(field.name): \(field.value)\r\n" }
+    beforeID = Array("\(text)X-Request-Id: \(plan.idPrefix)-".utf8)
+    behindID = Array("\r\nContent-Length: \(plan.body.utf8.count)\r\n\r\n\(plan.body)".utf8)
+  }
 
   /// The bytes of request `number`.
-  func request(_ number: Int) -> [UInt8] {
-    var text = "POST \(path) HTTP/1.1\r\nHost: \(address)\r\nContent-Type: application/json\r\n"
-    for field in fields { text += "\(field.name): \(field.value)\r\n" }
-    text += "X-Request-Id: \(idPrefix)-\(number)\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
-    text += body
-    return Array(text.utf8)
-  }
+  func bytes(_ number: Int) -> [UInt8] { beforeID + String(number).utf8 + behindID }
 }

@@ -29,6 +29,14 @@ struct TokenLines {
       }
   }
 
+  /// Forgets the body, for the next one.
+  mutating func restart() {
+    tokens = 0
+    sawEnd = false
+    sawError = false
+    carry.removeAll(keepingCapacity: true)
+  }
+
   /// Reads on.
   mutating func feed(_ bytes: UnsafeRawBufferPointer) {
     var index = 0
@@ -58,12 +66,12 @@ struct TokenLines {
       tokens += 1
       return
     }
-    if let offset = unsafe find(mark, in: line), unsafe bears(line, at: offset) {
+    if let offset = unsafe mark.withUnsafeBytes({ unsafe Self.find($0, in: line) }), unsafe bears(line, at: offset) {
       lastOffset = offset
       tokens += 1
-    } else if unsafe find(Array("[DONE]".utf8), in: line) == 6 || find(Array("\"done\":true".utf8), in: line) != nil {
+    } else if unsafe Self.find("[DONE]", in: line) == 6 || Self.find("\"done\":true", in: line) != nil {
       sawEnd = true
-    } else if unsafe find(Array("{\"error\":".utf8), in: line) != nil {
+    } else if unsafe Self.find("{\"error\":", in: line) != nil {
       sawError = true
     }
   }
@@ -77,15 +85,21 @@ struct TokenLines {
     }
   }
 
-  private func find(_ needle: [UInt8], in line: UnsafeRawBufferPointer) -> Int? {
-    guard let start = line.baseAddress, line.count >= needle.count else { return nil }
-    return unsafe needle.withUnsafeBytes { needle in
-      guard let wanted = needle.baseAddress else { return nil }
-      for offset in 0...(line.count - needle.count)
-      where unsafe line[offset] == needle[0] && memcmp(start + offset, wanted, needle.count) == 0 {
-        return offset
-      }
+  private static func find(_ needle: StaticString, in line: UnsafeRawBufferPointer) -> Int? {
+    unsafe find(UnsafeRawBufferPointer(start: needle.utf8Start, count: needle.utf8CodeUnitCount), in: line)
+  }
+
+  private static func find(_ needle: UnsafeRawBufferPointer, in line: UnsafeRawBufferPointer) -> Int? {
+    guard let start = line.baseAddress, let wanted = needle.baseAddress, let first = unsafe needle.first else {
       return nil
     }
+    var index = 0
+    while index + needle.count <= line.count,
+      let found = unsafe memchr(start + index, Int32(first), line.count - needle.count + 1 - index)
+    {
+      if unsafe memcmp(found, wanted, needle.count) == 0 { return unsafe UnsafeRawPointer(found) - start }
+      index = unsafe UnsafeRawPointer(found) - start + 1
+    }
+    return nil
   }
 }

@@ -28,7 +28,7 @@ final class ServerConnection: StreamDelegate {
   init(_ stream: Stream, _ simulator: Simulator) {
     self.stream = stream
     self.simulator = simulator
-    parser = MessageParser(.request, limits: WireLimits(), spans: simulator.spans)
+    parser = MessageParser(.request, limits: WireLimits(), spans: simulator.spans, known: simulator.known)
   }
 
   func start() {
@@ -77,7 +77,7 @@ final class ServerConnection: StreamDelegate {
 
   private func judgeHead() -> Bool {
     do throws(WireError) {
-      let head = try RequestHead(parser)
+      let head = try RequestHead.completed(by: parser, refusingVia: nil)
       self.head = head
       if head.expectsContinue { write("HTTP/1.1 100 Continue\r\n\r\n") }
       return true

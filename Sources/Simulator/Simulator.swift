@@ -34,6 +34,8 @@ public final class Simulator {
   public var address: SocketAddress { listener.address }
 
   let spans = BodySpans()
+  /// The requests of one client are much alike.
+  let known = KnownHeads(fixed: [])
   private let loop: EventLoop
   private let listener: Listener
   private let options: SimulatorOptions
