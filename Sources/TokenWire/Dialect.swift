@@ -43,6 +43,9 @@ public protocol Dialect: Sendable {
   /// Finds the few facts that measuring needs in a request's body.
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts)
 
+  /// Whether `readRequest` looks at the body's member of that name. In a body without such a member it finds nothing.
+  static func readsFromRequest(_ key: RawSpan) -> Bool
+
   /// A reader of one response.
   init()
 
@@ -68,6 +71,8 @@ extension Dialect {
   public static var countingKeys: [StaticString] { [] }
   /// There is nothing to read.
   public static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {}
+  /// It may look at any.
+  public static func readsFromRequest(_ key: RawSpan) -> Bool { true }
   /// Each event stands for itself.
   public static var remembers: Bool { false }
 }

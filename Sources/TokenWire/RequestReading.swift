@@ -10,6 +10,11 @@ let longestName = 512
 public func requestFacts(
   of body: RawSpan, dialect: any Dialect.Type, parser: EventParser
 ) -> RequestFacts? {
+  RequestFacts(plain: body, dialect) ?? parsedFacts(of: body, dialect: dialect, parser: parser)
+}
+
+/// The same, by the parser alone.
+func parsedFacts(of body: RawSpan, dialect: any Dialect.Type, parser: EventParser) -> RequestFacts? {
   let facts: RequestFacts?? = parser.json.parse(body) { root in
     guard root.isObject else { return nil }
     var facts = RequestFacts()
@@ -23,6 +28,85 @@ public func requestFacts(
     return facts
   }
   return facts ?? nil
+}
+
+/// What a key of a request's body is to those who look for facts.
+private enum BodyKey {
+  case model
+  case stream
+  case user
+  /// One that only the parser reads.
+  case parsed
+  case other
+
+  init(_ key: RawSpan, _ dialect: any Dialect.Type) {
+    self =
+      switch key.byteCount {
+      case 4 where key.equals("user"): .user
+      case 5 where key.equals("model"): .model
+      case 6 where key.equals("stream"): .stream
+      case 8 where key.equals("metadata"), 10 where key.equals("session_id"), 15 where key.equals("conversation_id"),
+        16 where key.equals("litellm_metadata"), 17 where key.equals("safety_identifier"),
+        18 where key.equals("litellm_session_id"):
+        .parsed
+      default: dialect.readsFromRequest(key) ? .parsed : .other
+      }
+  }
+}
+
+extension RequestFacts {
+  /// The facts of a body that says little: its model, whether it wants a stream and for whom, in plain letters.
+  /// - Returns: nil where the parser has to judge.
+  init?(plain body: RawSpan, _ dialect: any Dialect.Type) {
+    self.init()
+    let isPlain = unsafe body.withUnsafeBytes { bytes in
+      guard let base = bytes.baseAddress else { return false }
+      var scan = unsafe JSONScan(base, count: bytes.count)
+      return readPlain(&scan, body, dialect)
+    }
+    guard isPlain else { return nil }
+    if user != nil { userKey = "body:user" }
+    stream = stream ?? dialect.streamsByDefault
+    choices = 1
+  }
+
+  /// Runs over the body to its end. Of a key that stands twice the first counts, so a second one is left to the parser.
+  private mutating func readPlain(_ scan: inout JSONScan, _ body: RawSpan, _ dialect: any Dialect.Type) -> Bool {
+    var seen = (model: false, stream: false, user: false)
+    scan.space()
+    guard scan.take(UInt8(ascii: "{")) else { return false }
+    repeat {
+      scan.space()
+      guard let key = scan.string(), key.isPlain, scan.colon() else { return false }
+      switch BodyKey(body.extracting(key.inside), dialect) {
+      case .parsed: return false
+      case .other: guard scan.value() else { return false }
+      case .model:
+        guard !seen.model, let name = Self.name(&scan, body) else { return false }
+        seen.model = true
+        model = name
+      case .user:
+        guard !seen.user, let name = Self.name(&scan, body) else { return false }
+        seen.user = true
+        user = name
+      case .stream:
+        guard !seen.stream else { return false }
+        seen.stream = true
+        stream = scan.next == UInt8(ascii: "t")
+        guard scan.word(stream == true ? "true" : "false") else { return false }
+      }
+      scan.space()
+    } while scan.take(UInt8(ascii: ","))
+    guard scan.take(UInt8(ascii: "}")) else { return false }
+    scan.space()
+    return scan.isAtEnd
+  }
+
+  /// A plain string that can be a name.
+  private static func name(_ scan: inout JSONScan, _ body: RawSpan) -> String? {
+    guard let string = scan.string(), string.isPlain, 1...longestName ~= string.inside.count else { return nil }
+    return unsafe body.extracting(string.inside).withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+  }
 }
 
 extension RequestFacts {

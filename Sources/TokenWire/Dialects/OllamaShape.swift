@@ -12,6 +12,8 @@ extension OllamaDialect {
 
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {}
 
+  static func readsFromRequest(_ key: RawSpan) -> Bool { false }
+
   mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
     readBody(payload, into: &observation)
   }

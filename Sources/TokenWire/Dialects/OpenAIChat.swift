@@ -16,6 +16,8 @@ struct OpenAIChat: OpenAIDialect {
     if let n = body["n"]?.int, n >= 1 { facts.choices = n }
   }
 
+  static func readsFromRequest(_ key: RawSpan) -> Bool { key.equals("n") }
+
   mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
     guard OpenAIShape.speaks(name) else { return }
     OpenAIShape.readEnvelope(payload, into: &observation)
