@@ -322,14 +322,15 @@ final class Exchange {
     // A client that has not sent all of its request will not be believed about where the next one begins.
     closesClient =
       !clientKeepsAlive || !state.isRequestComplete || responseFraming == .untilClose || worker.isDraining
-    if let image = ResponseNotes.of(head, rules).image(head, client11: client11, closing: closesClient) {
+    let notes = ResponseNotes.of(head, rules)
+    if let image = notes.image(head, client11: client11, closing: closesClient) {
       head.write(image, to: worker.output)
     } else {
       head.write(to: worker.output, client11: client11, closing: closesClient, policy: rules.settings.forwarding)
     }
     perform(state.handle(.responseBegan))
     repeatable = nil
-    tap.responseHead(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
+    tap.responseHead(head, notes, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
   }
 
   /// Sends what one read gave, and has it looked at later, together with others.

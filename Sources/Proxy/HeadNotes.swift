@@ -48,12 +48,17 @@ final class RequestNotes {
 
 /// What a response's head leads to.
 final class ResponseNotes {
+  let body: AnnouncedBody
   /// The head as clients get it, by what they speak and whether their connection closes.
   private var images: [HeadImage?] = [nil, nil, nil, nil]
   private var isRepeated = false
   private let rules: Rules
 
-  private init(_ rules: Rules) { self.rules = rules }
+  private init(_ head: ResponseHead, _ rules: Rules) {
+    self.rules = rules
+    body = AnnouncedBody(
+      status: head.status, contentType: head.first("content-type"), contentEncoding: head.first("content-encoding"))
+  }
 
   /// Those of `head`, or of one that equals it.
   static func of(_ head: ResponseHead, _ rules: Rules) -> ResponseNotes {
@@ -61,7 +66,7 @@ final class ResponseNotes {
       kept.isRepeated = true
       return kept
     }
-    let notes = ResponseNotes(rules)
+    let notes = ResponseNotes(head, rules)
     head.kin.notes = notes
     return notes
   }
@@ -80,7 +85,7 @@ final class ResponseNotes {
 /// The heads that one worker knows under the settings in force.
 final class KnownMessages {
   let requests: KnownHeads
-  let responses = KnownHeads(fixed: [])
+  let responses = KnownHeads(fixed: ["content-type", "content-encoding"])
 
   init(_ settings: ProxySettings) {
     requests = KnownHeads(fixed: settings.identityHeaders.all + ["content-encoding"])

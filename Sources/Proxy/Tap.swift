@@ -91,13 +91,9 @@ struct Tap: ~Copyable {
   // MARK: The response
 
   /// The final head has been sent on.
-  mutating func responseHead(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
-    status = head.status
-    responseBytes = 0
-    meter.responseHead(firstByteAt: firstByteAt, completeAt: completeAt)
-    decoder?.begin(
-      status: head.status, contentType: head.first("content-type"),
-      contentEncoding: head.first("content-encoding"))
+  mutating func responseHead(_ head: ResponseHead, _ notes: ResponseNotes, firstByteAt: Instant, completeAt: Instant) {
+    answered(head.status, firstByteAt: firstByteAt, completeAt: completeAt)
+    decoder?.begin(notes.body)
     noteKind()
   }
 
@@ -105,7 +101,13 @@ struct Tap: ~Copyable {
   mutating func switchedProtocols(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
     dialect = nil
     decoder = nil
-    responseHead(head, firstByteAt: firstByteAt, completeAt: completeAt)
+    answered(head.status, firstByteAt: firstByteAt, completeAt: completeAt)
+  }
+
+  private mutating func answered(_ status: Int, firstByteAt: Instant, completeAt: Instant) {
+    self.status = status
+    responseBytes = 0
+    meter.responseHead(firstByteAt: firstByteAt, completeAt: completeAt)
   }
 
   /// The tunnel has ended: its bytes are the exchange's bodies.

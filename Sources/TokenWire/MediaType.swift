@@ -1,5 +1,37 @@
-// What a response's Content-Type, or for want of one its first bytes, say about its framing.
+// What a response's head, or for want of a Content-Type its first bytes, say about its body.
 // It must not know dialects.
+
+/// What the final head of a response announces: a value to be kept for heads that say the same.
+public struct AnnouncedBody: Sendable {
+  /// How it is to be read; nil where there is none.
+  let shape: BodyShape?
+  /// Why it cannot be looked into: a content coding other than identity.
+  let problem: String?
+
+  /// What a head with these fields announces.
+  ///
+  /// The request's `stream` is never believed: an error before the stream comes as plain JSON. A body in another
+  /// content coding than identity is not looked into.
+  public init(status: Int, contentType: String?, contentEncoding: String?) {
+    guard status >= 200, status != 204, status != 304 else {
+      (shape, problem) = (nil, nil)
+      return
+    }
+    shape = BodyShape(contentType: contentType)
+    problem = Self.coding(contentEncoding).map { "\($0): timing only" }
+  }
+
+  /// A content coding other than identity, in words that hold no more than a known name.
+  private static func coding(_ contentEncoding: String?) -> String? {
+    guard let contentEncoding else { return nil }
+    let name = contentEncoding.lowercased().filter { $0 != " " && $0 != "\t" }
+    switch name {
+    case "", "identity": return nil
+    case "gzip", "br", "deflate", "zstd", "x-gzip", "compress": return "content-encoding \(name)"
+    default: return "unknown content-encoding"
+    }
+  }
+}
 
 /// How a body is to be read.
 enum BodyShape: Hashable {

@@ -53,21 +53,17 @@ public struct ResponseDecoder: ~Copyable {
     hasWholeBody || reader.sawTerminator || (endedWell && isStream == true && reader.sawFinish)
   }
 
-  /// Takes what the final response head says about the body.
-  ///
-  /// The request's `stream` is never believed: an error before the stream comes as plain JSON. A body in another
-  /// content coding than identity is not looked into, and `problem` says so.
-  public mutating func begin(status: Int, contentType: String?, contentEncoding: String?) {
-    guard status >= 200, status != 204, status != 304 else { return }
-    let shape = BodyShape(contentType: contentType)
-    switch shape {
+  /// Takes what the final response head announces; `problem` says it where that is not looked into.
+  public mutating func begin(_ body: AnnouncedBody) {
+    switch body.shape {
     case .events: enter(.events)
     case .lines: enter(.lines)
     case .body: enter(.body)
     case .unknown: mode = .sniffing
     case .other: stop("neither JSON nor an event stream")
+    case nil: return
     }
-    if let coding = Self.coding(contentEncoding) { stop("\(coding): timing only") }
+    if let problem = body.problem { stop(problem) }
   }
 
   /// Takes the next bytes of the body, in order, in any split.
@@ -168,16 +164,5 @@ public struct ResponseDecoder: ~Copyable {
     isTooLong = tooLong
     collected = []
     if problem == nil { problem = reason }
-  }
-
-  /// A content coding other than identity, in words that hold no more than a known name.
-  private static func coding(_ contentEncoding: String?) -> String? {
-    guard let contentEncoding else { return nil }
-    let name = contentEncoding.lowercased().filter { $0 != " " && $0 != "\t" }
-    switch name {
-    case "", "identity": return nil
-    case "gzip", "br", "deflate", "zstd", "x-gzip", "compress": return "content-encoding \(name)"
-    default: return "unknown content-encoding"
-    }
   }
 }

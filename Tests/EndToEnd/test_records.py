@@ -257,6 +257,32 @@ def test_what_a_body_has_beyond_its_length_is_refused_and_not_kept(serve, script
     assert "hunter2" not in proxy.log.read_text() + proxy.child.output
 
 
+def test_answers_whose_heads_are_alike_are_each_read_as_their_own_head_says(serve, scripted):
+    events = b'data: {"choices":[{"index":0,"delta":{"content":"four"}}]}\n\ndata: [DONE]\n\n'
+    whole = b'{"choices":[{"index":0,"message":{"content":"five!"}}]}'
+    answers = [
+        (b"text/event-stream", b"identity", events, (True, 4, None)),
+        (b"application/json", b"identity", whole, (False, 5, None)),
+        (b"text/event-stream", b"gzip", events, (True, None, "measuring stopped: content-encoding gzip: timing only")),
+        (b"image/png", b"identity", whole, (None, None, "measuring stopped: neither JSON nor an event stream")),
+    ] * 5
+    turn = iter(answers)
+
+    def answer(wire):
+        for kind, coding, body, _ in turn:
+            wire.message()
+            fields = b"Content-Type: %s\r\nContent-Encoding: %s\r\nContent-Length: %d" % (kind, coding, len(body))
+            wire.send(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n\r\n" + body)
+
+    proxy = serve(scripted(answer).url)
+    wire = connect(proxy.port)
+    for _, _, body, _ in answers:
+        wire.send(request())
+        assert wire.message().body == body
+    told = [(record["stream"], record.get("output_chars"), record.get("error")) for record in proxy.records(20)]
+    assert told == [said for *_, said in answers]
+
+
 def test_no_word_of_content_or_credential_is_kept(serve, scripted):
     proxy = serve(scripted(stream_of([COMPLETION])).url)
     ask(proxy, chat(), b"Authorization: Bearer " + KEY.encode(), b"Cookie: SECRET-COOKIE", b"X-Other: SECRET-HEADER")

@@ -183,7 +183,7 @@ struct ResponseDecoderTests {
     let parser = EventParser()
     let bytes = Array(stream.utf8)
     var outer = ResponseDecoder(dialect: try #require(Dialects.named("openai.chat")))
-    outer.begin(status: 200, contentType: "text/event-stream", contentEncoding: nil)
+    outer.begin(AnnouncedBody(status: 200, contentType: "text/event-stream", contentEncoding: nil))
     var inner: [Decoded] = []
     for _ in 0..<3 {
       outer.feed(bytes.span.bytes, parser: parser) { observation in

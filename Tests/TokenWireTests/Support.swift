@@ -59,7 +59,7 @@ struct Recipe {
   func decode(_ parts: [ArraySlice<UInt8>], _ parser: EventParser) throws -> Decoded {
     var decoded = Decoded()
     var decoder = ResponseDecoder(dialect: try #require(Dialects.named(dialect)), limits: limits)
-    decoder.begin(status: status, contentType: contentType, contentEncoding: contentEncoding)
+    decoder.begin(AnnouncedBody(status: status, contentType: contentType, contentEncoding: contentEncoding))
     for part in parts {
       decoder.feed(part.span.bytes, parser: parser) { decoded.events.append(Seen($0)) }
     }

@@ -43,7 +43,7 @@ private func decode(
 ) -> Decoded {
   var decoded = Decoded()
   var decoder = ResponseDecoder(dialect: dialect, limits: DecoderLimits(eventBytes: 4096, bodyBytes: 16_384))
-  decoder.begin(status: 200, contentType: type, contentEncoding: nil)
+  decoder.begin(AnnouncedBody(status: 200, contentType: type, contentEncoding: nil))
   for piece in pieces { unsafe decoder.feed(piece.span.bytes, parser: parser) { decoded.events.append(Told($0)) } }
   decoded.malformed = decoder.malformedEvents
   decoder.finish(complete: true, parser: parser) { decoded.unfinished.append(Told($0)) }
