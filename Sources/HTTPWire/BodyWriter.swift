@@ -28,16 +28,24 @@ extension OutputBuffer {
     append("\r\n")
   }
 
-  /// A chunk's size line: lower-case hexadecimal, as most servers write it.
-  fileprivate func appendChunkSize(_ value: Int) {
-    var shift = value == 0 ? 0 : (Int.bitWidth - 1 - value.leadingZeroBitCount) & ~3
-    while shift >= 0 {
-      let digit = UInt8((value >> shift) & 15)
-      append(digit < 10 ? ASCII.zero + digit : UInt8(ascii: "a") + digit - 10)
+  /// Bytes as a chunk. Its size is written in lower-case hexadecimal, as most servers write it.
+  fileprivate func append(chunk body: UnsafeRawBufferPointer) {
+    let digits = max(1, (Int.bitWidth - body.count.leadingZeroBitCount + 3) / 4)
+    var place = unsafe room(for: digits + 2 + body.count + 2)
+    var shift = digits * 4
+    while shift > 0 {
       shift -= 4
+      let digit = UInt8(truncatingIfNeeded: body.count >> shift & 15)
+      unsafe place.storeBytes(of: digit < 10 ? ASCII.zero + digit : UInt8(ascii: "a") + digit - 10, as: UInt8.self)
+      unsafe place += 1
     }
-    append("\r\n")
+    unsafe place.storeBytes(of: Self.lineEnd, as: UInt16.self)
+    if let source = body.baseAddress { unsafe (place + 2).copyMemory(from: source, byteCount: body.count) }
+    unsafe (place + 2 + body.count).storeBytes(of: Self.lineEnd, as: UInt16.self)
   }
+
+  /// CR and LF, in this order in memory.
+  private static let lineEnd = UInt16(littleEndian: UInt16(ASCII.lineFeed) << 8 | UInt16(ASCII.carriageReturn))
 }
 
 /// Writes the spans of one read in the framing that the receiver was promised.
@@ -47,13 +55,7 @@ public enum BodyWriter {
     unsafe bytes.withUnsafeBytes { source in
       for index in 0..<spans.count {
         let body = unsafe UnsafeRawBufferPointer(rebasing: source[spans[index]])
-        if framing == .chunked {
-          output.appendChunkSize(body.count)
-          unsafe output.append(body)
-          output.append("\r\n")
-        } else {
-          unsafe output.append(body)
-        }
+        if framing == .chunked { unsafe output.append(chunk: body) } else { unsafe output.append(body) }
       }
     }
   }

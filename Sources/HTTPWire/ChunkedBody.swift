@@ -70,8 +70,22 @@ struct ChunkedBody {
         spans.append(index, count: count)
         remaining -= UInt64(count)
         index += count
-        if remaining == 0 { expected = .dataReturn }
+        guard remaining == 0 else { continue }
+        // The line's end and the next size are mostly there with the data: read in one go, or else byte by byte.
+        guard unsafe Self.endsLine(bytes, at: index) else {
+          expected = .dataReturn
+          continue
+        }
+        index += 2
+        expected = .size
+        digits = 0
         continue
+      case .size where digits == 0:
+        if let end = unsafe readSizeLine(bytes, at: index) {
+          index = end
+          continue
+        }
+        try readSize(byte, limits)
       case .dataReturn:
         guard byte == ASCII.carriageReturn else { throw Self.unended }
         expected = .dataLineFeed
@@ -101,6 +115,27 @@ struct ChunkedBody {
   }
 
   private static let unended = WireError(400, "a chunk's data does not end with CRLF where its size says")
+
+  private static func endsLine(_ bytes: UnsafeRawBufferPointer, at index: Int) -> Bool {
+    unsafe index + 1 < bytes.count && bytes[index] == ASCII.carriageReturn && bytes[index + 1] == ASCII.lineFeed
+  }
+
+  /// Reads a size line that is whole and nothing but a size; leaves everything as it is where it is another.
+  /// - Returns: what follows it.
+  private mutating func readSizeLine(_ bytes: UnsafeRawBufferPointer, at start: Int) -> Int? {
+    var index = start
+    var size: UInt64 = 0
+    // Longer ones may be too large, which is told elsewhere.
+    while index < bytes.count, index - start < 7, let digit = unsafe ASCII.hexDigit(bytes[index]) {
+      size = size << 4 | UInt64(digit)
+      index += 1
+    }
+    guard index > start, unsafe Self.endsLine(bytes, at: index) else { return nil }
+    digits = index - start
+    remaining = size
+    expected = size == 0 ? .trailer : .data
+    return index + 2
+  }
 
   private mutating func readSize(_ byte: UInt8, _ limits: WireLimits) throws(WireError) {
     if let digit = ASCII.hexDigit(byte) {

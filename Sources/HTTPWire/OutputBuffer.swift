@@ -84,7 +84,7 @@ public final class OutputBuffer {
 
   /// Counts `more` bytes in, and says where they belong.
   @inline(__always)
-  private func room(for more: Int) -> UnsafeMutableRawPointer {
+  func room(for more: Int) -> UnsafeMutableRawPointer {
     let start = unsafe state.pointee.count
     if unsafe start + more > state.pointee.memory.count { grow(to: start + more) }
     unsafe state.pointee.count = start + more
