@@ -14,6 +14,19 @@ public struct JSONWriter: ~Copyable {
   var capacity: Int
   @usableFromInline
   var written = 0
+  /// The decimal written last, and where it lies: several times of one record are often the same.
+  @usableFromInline
+  var decimalBits: UInt64 = 0
+  @usableFromInline
+  var decimalPlace = 0
+  /// 0: none was written.
+  @usableFromInline
+  var decimalLength = 0
+  /// The second of the timestamp written last, and where that lies: many records are of one second.
+  @usableFromInline
+  var second: Int64?
+  @usableFromInline
+  var secondPlace = 0
 
   /// Bytes written.
   @inlinable
@@ -30,6 +43,8 @@ public struct JSONWriter: ~Copyable {
   /// Forgets what was written; gives back memory beyond `bytes`.
   public mutating func removeAll(keeping bytes: Int = .max) {
     written = 0
+    decimalLength = 0
+    second = nil
     guard capacity > max(bytes, 64) else { return }
     unsafe memory.deallocate()
     capacity = max(bytes, 64)
@@ -59,10 +74,53 @@ public struct JSONWriter: ~Copyable {
   @inlinable
   @inline(__always)
   public mutating func raw(_ text: StaticString) {
+    reserve(text.utf8CodeUnitCount)
+    place(text)
+  }
+
+  /// Copies `text`, for which room must have been reserved.
+  @inlinable
+  @inline(__always)
+  mutating func place(_ text: StaticString) {
     let length = text.utf8CodeUnitCount
-    reserve(length)
-    unsafe (memory + written).update(from: text.utf8Start, count: length)
+    unsafe UnsafeMutableRawPointer(memory + written).copyMemory(from: text.utf8Start, byteCount: length)
     written += length
+  }
+
+  /// A key as it stands (with its comma, quotes and colon), then a string or `null`.
+  @inlinable
+  @inline(__always)
+  public mutating func member(_ key: StaticString, _ value: String?) {
+    reserve(key.utf8CodeUnitCount + 4)
+    place(key)
+    if let value { string(value) } else { place("null") }
+  }
+
+  /// A key as it stands, then a whole number or `null`.
+  @inlinable
+  @inline(__always)
+  public mutating func member(_ key: StaticString, _ value: Int?) {
+    reserve(key.utf8CodeUnitCount + Self.longestInt)
+    place(key)
+    if let value { placeInt(value) } else { place("null") }
+  }
+
+  /// A key as it stands, then a decimal or `null`.
+  @inlinable
+  @inline(__always)
+  public mutating func member(_ key: StaticString, _ value: Double?) {
+    reserve(key.utf8CodeUnitCount + Self.longestDecimal)
+    place(key)
+    if let value { placeDecimal(value) } else { place("null") }
+  }
+
+  /// A key as it stands, then `true`, `false` or `null`.
+  @inlinable
+  @inline(__always)
+  public mutating func member(_ key: StaticString, _ value: Bool?) {
+    reserve(key.utf8CodeUnitCount + 5)
+    place(key)
+    if let value { if value { place("true") } else { place("false") } } else { place("null") }
   }
 
   /// A string, quoted; escaped where RFC 8259 §7 asks for it and nowhere else.
@@ -77,43 +135,81 @@ public struct JSONWriter: ~Copyable {
   private mutating func quoted(_ text: UnsafeBufferPointer<UInt8>) {
     // The most that a byte can become is \u00XX.
     reserve(text.count * 6 + 2)
-    unsafe memory[written] = UInt8(ascii: "\"")
-    var end = written + 1
-    var place = 0
-    if let start = unsafe UnsafeRawPointer(text.baseAddress) {
-      // Eight bytes at a time, while none of them is to be escaped.
-      while place + 8 <= text.count {
-        let word = unsafe start.loadUnaligned(fromByteOffset: place, as: UInt64.self)
-        if Self.hasEscaped(word) { break }
-        unsafe UnsafeMutableRawPointer(memory).storeBytes(of: word, toByteOffset: end, as: UInt64.self)
-        place += 8
-        end += 8
-      }
-    }
-    while place < text.count {
-      let byte = unsafe text[place]
-      place += 1
-      if byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
-        unsafe memory[end] = byte
-        end += 1
-      } else {
-        unsafe end += Self.escape(byte, to: memory + end)
-      }
-    }
-    unsafe memory[end] = UInt8(ascii: "\"")
-    written = end + 1
+    let start = unsafe memory + written
+    unsafe start[0] = UInt8(ascii: "\"")
+    guard unsafe Self.copyPlain(text, to: UnsafeMutableRawPointer(start + 1)) else { return unsafe quotedEscaped(text) }
+    unsafe start[1 + text.count] = UInt8(ascii: "\"")
+    written += text.count + 2
   }
 
-  /// Whether one of eight bytes is a control character, a quote or a backslash (a zero byte of the word XORed with
-  /// eight of what is looked for, "Determine if a word has a zero byte" in S. Anderson's Bit Twiddling Hacks).
-  private static func hasEscaped(_ word: UInt64) -> Bool {
-    let ones: UInt64 = 0x0101_0101_0101_0101
-    let quote = word ^ (ones &* 0x22)
-    let backslash = word ^ (ones &* 0x5C)
-    let high = ones &* 0x80
-    let isControl = (word &- (ones &* 0x20)) & ~word
-    return (isControl | ((quote &- ones) & ~quote) | ((backslash &- ones) & ~backslash)) & high != 0
+  /// The same byte by byte, where something is to be escaped. Room must have been reserved.
+  @inline(never)
+  private mutating func quotedEscaped(_ text: UnsafeBufferPointer<UInt8>) {
+    byte(UInt8(ascii: "\""))
+    for index in text.indices {
+      let next = unsafe text[index]
+      if next >= 0x20, next != UInt8(ascii: "\""), next != UInt8(ascii: "\\") {
+        byte(next)
+      } else {
+        unsafe written += Self.escape(next, to: memory + written)
+      }
+    }
+    byte(UInt8(ascii: "\""))
   }
+
+  /// Copies `text` as it stands, a word at a time.
+  /// - Returns: false where something in it is to be escaped: what was copied is of no use then.
+  @inline(__always)
+  private static func copyPlain(_ text: UnsafeBufferPointer<UInt8>, to target: UnsafeMutableRawPointer) -> Bool {
+    guard let source = unsafe UnsafeRawPointer(text.baseAddress) else { return true }
+    // The last word begins where a whole one fits: bytes before it are written twice, and alike.
+    let last = text.count - 8
+    guard last >= 0 else { return unsafe copyPlainBytes(source, text.count, to: target) }
+    var place = 0
+    while place < last {
+      let word = unsafe source.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+      guard isPlain(word) else { return false }
+      unsafe target.storeBytes(of: word, toByteOffset: place, as: UInt64.self)
+      place &+= 8
+    }
+    let word = unsafe source.loadUnaligned(fromByteOffset: last, as: UInt64.self)
+    unsafe target.storeBytes(of: word, toByteOffset: last, as: UInt64.self)
+    return isPlain(word)
+  }
+
+  /// The same for fewer than eight bytes.
+  @inline(__always)
+  private static func copyPlainBytes(
+    _ source: UnsafeRawPointer, _ count: Int, to target: UnsafeMutableRawPointer
+  ) -> Bool {
+    if count >= 4 {
+      let first = unsafe source.loadUnaligned(as: UInt32.self)
+      let last = unsafe source.loadUnaligned(fromByteOffset: count - 4, as: UInt32.self)
+      unsafe target.storeBytes(of: first, as: UInt32.self)
+      unsafe target.storeBytes(of: last, toByteOffset: count - 4, as: UInt32.self)
+      return isPlain(UInt64(first) << 32 | UInt64(last))
+    }
+    for place in 0..<count {
+      let byte = unsafe source.load(fromByteOffset: place, as: UInt8.self)
+      unsafe target.storeBytes(of: byte, toByteOffset: place, as: UInt8.self)
+      guard byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { return false }
+    }
+    return true
+  }
+
+  /// Whether none of a word's eight bytes is a control character, a quote or a backslash. Without its own high bit a byte
+  /// plus 0x60 has one from 0x20 on, and its difference from another plus 0x7F unless the two are the same.
+  @inline(__always)
+  private static func isPlain(_ word: UInt64) -> Bool {
+    let low = word & each(0x7F)
+    let isPrintable = low &+ each(0x60)
+    let isNoQuote = (low ^ each(0x22)) &+ each(0x7F)
+    let isNoBackslash = (low ^ each(0x5C)) &+ each(0x7F)
+    return (isPrintable & isNoQuote & isNoBackslash | word) & each(0x80) == each(0x80)
+  }
+
+  @inline(__always)
+  private static func each(_ byte: UInt64) -> UInt64 { byte &* 0x0101_0101_0101_0101 }
 
   /// Writes the escape of a control character, a quote or a backslash; gives its length.
   private static func escape(_ byte: UInt8, to place: UnsafeMutablePointer<UInt8>) -> Int {
@@ -143,7 +239,15 @@ public struct JSONWriter: ~Copyable {
 
   /// A whole number.
   public mutating func int(_ value: Int) {
-    reserve(20)
+    reserve(Self.longestInt)
+    placeInt(value)
+  }
+
+  @usableFromInline static let longestInt = 20
+
+  /// Writes a whole number for which room has been reserved.
+  @usableFromInline
+  mutating func placeInt(_ value: Int) {
     if value < 0 { byte(UInt8(ascii: "-")) }
     digits(UInt64(value.magnitude))
   }
@@ -151,20 +255,40 @@ public struct JSONWriter: ~Copyable {
   /// A number to three decimals (half away from zero), without trailing zeros but for the first: `12.5`, `12.0`. What
   /// JSON has no word for (NaN, infinities), and what no Int64 of thousandths holds, is `null`.
   public mutating func decimal(_ value: Double) {
+    reserve(Self.longestDecimal)
+    placeDecimal(value)
+  }
+
+  @usableFromInline static let longestDecimal = 24
+
+  /// Writes a decimal for which room has been reserved.
+  @usableFromInline
+  mutating func placeDecimal(_ value: Double) {
     let thousandths = value * 1_000
-    guard thousandths.magnitude < 9e18 else { return raw("null") }
+    guard thousandths.magnitude < 9e18 else { return place("null") }
+    if decimalLength > 0, decimalBits == value.bitPattern { return repeatDecimal() }
+    let start = written
     // Rounded by hand: `rounded()` is a call into the C library on processors as old as the ones this is built for.
     var whole = Int64(thousandths)
     let rest = thousandths - Double(whole)
     if rest >= 0.5 { whole += 1 } else if rest <= -0.5 { whole -= 1 }
-    reserve(24)
     if whole < 0 { byte(UInt8(ascii: "-")) }
     let (units, decimals) = whole.magnitude.quotientAndRemainder(dividingBy: 1_000)
     digits(units)
     byte(UInt8(ascii: "."))
-    if decimals % 100 == 0 { return digits(decimals / 100, places: 1) }
-    if decimals % 10 == 0 { return digits(decimals / 10, places: 2) }
-    digits(decimals, places: 3)
+    // All three are written, and the zeros at the end left behind.
+    let (tenths, others) = decimals.quotientAndRemainder(dividingBy: 100)
+    byte(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: tenths))
+    pair(others, at: written)
+    if others != 0 { written += others % 10 == 0 ? 1 : 2 }
+    (decimalBits, decimalPlace, decimalLength) = (value.bitPattern, start, written - start)
+  }
+
+  /// Writes the last decimal once more: all the room that was reserved for it is copied, for a length that is known beforehand.
+  private mutating func repeatDecimal() {
+    unsafe UnsafeMutableRawPointer(memory + written).copyMemory(
+      from: memory + decimalPlace, byteCount: Self.longestDecimal)
+    written += decimalLength
   }
 
   /// `true` or `false`.
@@ -175,7 +299,34 @@ public struct JSONWriter: ~Copyable {
   /// - Parameter realtimeNanoseconds: nanoseconds since 1970-01-01T00:00:00Z.
   public mutating func timestamp(realtimeNanoseconds: Int64) {
     reserve(32)
-    let (date, nanoseconds) = Self.civil(realtimeNanoseconds)
+    var (second, nanoseconds) = realtimeNanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+    if nanoseconds < 0 {
+      nanoseconds += 1_000_000_000
+      second -= 1
+    }
+    if second == self.second {
+      unsafe UnsafeMutableRawPointer(memory + written).copyMemory(
+        from: memory + secondPlace, byteCount: Self.secondLength)
+      written += Self.secondLength
+    } else {
+      (self.second, secondPlace) = (second, written)
+      placeSecond(second)
+    }
+    digits(UInt64(nanoseconds) / 1_000, places: 6)
+    place("Z\"")
+  }
+
+  /// `"1970-01-01T00:00:00.`
+  private static var secondLength: Int { 21 }
+
+  private mutating func placeSecond(_ second: Int64) {
+    let day: Int64 = 86_400
+    var (days, rest) = second.quotientAndRemainder(dividingBy: day)
+    if rest < 0 {
+      rest += day
+      days -= 1
+    }
+    let date = Self.civil(daysSince1970: days)
     byte(UInt8(ascii: "\""))
     digits(date.year, places: 4)
     byte(UInt8(ascii: "-"))
@@ -183,30 +334,18 @@ public struct JSONWriter: ~Copyable {
     byte(UInt8(ascii: "-"))
     digits(date.day, places: 2)
     byte(UInt8(ascii: "T"))
-    let seconds = nanoseconds / 1_000_000_000
-    digits(seconds / 3_600, places: 2)
+    let secondOfDay = UInt64(rest)
+    digits(secondOfDay / 3_600, places: 2)
     byte(UInt8(ascii: ":"))
-    digits(seconds / 60 % 60, places: 2)
+    digits(secondOfDay / 60 % 60, places: 2)
     byte(UInt8(ascii: ":"))
-    digits(seconds % 60, places: 2)
+    digits(secondOfDay % 60, places: 2)
     byte(UInt8(ascii: "."))
-    digits(nanoseconds % 1_000_000_000 / 1_000, places: 6)
-    byte(UInt8(ascii: "Z"))
-    byte(UInt8(ascii: "\""))
   }
 
-  /// The civil date of a time and the nanoseconds of its day (H. Hinnant, "chrono-compatible low-level date
-  /// algorithms", civil_from_days; Int64 nanoseconds reach from 1677 to 2262).
-  private static func civil(
-    _ realtimeNanoseconds: Int64
-  ) -> (date: (year: UInt64, month: UInt64, day: UInt64), nanoseconds: UInt64) {
-    let day: Int64 = 86_400_000_000_000
-    var days = realtimeNanoseconds / day
-    var rest = realtimeNanoseconds % day
-    if rest < 0 {
-      rest += day
-      days -= 1
-    }
+  /// The civil date of a day (H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days; Int64 nanoseconds
+  /// reach from 1677 to 2262).
+  private static func civil(daysSince1970 days: Int64) -> (year: UInt64, month: UInt64, day: UInt64) {
     // From 0000-03-01; the range of Int64 nanoseconds keeps this positive.
     let shifted = UInt64(days + 719_468)
     let (era, dayOfEra) = shifted.quotientAndRemainder(dividingBy: 146_097)
@@ -215,13 +354,14 @@ public struct JSONWriter: ~Copyable {
     let marchMonth = (5 * dayOfYear + 2) / 153
     let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
     let year = era * 400 + yearOfEra + (month <= 2 ? 1 : 0)
-    return ((year, month, dayOfYear - (153 * marchMonth + 2) / 5 + 1), UInt64(rest))
+    return (year, month, dayOfYear - (153 * marchMonth + 2) / 5 + 1)
   }
 
   /// The decimal digits of `value`. Room must have been reserved.
   private mutating func digits(_ value: UInt64) {
-    var places = 1
-    var bound: UInt64 = 10
+    if value < 10 { return byte(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value)) }
+    var places = 2
+    var bound: UInt64 = 100
     // 10¹⁹ is the last power of ten that there is room for.
     while places < 19, value >= bound {
       places += 1
@@ -230,17 +370,29 @@ public struct JSONWriter: ~Copyable {
     digits(value, places: places == 19 && value >= bound ? 20 : places)
   }
 
-  /// The last `places` decimal digits of `value`, with zeros before them. Room must have been reserved.
+  /// The decimal digits of `value`, which has no more than `places`, with zeros before them. Room must have been reserved.
+  @inline(__always)
   private mutating func digits(_ value: UInt64, places: Int) {
     var rest = value
-    var place = written + places
-    while place > written {
-      place -= 1
-      let next = rest / 10
-      unsafe memory[place] = UInt8(truncatingIfNeeded: rest &- next &* 10) | UInt8(ascii: "0")
+    var end = written + places
+    while end - written >= 2 {
+      end -= 2
+      let next = rest / 100
+      pair(rest &- next &* 100, at: end)
       rest = next
     }
+    if end > written { unsafe memory[written] = UInt8(ascii: "0") | UInt8(truncatingIfNeeded: rest) }
     written += places
+  }
+
+  /// The two digits of a number below 100.
+  @inline(__always)
+  private func pair(_ value: UInt64, at place: Int) {
+    // 103 / 1024 is near enough to a tenth.
+    let tens = (value &* 103) >> 10
+    let digits = 0x3030 | tens | (value &- tens &* 10) << 8
+    unsafe UnsafeMutableRawPointer(memory).storeBytes(
+      of: UInt16(truncatingIfNeeded: digits).littleEndian, toByteOffset: place, as: UInt16.self)
   }
 
   private mutating func byte(_ byte: UInt8) {

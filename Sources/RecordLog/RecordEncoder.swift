@@ -50,63 +50,63 @@ public struct RecordEncoder: ~Copyable {
   }
 
   private mutating func appendIdentity(_ record: borrowing ExchangeRecord) {
-    string(",\"user\":", record.user)
-    string(",\"user_from\":", record.userFrom)
-    string(",\"session\":", record.session)
-    string(",\"client\":", record.client)
-    string(",\"request_id\":", record.requestID)
-    string(",\"trace_id\":", record.traceID)
+    json.member(",\"user\":", record.user)
+    json.member(",\"user_from\":", record.userFrom)
+    json.member(",\"session\":", record.session)
+    json.member(",\"client\":", record.client)
+    json.member(",\"request_id\":", record.requestID)
+    json.member(",\"trace_id\":", record.traceID)
   }
 
   private mutating func appendRequest(_ record: borrowing ExchangeRecord) {
-    string(",\"method\":", record.method)
-    string(",\"path\":", record.path)
-    string(",\"dialect\":", record.dialect)
-    string(",\"model\":", record.model)
-    string(",\"response_model\":", record.responseModel)
-    bool(",\"stream\":", record.stream)
-    int(",\"status\":", record.status)
-    string(",\"outcome\":", record.outcome.rawValue)
-    string(",\"stage\":", record.stage?.rawValue)
-    string(",\"error\":", record.error)
-    string(",\"finish_reason\":", record.finishReason)
-    string(",\"upstream\":", record.upstream)
-    bool(",\"upstream_reused\":", record.upstreamReused)
-    int(",\"in_flight\":", record.inFlight)
+    json.member(",\"method\":", record.method)
+    json.member(",\"path\":", record.path)
+    json.member(",\"dialect\":", record.dialect)
+    json.member(",\"model\":", record.model)
+    json.member(",\"response_model\":", record.responseModel)
+    json.member(",\"stream\":", record.stream)
+    json.member(",\"status\":", record.status)
+    json.member(",\"outcome\":", record.outcome.rawValue)
+    json.member(",\"stage\":", record.stage?.rawValue)
+    json.member(",\"error\":", record.error)
+    json.member(",\"finish_reason\":", record.finishReason)
+    json.member(",\"upstream\":", record.upstream)
+    json.member(",\"upstream_reused\":", record.upstreamReused)
+    json.member(",\"in_flight\":", record.inFlight)
   }
 
   private mutating func appendCounts(_ record: borrowing ExchangeRecord) {
-    int(",\"request_bytes\":", record.requestBytes)
-    int(",\"response_bytes\":", record.responseBytes)
-    int(",\"input_tokens\":", record.inputTokens)
-    int(",\"cached_tokens\":", record.cachedTokens)
-    int(",\"output_tokens\":", record.outputTokens)
-    int(",\"reasoning_tokens\":", record.reasoningTokens)
-    string(",\"tokens_from\":", record.tokensFrom?.rawValue)
-    int(",\"output_chars\":", record.outputChars)
-    int(",\"choices\":", record.choices)
-    int(",\"events\":", record.events)
-    int(",\"coalesced_events\":", record.coalescedEvents)
-    int(",\"reads\":", record.reads)
+    json.member(",\"request_bytes\":", record.requestBytes)
+    json.member(",\"response_bytes\":", record.responseBytes)
+    json.member(",\"input_tokens\":", record.inputTokens)
+    json.member(",\"cached_tokens\":", record.cachedTokens)
+    json.member(",\"output_tokens\":", record.outputTokens)
+    json.member(",\"reasoning_tokens\":", record.reasoningTokens)
+    json.member(",\"tokens_from\":", record.tokensFrom?.rawValue)
+    json.member(",\"output_chars\":", record.outputChars)
+    json.member(",\"choices\":", record.choices)
+    json.member(",\"events\":", record.events)
+    json.member(",\"coalesced_events\":", record.coalescedEvents)
+    json.member(",\"reads\":", record.reads)
   }
 
   private mutating func appendTimes(_ record: borrowing ExchangeRecord) {
-    decimal(",\"upload_ms\":", record.uploadMilliseconds)
-    decimal(",\"connect_ms\":", record.connectMilliseconds)
-    decimal(",\"ttfb_ms\":", record.ttfbMilliseconds)
-    decimal(",\"ttfe_ms\":", record.ttfeMilliseconds)
-    decimal(",\"ttft_ms\":", record.ttftMilliseconds)
-    decimal(",\"ttfa_ms\":", record.ttfaMilliseconds)
-    decimal(",\"ttlt_ms\":", record.ttltMilliseconds)
-    decimal(",\"total_ms\":", record.totalMilliseconds)
-    decimal(",\"waited_ms\":", record.waitedMilliseconds)
+    json.member(",\"upload_ms\":", record.uploadMilliseconds)
+    json.member(",\"connect_ms\":", record.connectMilliseconds)
+    json.member(",\"ttfb_ms\":", record.ttfbMilliseconds)
+    json.member(",\"ttfe_ms\":", record.ttfeMilliseconds)
+    json.member(",\"ttft_ms\":", record.ttftMilliseconds)
+    json.member(",\"ttfa_ms\":", record.ttfaMilliseconds)
+    json.member(",\"ttlt_ms\":", record.ttltMilliseconds)
+    json.member(",\"total_ms\":", record.totalMilliseconds)
+    json.member(",\"waited_ms\":", record.waitedMilliseconds)
   }
 
   private mutating func appendSpeeds(_ record: borrowing ExchangeRecord) {
-    decimal(",\"tpot_ms\":", record.tpotMilliseconds)
-    decimal(",\"tps\":", record.tokensPerSecond)
-    decimal(",\"tps_e2e\":", record.tokensPerSecondEndToEnd)
-    decimal(",\"cps\":", record.charsPerSecond)
+    json.member(",\"tpot_ms\":", record.tpotMilliseconds)
+    json.member(",\"tps\":", record.tokensPerSecond)
+    json.member(",\"tps_e2e\":", record.tokensPerSecondEndToEnd)
+    json.member(",\"cps\":", record.charsPerSecond)
     quantiles(",\"gaps_ms\":", record.gapsMilliseconds)
     quantiles(",\"itl_ms\":", record.itlMilliseconds)
   }
@@ -127,16 +127,16 @@ public struct RecordEncoder: ~Copyable {
   private mutating func appendDelivery(_ record: borrowing ExchangeRecord) {
     json.raw(",\"delivery_us\":")
     if let delivery = record.deliveryMicroseconds {
-      decimal("{\"p50\":", delivery.p50)
-      decimal(",\"p99\":", delivery.p99)
-      decimal(",\"max\":", delivery.max)
+      json.member("{\"p50\":", delivery.p50)
+      json.member(",\"p99\":", delivery.p99)
+      json.member(",\"max\":", delivery.max)
       json.raw("}")
     } else {
       json.raw("null")
     }
-    decimal(",\"client_stalled_ms\":", record.clientStalledMilliseconds)
-    decimal(",\"loop_lag_us\":", record.loopLagMicroseconds)
-    string(",\"clock\":", record.clock?.rawValue)
+    json.member(",\"client_stalled_ms\":", record.clientStalledMilliseconds)
+    json.member(",\"loop_lag_us\":", record.loopLagMicroseconds)
+    json.member(",\"clock\":", record.clock?.rawValue)
   }
 
   private mutating func appendTimeline(_ timeline: [TimelineEntry]?) {
@@ -146,7 +146,7 @@ public struct RecordEncoder: ~Copyable {
     for (place, entry) in timeline.enumerated() {
       json.raw(place == 0 ? "[" : ",[")
       json.int(Int(entry.offsetMicroseconds))
-      int(",", entry.tokens)
+      json.member(",", entry.tokens)
       json.raw("]")
     }
     json.raw("]")
@@ -156,40 +156,16 @@ public struct RecordEncoder: ~Copyable {
   private mutating func member(_ key: StaticString, _ value: Double?, after start: Int) {
     guard let value else { return }
     if json.count > start { json.raw(",") }
-    decimal(key, value)
+    json.member(key, value)
   }
 
   private mutating func quantiles(_ key: StaticString, _ value: Quantiles?) {
     json.raw(key)
     guard let value else { return json.raw("null") }
-    decimal("{\"p50\":", value.p50)
-    decimal(",\"p90\":", value.p90)
-    decimal(",\"p99\":", value.p99)
-    decimal(",\"max\":", value.max)
+    json.member("{\"p50\":", value.p50)
+    json.member(",\"p90\":", value.p90)
+    json.member(",\"p99\":", value.p99)
+    json.member(",\"max\":", value.max)
     json.raw("}")
-  }
-
-  @inline(__always)
-  private mutating func string(_ key: StaticString, _ value: String?) {
-    json.raw(key)
-    if let value { json.string(value) } else { json.raw("null") }
-  }
-
-  @inline(__always)
-  private mutating func int(_ key: StaticString, _ value: Int?) {
-    json.raw(key)
-    if let value { json.int(value) } else { json.raw("null") }
-  }
-
-  @inline(__always)
-  private mutating func bool(_ key: StaticString, _ value: Bool?) {
-    json.raw(key)
-    if let value { json.bool(value) } else { json.raw("null") }
-  }
-
-  @inline(__always)
-  private mutating func decimal(_ key: StaticString, _ value: Double?) {
-    json.raw(key)
-    if let value { json.decimal(value) } else { json.raw("null") }
   }
 }

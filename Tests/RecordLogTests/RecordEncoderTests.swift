@@ -142,6 +142,25 @@ struct RecordEncoderTests {
     #expect(JSONParser().parse(text.span.bytes) { $0["error"]?.string } == record.error)
   }
 
+  @Test("What is to be escaped is found at every place of a text of any length", arguments: 0...26)
+  func escapedAnywhere(length: Int) {
+    let letters = (0..<length).map { UInt8(ascii: "a") + UInt8($0 % 26) }
+    var json = JSONWriter(capacity: 64)
+    json.string(String(decoding: letters, as: UTF8.self))
+    #expect(json.text == "\"" + String(decoding: letters, as: UTF8.self) + "\"")
+    for place in letters.indices {
+      for (scalar, escape) in [
+        ("\"", #"\""#), ("\\", #"\\"#), ("\u{1F}", #"\u001f"#), ("é", "é"), ("\u{7F}", "\u{7F}"),
+      ] {
+        let before = String(decoding: letters[..<place], as: UTF8.self)
+        let after = String(decoding: letters[(place + 1)...], as: UTF8.self)
+        json.removeAll()
+        json.string(before + scalar + after)
+        #expect(json.text == "\"" + before + escape + after + "\"")
+      }
+    }
+  }
+
   @Test(
     "Numbers that JSON has no word for are null",
     arguments: [Double.nan, .infinity, -.infinity, .greatestFiniteMagnitude, 1e300, -1e300])
@@ -161,6 +180,28 @@ struct RecordEncoderTests {
     var json = JSONWriter()
     json.decimal(value)
     #expect(json.text == text)
+  }
+
+  @Test("Every decimal of a run of thousandths is what it says", arguments: [0, 9_990, 99_000, 123_456_000])
+  func decimalRuns(start: Int) {
+    var json = JSONWriter(capacity: 64)
+    for thousandths in start..<(start + 1_100) {
+      var places = String(String(thousandths % 1_000 + 1_000).dropFirst())
+      while places.count > 1, places.hasSuffix("0") { places.removeLast() }
+      json.removeAll()
+      json.decimal(Double(thousandths) / 1_000)
+      #expect(json.text == "\(thousandths / 1_000).\(places)")
+    }
+  }
+
+  @Test("Whole numbers of any length")
+  func intLengths() {
+    var json = JSONWriter(capacity: 64)
+    for value in Array(0...1_100) + sequence(first: 7, next: { $0 > Int.max / 7 ? nil : $0 * 7 }) {
+      json.removeAll()
+      json.int(value)
+      #expect(json.text == String(value))
+    }
   }
 
   @Test("Whole numbers of any size", arguments: [0, 9, 10, -1, 99, 100, 1_000_000_007, Int.max, Int.min])
@@ -183,6 +224,28 @@ struct RecordEncoderTests {
     var json = JSONWriter()
     json.timestamp(realtimeNanoseconds: nanoseconds)
     #expect(json.text == "\"\(text)\"")
+  }
+
+  @Test("What is written again from where it was written before is the same: decimals, times of one second, other ones")
+  func repeated() {
+    var json = JSONWriter(capacity: 64)
+    for _ in 0..<2 {
+      for value in [12.5, 12.5, .nan, 12.5, 0, 0, -0.0, 12.25, -12.25, -12.25, 7_000_000.125, 7_000_000.125, 1] {
+        let start = json.count
+        json.decimal(value)
+        var alone = JSONWriter()
+        alone.decimal(value)
+        #expect(String(json.text.dropFirst(start)) == alone.text)
+      }
+      for nanoseconds in [-1, -999_999_999, 0, 999_999_999, 1_000_000_000, 1_000_000_001, 86_400_000_000_000, 1] {
+        let start = json.count
+        json.timestamp(realtimeNanoseconds: Int64(nanoseconds))
+        var alone = JSONWriter()
+        alone.timestamp(realtimeNanoseconds: Int64(nanoseconds))
+        #expect(String(json.text.dropFirst(start)) == alone.text)
+      }
+      json.removeAll(keeping: 64)
+    }
   }
 
   @Test("The line about missing records is told from a record by its `dropped`")
