@@ -132,6 +132,7 @@ public struct JSONWriter: ~Copyable {
     whole.withUTF8 { unsafe quoted($0) }
   }
 
+  @inline(__always)
   private mutating func quoted(_ text: UnsafeBufferPointer<UInt8>) {
     // The most that a byte can become is \u00XX.
     reserve(text.count * 6 + 2)

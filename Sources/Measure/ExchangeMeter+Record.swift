@@ -8,12 +8,12 @@ extension ExchangeMeter {
   /// Fills every number of metrics.md, `ts`, and the words the server said (`response_model`, `finish_reason`).
   ///
   /// Call it last: it reads the record's `dialect`, `status` and `stream`, and cuts all its strings to
-  /// `ShortText.limit`. Outcome, stage and error are the caller's own.
-  public func fill(_ record: inout ExchangeRecord) {
+  /// `ShortText.limit`. Outcome, stage and error are the caller's own. The words are moved, not copied: once only.
+  public mutating func fill(_ record: inout ExchangeRecord) {
     record.timestampNanoseconds = received.realtimeNanoseconds
     record.upstreamReused = connectionReused
-    record.responseModel = responseModel
-    record.finishReason = finishReason
+    swap(&record.responseModel, &responseModel)
+    swap(&record.finishReason, &finishReason)
     let counted = ledger.output(
       events: events, choices: gaps.choices, isStream: body == .stream, partial: isBlind)
     fillCounts(&record, counted)
@@ -32,7 +32,8 @@ extension ExchangeMeter {
     gaps.gaps.count(in: counter)
   }
 
-  private func fillCounts(_ record: inout ExchangeRecord, _ counted: (tokens: Int, from: TokenSource)?) {
+  // These change nothing of the meter: a borrowed one of half a kilobyte is copied at each call, a mutable one is not.
+  private mutating func fillCounts(_ record: inout ExchangeRecord, _ counted: (tokens: Int, from: TokenSource)?) {
     record.inputTokens = ledger.input
     record.cachedTokens = ledger.cached
     record.outputTokens = counted?.tokens
@@ -48,7 +49,7 @@ extension ExchangeMeter {
     record.reads = events - coalescedEvents
   }
 
-  private func fillInstants(_ record: inout ExchangeRecord) {
+  private mutating func fillInstants(_ record: inout ExchangeRecord) {
     if let started = connectStartedAt, let connected = connectedAt {
       record.connectMilliseconds = Self.milliseconds(connected.nanoseconds(since: started))
     }
@@ -61,20 +62,22 @@ extension ExchangeMeter {
     record.ttfaMilliseconds = sinceRequest(firstAnswerAt)
     record.ttltMilliseconds = sawWholeStream ? sinceRequest(lastTokenAt) : nil
     record.totalMilliseconds = sinceRequest(endedAt)
-    if endedBeforeFirstToken(record) { record.waitedMilliseconds = sinceRequest(endedAt) }
+    if endedBeforeFirstToken(isMeasured: record.dialect != nil, status: record.status, isStream: record.stream) {
+      record.waitedMilliseconds = sinceRequest(endedAt)
+    }
   }
 
   /// Whether the exchange is known to have ended before a first token.
-  private func endedBeforeFirstToken(_ record: ExchangeRecord) -> Bool {
-    guard record.dialect != nil, firstTokenAt == nil else { return false }
+  private func endedBeforeFirstToken(isMeasured: Bool, status: Int?, isStream: Bool?) -> Bool {
+    guard isMeasured, firstTokenAt == nil else { return false }
     // An error's body holds no token, whoever looked at it.
-    if let status = record.status, status >= 400 { return true }
+    if let status, status >= 400 { return true }
     if headCompleteAt != nil { return sawWholeStream }
     // Nobody would have seen the first token of an answer that was to come in one piece.
-    return record.stream != false
+    return isStream != false
   }
 
-  private func fillSpeeds(_ record: inout ExchangeRecord, tokens: Int?) {
+  private mutating func fillSpeeds(_ record: inout ExchangeRecord, tokens: Int?) {
     guard sawWholeStream, let first = firstTokenAt, let last = lastTokenAt else { return }
     if let tokens, let toLast = sinceRequest(last), toLast > 0 {
       record.tokensPerSecondEndToEnd = Double(tokens) / toLast * 1_000
@@ -95,7 +98,7 @@ extension ExchangeMeter {
     (ledger.reasoning(choices: gaps.choices.count) ?? 0) > 0 && !sawReasoning
   }
 
-  private func fillDistributions(_ record: inout ExchangeRecord) {
+  private mutating func fillDistributions(_ record: inout ExchangeRecord) {
     record.clock = delivery.clock
     record.loopLagMicroseconds = delivery.worstLag.map { Double($0) / 1_000 }
     if let only = delivery.samples.only.map({ Double($0) / 1_000 }) {

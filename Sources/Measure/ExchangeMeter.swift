@@ -46,9 +46,9 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   private var readHasToken = false
 
   /// The finish reason, as the server last said it.
-  public private(set) var finishReason: String?
+  public internal(set) var finishReason: String?
   /// The model that answers, as the server said it.
-  public private(set) var responseModel: String?
+  public internal(set) var responseModel: String?
   /// The kind of an in-band error, where one came.
   public private(set) var errorKind: String?
   /// The dialect's terminator was seen.

@@ -7,8 +7,10 @@ public enum ShortText {
   public static let limit = 256
 
   /// Cuts `text` where it is too long.
+  @inline(__always)
   static func cap(_ text: inout String?) {
-    if let long = text, long.utf8.count > limit { text = capped(long) }
+    guard let count = text?.utf8.count, count > limit else { return }
+    text = text.map(capped)
   }
 
   /// `text`, cut to at most `limit` bytes at a scalar's boundary.

@@ -11,8 +11,8 @@ struct Tap: ~Copyable {
   /// The status sent to the client.
   var status: Int?
 
-  private let id: String
-  private let client: String
+  private var id: String
+  private var client: String?
   private var identity = HeadIdentity()
   private var method: String?
   private var path: String?
@@ -192,19 +192,20 @@ struct Tap: ~Copyable {
   }
 
   private mutating func fill(_ record: inout ExchangeRecord, _ verdict: Verdict?, _ rules: Rules) {
-    record.id = id
     record.instance = rules.settings.instance
-    let user = identity.identity(facts: facts, client: client)
+    let user = identity.identity(facts: facts, client: client ?? "")
     record.user = user.user
     record.userFrom = user.from
     record.session = identity.session(facts: facts)
-    record.client = client
-    record.requestID = identity.requestID
-    record.traceID = identity.traceID
-    record.method = method
-    record.path = path
     record.dialect = dialect?.name
-    record.model = facts.model
+    // The tap is at its end: what only the record needs from now on is moved into it.
+    swap(&record.id, &id)
+    swap(&record.client, &client)
+    swap(&record.requestID, &identity.requestID)
+    swap(&record.traceID, &identity.traceID)
+    swap(&record.method, &method)
+    swap(&record.path, &path)
+    swap(&record.model, &facts.model)
     record.stream = isStream
     record.status = status
     let verdict = verdict ?? measuredVerdict()

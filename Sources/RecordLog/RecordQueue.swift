@@ -6,16 +6,34 @@ import Measure
 /// A record on the heap: what the queue moves is a pointer. A queue of the records themselves, nearly a kilobyte each,
 /// was seen to hold a worker up for milliseconds while it grew.
 ///
-/// Moved in once, and then only read where it lies: a copy of a record would own a dozen strings anew.
-final class QueuedRecord: Sendable {
-  private let record: ExchangeRecord
-  init(_ fill: (inout ExchangeRecord) -> Void) {
-    var record = ExchangeRecord()
-    fill(&record)
-    self.record = record
+/// Filled and read where it lies: a copy of a record would own a dozen strings anew. It belongs to one thread at a time (a
+/// worker, then the queue, then the writer's thread, which may hand it back blank), which is why it needs no lock.
+@safe
+final class QueuedRecord: @unchecked Sendable {
+  private let record: UnsafeMutablePointer<ExchangeRecord>
+
+  /// A blank one.
+  init() {
+    unsafe record = .allocate(capacity: 1)
+    unsafe record.initialize(to: ExchangeRecord())
   }
-  /// Appends the record's line.
-  func encode(to encoder: inout RecordEncoder) { encoder.append(record) }
+
+  deinit {
+    unsafe record.deinitialize(count: 1)
+    unsafe record.deallocate()
+  }
+
+  /// Fills the record, which is blank.
+  func fill(_ body: (inout ExchangeRecord) -> Void) { unsafe body(&record.pointee) }
+
+  /// Appends the record's line, and makes it a blank one again: nothing of an exchange outlives its line.
+  func encode(to encoder: inout RecordEncoder) { unsafe Self.encode(&record.pointee, to: &encoder) }
+
+  // A pointee that is only read would be copied first.
+  private static func encode(_ record: inout ExchangeRecord, to encoder: inout RecordEncoder) {
+    encoder.append(record)
+    record = ExchangeRecord()
+  }
 }
 
 /// The queue and the orders that go with it.
@@ -23,6 +41,8 @@ struct RecordQueue: Sendable {
   /// Records that may be waiting, those already in the writer's hands included.
   let limit: Int
   private(set) var waiting: [QueuedRecord] = []
+  /// Records that are blank again: memory that goes from one thread to another and is freed there costs both of them more.
+  private var blanks: [QueuedRecord] = []
   /// Records waiting or being written.
   private(set) var outstanding = 0
   /// Records taken in since the start.
@@ -82,6 +102,14 @@ struct RecordQueue: Sendable {
     }
     return Order(drops: unsaidDrops, reopen: mustReopen, deadline: deadline)
   }
+
+  /// Takes blank records back: these, or those that are still there, whichever are more. The others are left in `batch`.
+  mutating func giveBack(_ batch: inout [QueuedRecord]) {
+    if batch.count > blanks.count { swap(&blanks, &batch) }
+  }
+
+  /// A blank record that is there to be filled and pushed; nil: make one.
+  mutating func blank() -> QueuedRecord? { blanks.popLast() }
 
   /// `count` records are written, or given up.
   mutating func settle(_ count: Int) { outstanding -= count }

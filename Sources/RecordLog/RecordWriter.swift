@@ -108,7 +108,8 @@ public final class RecordWriter: Sendable {
   /// Hands a record in; from any thread. Never waits for the sink.
   /// - Parameter fill: called at once, with an empty record.
   public func submit(_ fill: (inout ExchangeRecord) -> Void) {
-    let queued = QueuedRecord(fill)
+    let queued = queue.withLock { $0.blank() } ?? QueuedRecord()
+    queued.fill(fill)
     switch queue.withLock({ $0.push(queued) }) {
     case .queued: break
     case .queuedAsleep: wake.set()

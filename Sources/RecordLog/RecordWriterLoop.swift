@@ -8,7 +8,7 @@ import Measure
 struct RecordWriterLoop: ~Copyable {
   /// Lines gathered for one write.
   private static let batchBytes = 256 * 1_024
-  /// Records whose memory is kept for the next batch.
+  /// Records that are kept for the next batch, blank.
   private static let keptRecords = 1_024
 
   private let writer: RecordWriter
@@ -63,16 +63,23 @@ struct RecordWriterLoop: ~Copyable {
     if hasWork {
       order = writer.queue.withLock { $0.orders() }
     } else {
-      if batch.capacity > Self.keptRecords { batch = [] } else { batch.removeAll(keepingCapacity: true) }
-      encoded = 0
-      var empty = batch
-      batch = []
-      order = writer.queue.withLock { $0.take(into: &empty) }
-      batch = empty
-      drops = order.drops
+      order = takeBatch()
     }
     deadline = order.deadline
     if order.reopen { reopen() }
+  }
+
+  /// Exchanges the batch, all of which is encoded, for the next one.
+  private mutating func takeBatch() -> RecordQueue.Order {
+    var batch: [QueuedRecord] = []
+    swap(&batch, &self.batch)
+    if batch.count <= Self.keptRecords { writer.queue.withLock { $0.giveBack(&batch) } }
+    if batch.capacity > Self.keptRecords { batch = [] } else { batch.removeAll(keepingCapacity: true) }
+    let order = writer.queue.withLock { $0.take(into: &batch) }
+    swap(&batch, &self.batch)
+    encoded = 0
+    drops = order.drops
+    return order
   }
 
   // MARK: Writing

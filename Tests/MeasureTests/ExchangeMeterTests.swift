@@ -59,7 +59,7 @@ private struct Exchange: ~Copyable {
     meter.observe(observation)
   }
 
-  func record(_ change: (inout ExchangeRecord) -> Void = { $0.dialect = "openai.chat" }) -> ExchangeRecord {
+  mutating func record(_ change: (inout ExchangeRecord) -> Void = { $0.dialect = "openai.chat" }) -> ExchangeRecord {
     var record = ExchangeRecord()
     change(&record)
     meter.fill(&record)

@@ -33,7 +33,10 @@ extension RecordWriter {
 }
 
 extension QueuedRecord {
-  fileprivate convenience init(filling record: ExchangeRecord) { self.init { $0 = record } }
+  fileprivate convenience init(filling record: ExchangeRecord) {
+    self.init()
+    fill { $0 = record }
+  }
 }
 
 private func id(_ line: String) -> String? {
@@ -86,6 +89,29 @@ struct RecordWriterTests {
     #expect(statistics.waiting == 0)
     let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? NSNumber
     #expect((mode?.intValue ?? 0) & ~0o640 == 0)
+  }
+
+  @Test("Nothing of one record is in a later one's line, whatever memory they shared")
+  func nothingLeftOver() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    var brief = settings(folder.file("log"))
+    brief.tickMilliseconds = 1
+    let writer = try RecordWriter(brief)
+    for number in 0..<300 {
+      writer.submit(filling: fullRecord())
+      writer.submit { $0.id = "r\(number)" }
+      if number % 50 == 49 { while writer.statistics.waiting > 0 { sched_yield() } }
+    }
+    #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
+    let written = try lines(folder.file("log"))
+    let full = line(fullRecord()).dropLast()
+    for number in 0..<300 {
+      var small = ExchangeRecord()
+      small.id = "r\(number)"
+      #expect(written[2 * number] == full)
+      #expect(written[2 * number + 1] == line(small).dropLast())
+    }
   }
 
   @Test("Lines of many threads are whole")
@@ -338,6 +364,27 @@ struct RecordQueueTests {
     #expect(queue.push(QueuedRecord(filling: record(5))) == .dropped)
     queue.settle(1)
     #expect(queue.push(QueuedRecord(filling: record(6))) == .queued)
+  }
+
+  @Test("A record that was written is given back blank, and the larger lot of such is kept")
+  func blanks() {
+    var queue = RecordQueue(limit: 8)
+    #expect(queue.blank() == nil)
+    var encoder = RecordEncoder()
+    var batch = (0..<3).map { QueuedRecord(filling: record($0)) }
+    let given = batch.map(ObjectIdentifier.init)
+    for queued in batch { queued.encode(to: &encoder) }
+    queue.giveBack(&batch)
+    #expect(batch.isEmpty)
+    var fewer = [QueuedRecord()]
+    queue.giveBack(&fewer)
+    #expect(fewer.count == 1)
+    for place in given.indices.reversed() {
+      let blank = queue.blank()
+      #expect(blank.map(ObjectIdentifier.init) == given[place])
+      blank?.fill { #expect($0 == ExchangeRecord()) }
+    }
+    #expect(queue.blank() == nil)
   }
 
   @Test("The writer is woken once from its sleep, and once when the queue is half full")
