@@ -8,11 +8,12 @@
 @safe
 public final class OutputBuffer {
   @unsafe
-  private struct State {
-    var memory: UnsafeMutableRawBufferPointer
-    var count = 0
+  @usableFromInline
+  struct State {
+    @usableFromInline var memory: UnsafeMutableRawBufferPointer
+    @usableFromInline var count = 0
   }
-  private let state: UnsafeMutablePointer<State>
+  @usableFromInline let state: UnsafeMutablePointer<State>
 
   /// An empty buffer with room for `capacity` bytes.
   public init(capacity: Int = 256) {
@@ -26,11 +27,14 @@ public final class OutputBuffer {
   }
 
   /// Bytes held.
+  @inlinable
   public var count: Int { unsafe state.pointee.count }
   /// Whether nothing is held.
+  @inlinable
   public var isEmpty: Bool { count == 0 }
 
   /// Forgets what is held, and keeps the memory.
+  @inlinable
   public func removeAll() { unsafe state.pointee.count = 0 }
 
   /// Adds bytes.
@@ -71,6 +75,7 @@ public final class OutputBuffer {
   public func append(_ byte: UInt8) { unsafe room(for: 1).storeBytes(of: byte, as: UInt8.self) }
 
   /// Lends what is held.
+  @inlinable
   public func withBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
     unsafe body(held.bytes)
   }
@@ -78,7 +83,8 @@ public final class OutputBuffer {
   /// A copy of what is held.
   public var bytes: [UInt8] { unsafe Array(held) }
 
-  private var held: UnsafeRawBufferPointer {
+  @inlinable
+  var held: UnsafeRawBufferPointer {
     unsafe UnsafeRawBufferPointer(start: state.pointee.memory.baseAddress, count: state.pointee.count)
   }
 

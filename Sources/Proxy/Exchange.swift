@@ -273,9 +273,12 @@ final class Exchange {
         connection.parser.reset()
         connection.parser.answersHead = answersHead
         rest = rest.extracting(consumed..<rest.byteCount)
-      case .needsMore, .messageComplete:
+      case .needsMore:
         appendBody(rest)
-        isComplete = progress == .messageComplete
+        break parsing
+      case .messageComplete:
+        appendBody(rest)
+        isComplete = true
         // What comes behind a response was asked for by nobody: such a connection is not used again.
         if consumed < rest.byteCount { upstreamKeepsAlive = false }
         break parsing
