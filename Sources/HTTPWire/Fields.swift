@@ -102,12 +102,14 @@ public struct Fields: Sendable {
 
   /// The value of the first field whose name is `name`, compared without case.
   public func first(named name: String) -> String? {
+    firstIndex(named: name).map { text(list[$0].value) }
+  }
+
+  /// The place of the first field whose name is `name`, compared without case.
+  public func firstIndex(named name: String) -> Int? {
     let count = name.utf8.count
     guard let first = name.utf8.first, nameBits & Self.bit(count, first) != 0 else { return nil }
-    guard let index = list.firstIndex(where: { $0.name.count == count && matches($0.name, name.utf8) }) else {
-      return nil
-    }
-    return text(list[index].value)
+    return list.firstIndex { $0.name.count == count && matches($0.name, name.utf8) }
   }
 
   /// Whether the bytes in `range` are `name`, which is as long, letters of either case counting as the same.

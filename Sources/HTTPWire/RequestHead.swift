@@ -42,6 +42,8 @@ public final class RequestHead {
   public func first(named name: String) -> String? { fields.first(named: name) }
   /// The value of the first field named `lowercase`, as text.
   public func first(_ lowercase: StaticString) -> String? { fields.first(lowercase) }
+  /// The value of the field at a place, as text.
+  public func value(at index: Int) -> String { fields.text(fields.list[index].value) }
   /// The path without its query.
   public var path: String {
     if let implied = target.implied { return String(decoding: CollectionOfOne(implied), as: UTF8.self) }

@@ -64,11 +64,10 @@ public struct HeadIdentity: Hashable, Sendable {
     return Identity(user: client, from: "client_ip")
   }
 
-  /// Reads the ids that the request's head gives to it alone.
-  /// - Parameter field: as for `IdentityReader.read`.
-  public mutating func readIDs(_ field: (String) -> String?) {
-    requestID = IdentityReader.present(field("x-request-id")).map(ShortText.capped)
-    traceID = field("traceparent").flatMap(TraceParent.traceID)
+  /// Reads the ids that the request's head gives to it alone: the values of `x-request-id` and `traceparent`.
+  public mutating func readIDs(request: String?, trace: String?) {
+    requestID = IdentityReader.present(request).map(ShortText.capped)
+    traceID = trace.flatMap(TraceParent.traceID)
   }
 
   /// The session: configured headers, then the body.
@@ -92,7 +91,7 @@ public struct IdentityReader: Sendable {
   /// - Parameter field: the first value of the field of this lower-case name; nil where the head has none.
   public mutating func read(_ field: (String) -> String?) -> HeadIdentity {
     var head = readSender(field)
-    head.readIDs(field)
+    head.readIDs(request: field("x-request-id"), trace: field("traceparent"))
     return head
   }
 

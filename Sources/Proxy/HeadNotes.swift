@@ -8,6 +8,9 @@ import TokenWire
 final class RequestNotes {
   /// Who sent it; the ids of the request itself are not among it.
   let sender: HeadIdentity
+  /// Where its `x-request-id` and its `traceparent` stand, which every request has of its own.
+  let requestID: Int?
+  let trace: Int?
   let method: String
   let path: String
   let dialect: (any Dialect.Type)?
@@ -21,6 +24,8 @@ final class RequestNotes {
   private init(_ head: RequestHead, _ worker: Worker) {
     rules = worker.rules
     sender = worker.identities.value.readSender { head.first(named: $0) }
+    requestID = head.fields.firstIndex(named: "x-request-id")
+    trace = head.fields.firstIndex(named: "traceparent")
     method = head.method.rawValue
     path = head.path
     dialect = Dialects.claiming(method: method, path: path)

@@ -43,7 +43,7 @@ struct Tap: ~Copyable {
   /// The request's head is known.
   mutating func request(_ head: RequestHead, _ notes: RequestNotes, decoderLimits: DecoderLimits) {
     identity = notes.sender
-    identity.readIDs { head.first(named: $0) }
+    identity.readIDs(request: notes.requestID.map(head.value(at:)), trace: notes.trace.map(head.value(at:)))
     method = notes.method
     path = notes.path
     dialect = notes.dialect
