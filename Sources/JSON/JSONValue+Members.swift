@@ -35,9 +35,11 @@ public struct JSONMembers {
 /// Valid only inside `JSONParser.parse`'s closure, as the value it was made from.
 @safe
 public struct SparseMembers {
-  private let object: JSONValue
+  @usableFromInline
+  let object: JSONValue
   /// One bit for each length that a key has, modulo 64.
-  private let lengths: UInt64
+  @usableFromInline
+  let lengths: UInt64
 
   /// The members of `object`; none where it is none.
   public init(_ object: JSONValue) {
@@ -49,6 +51,8 @@ public struct SparseMembers {
   }
 
   /// The member named `key` (the first one, where it stands twice).
+  @inlinable
+  @inline(__always)
   public subscript(_ key: StaticString) -> JSONValue? {
     lengths & 1 << UInt64(key.utf8CodeUnitCount & 63) == 0 ? nil : object[key]
   }

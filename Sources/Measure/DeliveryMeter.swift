@@ -11,13 +11,13 @@ struct DeliveryMeter: Sendable {
 
   /// Where every read is counted besides.
   let counters: DeliveryCounters?
-  private(set) var samples = SampleStore(exactLimit: exactDeliveries)
   /// The worst lateness of a read that has a kernel stamp, ns; nil where none had.
   private(set) var worstLag: Int64?
   @CompactInstant private var oldestPending: Instant? = nil
   private var morePending: [Instant] = []
   private var sawKernel = false
   private var sawLoop = false
+  private(set) var samples = SampleStore(exactLimit: exactDeliveries)
 
   init(counters: DeliveryCounters?) { self.counters = counters }
 

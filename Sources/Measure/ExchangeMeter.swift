@@ -15,6 +15,29 @@ public enum MeasuredBody: UInt8, Sendable {
 ///
 /// Allocates nothing an event but for the doubling of its sample stores; their size is bounded whatever arrives.
 public struct ExchangeMeter: ~Copyable, Sendable {
+  // What each token touches stands first and close together: between two tokens of a stream thousands of others pass, and
+  // memory that has left the cache costs more than what is done with it.
+  @CompactInstant private var readAt: Instant? = nil
+  @CompactInstant var firstEventAt: Instant? = nil
+  @CompactInstant var firstTokenAt: Instant? = nil
+  @CompactInstant var firstAnswerAt: Instant? = nil
+  @CompactInstant var lastTokenAt: Instant? = nil
+  var events = 0
+  var scalars = 0
+  var scalarsAfterFirstEvent = 0
+  var body: MeasuredBody?
+  var isBlind = false
+  private var readHasToken = false
+  var sawReasoning = false
+  /// The dialect's terminator was seen.
+  public private(set) var sawTerminator = false
+  /// The model that answers, as the server said it.
+  public internal(set) var responseModel: String?
+  var timeline: PackedTimeline?
+  var delivery: DeliveryMeter
+  var gaps = GapMeter()
+  var ledger = TokenLedger()
+
   let received: WallAnchor
   @CompactInstant var requestCompleteAt: Instant? = nil
   @CompactInstant var connectStartedAt: Instant? = nil
@@ -23,36 +46,13 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   @CompactInstant var dispatchedAt: Instant? = nil
   @CompactInstant var headFirstByteAt: Instant? = nil
   @CompactInstant var headCompleteAt: Instant? = nil
-  @CompactInstant var firstEventAt: Instant? = nil
-  @CompactInstant var firstTokenAt: Instant? = nil
-  @CompactInstant var firstAnswerAt: Instant? = nil
-  @CompactInstant var lastTokenAt: Instant? = nil
   @CompactInstant var endedAt: Instant? = nil
-
-  var body: MeasuredBody?
-  var isBlind = false
-  var events = 0
   var coalescedEvents = 0
-  var scalars = 0
-  var scalarsAfterFirstEvent = 0
-  var sawReasoning = false
   var stalledNanoseconds: Int64 = 0
-  var ledger = TokenLedger()
-  var gaps = GapMeter()
-  var delivery: DeliveryMeter
-  var timeline: PackedTimeline?
-
-  @CompactInstant private var readAt: Instant? = nil
-  private var readHasToken = false
-
   /// The finish reason, as the server last said it.
   public internal(set) var finishReason: String?
-  /// The model that answers, as the server said it.
-  public internal(set) var responseModel: String?
   /// The kind of an in-band error, where one came.
   public private(set) var errorKind: String?
-  /// The dialect's terminator was seen.
-  public private(set) var sawTerminator = false
 
   /// Starts with the first byte of the request.
   /// - Parameters:
@@ -117,7 +117,7 @@ public struct ExchangeMeter: ~Copyable, Sendable {
     guard !isBlind, let body else { return }
     if let reason = observation.finishReason { finishReason = reason }
     if responseModel == nil, let model = observation.responseModel { responseModel = model }
-    if errorKind == nil, let kind = observation.errorKind { errorKind = kind }
+    if let kind = observation.errorKind, errorKind == nil { errorKind = kind }
     if observation.isTerminator { sawTerminator = true }
     ledger.take(observation, choices: &gaps)
     switch body {
@@ -158,7 +158,9 @@ public struct ExchangeMeter: ~Copyable, Sendable {
         serverCount: observation.serverCounts?.output)
       tokens = tokens.flatMap { sum in held.map { sum &+ $0 } }
     }
-    if let t0 = requestCompleteAt { timeline?.add(nanoseconds: at.nanoseconds(since: t0), tokens: tokens) }
+    if timeline != nil, let t0 = requestCompleteAt {
+      timeline?.add(nanoseconds: at.nanoseconds(since: t0), tokens: tokens)
+    }
   }
 
   /// Whether output has begun: the first token, or the head of a body whose tokens are not timed.

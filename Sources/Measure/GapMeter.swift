@@ -12,26 +12,29 @@ struct GapMeter: Sendable {
   private enum Weights: Sendable {
     /// Every event held one token: the weighted gaps are the plain ones, and not stored twice.
     case allOnes
-    case weighted(SampleStore)
+    /// The weighted gaps are in `weighted`.
+    case known
     /// An event did not say how many tokens it held: `itl_ms` is not known.
     case unknown
   }
 
-  private(set) var choices = ChoiceTable()
-  private(set) var gaps = SampleStore(exactLimit: exactGaps)
-  private var weights = Weights.allOnes
   /// The server's cumulative count at the last token-bearing event; nil where that event stated none.
   @CompactInt private var serverCounted: Int? = 0
+  private var weights = Weights.allOnes
+  private(set) var choices = ChoiceTable()
+  private(set) var gaps = SampleStore(exactLimit: exactGaps)
+  /// None or one: an array, for most streams have none.
+  private var weighted: [SampleStore] = []
 
   /// Whether the token-weighted gaps are the plain ones.
-  var areWeightsOnes: Bool { if case .allOnes = weights { !choices.overflowed } else { false } }
+  var areWeightsOnes: Bool { weights == .allOnes && !choices.overflowed }
 
   /// The token-weighted gaps; nil where they are not known.
   var weightedGaps: SampleStore? {
     if choices.overflowed { return nil }
     switch weights {
     case .allOnes: return gaps
-    case .weighted(let store): return store
+    case .known: return weighted.first
     case .unknown: return nil
     }
   }
@@ -66,7 +69,7 @@ struct GapMeter: Sendable {
       return Step(tokens: tokens, gap: gap, uncounted: uncounted)
     }
     guard let step else {
-      weights = .unknown
+      forgetWeights()
       return output.tokens
     }
     weigh(step)
@@ -82,26 +85,20 @@ struct GapMeter: Sendable {
   }
 
   private mutating func weigh(_ step: Step) {
-    if case .unknown = weights { return }
-    guard let tokens = step.tokens else {
-      weights = .unknown
-      return
-    }
+    guard weights != .unknown else { return }
+    guard let tokens = step.tokens else { return forgetWeights() }
     guard let gap = step.gap, let uncounted = step.uncounted else { return }
-    switch weights {
-    case .unknown: return
-    case .allOnes:
+    if weights == .allOnes {
       if tokens == 1, gap == uncounted { return }
-      var store = gaps
-      if tokens > 0 { store.add(uncounted / Int64(tokens), times: tokens) }
-      weights = .weighted(store)
-    case .weighted(var store):
-      guard tokens > 0 else { return }
-      // Taken out first: a store with two owners would be copied for each event.
-      weights = .unknown
-      store.add(uncounted / Int64(tokens), times: tokens)
-      weights = .weighted(store)
+      weighted = [gaps]
+      weights = .known
     }
+    if tokens > 0 { weighted[0].add(uncounted / Int64(tokens), times: tokens) }
+  }
+
+  private mutating func forgetWeights() {
+    weights = .unknown
+    weighted = []
   }
 
   private static func growth(to count: Int?, from counted: Int?) -> Int? {

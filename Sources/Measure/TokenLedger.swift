@@ -4,6 +4,8 @@ import TokenWire
 
 /// The counts of one exchange, each kept apart from the others until the end.
 struct TokenLedger: Sendable {
+  /// Tokens by ids and logprobs; nil once an event did not say.
+  @CompactInt private var ids: Int? = 0
   /// A usage of the whole exchange: each field as it was last stated.
   private(set) var whole = MergedUsage()
   /// The last usage that spoke of one choice (its counts of the prompt hold for the exchange).
@@ -16,8 +18,6 @@ struct TokenLedger: Sendable {
   private var choiceUsages = 0
   /// The last usage of one choice came with its finish reason, or after: nothing is to follow it.
   private var choiceUsageIsFinal = false
-  /// Tokens by ids and logprobs; nil once an event did not say.
-  @CompactInt private var ids: Int? = 0
 
   /// Takes what one event states; a usage of one choice goes to `gaps`, which knows the choices, too.
   mutating func take(_ observation: borrowing Observation, choices gaps: inout GapMeter) {

@@ -7,7 +7,6 @@ import TokenWire
 
 /// Everything about one exchange that its record needs and its forwarding does not. A value: its exchange holds it in place.
 struct Tap: ~Copyable {
-  var meter: ExchangeMeter
   /// The status sent to the client.
   var status: Int?
 
@@ -20,16 +19,17 @@ struct Tap: ~Copyable {
   private var facts = RequestFacts()
   /// A bounded copy of the request's body; nil where none is wanted, or it grew beyond the bound.
   private var requestCopy: [UInt8]?
-  /// Nil where nothing is measured.
-  private var decoder: ResponseDecoder?
-  private var isStream: Bool?
   private var inFlight: Int?
   private var requestIsTooLong = false
   /// Bytes of the request's body so far.
   private(set) var requestBytes = 0
-  private var responseBytes: Int?
   private var hasEnded = false
+  /// Nil where nothing is measured. What each token touches is at its end, and at the meter's beginning.
+  private var decoder: ResponseDecoder?
+  private var isStream: Bool?
   private var hasOutput = false
+  private var responseBytes: Int?
+  var meter: ExchangeMeter
 
   /// A tap for a request of which nothing is known yet.
   init(id: String, client: String, received: WallAnchor, keepsTimeline: Bool, counters: DeliveryCounters) {

@@ -7,6 +7,8 @@ import JSON
 public final class EventParser {
   let json: JSONParser
   let templates: EventTemplates
+  /// What a terminator says.
+  let end: Observation
   /// Owned; behind a pointer so that it is lent where it lies.
   private let observation: UnsafeMutablePointer<Observation>
   private var isLent = false
@@ -19,6 +21,9 @@ public final class EventParser {
   public init(retainedBytes: Int = 64 * 1024, knowsByHeart: Bool = true) {
     json = JSONParser(retainedBytes: retainedBytes)
     templates = EventTemplates(learns: knowsByHeart, json: json)
+    var end = Observation()
+    end.isTerminator = true
+    self.end = end
     unsafe observation = .allocate(capacity: 1)
     unsafe observation.initialize(to: Observation())
   }

@@ -12,16 +12,17 @@ struct EventReader {
   }
 
   private let type: any Dialect.Type
-  private let identity: ObjectIdentifier
   private var dialect: any Dialect
-  /// The template of this stream's last event, where that was known by heart.
-  private var lastTemplate = -1
   /// Events whose payload was not JSON.
   private(set) var malformed = 0
   /// The dialect's terminator was seen.
   private(set) var sawTerminator = false
   /// A finish reason was seen.
   private(set) var sawFinish = false
+  // What an event known by heart touches stands last: see ResponseDecoder.
+  private let identity: ObjectIdentifier
+  /// The template of this stream's last event, where that was known by heart.
+  private var lastTemplate = -1
 
   /// Makes a reader for one response.
   init(_ type: any Dialect.Type) {
@@ -50,23 +51,19 @@ struct EventReader {
     else { return 0 }
     let end = Self.endLength(rest, terminator.utf8CodeUnitCount, ending)
     guard end > 0 else { return 0 }
-    terminate(parser, observe)
-    return terminator.utf8CodeUnitCount + end
-  }
-
-  private mutating func terminate(_ parser: EventParser, _ observe: (borrowing Observation) -> Void) {
     sawTerminator = true
-    parser.withObservation { observation in
-      observation.isTerminator = true
-      observe(observation)
-    }
+    observe(parser.end)
+    return terminator.utf8CodeUnitCount + end
   }
 
   /// Reads one whole event.
   mutating func take(
     _ name: RawSpan, _ payload: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void
   ) {
-    if let terminator = type.terminator, payload.equals(terminator) { return terminate(parser, observe) }
+    if let terminator = type.terminator, payload.equals(terminator) {
+      sawTerminator = true
+      return observe(parser.end)
+    }
     if name.isEmpty,
       let finishes = parser.templates.observeAny(payload, identity, after: &lastTemplate, observe)
     {

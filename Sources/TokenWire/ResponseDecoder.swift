@@ -15,21 +15,22 @@ public struct ResponseDecoder: ~Copyable {
   /// How far into a body its kind is looked for.
   private static let sniffedBytes = 1024
 
-  /// True for a stream of events, false for a whole body, nil while or where that is not known.
-  public private(set) var isStream: Bool?
-  /// Why measuring stopped or is incomplete: one short line without content; nil where nothing is wrong.
-  public private(set) var problem: String?
-
   private let limits: DecoderLimits
   private let framing: Framing
-  private var mode = Mode.off
-  private var reader: EventReader
-  private var events: ServerSentEvents
   private var lines: JSONLines
   /// A body that is being collected, or the first bytes of one whose kind is not known yet.
   private var collected: [UInt8] = []
   private var hasWholeBody = false
   private var endedWell = false
+  // What each event touches stands last and close together: memory that has left the cache costs more than what is done
+  // with it.
+  private var reader: EventReader
+  /// Why measuring stopped or is incomplete: one short line without content; nil where nothing is wrong.
+  public private(set) var problem: String?
+  /// True for a stream of events, false for a whole body, nil while or where that is not known.
+  public private(set) var isStream: Bool?
+  private var mode = Mode.off
+  private var events: ServerSentEvents
 
   /// Makes the decoder of one response.
   public init(dialect: any Dialect.Type, limits: DecoderLimits = DecoderLimits()) {
