@@ -226,8 +226,12 @@ final class DownstreamConnection: StreamDelegate {
   }
 
   private func keep(_ bytes: RawSpan, at: Instant) {
-    early.append(bytes, at: at)
-    guard early.isFull else { return }
+    // They grow outside: were they changed in place, each look at them would be checked for a second access.
+    var grown = early
+    early = EarlyBytes()
+    grown.append(bytes, at: at)
+    early = grown
+    guard grown.isFull else { return }
     worker.counters.hit(.earlyBytes)
     pauseReading()
   }

@@ -53,6 +53,8 @@ final class Exchange {
   private var pausedAt: Instant?
   /// What reads brought and the client's socket has not taken yet: up to which of its bytes, and the last such read.
   private var undelivered: UInt64?
+  /// Its reads that have been forwarded and not looked at; the lookout keeps it.
+  var heldReads: Lookout.Chain?
 
   /// Begins an exchange whose head is known.
   init(downstream: DownstreamConnection, head: RequestHead, tap: consuming Tap, at: Instant) {
@@ -79,13 +81,6 @@ final class Exchange {
   struct Inner: ~Copyable {
     var state: ExchangeState
     var tap: Tap
-    var heldReads: Lookout.Chain?
-  }
-
-  /// Its reads that have been forwarded and not looked at; the lookout keeps it.
-  var heldReads: Lookout.Chain? {
-    get { inner.value.heldReads }
-    _modify { yield &inner.value.heldReads }
   }
 
   private(set) var state: ExchangeState {

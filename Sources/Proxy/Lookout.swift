@@ -15,10 +15,11 @@ import Transport
 @safe
 final class Lookout {
   /// An exchange's reads that are held: the first and the last of a chain, and where the exchange itself is listed.
+  /// Every open stream has room for one, so it is kept small.
   struct Chain: BitwiseCopyable {
-    fileprivate var first: Int
-    fileprivate var last: Int
-    fileprivate let place: Int
+    fileprivate var first: UInt16
+    fileprivate var last: UInt16
+    fileprivate let place: UInt16
   }
 
   private struct Read {
@@ -93,12 +94,12 @@ final class Lookout {
       to: Read(arrival: arrival, deliveredAt: deliveredAt, start: start, end: bytes.count))
     tally.value.reads = index + 1
     if let last = exchange.heldReads?.last {
-      unsafe reads[last].next = index
-      exchange.heldReads?.last = index
+      unsafe reads[Int(last)].next = index
+      exchange.heldReads?.last = UInt16(index)
     } else {
       let place = tally.value.exchanges
       unsafe (exchanges + place).initialize(to: Unmanaged.passRetained(exchange))
-      exchange.heldReads = Chain(first: index, last: index, place: place)
+      exchange.heldReads = Chain(first: UInt16(index), last: UInt16(index), place: UInt16(place))
       tally.value.exchanges = place + 1
       tally.value.waiting += 1
     }
@@ -109,8 +110,8 @@ final class Lookout {
   func look(_ exchange: Exchange) {
     guard let chain = exchange.heldReads else { return }
     look(exchange, chain)
-    unsafe exchanges[chain.place]?.release()
-    unsafe exchanges[chain.place] = nil
+    unsafe exchanges[Int(chain.place)]?.release()
+    unsafe exchanges[Int(chain.place)] = nil
     tally.value.waiting -= 1
     if tally.value.waiting == 0 { removeAll() }
   }
@@ -130,7 +131,7 @@ final class Lookout {
   private func look(_ exchange: Exchange, _ chain: Chain) {
     exchange.heldReads = nil
     bytes.withBytes { bytes in
-      var index = chain.first
+      var index = Int(chain.first)
       while index >= 0 {
         let read = unsafe reads[index]
         exchange.look(bytes.extracting(read.start..<read.end), read.arrival, deliveredAt: read.deliveredAt)

@@ -91,8 +91,9 @@ final class UpstreamConnection: StreamDelegate {
     isOpen = true
     worker.counters.connectionsOpened.add(.upstream)
     if !resolver.isLiteral { worker.noteWinner(stream.peer) }
+    let early = early
+    self.early = []
     _ = unsafe early.withUnsafeBytes { unsafe stream.write($0.bytes) }
-    early = []
     stream.startReading()
     exchange?.upstreamConnected(reused: false, at: .now())
     // What waited may be gone: nothing else would tell.
@@ -105,7 +106,11 @@ final class UpstreamConnection: StreamDelegate {
     if isOpen, let stream {
       stream.write(bytes)
     } else {
-      unsafe bytes.withUnsafeBytes { unsafe early.append(contentsOf: $0) }
+      // It grows outside: were it changed in place, each look at it would be checked for a second access.
+      var grown = early
+      early = []
+      unsafe bytes.withUnsafeBytes { unsafe grown.append(contentsOf: $0) }
+      early = grown
     }
   }
 
