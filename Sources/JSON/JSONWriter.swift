@@ -58,7 +58,8 @@ public struct JSONWriter: ~Copyable {
 
   /// Sees to it that `more` bytes can be written.
   @inlinable
-  mutating func reserve(_ more: Int) { if written + more > capacity { grow(by: more) } }
+  @inline(__always)
+  mutating func reserve(_ more: Int) { if capacity &- written < more { grow(by: more) } }
 
   @usableFromInline
   mutating func grow(by more: Int) {
@@ -84,43 +85,53 @@ public struct JSONWriter: ~Copyable {
   mutating func place(_ text: StaticString) {
     let length = text.utf8CodeUnitCount
     unsafe UnsafeMutableRawPointer(memory + written).copyMemory(from: text.utf8Start, byteCount: length)
-    written += length
+    written &+= length
   }
 
-  /// A key as it stands (with its comma, quotes and colon), then a string or `null`.
+  /// A key as it stands (with its comma, quotes and colon), and `null` where its value is. Any other value is then written in
+  /// its place, for which `room` is reserved.
+  @inlinable
+  @inline(__always)
+  mutating func key(_ key: StaticString, isNull: Bool, room: Int) {
+    let length = key.utf8CodeUnitCount
+    let null: StaticString = "null"
+    reserve(length + max(room, 4))
+    let start = unsafe UnsafeMutableRawPointer(memory + written)
+    unsafe start.copyMemory(from: key.utf8Start, byteCount: length)
+    unsafe (start + length).copyMemory(from: null.utf8Start, byteCount: 4)
+    written &+= isNull ? length + 4 : length
+  }
+
+  /// A key as it stands, then a string or `null`.
   @inlinable
   @inline(__always)
   public mutating func member(_ key: StaticString, _ value: String?) {
-    reserve(key.utf8CodeUnitCount + 4)
-    place(key)
-    if let value { string(value) } else { place("null") }
+    self.key(key, isNull: value == nil, room: 4)
+    if let value { string(value) }
   }
 
   /// A key as it stands, then a whole number or `null`.
   @inlinable
   @inline(__always)
   public mutating func member(_ key: StaticString, _ value: Int?) {
-    reserve(key.utf8CodeUnitCount + Self.longestInt)
-    place(key)
-    if let value { placeInt(value) } else { place("null") }
+    self.key(key, isNull: value == nil, room: Self.longestInt)
+    if let value { placeInt(value) }
   }
 
   /// A key as it stands, then a decimal or `null`.
   @inlinable
   @inline(__always)
   public mutating func member(_ key: StaticString, _ value: Double?) {
-    reserve(key.utf8CodeUnitCount + Self.longestDecimal)
-    place(key)
-    if let value { placeDecimal(value) } else { place("null") }
+    self.key(key, isNull: value == nil, room: Self.longestDecimal)
+    if let value { placeDecimal(value) }
   }
 
   /// A key as it stands, then `true`, `false` or `null`.
   @inlinable
   @inline(__always)
   public mutating func member(_ key: StaticString, _ value: Bool?) {
-    reserve(key.utf8CodeUnitCount + 5)
-    place(key)
-    if let value { if value { place("true") } else { place("false") } } else { place("null") }
+    self.key(key, isNull: value == nil, room: 5)
+    if let value { if value { place("true") } else { place("false") } }
   }
 
   /// A string, quoted; escaped where RFC 8259 §7 asks for it and nowhere else.
@@ -267,6 +278,8 @@ public struct JSONWriter: ~Copyable {
   mutating func placeDecimal(_ value: Double) {
     let thousandths = value * 1_000
     guard thousandths.magnitude < 9e18 else { return place("null") }
+    // What did not take any time is common, and -0 is 0.
+    if thousandths == 0 { return place("0.0") }
     if decimalLength > 0, decimalBits == value.bitPattern { return repeatDecimal() }
     let start = written
     // Rounded by hand: `rounded()` is a call into the C library on processors as old as the ones this is built for.
@@ -360,9 +373,13 @@ public struct JSONWriter: ~Copyable {
 
   /// The decimal digits of `value`. Room must have been reserved.
   private mutating func digits(_ value: UInt64) {
-    if value < 10 { return byte(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value)) }
-    var places = 2
-    var bound: UInt64 = 100
+    // Most numbers are small: without a loop for those.
+    if value < 10 { return byte(UInt8(ascii: "0") | UInt8(truncatingIfNeeded: value)) }
+    if value < 100 { return digits(value, places: 2) }
+    if value < 1_000 { return digits(value, places: 3) }
+    if value < 10_000 { return digits(value, places: 4) }
+    var places = 5
+    var bound: UInt64 = 100_000
     // 10¹⁹ is the last power of ten that there is room for.
     while places < 19, value >= bound {
       places += 1
@@ -375,15 +392,15 @@ public struct JSONWriter: ~Copyable {
   @inline(__always)
   private mutating func digits(_ value: UInt64, places: Int) {
     var rest = value
-    var end = written + places
-    while end - written >= 2 {
-      end -= 2
+    var left = places
+    while left >= 2 {
+      left &-= 2
       let next = rest / 100
-      pair(rest &- next &* 100, at: end)
+      pair(rest &- next &* 100, at: written &+ left)
       rest = next
     }
-    if end > written { unsafe memory[written] = UInt8(ascii: "0") | UInt8(truncatingIfNeeded: rest) }
-    written += places
+    if left == 1 { unsafe memory[written] = UInt8(ascii: "0") | UInt8(truncatingIfNeeded: rest) }
+    written &+= places
   }
 
   /// The two digits of a number below 100.
@@ -398,6 +415,6 @@ public struct JSONWriter: ~Copyable {
 
   private mutating func byte(_ byte: UInt8) {
     unsafe memory[written] = byte
-    written += 1
+    written &+= 1
   }
 }
