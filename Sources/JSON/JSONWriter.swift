@@ -249,6 +249,16 @@ public struct JSONWriter: ~Copyable {
     return 6
   }
 
+  /// A string of `count` bytes that `write` puts in their place, quoted. None of them may need to be escaped.
+  @unsafe
+  public mutating func plainString(_ count: Int, _ write: (UnsafeMutableRawPointer) -> Void) {
+    reserve(count + 2)
+    byte(UInt8(ascii: "\""))
+    unsafe write(UnsafeMutableRawPointer(memory + written))
+    written += count
+    byte(UInt8(ascii: "\""))
+  }
+
   /// A whole number.
   public mutating func int(_ value: Int) {
     reserve(Self.longestInt)

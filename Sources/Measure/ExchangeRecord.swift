@@ -117,7 +117,7 @@ public struct ExchangeRecord: Hashable, Sendable {
   public static let version = 1
 
   /// UUIDv7, lower case.
-  public var id = ""
+  public var id = ExchangeID()
   /// Wall time of the request's first byte, nanoseconds since 1970 (written with microseconds, UTC).
   public var timestampNanoseconds: Int64 = 0
   /// This proxy's name.
@@ -229,6 +229,8 @@ public struct ExchangeRecord: Hashable, Sendable {
   /// Nil unless `records.timeline` is on.
   public var timeline: [TimelineEntry]?
 
-  /// A record of which nothing is known.
+  /// A record of which nothing is known. Inlined, so that it is made where it is to lie.
+  @inlinable
+  @inline(__always)
   public init() {}
 }

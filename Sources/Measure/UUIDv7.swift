@@ -11,17 +11,17 @@ public struct UUIDv7Generator: Sendable {
   /// A generator that has made none yet.
   public init() {}
 
-  /// The next identifier, lower case, for a wall time in nanoseconds since 1970.
+  /// The next identifier, for a wall time in nanoseconds since 1970.
   ///
   /// A wall clock that steps back does not take the identifiers back: they count on from the latest time seen.
-  public mutating func next(realtimeNanoseconds: Int64) -> String {
+  public mutating func next(realtimeNanoseconds: Int64) -> ExchangeID {
     var random = random
     defer { self.random = random }
     return next(realtimeNanoseconds: realtimeNanoseconds) { random.next() }
   }
 
   /// The same with a given source of random bits.
-  mutating func next(realtimeNanoseconds: Int64, random: () -> UInt64) -> String {
+  mutating func next(realtimeNanoseconds: Int64, random: () -> UInt64) -> ExchangeID {
     let now = UInt64(max(realtimeNanoseconds, 0)) / 1_000_000
     let bits = random()
     if now > milliseconds {
@@ -37,30 +37,7 @@ public struct UUIDv7Generator: Sendable {
     }
     let high = milliseconds << 16 | 0x7000 | counter
     let low = bits & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
-    return Self.text(high, low)
-  }
-
-  /// 8-4-4-4-12 hex digits.
-  private static func text(_ high: UInt64, _ low: UInt64) -> String {
-    unsafe String(unsafeUninitializedCapacity: 36) { buffer in
-      unsafe write(high >> 32, 8, to: buffer, at: 0)
-      unsafe write(high >> 16 & 0xFFFF, 4, to: buffer, at: 9)
-      unsafe write(high & 0xFFFF, 4, to: buffer, at: 14)
-      unsafe write(low >> 48, 4, to: buffer, at: 19)
-      unsafe write(low & 0xFFFF_FFFF_FFFF, 12, to: buffer, at: 24)
-      for dash in [8, 13, 18, 23] { unsafe buffer[dash] = UInt8(ascii: "-") }
-      return 36
-    }
-  }
-
-  @inline(__always)
-  private static func write(_ value: UInt64, _ digits: Int, to buffer: UnsafeMutableBufferPointer<UInt8>, at start: Int)
-  {
-    for place in 0..<digits {
-      let digit = UInt8(truncatingIfNeeded: value >> UInt64(4 * (digits - 1 - place))) & 15
-      // `a` to `f` stand 39 behind the digits.
-      unsafe buffer[start + place] = UInt8(ascii: "0") &+ digit &+ (digit > 9 ? 39 : 0)
-    }
+    return ExchangeID(high: high, low: low)
   }
 }
 

@@ -10,7 +10,7 @@ struct Tap: ~Copyable {
   /// The status sent to the client.
   var status: Int?
 
-  private var id: String
+  private let id: ExchangeID
   private var client: String?
   private var identity = HeadIdentity()
   private var method: String?
@@ -32,7 +32,7 @@ struct Tap: ~Copyable {
   var meter: ExchangeMeter
 
   /// A tap for a request of which nothing is known yet.
-  init(id: String, client: String, received: WallAnchor, keepsTimeline: Bool, counters: DeliveryCounters) {
+  init(id: ExchangeID, client: String, received: WallAnchor, keepsTimeline: Bool, counters: DeliveryCounters) {
     self.id = id
     self.client = client
     meter = ExchangeMeter(received: received, keepsTimeline: keepsTimeline, counters: counters)
@@ -192,6 +192,7 @@ struct Tap: ~Copyable {
   }
 
   private mutating func fill(_ record: inout ExchangeRecord, _ verdict: Verdict?, _ rules: Rules) {
+    record.id = id
     record.instance = rules.settings.instance
     let user = identity.identity(facts: facts, client: client ?? "")
     record.user = user.user
@@ -199,7 +200,6 @@ struct Tap: ~Copyable {
     record.session = identity.session(facts: facts)
     record.dialect = dialect?.name
     // The tap is at its end: what only the record needs from now on is moved into it.
-    swap(&record.id, &id)
     swap(&record.client, &client)
     swap(&record.requestID, &identity.requestID)
     swap(&record.traceID, &identity.traceID)

@@ -22,7 +22,7 @@ public struct RecordEncoder: ~Copyable {
   /// Appends the line of `record`.
   public mutating func append(_ record: borrowing ExchangeRecord) {
     json.raw("{\"v\":1,\"id\":")
-    json.string(record.id)
+    append(record.id)
     json.raw(",\"ts\":")
     json.timestamp(realtimeNanoseconds: record.timestampNanoseconds)
     json.raw(",\"instance\":")
@@ -47,6 +47,11 @@ public struct RecordEncoder: ~Copyable {
     json.raw(",\"instance\":")
     json.string(instance)
     json.raw("}\n")
+  }
+
+  private mutating func append(_ id: ExchangeID) {
+    if let text = id.other { return json.string(text) }
+    unsafe json.plainString(ExchangeID.uuidLength) { unsafe id.writeUUID(to: $0) }
   }
 
   private mutating func appendIdentity(_ record: borrowing ExchangeRecord) {

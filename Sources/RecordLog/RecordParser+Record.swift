@@ -10,7 +10,7 @@ extension ExchangeRecord {
       return nil
     }
     self.init()
-    self.id = id
+    self.id = ExchangeID(id)
     timestampNanoseconds = timestamp
     instance = members.string("instance") ?? ""
     readRequest(&members)

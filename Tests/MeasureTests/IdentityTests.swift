@@ -178,7 +178,7 @@ struct UUIDv7Tests {
     var generator = UUIDv7Generator()
     // RFC 9562, appendix A.6, but for the bits that are random.
     let text = generator.next(realtimeNanoseconds: 0x017F_22E2_79B0 * 1_000_000, random: { 0xFFFF_FFFF_FFFF_FCC3 })
-    #expect(text == "017f22e2-79b0-74c3-bfff-fffffffffcc3")
+    #expect(text.description == "017f22e2-79b0-74c3-bfff-fffffffffcc3")
   }
 
   @Test("Identifiers ascend within a millisecond, past its counter, and through a step back of the clock")
@@ -187,10 +187,41 @@ struct UUIDv7Tests {
     var last = ""
     for number in 0..<20_000 {
       let next = generator.next(
-        realtimeNanoseconds: number < 15_000 ? 1_700_000_000_000_000_000 : 1_600_000_000_000_000_000)
+        realtimeNanoseconds: number < 15_000 ? 1_700_000_000_000_000_000 : 1_600_000_000_000_000_000
+      ).description
       #expect(next > last)
       last = next
     }
     #expect(UUID(uuidString: last) != nil)
+  }
+}
+
+@Suite("ExchangeID")
+struct ExchangeIDTests {
+  @Test("A UUID's text is the one it was made of, whatever its digits")
+  func text() {
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<1_000 {
+      let text = UUID.random(using: &generator).uuidString.lowercased()
+      let id = ExchangeID(text)
+      #expect(id.other == nil)
+      #expect(id.description == text)
+    }
+    #expect(ExchangeID("01234567-89ab-cdef-0123-456789abcdef").description == "01234567-89ab-cdef-0123-456789abcdef")
+    #expect(
+      ExchangeID(high: 0x0123_4567_89AB_CDEF, low: 0x0123_4567_89AB_CDEF) == "01234567-89ab-cdef-0123-456789abcdef")
+  }
+
+  @Test(
+    "What is not written like a UUID stays as it is",
+    arguments: [
+      "", "r1", "01234567-89AB-cdef-0123-456789abcdef", "01234567-89ab-cdef-0123-456789abcde",
+      "01234567-89ab-cdef-0123-456789abcdef0", "0123456789ab-cdef-0123-456789abcdef-",
+      "01234567-89ab-cdef-0123-456789abcdeg",
+      "01234567+89ab-cdef-0123-456789abcdef", "é1234567-89ab-cdef-0123-456789abcde",
+    ])
+  func others(text: String) {
+    #expect(ExchangeID(text).other == text)
+    #expect(ExchangeID(text).description == text)
   }
 }
