@@ -43,9 +43,14 @@ struct ChunkedBody {
   /// Whether the last byte of the body has been read.
   var isComplete: Bool { expected == .nothing }
 
+  /// Whether what the last `read` was given is whole chunks and nothing else, just as `BodyWriter` would write them.
+  var isAsWritten: Bool { hasBeenAsWritten && expected == .size }
+  private var hasBeenAsWritten = false
+
   /// Forgets the body, for the next one.
   mutating func restart() {
     if trailerBytes > 0 { trailers = Fields() }
+    hasBeenAsWritten = false
     expected = .size
     digits = 0
     remaining = 0
@@ -62,6 +67,7 @@ struct ChunkedBody {
     _ bytes: UnsafeRawBufferPointer, from start: Int, limits: WireLimits, spans: BodySpans
   ) throws(WireError) -> Int {
     var index = start
+    hasBeenAsWritten = start < bytes.count && expected == .size && digits == 0
     while index < bytes.count {
       let byte = unsafe bytes[index]
       switch expected {
@@ -85,6 +91,7 @@ struct ChunkedBody {
           index = end
           continue
         }
+        hasBeenAsWritten = false
         try readSize(byte, limits)
       case .dataReturn:
         guard byte == ASCII.carriageReturn else { throw Self.unended }
@@ -125,12 +132,16 @@ struct ChunkedBody {
   private mutating func readSizeLine(_ bytes: UnsafeRawBufferPointer, at start: Int) -> Int? {
     var index = start
     var size: UInt64 = 0
+    // Of all hexadecimal digits only the capital letters lack this bit.
+    var smallLetters: UInt8 = 0x20
     // Longer ones may be too large, which is told elsewhere.
     while index < bytes.count, index - start < 7, let digit = unsafe ASCII.hexDigit(bytes[index]) {
       size = size << 4 | UInt64(digit)
+      unsafe smallLetters &= bytes[index]
       index += 1
     }
     guard index > start, unsafe Self.endsLine(bytes, at: index) else { return nil }
+    if unsafe smallLetters == 0 || bytes[start] == ASCII.zero { hasBeenAsWritten = false }
     digits = index - start
     remaining = size
     expected = size == 0 ? .trailer : .data

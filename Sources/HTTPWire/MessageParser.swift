@@ -51,6 +51,8 @@ public final class MessageParser {
 
   /// Where the last `parse` found body bytes.
   public let spans: BodySpans
+  /// Whether the last `parse` was given whole chunks and nothing else, just as `BodyWriter` would write them.
+  public var isAsWritten: Bool { unsafe state.pointee.stage == .chunks && state.pointee.chunked.isAsWritten }
   /// The head as it came, from `headComplete` on; `takeFields()` moves it out.
   public var fields: Fields { unsafe state.pointee.fields }
   /// Trailer fields that followed a chunked body.

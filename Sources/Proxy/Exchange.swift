@@ -250,6 +250,7 @@ final class Exchange {
     var rest = bytes
     var failure: WireError?
     var isComplete = false
+    var isAsWritten = false
     parsing: while true {
       let (consumed, progress) = connection.parser.parse(rest)
       switch progress {
@@ -269,7 +270,8 @@ final class Exchange {
         connection.parser.answersHead = answersHead
         rest = rest.extracting(consumed..<rest.byteCount)
       case .needsMore:
-        appendBody(rest)
+        isAsWritten = worker.output.isEmpty && responseFraming == .chunked && connection.parser.isAsWritten
+        if !isAsWritten { appendBody(rest) }
         break parsing
       case .messageComplete:
         appendBody(rest)
@@ -286,7 +288,7 @@ final class Exchange {
     if isComplete {
       BodyWriter.appendEnd(framing: responseFraming, trailers: connection.parser.trailers, to: worker.output)
     }
-    deliver(rest, arrival)
+    deliver(rest, isAsWritten: isAsWritten, arrival)
     if let failure {
       worker.counters.refused(failure, from: .upstream)
       return breakOff(.responseInvalid(failure))
@@ -332,8 +334,14 @@ final class Exchange {
   }
 
   /// Sends what one read gave, and has it looked at later, together with others.
-  private func deliver(_ bytes: RawSpan, _ arrival: Arrival) {
-    let isTaken = worker.output.isEmpty ? undelivered == nil : worker.sendOutput(to: downstream)
+  /// - Parameter isAsWritten: whether nothing was put together, for the read itself is what would have been.
+  private func deliver(_ bytes: RawSpan, isAsWritten: Bool, _ arrival: Arrival) {
+    let isTaken: Bool
+    if isAsWritten {
+      isTaken = downstream.write(bytes)
+    } else {
+      isTaken = worker.output.isEmpty ? undelivered == nil : worker.sendOutput(to: downstream)
+    }
     if state.hasResponded {
       worker.lookLater(at: bytes, of: self, arrival, deliveredAt: isTaken ? .now() : nil)
       if !isTaken { undelivered = downstream.writtenBytes }

@@ -62,6 +62,30 @@ struct ChunkedBodyTests {
     #expect(taken == Self.bodies.prefix(14).filter { !$0.hasPrefix("0000000000000000a") } + ["fffffff\r\na"])
   }
 
+  static let asWritten = [
+    "1\r\na\r\n", "a\r\n0123456789\r\n", "1\r\na\r\n2\r\nbc\r\n", "10\r\n0123456789abcdef\r\n",
+    "1f\r\n0123456789abcdef0123456789abcde\r\n3\r\n\r\n0\r\n",
+  ]
+
+  @Test("A read that is said to be as it would be written is, wherever it is cut", arguments: bodies + asWritten)
+  func verbatim(body: String) {
+    for pieces in everySplit(body) {
+      let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans())
+      let head = Array("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".utf8)
+      #expect(parser.parse(head.span.bytes).progress == .headComplete)
+      #expect(!parser.isAsWritten)
+      for piece in pieces {
+        let progress = parser.parse(piece.span.bytes).progress
+        let output = OutputBuffer()
+        BodyWriter.append(parser.spans, of: piece.span.bytes, framing: .chunked, to: output)
+        if parser.isAsWritten { #expect(output.bytes == piece && progress == .needsMore) }
+        guard progress == .needsMore else { break }
+        // Told of where it holds: all whole chunks, from a chunk's beginning.
+        if pieces.count == 1, Self.asWritten.contains(body) { #expect(parser.isAsWritten) }
+      }
+    }
+  }
+
   @Test("A chunk is written with its size in plain hexadecimal digits")
   func written() {
     for count in [1, 9, 10, 15, 16, 17, 159, 160, 255, 256, 4_095, 4_096, 65_535, 65_536, 1 << 20] {
