@@ -111,12 +111,43 @@ struct SampleStore: Sendable {
   }
 
   private func exactValues(atRanks ranks: [Int]) -> [UInt64] {
-    unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: exact.count + newCount) { sorted in
-      var sorted = unsafe sorted
-      _ = unsafe sorted.initialize(from: exact)
-      for place in 0..<newCount { unsafe sorted.initializeElement(at: exact.count + place, to: new[place]) }
-      unsafe sorted.sort()
-      return ranks.map { unsafe Self.unpack(sorted[$0 - 1]) }
+    unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: exact.count + newCount) { samples in
+      _ = unsafe samples.initialize(from: exact)
+      for place in 0..<newCount { unsafe samples.initializeElement(at: exact.count + place, to: new[place]) }
+      var settled = 0
+      return ranks.map { rank in
+        let place = rank - 1
+        // The largest is known, and what stands before the last rank is in place.
+        if place >= settled, rank < count {
+          unsafe Self.select(place, of: samples, from: settled)
+          settled = rank
+        }
+        return unsafe Self.unpack(samples[place])
+      }
+    }
+  }
+
+  /// Moves samples from `low` on so that the one at `place` is that which would stand there were they sorted, with no
+  /// larger one before it (Hoare's quickselect; the middle one of three as pivot).
+  private static func select(_ place: Int, of samples: UnsafeMutableBufferPointer<UInt32>, from low: Int) {
+    var low = low
+    var high = samples.count - 1
+    while low < high {
+      let (a, b, c) = unsafe (samples[low], samples[(low + high) / 2], samples[high])
+      let pivot = max(min(a, b), min(max(a, b), c))
+      var left = low
+      var right = high
+      while left <= right {
+        while unsafe samples[left] < pivot { left &+= 1 }
+        while unsafe samples[right] > pivot { right &-= 1 }
+        if left <= right {
+          unsafe samples.swapAt(left, right)
+          left &+= 1
+          right &-= 1
+        }
+      }
+      if place > right, place < left { return }
+      if place <= right { high = right } else { low = left }
     }
   }
 

@@ -43,7 +43,8 @@ public protocol Dialect: Sendable {
   /// Finds the few facts that measuring needs in a request's body.
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts)
 
-  /// Whether `readRequest` looks at the body's member of that name. In a body without such a member it finds nothing.
+  /// Whether `readRequest` looks at the body's member of that name, which is none of `model`, `stream` and `user`: those
+  /// are read for it. In a body without such a member it finds nothing.
   static func readsFromRequest(_ key: RawSpan) -> Bool
 
   /// A reader of one response.

@@ -10,7 +10,8 @@ let longestName = 512
 public func requestFacts(
   of body: RawSpan, dialect: any Dialect.Type, parser: EventParser
 ) -> RequestFacts? {
-  RequestFacts(plain: body, dialect) ?? parsedFacts(of: body, dialect: dialect, parser: parser)
+  if let body = PlainBody(body, dialect) { return body.facts }
+  return parsedFacts(of: body, dialect: dialect, parser: parser)
 }
 
 /// The same, by the parser alone.
@@ -54,25 +55,25 @@ private enum BodyKey {
   }
 }
 
-extension RequestFacts {
-  /// The facts of a body that says little: its model, whether it wants a stream and for whom, in plain letters.
-  /// - Returns: nil where the parser has to judge.
-  init?(plain body: RawSpan, _ dialect: any Dialect.Type) {
-    self.init()
+/// A body that says little: its model, whether it wants a stream and for whom, all in plain letters.
+struct PlainBody {
+  private(set) var facts = RequestFacts()
+
+  /// Runs over the body to its end.
+  /// - Returns: nil where the parser has to judge. Of a key that stands twice the first counts: that is left to it, too.
+  init?(_ body: RawSpan, _ dialect: any Dialect.Type) {
     let isPlain = unsafe body.withUnsafeBytes { bytes in
       guard let base = bytes.baseAddress else { return false }
       var scan = unsafe JSONScan(base, count: bytes.count)
-      return readPlain(&scan, body, dialect)
+      return read(&scan, body, dialect)
     }
     guard isPlain else { return nil }
-    if user != nil { userKey = "body:user" }
-    stream = stream ?? dialect.streamsByDefault
-    choices = 1
+    if facts.user != nil { facts.userKey = "body:user" }
+    if facts.stream == nil { facts.stream = dialect.streamsByDefault }
+    facts.choices = 1
   }
 
-  /// Runs over the body to its end. Of a key that stands twice the first counts, so a second one is left to the parser.
-  private mutating func readPlain(_ scan: inout JSONScan, _ body: RawSpan, _ dialect: any Dialect.Type) -> Bool {
-    var seen = (model: false, stream: false, user: false)
+  private mutating func read(_ scan: inout JSONScan, _ body: RawSpan, _ dialect: any Dialect.Type) -> Bool {
     scan.space()
     guard scan.take(UInt8(ascii: "{")) else { return false }
     repeat {
@@ -81,19 +82,12 @@ extension RequestFacts {
       switch BodyKey(body.extracting(key.inside), dialect) {
       case .parsed: return false
       case .other: guard scan.value() else { return false }
-      case .model:
-        guard !seen.model, let name = Self.name(&scan, body) else { return false }
-        seen.model = true
-        model = name
-      case .user:
-        guard !seen.user, let name = Self.name(&scan, body) else { return false }
-        seen.user = true
-        user = name
+      case .model: guard Self.read(&scan, body, into: &facts.model) else { return false }
+      case .user: guard Self.read(&scan, body, into: &facts.user) else { return false }
       case .stream:
-        guard !seen.stream else { return false }
-        seen.stream = true
-        stream = scan.next == UInt8(ascii: "t")
-        guard scan.word(stream == true ? "true" : "false") else { return false }
+        let isOn = scan.next == UInt8(ascii: "t")
+        guard facts.stream == nil, scan.word(isOn ? "true" : "false") else { return false }
+        facts.stream = isOn
       }
       scan.space()
     } while scan.take(UInt8(ascii: ","))
@@ -102,10 +96,13 @@ extension RequestFacts {
     return scan.isAtEnd
   }
 
-  /// A plain string that can be a name.
-  private static func name(_ scan: inout JSONScan, _ body: RawSpan) -> String? {
-    guard let string = scan.string(), string.isPlain, 1...longestName ~= string.inside.count else { return nil }
-    return unsafe body.extracting(string.inside).withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+  /// Reads a plain string that can be a name.
+  private static func read(_ scan: inout JSONScan, _ body: RawSpan, into name: inout String?) -> Bool {
+    guard name == nil, let string = scan.string(), string.isPlain, 1...longestName ~= string.inside.count else {
+      return false
+    }
+    name = unsafe body.extracting(string.inside).withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+    return true
   }
 }
 

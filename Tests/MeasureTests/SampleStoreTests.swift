@@ -42,6 +42,22 @@ struct SampleStoreTests {
     #expect(store.quantiles(Self.fractions) == Self.expected(samples))
   }
 
+  @Test("In whatever order samples come, the same ones are found", arguments: [9, 64, 200, 512])
+  func orders(count: Int) {
+    let up = (0..<count).map { Int64($0 * 3 + 1) }
+    let orders: [[Int64]] = [
+      up, up.reversed(), up.map { $0 % 5 }, up.map { _ in 7 }, up.map { $0 % 2 == 0 ? $0 : Int64(count * 3) - $0 },
+      up.map { ($0 * 7919) % 1009 },
+    ]
+    for samples in orders {
+      var store = SampleStore(exactLimit: 512)
+      for sample in samples { store.add(sample) }
+      #expect(store.quantiles(Self.fractions) == Self.expected(samples))
+      let all = (1...count).map { (Double($0) - 0.5) / Double(count) }
+      #expect(store.quantiles(all) == samples.sorted().map(UInt64.init))
+    }
+  }
+
   @Test("Many samples are right to 0.4 %, the largest exactly", arguments: [513, 1_000, 50_000])
   func folded(count: Int) throws {
     var generator = SplitMix(state: UInt64(count))
