@@ -57,7 +57,8 @@ final class OperationCounters: Sendable {
 
   init(_ operation: Operation) { self.operation = operation }
 
-  /// Counts an exchange; on its worker's thread.
+  /// Counts an exchange; on its worker's thread. Inlined, as a record that is lent to a function would be copied first.
+  @inline(__always)
   func count(_ record: borrowing ExchangeRecord, _ meter: borrowing ExchangeMeter) {
     if let total = record.totalMilliseconds { duration.add(Self.nanoseconds(total)) }
     if let tokens = record.inputTokens { inputTokens.add(tokens) }
@@ -68,9 +69,10 @@ final class OperationCounters: Sendable {
     meter.countGaps(in: gaps)
   }
 
-  /// The record's milliseconds came of whole nanoseconds: rounding finds those again.
+  /// The record's milliseconds came of whole nanoseconds: rounding finds those again (by hand: `rounded()` calls the C library).
   private static func nanoseconds(_ milliseconds: Double) -> Int64 {
-    Int64(exactly: (milliseconds * 1e6).rounded()) ?? .max
+    let nanoseconds = milliseconds * 1e6 + 0.5
+    return nanoseconds.magnitude < 9e18 ? Int64(nanoseconds) : .max
   }
 }
 
@@ -131,6 +133,7 @@ final class OperationTally {
   init(roster: OperationRoster) { self.roster = roster }
 
   /// Counts an exchange; nothing of one that no dialect claims.
+  @inline(__always)
   func count(_ record: borrowing ExchangeRecord, _ meter: borrowing ExchangeMeter) {
     guard let dialect = record.dialect else { return }
     let isWell = record.outcome == .ok

@@ -27,14 +27,13 @@ final class QueuedRecord: @unchecked Sendable {
   func fill(_ body: (inout ExchangeRecord) -> Void) { unsafe body(&record.pointee) }
 
   /// Appends the record's line, and makes it a blank one again: nothing of an exchange outlives its line.
-  func encode(to encoder: inout RecordEncoder) {
-    unsafe Self.append(&record.pointee, to: &encoder)
-    unsafe record.deinitialize(count: 1)
-    unsafe record.initialize(to: ExchangeRecord())
-  }
+  func encode(to encoder: inout RecordEncoder) { unsafe Self.encode(&record.pointee, to: &encoder) }
 
   // A pointee that is only read would be copied first.
-  private static func append(_ record: inout ExchangeRecord, to encoder: inout RecordEncoder) { encoder.append(record) }
+  private static func encode(_ record: inout ExchangeRecord, to encoder: inout RecordEncoder) {
+    encoder.append(record)
+    record = ExchangeRecord()
+  }
 }
 
 /// The queue and the orders that go with it.
