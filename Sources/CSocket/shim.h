@@ -202,6 +202,7 @@ static inline ssize_t tg_receive_stamped(int fd, void *into, size_t capacity, in
     struct timespec software;
     memcpy(&software, CMSG_DATA(part), sizeof software);
     if (software.tv_sec != 0) *stamp = (int64_t)software.tv_sec * 1000000000 + software.tv_nsec;
+    break;
   }
   return count;
 }
