@@ -203,8 +203,10 @@ struct RecordWriterLoop: ~Copyable {
   // MARK: Ending
 
   private mutating func finish() {
-    let (_, whole) = lines(before: sent)
-    if sent < encoder.count { writer.written.add(min(whole, inLines), ordering: .releasing) }
+    if sent < encoder.count {
+      let (_, whole) = lines(before: sent)
+      writer.written.add(min(whole, inLines), ordering: .releasing)
+    }
     let lost = writer.queue.withLock { $0.accepted } - writer.written.load(ordering: .acquiring)
     if lost > 0 {
       writer.dropped.add(lost, ordering: .relaxed)
