@@ -1,7 +1,8 @@
-// Casts that C does by itself and Swift cannot: the base "classes" of libuv's handles. Nothing else lives here.
+// Casts that C does by itself and Swift cannot, the base "classes" of libuv's handles; and one thing that libuv does not offer.
 #ifndef TACHOGRAPH_CLIBUV_SHIM_H
 #define TACHOGRAPH_CLIBUV_SHIM_H
 
+#include <sys/epoll.h>
 #include <uv.h>
 
 static inline uv_handle_t *tg_timer_handle(uv_timer_t *timer) { return (uv_handle_t *)timer; }
@@ -10,6 +11,22 @@ static inline uv_handle_t *tg_async_handle(uv_async_t *async) { return (uv_handl
 static inline uv_handle_t *tg_signal_handle(uv_signal_t *signal) { return (uv_handle_t *)signal; }
 static inline uv_handle_t *tg_check_handle(uv_check_t *check) { return (uv_handle_t *)check; }
 static inline uv_handle_t *tg_prepare_handle(uv_prepare_t *prepare) { return (uv_handle_t *)prepare; }
+
+// libuv polls by level: behind each event the kernel keeps the socket on its list, and looks at it once more at the next
+// wait to find that there is nothing. Polled by edge, a socket is told of once for what has come (epoll(7)): whoever asks for
+// that reads until nothing is left, or has it polled anew. libuv passes its watcher's mask on to epoll_ctl as it stands, and
+// masks what comes back by it (1.44 to 1.51, uv__io_poll); the bit is taken off before libuv is to compare masks.
+static inline int tg_poll_stop(uv_poll_t *poll) {
+  poll->io_watcher.pevents &= ~(unsigned int)EPOLLET;
+  return uv_poll_stop(poll);
+}
+
+static inline int tg_poll_start(uv_poll_t *poll, int events, int by_edge, uv_poll_cb ready) {
+  poll->io_watcher.pevents &= ~(unsigned int)EPOLLET;
+  int result = uv_poll_start(poll, events, ready);
+  if (result == 0 && by_edge) poll->io_watcher.pevents |= (unsigned int)EPOLLET;
+  return result;
+}
 
 // glibc declares it only under _GNU_SOURCE, which a Swift module cannot promise to have been set first.
 extern int pthread_setname_np(pthread_t thread, const char *name);

@@ -152,10 +152,21 @@ public final class Stream {
       receiver?.streamDidRead(self, unsafe bytes.bytes, arrival)
     } else if count == 0 {
       ended()
-    } else if count != -Int(EAGAIN), count != -Int(EINTR) {
+    } else if count == -Int(EINTR) {
+      drainedAt = nil
+    } else if count != -Int(EAGAIN) {
       failed(TransportError(.read, code: Int32(count)))
     }
     return count > 0
+  }
+
+  /// Reads once, and has the socket polled anew where something may be left that no further event tells of.
+  /// - Parameter hasEnd: whether the peer's end stands behind what is to be read.
+  private func readByEdge(hasEnd: Bool) {
+    readOnce()
+    guard hasEnd || drainedAt == nil, wantsReads, !isClosed, !hasEnded else { return }
+    interest = 0
+    updateInterest()
   }
 
   private func ended() {
@@ -232,6 +243,7 @@ public final class Stream {
     guard descriptor >= 0 else { return }
     if reset { _ = tg_reset_on_close(descriptor) }
     receiver = nil
+    _ = unsafe tg_poll_stop(poll)
     // Once uv_close has taken the descriptor off the loop it may be closed (libuv's documentation of uv_poll_t).
     unsafe uv_close(tg_poll_handle(poll)) { handle in
       guard let data = unsafe handle?.pointee.data else { return }
@@ -255,12 +267,15 @@ public final class Stream {
     }
     // A socket that is polled for nothing is not polled at all; urgent data is what nobody sends.
     if wanted == 0, noticesReset, !hasFailed { wanted = Int32(UV_PRIORITIZED.rawValue) }
+    // Whoever only reads is told of each arrival once, and of the end with what came before it.
+    let isByEdge = wanted == Int32(UV_READABLE.rawValue)
+    if isByEdge { wanted |= Int32(UV_DISCONNECT.rawValue) }
     guard wanted != interest else { return }
     interest = wanted
     if wanted == 0 {
-      _ = unsafe uv_poll_stop(poll)
+      _ = unsafe tg_poll_stop(poll)
     } else {
-      _ = unsafe uv_poll_start(poll, wanted, pollReady)
+      _ = unsafe tg_poll_start(poll, wanted, isByEdge ? 1 : 0, pollReady)
     }
   }
 
@@ -272,7 +287,13 @@ public final class Stream {
     if events & Int32(UV_WRITABLE.rawValue) != 0, queued > 0 { flush() }
     guard !isClosed, !hasEnded else { return }
     if wantsReads {
-      if events & Int32(UV_READABLE.rawValue | UV_DISCONNECT.rawValue) != 0 { readOnce() }
+      guard events & Int32(UV_READABLE.rawValue | UV_DISCONNECT.rawValue) != 0 else { return }
+      // By level, what is left is told of again.
+      if interest & Int32(UV_WRITABLE.rawValue) == 0 {
+        readByEdge(hasEnd: events & Int32(UV_DISCONNECT.rawValue) != 0)
+      } else {
+        readOnce()
+      }
     } else if noticesDeparture, events & Int32(UV_DISCONNECT.rawValue) != 0 {
       ended()
     }
@@ -299,6 +320,7 @@ public final class Stream {
 
   /// The socket is in error, and libuv has stopped polling it.
   private func broken() {
+    _ = unsafe tg_poll_stop(poll)
     interest = 0
     guard noticesDeparture || queued > 0 || wantsReads || noticesReset else { return }
     let error = tg_take_error(descriptor)

@@ -76,6 +76,26 @@ struct StreamTests {
     #expect(pair.witness.told == ["connect", "read", "end"])
   }
 
+  @Test("More than one read takes is read on without any further arrival", arguments: [true, false])
+  func beyondOneRead(ends: Bool) throws {
+    let pair = try Pair()
+    try pair.turner.until { pair.witness.connects == 1 }
+    pair.stream.pauseReading(noticingDeparture: false)
+    // Exactly two reads' worth, one byte more, and a little: all of it stands in the kernel before the first read.
+    for (round, count) in [2 * EventLoop.readCapacity, EventLoop.readCapacity + 1, 5].enumerated() {
+      let before = pair.witness.bytes.count
+      pair.send(String(repeating: "x", count: count))
+      if ends, round == 2 { shutdown(pair.peer, Int32(SHUT_WR)) }
+      pair.stream.startReading()
+      try pair.turner.until { pair.witness.bytes.count == before + count }
+      if round < 2 { pair.stream.pauseReading(noticingDeparture: false) }
+    }
+    try pair.turner.until { !ends || pair.witness.ends == 1 }
+    pair.send("")
+    pair.turner.loop.runOnce()
+    #expect(pair.witness.ends == (ends ? 1 : 0) && pair.witness.errors.isEmpty)
+  }
+
   @Test("A reset is told once, after the bytes before it")
   func reset() throws {
     let pair = try Pair()
