@@ -31,6 +31,8 @@ ROWS = [
     Row("flood", "tokens_per_second", "flood", "tokens/s", 0),
     Row("small", "cpu_us_per_request", "small", "CPU a request, µs", 1, 0.90, 0.65, ratio=True),
     Row("small", "requests_per_second", "small", "requests/s", 0),
+    Row("small_apart", "cpu_us_per_request", "small, two cores", "CPU a request, µs", 1, ratio=True),
+    Row("small_apart", "requests_per_second", "small, two cores", "requests/s", 0),
     Row("accuracy", "gap_error_p99_us", "paced", "error of each gap, p99, µs", 1, 60, 25),
     Row("accuracy_flooded", "gap_error_p99_us", "paced, flooded", "error of each gap, p99, µs", 1, 200, 40),
     Row("accuracy", "tpot_error_p99_percent", "paced", "error of TPOT, p99, %", 4, 0.05, 0.005),
@@ -98,7 +100,7 @@ def markdown(results, rounds, loads):
     paragraphs = [
         f"Measured on {datetime.date.today().isoformat()} by `scripts/bench`: {machine()}, {os.cpu_count()} cores, "
         f"Linux {platform.release()}; medians of {rounds} round{'s' if rounds > 1 else ''}; proxies with one worker "
-        f"on core 1, simulator and client on core 0 (flood: all on core 1); load average {loads}.",
+        f"on core 1, simulator and client on core 0 (flood and small: all on core 1); load average {loads}.",
         "\n".join(lines(results)),
         "paced: 200 streams, a token each 20 ms. flood: 32 connections, 400 tokens an answer, as fast as they go. "
         "small: 32 connections, one-token streams. Delay: from the server's write to the kernel's stamp at the client, what "
