@@ -87,8 +87,8 @@ public final class KnownHeads {
   /// - Parameters:
   ///   - answersHead: for responses, whether they answer a HEAD, and so have no body.
   ///   - limit: bytes that a head may have.
-  /// - Returns: the head, and the number of its bytes; nil where it has to be read in full.
-  func find(_ bytes: UnsafeRawBufferPointer, answersHead: Bool, limit: Int) -> (head: Head, count: Int)? {
+  /// - Returns: the head, as many of the bytes as its own; nil where it has to be read in full.
+  func find(_ bytes: UnsafeRawBufferPointer, answersHead: Bool, limit: Int) -> Head? {
     for index in 0..<count where unsafe entries[index].answersHead == answersHead {
       guard let end = unsafe match(entries[index].bytes, entries[index].varying, bytes), end <= limit,
         let head = unsafe head(at: index, UnsafeRawBufferPointer(rebasing: bytes[..<end]))
@@ -96,7 +96,7 @@ public final class KnownHeads {
       unsafe entries[index].sweeps = 0
       // What is asked for most is looked at first.
       if index > 0 { unsafe swap(&entries[index], &entries[index / 2]) }
-      return (head, end)
+      return head
     }
     return nil
   }

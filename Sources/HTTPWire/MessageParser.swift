@@ -140,10 +140,11 @@ public final class MessageParser {
 
   private func readHead(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> (consumed: Int, progress: Progress) {
     if let known, unsafe !state.pointee.hasBegun, unsafe !state.pointee.isInEmptyLine,
-      let found = unsafe known.find(bytes, answersHead: answersHead, limit: state.pointee.limits.headBytes)
+      let head = unsafe known.find(bytes, answersHead: answersHead, limit: state.pointee.limits.headBytes)
     {
-      unsafe state.pointee.begin(found.head)
-      return (found.count, .headComplete)
+      let count = head.fields.bytes.count
+      unsafe state.pointee.begin(head)
+      return (count, .headComplete)
     }
     let begun = unsafe hasBegun ? 0 : try skipEmptyLines(bytes)
     let head = unsafe UnsafeRawBufferPointer(rebasing: bytes[begun...])

@@ -70,13 +70,14 @@ struct MessageState {
   }
 
   /// Goes on behind a head that is known.
-  mutating func begin(_ head: KnownHeads.Head) {
+  mutating func begin(_ head: consuming KnownHeads.Head) {
     hasBegun = true
-    known = head
-    switch head {
-    case .request(let head): framing = head.framing
-    case .response(let head): framing = head.framing
-    }
+    framing =
+      switch head {
+      case .request(let head): head.framing
+      case .response(let head): head.framing
+      }
+    known = consume head
     beginBody()
   }
 

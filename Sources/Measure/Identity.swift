@@ -43,37 +43,39 @@ public struct IdentityHeaders: Sendable {
   public var all: [String] { user + session + IdentityReader.credentials }
 }
 
-/// What a request's head says of who sends it: the few strings a record needs, so that the head itself can go.
-public struct HeadIdentity: Hashable, Sendable {
-  /// Of a request whose head says nothing.
-  public init() {}
+/// Who sent a request, by its head: the few strings a record needs, so that the head itself can go. The same for all heads
+/// with equal values of `IdentityHeaders.all`, which share it; so a class.
+public final class Sender: Sendable {
+  let user: Identity?
+  let keyOwner: Identity?
+  let session: String?
 
-  var user: Identity?
-  var keyFingerprint: String?
-  var session: String?
-  /// The client's `x-request-id`.
-  public var requestID: String?
-  /// The trace id of a valid `traceparent`.
-  public var traceID: String?
+  init(user: Identity? = nil, keyOwner: Identity? = nil, session: String? = nil) {
+    self.user = user
+    self.keyOwner = keyOwner
+    self.session = session
+  }
 
   /// The user: configured headers, then the body, then the API key's fingerprint, then the client's address.
   public func identity(facts: borrowing RequestFacts, client: String) -> Identity {
     if let user { return user }
     if let name = facts.user, !name.isEmpty { return Identity(user: name, from: facts.userKey ?? "body:user") }
-    if let keyFingerprint { return Identity(user: keyFingerprint, from: "api_key") }
-    return Identity(user: client, from: "client_ip")
-  }
-
-  /// Reads the ids that the request's head gives to it alone: the values of `x-request-id` and `traceparent`.
-  public mutating func readIDs(request: String?, trace: String?) {
-    requestID = IdentityReader.present(request).map(ShortText.capped)
-    traceID = trace.flatMap(TraceParent.traceID)
+    return keyOwner ?? Identity(user: client, from: "client_ip")
   }
 
   /// The session: configured headers, then the body.
   public func session(facts: borrowing RequestFacts) -> String? {
     session ?? facts.session.flatMap { $0.isEmpty ? nil : ShortText.capped($0) }
   }
+}
+
+/// The ids that a request's head gives to it alone.
+public enum RequestIDs {
+  /// By the value of `x-request-id`.
+  public static func requestID(_ value: String) -> String? { IdentityReader.present(value).map(ShortText.capped) }
+
+  /// The trace it is part of, by the value of `traceparent`; nil where that is not valid.
+  public static func traceID(_ value: String) -> String? { TraceParent.traceID(value) }
 }
 
 /// Reads heads: one value a worker, for it remembers the fingerprints of the keys it saw.
@@ -87,31 +89,24 @@ public struct IdentityReader: Sendable {
     fingerprints = KeyFingerprints(secret: secret)
   }
 
-  /// Reads what a head says.
+  /// Reads who sent a head.
   /// - Parameter field: the first value of the field of this lower-case name; nil where the head has none.
-  public mutating func read(_ field: (String) -> String?) -> HeadIdentity {
-    var head = readSender(field)
-    head.readIDs(request: field("x-request-id"), trace: field("traceparent"))
-    return head
-  }
-
-  /// Reads who sent a head, without the ids of the request itself: the same for equal values of `IdentityHeaders.all`.
-  public mutating func readSender(_ field: (String) -> String?) -> HeadIdentity {
-    var head = HeadIdentity()
+  public mutating func read(_ field: (String) -> String?) -> Sender {
+    var user: Identity?
     for index in headers.user.indices {
       guard let value = Self.present(field(headers.user[index])) else { continue }
-      head.user = Identity(user: value, from: headers.userFrom[index])
+      user = Identity(user: value, from: headers.userFrom[index])
       break
     }
-    if head.user == nil {
-      head.keyFingerprint = Self.credential(field).map { fingerprints.fingerprint(of: $0) }
+    var keyOwner: Identity?
+    if user == nil, let key = Self.credential(field) {
+      keyOwner = Identity(user: fingerprints.fingerprint(of: key), from: "api_key")
     }
     for name in headers.session {
       guard let value = Self.present(field(name)) else { continue }
-      head.session = ShortText.capped(value)
-      break
+      return Sender(user: user, keyOwner: keyOwner, session: ShortText.capped(value))
     }
-    return head
+    return Sender(user: user, keyOwner: keyOwner)
   }
 
   /// The fields that carry API keys.

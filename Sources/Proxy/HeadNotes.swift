@@ -7,7 +7,7 @@ import TokenWire
 /// What a request's head leads to, by its start line and the fields that `KnownMessages` holds fixed.
 final class RequestNotes {
   /// Who sent it; the ids of the request itself are not among it.
-  let sender: HeadIdentity
+  let sender: Sender
   /// Where its `x-request-id` and its `traceparent` stand, which every request has of its own.
   let requestID: Int?
   let trace: Int?
@@ -23,7 +23,7 @@ final class RequestNotes {
 
   private init(_ head: RequestHead, _ worker: Worker) {
     rules = worker.rules
-    sender = worker.identities.value.readSender { head.first(named: $0) }
+    sender = worker.identities.value.read { head.first(named: $0) }
     requestID = head.fields.firstIndex(named: "x-request-id")
     trace = head.fields.firstIndex(named: "traceparent")
     method = head.method.rawValue

@@ -12,9 +12,12 @@ struct Tap: ~Copyable {
 
   private let id: ExchangeID
   private var client: String?
-  private var identity = HeadIdentity()
-  private var method: String?
-  private var path: String?
+  /// What follows from the request's head; nil where that was refused, or never whole.
+  private var notes: RequestNotes?
+  /// What a request without notes had asked for.
+  private var glance: RequestGlance?
+  private var requestID: String?
+  private var traceID: String?
   private var dialect: (any Dialect.Type)?
   private var facts = RequestFacts()
   /// A bounded copy of the request's body; nil where none is wanted, or it grew beyond the bound.
@@ -42,10 +45,9 @@ struct Tap: ~Copyable {
 
   /// The request's head is known.
   mutating func request(_ head: RequestHead, _ notes: RequestNotes, decoderLimits: DecoderLimits) {
-    identity = notes.sender
-    identity.readIDs(request: notes.requestID.map(head.value(at:)), trace: notes.trace.map(head.value(at:)))
-    method = notes.method
-    path = notes.path
+    self.notes = notes
+    if let place = notes.requestID { requestID = RequestIDs.requestID(head.value(at: place)) }
+    if let place = notes.trace { traceID = RequestIDs.traceID(head.value(at: place)) }
     dialect = notes.dialect
     guard let dialect else { return }
     decoder = ResponseDecoder(dialect: dialect, limits: decoderLimits)
@@ -53,10 +55,7 @@ struct Tap: ~Copyable {
   }
 
   /// The request was refused, or its head was never whole: what it had asked for.
-  mutating func refused(_ request: RequestGlance) {
-    method = request.method
-    path = request.path
-  }
+  mutating func refused(_ request: RequestGlance) { glance = request }
 
   /// Body bytes that have been sent on.
   mutating func requestBody(_ spans: BodySpans, of bytes: RawSpan, limit: Int) {
@@ -194,17 +193,24 @@ struct Tap: ~Copyable {
   private mutating func fill(_ record: inout ExchangeRecord, _ verdict: Verdict?, _ rules: Rules) {
     record.id = id
     record.instance = rules.settings.instance
-    let user = identity.identity(facts: facts, client: client ?? "")
-    record.user = user.user
-    record.userFrom = user.from
-    record.session = identity.session(facts: facts)
+    if let notes {
+      let user = notes.sender.identity(facts: facts, client: client ?? "")
+      record.user = user.user
+      record.userFrom = user.from
+      record.session = notes.sender.session(facts: facts)
+      record.method = notes.method
+      record.path = notes.path
+    } else {
+      record.user = client
+      record.userFrom = client == nil ? nil : "client_ip"
+      record.method = glance?.method
+      record.path = glance?.path
+    }
     record.dialect = dialect?.name
     // The tap is at its end: what only the record needs from now on is moved into it.
     swap(&record.client, &client)
-    swap(&record.requestID, &identity.requestID)
-    swap(&record.traceID, &identity.traceID)
-    swap(&record.method, &method)
-    swap(&record.path, &path)
+    swap(&record.requestID, &requestID)
+    swap(&record.traceID, &traceID)
     swap(&record.model, &facts.model)
     record.stream = isStream
     record.status = status
