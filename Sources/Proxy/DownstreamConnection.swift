@@ -252,6 +252,7 @@ final class DownstreamConnection: StreamDelegate {
 
   /// - Parameter waited: what `bytes` are of, where they had to wait.
   private func consume(_ bytes: RawSpan, at: Instant, from waited: EarlyBytes? = nil) {
+    let (worker, parser) = (worker, parser)
     if received == nil {
       received = worker.wallAnchor(at: waited?.firstAt ?? at)
       takenUpAt = at
@@ -293,6 +294,7 @@ final class DownstreamConnection: StreamDelegate {
   /// Makes an exchange of the head that is complete now.
   /// - Returns: whether there is one, and the rest is to be read.
   private func begin(at: Instant) -> Bool {
+    let worker = worker
     let head: RequestHead
     do throws(WireError) {
       head = try RequestHead.completed(by: parser, refusingVia: worker.rules.settings.forwarding.via)

@@ -10,7 +10,7 @@ let longestName = 512
 public func requestFacts(
   of body: RawSpan, dialect: any Dialect.Type, parser: EventParser
 ) -> RequestFacts? {
-  if let body = PlainBody(body, dialect) { return body.facts }
+  if let facts = RequestFacts(ofPlain: body, dialect) { return facts }
   return parsedFacts(of: body, dialect: dialect, parser: parser)
 }
 
@@ -55,25 +55,24 @@ private enum BodyKey {
   }
 }
 
-/// A body that says little: its model, whether it wants a stream and for whom, all in plain letters.
-struct PlainBody {
-  private(set) var facts = RequestFacts()
-
-  /// Runs over the body to its end.
+extension RequestFacts {
+  /// Of a body that says little: its model, whether it wants a stream and for whom, all in plain letters. Runs over the body
+  /// to its end.
   /// - Returns: nil where the parser has to judge. Of a key that stands twice the first counts: that is left to it, too.
-  init?(_ body: RawSpan, _ dialect: any Dialect.Type) {
+  init?(ofPlain body: RawSpan, _ dialect: any Dialect.Type) {
+    self.init()
     let isPlain = unsafe body.withUnsafeBytes { bytes in
       guard let base = bytes.baseAddress else { return false }
       var scan = unsafe JSONScan(base, count: bytes.count)
-      return read(&scan, body, dialect)
+      return readPlain(&scan, body, dialect)
     }
     guard isPlain else { return nil }
-    if facts.user != nil { facts.userKey = "body:user" }
-    if facts.stream == nil { facts.stream = dialect.streamsByDefault }
-    facts.choices = 1
+    if user != nil { userKey = "body:user" }
+    if stream == nil { stream = dialect.streamsByDefault }
+    choices = 1
   }
 
-  private mutating func read(_ scan: inout JSONScan, _ body: RawSpan, _ dialect: any Dialect.Type) -> Bool {
+  private mutating func readPlain(_ scan: inout JSONScan, _ body: RawSpan, _ dialect: any Dialect.Type) -> Bool {
     scan.space()
     guard scan.take(UInt8(ascii: "{")) else { return false }
     repeat {
@@ -82,12 +81,12 @@ struct PlainBody {
       switch BodyKey(body.extracting(key.inside), dialect) {
       case .parsed: return false
       case .other: guard scan.value() else { return false }
-      case .model: guard Self.read(&scan, body, into: &facts.model) else { return false }
-      case .user: guard Self.read(&scan, body, into: &facts.user) else { return false }
+      case .model: guard Self.read(&scan, body, into: &model) else { return false }
+      case .user: guard Self.read(&scan, body, into: &user) else { return false }
       case .stream:
         let isOn = scan.next == UInt8(ascii: "t")
-        guard facts.stream == nil, scan.word(isOn ? "true" : "false") else { return false }
-        facts.stream = isOn
+        guard stream == nil, scan.word(isOn ? "true" : "false") else { return false }
+        stream = isOn
       }
       scan.space()
     } while scan.take(UInt8(ascii: ","))

@@ -50,7 +50,7 @@ struct RequestReadingTests {
           }
           let (found, parsed) = facts(bytes, dialect)
           #expect(found == parsed, "\(String(decoding: bytes, as: UTF8.self))")
-          if PlainBody(bytes.span.bytes, dialect) != nil { plain += 1 }
+          if RequestFacts(ofPlain: bytes.span.bytes, dialect) != nil { plain += 1 }
         }
       }
     }
@@ -60,8 +60,8 @@ struct RequestReadingTests {
   @Test("A plain body needs no parser, one that says more needs it")
   func isUsed() {
     let chat = OpenAIChat.self
-    for body in bodies[..<3] { #expect(PlainBody(Array(body.utf8).span.bytes, chat) != nil) }
-    for body in bodies[3..<12] { #expect(PlainBody(Array(body.utf8).span.bytes, chat) == nil) }
+    for body in bodies[..<3] { #expect(RequestFacts(ofPlain: Array(body.utf8).span.bytes, chat) != nil) }
+    for body in bodies[3..<12] { #expect(RequestFacts(ofPlain: Array(body.utf8).span.bytes, chat) == nil) }
   }
 
   @Test("However deep it goes, and wherever it is cut", arguments: [1, 60, 63, 64, 65, 66, 500])
