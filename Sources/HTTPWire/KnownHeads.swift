@@ -216,7 +216,12 @@ public final class HeadKin {
   /// The fields whose values may differ, by their place, in order.
   let varying: [Int]
   /// What whoever read the first of them made of it, to be found with the next. Nothing that may differ may be in it.
-  public var notes: AnyObject?
+  public var notes: AnyObject? {
+    get { made }
+    set { made = newValue }
+  }
+  /// The notes, where nobody outside can reach them: what others might be using is checked at each look.
+  private var made: AnyObject?
 
   init(varying: [Int] = []) { self.varying = varying }
 }

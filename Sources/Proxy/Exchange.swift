@@ -8,6 +8,8 @@ import Transport
 
 /// One request and its response between a client's connection and an upstream one. Confined to its worker's thread.
 final class Exchange {
+  /// Taken into a constant by what runs for every request: what a constant holds is lent, where `worker.x` would be
+  /// counted in and out at each use.
   let worker: Worker
   /// The client's connection, which lets go of this exchange when it ends.
   private let downstream: DownstreamConnection
@@ -57,10 +59,9 @@ final class Exchange {
   var heldReads: Lookout.Chain?
 
   /// Begins an exchange whose head is known.
-  init(downstream: DownstreamConnection, head: RequestHead, tap: consuming Tap, at: Instant) {
-    self.downstream = downstream
-    worker = downstream.worker
-    rules = worker.rules
+  init(downstream: DownstreamConnection, head: borrowing RequestHead, tap: consuming Tap, at: Instant) {
+    let worker = downstream.worker
+    let rules = worker.rules
     inner = Held(
       Inner(
         state: ExchangeState(isRepeatable: head.method.isSafe && head.framing.isEmpty), tap: tap),
@@ -75,6 +76,9 @@ final class Exchange {
     requestFraming = head.framing
     awaitsContinue = head.expectsContinue
     offer = head.offer(of: rules.settings.forwarding.tunnels)
+    self.rules = rules
+    self.worker = worker
+    self.downstream = downstream
   }
 
   /// What is used at every read: in one place, and in place.
@@ -97,6 +101,8 @@ final class Exchange {
 
   /// Takes a connection to upstream and sends it the head.
   func start(_ head: RequestHead, _ notes: RequestNotes, clientAddress: String) {
+    let worker = worker
+    let rules = rules
     worker.counters.exchangesBegun.add()
     if case .length(let bytes) = requestFraming, refusesBody(of: bytes) { return }
     worker.uplink.removeAll()
@@ -162,6 +168,7 @@ final class Exchange {
   /// Sends what one read of the client's gave: head, body and end in one piece, for a server that reads each alone would
   /// be woken for each.
   func flushRequest() {
+    let worker = worker
     if !worker.uplink.isEmpty {
       if state.isQueued { held += worker.uplink.bytes } else { upstream?.send(worker.uplink) }
     }
@@ -171,12 +178,14 @@ final class Exchange {
   }
 
   private func connect(fresh: Bool, at: Instant) {
+    let worker = worker
     _ = state.handle(.connecting)
     stepAt = at
     let connection = worker.pool.take(fresh: fresh, for: worker)
-    upstream = connection
     connection.begin(self, answersHead: answersHead)
-    guard connection.isReused else { return connection.connect() }
+    let isReused = connection.isReused
+    upstream = consume connection
+    guard isReused else { upstream?.connect(); return }
     worker.counters.upstreamReuses.add()
     upstreamConnected(reused: true, at: at)
   }
@@ -193,6 +202,7 @@ final class Exchange {
 
   /// Sends body bytes on (with the head, where it came in the same read), then keeps a bounded copy of them to be looked at.
   func forwardBody(_ spans: BodySpans, of bytes: RawSpan, at: Instant) {
+    let worker = worker
     activeAt = at
     guard !spans.isEmpty else { return }
     if rules.settings.requestBodyBytes != nil, requestFraming == .chunked,
@@ -207,6 +217,7 @@ final class Exchange {
 
   /// The whole request has come in: this is t0.
   func requestCompleted(trailers: Fields, at: Instant) {
+    let worker = worker
     activeAt = at
     if !state.isQueued, !state.isConnecting { stepAt = at }
     BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: worker.uplink)
@@ -223,6 +234,7 @@ final class Exchange {
 
   /// A connection stands; what was sent to it meanwhile goes out by itself.
   func upstreamConnected(reused: Bool, at: Instant) {
+    let worker = worker
     activeAt = at
     stepAt = at
     let inFlight = isCounted ? nil : worker.shared.began()
@@ -241,6 +253,7 @@ final class Exchange {
 
   /// Bytes from upstream: sent on first, looked at afterwards.
   func upstreamRead(_ connection: UpstreamConnection, _ bytes: RawSpan, _ arrival: Arrival) {
+    let worker = worker
     activeAt = arrival.readAt
     if headStartedAt == nil {
       headStartedAt = arrival.at
@@ -301,6 +314,8 @@ final class Exchange {
   }
 
   private func passHead(_ connection: UpstreamConnection, _ arrival: Arrival) throws(WireError) {
+    let worker = worker
+    let rules = rules
     let head = try ResponseHead.completed(by: connection.parser)
     if head.status == 101 { return try passSwitch(head, arrival) }
     if head.isInformational {
@@ -396,6 +411,7 @@ final class Exchange {
   }
 
   private func responseCompleted(at: Instant) {
+    let worker = worker
     worker.lookout.look(self)
     tap.responseEnded(at: at, complete: true, worker.eventParser)
     perform(state.handle(.responseCompleted))
@@ -541,13 +557,13 @@ final class Exchange {
 
   /// Gives the upstream connection back, or ends it: at once, so that the server stops generating.
   private func releaseUpstream(reuse: Bool) {
-    guard let connection = upstream else { return }
-    upstream = nil
+    guard let connection = upstream.take() else { return }
     connection.end()
-    if reuse { worker.pool.give(connection, of: worker, at: activeAt) } else { connection.close() }
+    if reuse { worker.keep(connection, at: activeAt) } else { connection.close() }
   }
 
   private func record(_ verdict: Verdict?) {
+    let worker = worker
     noteStall(until: .now())
     if isCounted { worker.shared.ended() }
     isCounted = false

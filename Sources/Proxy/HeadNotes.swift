@@ -55,7 +55,7 @@ final class RequestNotes {
 final class ResponseNotes {
   let body: AnnouncedBody
   /// The head as clients get it, by what they speak and whether their connection closes.
-  private var images: [HeadImage?] = [nil, nil, nil, nil]
+  private let images = Held<[HeadImage?]>([nil, nil, nil, nil])
   private var isRepeated = false
   private let rules: Rules
 
@@ -80,9 +80,10 @@ final class ResponseNotes {
   func image(_ head: ResponseHead, client11: Bool, closing: Bool) -> HeadImage? {
     guard isRepeated else { return nil }
     let place = (client11 ? 1 : 0) + (closing ? 2 : 0)
-    if let image = images[place] { return image }
+    let kept = images.value[place]
+    if let kept { return kept }
     let image = head.image(client11: client11, closing: closing, policy: rules.settings.forwarding)
-    images[place] = image
+    images.value[place] = image
     return image
   }
 }

@@ -29,7 +29,7 @@ final class UpstreamPool {
   }
 
   /// Takes a connection back after a whole exchange, which ended at `at`.
-  func give(_ connection: UpstreamConnection, of worker: Worker, at: Instant) {
+  func give(_ connection: consuming UpstreamConnection, of worker: Worker, at: Instant) {
     guard !worker.isDraining, connection.rules === worker.rules, connection.isCurrent,
       idle.count < worker.rules.budget.idle
     else { return connection.close() }

@@ -331,6 +331,9 @@ final class Worker {
     lookout.keep(exchange, arrival, deliveredAt: deliveredAt, spans, of: bytes)
   }
 
+  /// Keeps an upstream connection after a whole exchange, which ended at `at`, for the next one.
+  func keep(_ connection: consuming UpstreamConnection, at: Instant) { pool.give(connection, of: self, at: at) }
+
   // MARK: The end
 
   private func obey(_ command: WorkerCommand) {
