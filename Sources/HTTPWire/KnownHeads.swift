@@ -227,7 +227,7 @@ public final class HeadKin {
 }
 
 /// A head as it is written, for it and its kin.
-public final class HeadImage {
+public struct HeadImage: ~Copyable {
   private let bytes: [UInt8]
   /// Where values belong that each of the kin has of its own, and of which field.
   private let holes: [(place: Range<Int>, field: Int)]

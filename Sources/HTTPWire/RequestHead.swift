@@ -189,7 +189,7 @@ public final class RequestHead {
   }
 
   /// Writes the head as its kin's image has it.
-  public func write(_ image: HeadImage, to output: OutputBuffer) { image.write(to: output, fields) }
+  public func write(_ image: borrowing HeadImage, to output: OutputBuffer) { image.write(to: output, fields) }
 
   /// A field as it came, but for those that frame and route: what we understood them to say.
   private func write(_ field: Field, to output: OutputBuffer) {

@@ -99,7 +99,7 @@ public final class ResponseHead {
   }
 
   /// Writes the head as `image` has it.
-  public func write(_ image: HeadImage, to output: OutputBuffer) { image.write(to: output, fields) }
+  public func write(_ image: borrowing HeadImage, to output: OutputBuffer) { image.write(to: output, fields) }
 
   /// How the body reaches a client: as it came, but chunked for an HTTP/1.1 client where only the close would end it,
   /// and ended by the close for an HTTP/1.0 client that knows no chunks.

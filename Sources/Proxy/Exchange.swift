@@ -102,13 +102,10 @@ final class Exchange {
   /// Takes a connection to upstream and sends it the head.
   func start(_ head: RequestHead, _ notes: RequestNotes, clientAddress: String) {
     let worker = worker
-    let rules = rules
     worker.counters.exchangesBegun.add()
     if case .length(let bytes) = requestFraming, refusesBody(of: bytes) { return }
     worker.uplink.removeAll()
-    if offer == nil, let image = notes.image(head, rules) {
-      head.write(image, to: worker.uplink)
-    } else {
+    if offer != nil || !notes.write(head, to: worker.uplink) {
       head.write(
         to: worker.uplink, defaultHost: rules.upstreamAuthority, policy: rules.settings.forwarding,
         client: clientAddress, offer: offer)
@@ -315,7 +312,6 @@ final class Exchange {
 
   private func passHead(_ connection: UpstreamConnection, _ arrival: Arrival) throws(WireError) {
     let worker = worker
-    let rules = rules
     let head = try ResponseHead.completed(by: connection.parser)
     if head.status == 101 { return try passSwitch(head, arrival) }
     if head.isInformational {
@@ -338,11 +334,7 @@ final class Exchange {
     closesClient =
       !clientKeepsAlive || !state.isRequestComplete || responseFraming == .untilClose || worker.isDraining
     let notes = ResponseNotes.of(head, rules)
-    if let image = notes.image(head, client11: client11, closing: closesClient) {
-      head.write(image, to: worker.output)
-    } else {
-      head.write(to: worker.output, client11: client11, closing: closesClient, policy: rules.settings.forwarding)
-    }
+    notes.write(head, client11: client11, closing: closesClient, to: worker.output)
     perform(state.handle(.responseBegan))
     repeatable = nil
     tap.responseHead(head, notes, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)

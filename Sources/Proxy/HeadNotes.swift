@@ -17,7 +17,7 @@ final class RequestNotes {
   /// Whether its body is not encoded, and so can be looked at.
   let bodyIsPlain: Bool
   /// The head as upstream gets it.
-  private var image: HeadImage?
+  private let image = Held<HeadImage?>(nil)
   private var isRepeated = false
   private let rules: Rules
 
@@ -35,7 +35,7 @@ final class RequestNotes {
   /// Those of `head`, or of one that equals it but for its length.
   static func of(_ head: RequestHead, _ worker: Worker) -> RequestNotes {
     if let kept = head.kin.notes as? RequestNotes, kept.rules === worker.rules {
-      kept.isRepeated = true
+      kept.repeats(head)
       return kept
     }
     let notes = RequestNotes(head, worker)
@@ -43,11 +43,25 @@ final class RequestNotes {
     return notes
   }
 
-  /// `head` as upstream gets it; nil where it came but once, or what is written depends on the client.
-  func image(_ head: RequestHead, _ rules: Rules) -> HeadImage? {
-    guard isRepeated, rules === self.rules else { return nil }
-    if image == nil { image = head.image(defaultHost: rules.upstreamAuthority, policy: rules.settings.forwarding) }
-    return image
+  /// `head` came again, and may come often.
+  private func repeats(_ head: RequestHead) {
+    guard !isRepeated else { return }
+    isRepeated = true
+    image.value = head.image(defaultHost: rules.upstreamAuthority, policy: rules.settings.forwarding)
+  }
+
+  /// Writes `head` as upstream gets it.
+  /// - Returns: whether it did: not where it came but once, or what is written depends on the client.
+  func write(_ head: RequestHead, to output: OutputBuffer) -> Bool {
+    let isWritten: Bool
+    switch image.value {
+    case .some(let image):
+      head.write(image, to: output)
+      isWritten = true
+    case .none:
+      isWritten = false
+    }
+    return isWritten
   }
 }
 
@@ -55,7 +69,7 @@ final class RequestNotes {
 final class ResponseNotes {
   let body: AnnouncedBody
   /// The head as clients get it, by what they speak and whether their connection closes.
-  private let images = Held<[HeadImage?]>([nil, nil, nil, nil])
+  private let images = Held(InlineArray<4, HeadImage?> { _ in nil })
   private var isRepeated = false
   private let rules: Rules
 
@@ -66,6 +80,7 @@ final class ResponseNotes {
   }
 
   /// Those of `head`, or of one that equals it.
+  @inline(__always)
   static func of(_ head: ResponseHead, _ rules: Rules) -> ResponseNotes {
     if let kept = head.kin.notes as? ResponseNotes, kept.rules === rules {
       kept.isRepeated = true
@@ -76,15 +91,18 @@ final class ResponseNotes {
     return notes
   }
 
-  /// `head` as a client gets it; nil where it came but once.
-  func image(_ head: ResponseHead, client11: Bool, closing: Bool) -> HeadImage? {
-    guard isRepeated else { return nil }
+  /// Writes `head` as a client gets it.
+  func write(_ head: ResponseHead, client11: Bool, closing: Bool, to output: OutputBuffer) {
+    let policy = rules.settings.forwarding
+    guard isRepeated else { return head.write(to: output, client11: client11, closing: closing, policy: policy) }
     let place = (client11 ? 1 : 0) + (closing ? 2 : 0)
-    let kept = images.value[place]
-    if let kept { return kept }
-    let image = head.image(client11: client11, closing: closing, policy: rules.settings.forwarding)
-    images.value[place] = image
-    return image
+    if images.value[place] == nil {
+      images.value[place] = head.image(client11: client11, closing: closing, policy: policy)
+    }
+    switch images.value[place] {
+    case .some(let image): head.write(image, to: output)
+    case .none: break
+    }
   }
 }
 

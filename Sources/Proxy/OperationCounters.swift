@@ -135,15 +135,15 @@ final class OperationTally {
   /// Counts an exchange; nothing of one that no dialect claims.
   @inline(__always)
   func count(_ record: borrowing ExchangeRecord, _ meter: borrowing ExchangeMeter) {
-    guard let dialect = record.dialect else { return }
     let isWell = record.outcome == .ok
     // Looked at where it lies: most exchanges are of the same kind as the one before.
-    if let last, last.operation.model == record.model, last.operation.dialect == dialect,
-      last.operation.responseModel == (isWell ? record.responseModel : nil),
+    if let last, last.operation.model == record.model, record.dialect == last.operation.dialect,
+      isWell ? last.operation.responseModel == record.responseModel : last.operation.responseModel == nil,
       last.operation.error == (isWell ? nil : record.outcome)
     {
       return last.count(record, meter)
     }
+    guard let dialect = record.dialect else { return }
     let operation = Operation(
       dialect: dialect, model: record.model, responseModel: isWell ? record.responseModel : nil,
       error: isWell ? nil : record.outcome)

@@ -27,6 +27,7 @@ final class UpstreamConnection: StreamDelegate {
   private(set) var isClosed = false
   /// Whether the connection stands.
   private(set) var isOpen = false
+  private var isPaused = false
   /// When it last became idle.
   private(set) var idleAt = Instant.now()
 
@@ -121,9 +122,15 @@ final class UpstreamConnection: StreamDelegate {
   func send(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe send($0.bytes) } }
 
   /// The client takes less than upstream gives.
-  func pause() { stream?.pauseReading(noticingDeparture: false) }
+  func pause() {
+    isPaused = true
+    stream?.pauseReading(noticingDeparture: false)
+  }
   /// The client has caught up.
-  func resume() { stream?.startReading() }
+  func resume() {
+    isPaused = false
+    stream?.startReading()
+  }
 
   /// Gives the stream to a tunnel, which will have closed it before `close`.
   func handOver() -> Stream? {
@@ -139,7 +146,7 @@ final class UpstreamConnection: StreamDelegate {
     isReused = true
     idleAt = at
     parser.reset()
-    stream?.startReading()
+    if isPaused { resume() }
   }
 
   /// Whether it leads to an address that the server still has.
