@@ -74,6 +74,17 @@ public struct WallAnchor: Hashable, Sendable {
     return (anchor, width)
   }
 
+  /// The anchor to go on with once `fresh` was read: the same wall time for every instant as before, seen from a later
+  /// one, unless `fresh` shows that the wall clock was stepped.
+  ///
+  /// Two readings of clocks that run as one differ by some ten nanoseconds. Were each taken as it is, what happened at
+  /// one instant would have two wall times, a microsecond apart in a record.
+  public func renewed(by fresh: WallAnchor) -> WallAnchor {
+    let held = realtimeNanoseconds(at: fresh.instant)
+    guard (fresh.realtimeNanoseconds &- held).magnitude <= StampClock.stepThreshold.magnitude else { return fresh }
+    return WallAnchor(realtimeNanoseconds: held, instant: fresh.instant)
+  }
+
   /// The wall time of `instant`, in nanoseconds since 1970, by this anchor.
   @inlinable
   public func realtimeNanoseconds(at instant: Instant) -> Int64 {

@@ -60,7 +60,8 @@ public final class EventLoop {
   /// Makes `run` return after the current turn.
   public func stop() { unsafe uv_stop(handle) }
 
-  /// The wall time at which `instant` was: by an anchor that is at most a millisecond old.
+  /// The wall time at which `instant` was: by an anchor that is at most a millisecond old, and the same whenever it is
+  /// asked for, as long as the wall clock is not stepped.
   public func wallAnchor(at instant: Instant) -> WallAnchor {
     reanchor(at: instant)
     return WallAnchor(realtimeNanoseconds: anchor.realtimeNanoseconds(at: instant), instant: instant)
@@ -75,7 +76,8 @@ public final class EventLoop {
   /// Reads both clocks anew, at most once a millisecond.
   private func reanchor(at instant: Instant) {
     guard instant.nanoseconds(since: anchor.instant) > 1_000_000 else { return }
-    anchor = .now()
-    unsafe clock.pointee.reanchor(anchor)
+    let fresh = WallAnchor.now()
+    anchor = anchor.renewed(by: fresh)
+    unsafe clock.pointee.reanchor(fresh)
   }
 }

@@ -185,6 +185,39 @@ struct InstantTests {
     #expect(anchor.realtimeNanoseconds(at: Instant(nanoseconds: 400)) == 999_900)
   }
 
+  @Test("An anchor read anew moves no wall time by its own error, however often, and by a step of the clock at once")
+  func renewedAnchor() {
+    var machine = Machine()
+    var anchor = machine.anchor
+    let (instant, wallTime) = (machine.instant, machine.stamp)
+    for error in [40, -40, 1_500, -19_000] as [Int64] {
+      machine.pass(millisecond)
+      var fresh = machine.anchor
+      fresh.realtimeNanoseconds += error
+      anchor = anchor.renewed(by: fresh)
+      #expect(anchor.instant == machine.instant)
+      #expect(anchor.realtimeNanoseconds(at: instant) == wallTime)
+    }
+    for step in [hour, -hour, 21 * microsecond] {
+      machine.pass(millisecond)
+      machine.offset += step
+      anchor = anchor.renewed(by: machine.anchor)
+      #expect(anchor == machine.anchor)
+    }
+  }
+
+  @Test("Small moves of the wall clock do not add up unseen")
+  func creepingClock() {
+    var machine = Machine()
+    var anchor = machine.anchor
+    for _ in 0..<1_000 {
+      machine.pass(millisecond)
+      machine.offset += 500
+      anchor = anchor.renewed(by: machine.anchor)
+      #expect((anchor.realtimeNanoseconds(at: machine.instant) - machine.stamp).magnitude <= UInt64(20 * microsecond))
+    }
+  }
+
   @Test("The monotonic clock does not go back")
   func monotonic() {
     let first = Instant.now()

@@ -45,6 +45,18 @@ struct LoopTests {
     #expect(!turner.isAlive())
   }
 
+  @Test("One instant has one wall time, however often the clocks are read before it is asked for again")
+  func wallTime() throws {
+    let loop = try EventLoop()
+    let instant = Instant.now()
+    let first = loop.wallAnchor(at: instant)
+    for _ in 0..<1_000 {
+      // An anchor is old for what comes two milliseconds after it.
+      _ = loop.wallAnchor(at: .now().advanced(byNanoseconds: 2_000_000))
+      #expect(loop.wallAnchor(at: instant) == first)
+    }
+  }
+
   @Test("A port is taken once, unless it is shared")
   func sharedPort() throws {
     let turner = try Turner()
