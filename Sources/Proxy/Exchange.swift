@@ -198,7 +198,8 @@ final class Exchange {
   }
 
   /// Sends body bytes on (with the head, where it came in the same read), then keeps a bounded copy of them to be looked at.
-  func forwardBody(_ spans: BodySpans, of bytes: RawSpan, at: Instant) {
+  /// - Parameter isLast: whether the body ends with them: then they are given to `requestCompleted`, too, and need no copy.
+  func forwardBody(_ spans: BodySpans, of bytes: RawSpan, isLast: Bool, at: Instant) {
     let worker = worker
     activeAt = at
     guard !spans.isEmpty else { return }
@@ -209,22 +210,26 @@ final class Exchange {
     }
     BodyWriter.append(spans, of: bytes, framing: requestFraming, to: worker.uplink)
     flushRequest()
-    tap.requestBody(spans, of: bytes, limit: rules.settings.inspectedBodyBytes)
+    if !isLast { tap.requestBody(spans, of: bytes, limit: rules.settings.inspectedBodyBytes) }
   }
 
   /// The whole request has come in: this is t0.
-  func requestCompleted(trailers: Fields, at: Instant) {
+  /// - Parameter last: the last of its body's bytes, which have been sent on.
+  func requestCompleted(trailers: Fields, last: BodySpans, of bytes: RawSpan, at: Instant) {
     let worker = worker
     activeAt = at
     if !state.isQueued, !state.isConnecting { stepAt = at }
     BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: worker.uplink)
     flushRequest()
+    let isDispatched = upstream.map { $0.isOpen && $0.queuedBytes == 0 } ?? false
+    let dispatchedAt = isDispatched ? Instant.now() : at
     // A token that came before the request was whole has no time of its own, whenever it is looked at.
     worker.lookout.look(self)
     tap.meter.requestComplete(at: at)
+    // What comes next may begin another request, for which the same memory is used.
+    tap.readRequest(last: last, of: bytes, limit: rules.settings.inspectedBodyBytes, worker.eventParser)
     perform(state.handle(.requestCompleted))
-    if let upstream, upstream.isOpen, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
-    tap.readRequest(worker.eventParser)
+    if isDispatched, upstream != nil { tap.meter.dispatched(at: dispatchedAt) }
   }
 
   // MARK: What upstream does

@@ -75,10 +75,24 @@ struct Tap: ~Copyable {
   }
 
   /// Looks at the request's body once it has gone, and lets the copy go.
-  mutating func readRequest(_ parser: EventParser) {
-    guard let copy = requestCopy, let dialect else { return }
-    requestCopy = nil
-    if let facts = unsafe requestFacts(of: copy.span.bytes, dialect: dialect, parser: parser) { self.facts = facts }
+  /// - Parameters:
+  ///   - last: the last of its bytes: all of it, where it came in one read; then it is looked at where it stands.
+  ///   - limit: as for `requestBody`.
+  mutating func readRequest(last: BodySpans, of bytes: RawSpan, limit: Int, _ parser: EventParser) {
+    if last.count == 1, requestBytes == 0, last[0].count <= limit, let dialect, requestCopy != nil {
+      requestBytes = last[0].count
+      requestCopy = nil
+      read(bytes.extracting(last[0]), dialect, parser)
+    } else {
+      requestBody(last, of: bytes, limit: limit)
+      guard let copy = requestCopy, let dialect else { return }
+      requestCopy = nil
+      unsafe read(copy.span.bytes, dialect, parser)
+    }
+  }
+
+  private mutating func read(_ body: RawSpan, _ dialect: any Dialect.Type, _ parser: EventParser) {
+    if let facts = requestFacts(of: body, dialect: dialect, parser: parser) { self.facts = facts }
   }
 
   /// A connection to upstream is ours.
