@@ -80,13 +80,14 @@ final class ResponseNotes {
   }
 
   /// Those of `head`, or of one that equals it.
+  /// - Parameter rules: asked for once those that are kept are at hand, for then they need not be held meanwhile.
   @inline(__always)
-  static func of(_ head: ResponseHead, _ rules: Rules) -> ResponseNotes {
-    if let kept = head.kin.notes as? ResponseNotes, kept.rules === rules {
+  static func of(_ head: ResponseHead, _ rules: @autoclosure () -> Rules) -> ResponseNotes {
+    if let kept = head.kin.notes as? ResponseNotes, kept.rules === rules() {
       kept.isRepeated = true
       return kept
     }
-    let notes = ResponseNotes(head, rules)
+    let notes = ResponseNotes(head, rules())
     head.kin.notes = notes
     return notes
   }

@@ -93,7 +93,7 @@ public struct ResponseDecoder: ~Copyable {
     }
     if mode != .off { endedWell = complete }
     mode = .off
-    collected = []
+    if !collected.isEmpty { collected = [] }
   }
 
   private mutating func feedEvents(_ bytes: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void)

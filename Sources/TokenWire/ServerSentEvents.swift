@@ -62,7 +62,7 @@ struct ServerSentEvents {
       unsafe takeField(last.span.bytes, at: nil, RawSpan(), &read)
     }
     if hasData { unsafe pending(&context, name.span.bytes, data.span.bytes) }
-    forget()
+    if !isBetweenEvents { forget() }
   }
 
   /// Nothing of an event, nor of a line, has been seen since the last event.
