@@ -35,8 +35,9 @@ final class Lookout {
 
   /// How long a read may be held.
   private static let milliseconds: UInt64 = 50
-  /// Bytes that may be held when a turn of the loop ends: few enough to be in the cache still.
-  private static let heldBytes = 64 * 1024
+  /// Bytes that may be held when a turn of the loop ends: some 30 tokens, enough for what decodes them to be warm, and few
+  /// enough to be gone before the next token has waited for 20 µs.
+  private static let heldBytes = 8 * 1024
   /// Bytes that may be held while a turn lasts: what has arrived goes on before it is looked at.
   private static let turnBytes = 256 * 1024
   /// Reads that may be held.
