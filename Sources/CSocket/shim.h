@@ -26,7 +26,7 @@ extern int accept4(int, struct sockaddr *restrict, socklen_t *restrict, int);
 
 #define TG_NO_STAMP INT64_MIN
 
-// The three calls of the hot path go straight to the kernel: glibc's are points at which a thread can be cancelled, which
+// The calls of the hot path go straight to the kernel: glibc's are points at which a thread can be cancelled, which
 // nobody does here, and their bookkeeping was 1 % of a short exchange.
 
 static inline ssize_t tg_result(ssize_t result) { return result < 0 ? -(ssize_t)errno : result; }
@@ -209,6 +209,12 @@ static inline ssize_t tg_receive_stamped(int fd, void *into, size_t capacity, in
 
 static inline ssize_t tg_receive(int fd, void *into, size_t capacity) {
   return tg_result(syscall(SYS_recvfrom, fd, into, capacity, MSG_DONTWAIT, (void *)0, (void *)0));
+}
+
+// Whether a socket would bring anything, and what: a byte (1), the peer's end (0), nothing (-EAGAIN) or an error (-errno).
+static inline ssize_t tg_peek(int fd) {
+  char byte;
+  return tg_result(syscall(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, (void *)0, (void *)0));
 }
 
 // Sends without ever raising SIGPIPE.

@@ -129,9 +129,7 @@ public final class Stream {
   /// Whether the peer of an idle connection has closed it, or sent what nobody asked for. One system call.
   public func isStale() -> Bool {
     guard !isClosed, !hasEnded else { return true }
-    var byte: UInt8 = 0
-    let result = unsafe recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT))
-    return result >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK)
+    return tg_peek(descriptor) != -Int(EAGAIN)
   }
 
   /// - Returns: whether there was something to read.
