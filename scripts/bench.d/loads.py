@@ -75,8 +75,8 @@ def paced(bench, name, sizes):
 
 
 def paced_awake(bench, name, sizes):
-    """The same on cores that do not halt: a halted core of a virtual machine takes some 150 µs to wake, ten times what a
-    proxy takes, and how often that happens was seen to move one proxy's median from 50 to 190 µs from run to run."""
+    """The same on cores that do not halt: a halted core of a virtual machine takes some 150 µs to wake, ten times what
+    a proxy takes, and how often that happens was seen to move one proxy's median from 50 to 190 µs from run to run."""
     with processes.awake((proxies.SERVER_CORE, proxies.PROXY_CORE)):
         return paced(bench, name, sizes)
 
@@ -100,7 +100,7 @@ def flood(bench, name, sizes):
 
 def small(bench, name, sizes, core=proxies.PROXY_CORE):
     """All on one core, as the flood, and for its reason: on two, simulator and client are the busier core, and what a
-    request costs a proxy is decided by how many pieces it happens to catch an answer in (2.2 to 2.9 from run to run)."""
+    request costs a proxy is decided by how many pieces it catches an answer in (2.2 to 2.9 from run to run)."""
     with proxies.simulator(bench, False, core) as server, proxies.proxy(bench, name, server.port) as proxy:
         warm_up(bench, proxy.port)
         before = proxy.cpu()

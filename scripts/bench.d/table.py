@@ -28,7 +28,9 @@ ROWS = [
     Row("paced", "delay_p50_us", "paced", "delay added a token, p50, µs", 1, ratio=True, added=True),
     Row("paced", "delay_p99_us", "paced", "delay added a token, p99, µs", 1, added=True),
     Row("paced_awake", "cpu_us_per_token", "paced, cores awake", "CPU a token, µs", 2, ratio=True),
-    Row("paced_awake", "delay_p50_us", "paced, cores awake", "delay added a token, p50, µs", 1, 1.00, 0.70, ratio=True, added=True),
+    Row(
+        "paced_awake", "delay_p50_us", "paced, cores awake", "delay added a token, p50, µs", 1, 1.00, 0.70,
+        ratio=True, added=True),
     Row("paced_awake", "delay_p99_us", "paced, cores awake", "delay added a token, p99, µs", 1, added=True),
     Row("flood", "cpu_us_per_token", "flood", "CPU a token, µs", 2, 1.20, 0.70, ratio=True),
     Row("flood", "tokens_per_second", "flood", "tokens/s", 0),
@@ -107,9 +109,9 @@ def markdown(results, rounds, loads):
         "\n".join(lines(results)),
         "paced: 200 streams, a token each 20 ms. flood: 32 connections, 400 tokens an answer, as fast as they go. "
         "small: 32 connections, one-token streams; on two cores the client is what it waits for. Cores awake: kept from "
-        "halting, for a halted core of a virtual machine wakes some 150 µs late, now and then. Delay: from the server's write to the kernel's stamp at the client, what "
-        "the direct line takes taken off. Errors: gaps and TPOT in tachograph's records against the simulator's own "
-        "times. CPU: the scheduler's accounting of the proxy's processes and threads.",
+        "halting, for a halted core of a virtual machine wakes some 150 µs late, now and then. Delay: from the server's "
+        "write to the kernel's stamp at the client, what the direct line takes taken off. Errors: gaps and TPOT in "
+        "tachograph's records against the simulator's own times. CPU: the scheduler's accounting of the proxy's processes and threads.",
     ]
     return "\n\n".join(paragraphs) + "\n"
 
