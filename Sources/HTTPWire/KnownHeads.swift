@@ -63,7 +63,8 @@ public final class KnownHeads {
   private static let mostVarying = 8
 
   private let entries = UnsafeMutablePointer<Entry>.allocate(capacity: capacity)
-  private var count = 0
+  /// Heads that are kept.
+  private(set) var count = 0
   private var replaced = 0
   private var isRetired = false
   private let fixed: [String]
@@ -159,10 +160,13 @@ public final class KnownHeads {
     for index in 0..<count where unsafe entries[index].answersHead == answersHead {
       let other = unsafe entries[index].head
       guard let differing = fields.differing(from: other.fields, fixed: fixed) else { continue }
+      // One that came in pieces, and so was not looked for.
+      if differing.isEmpty { return }
       let varying = Set(differing).union(other.kin.varying).sorted()
       guard varying.count <= Self.mostVarying else { continue }
+      head.kin.vary(in: varying)
       unsafe entries[index].deallocate()
-      unsafe entries[index] = Entry(head.with(HeadKin(varying: varying)), answersHead: answersHead)
+      unsafe entries[index] = Entry(head, answersHead: answersHead)
       return
     }
     if count < Self.capacity {
@@ -201,20 +205,10 @@ public final class KnownHeads {
   }
 }
 
-extension KnownHeads.Head {
-  /// The same head among other kin.
-  fileprivate func with(_ kin: HeadKin) -> KnownHeads.Head {
-    switch self {
-    case .request(let head): .request(RequestHead(head, kin))
-    case .response(let head): .response(ResponseHead(head, kin))
-    }
-  }
-}
-
 /// What heads share that differ in nothing but the values of a few fields.
 public final class HeadKin {
   /// The fields whose values may differ, by their place, in order.
-  let varying: [Int]
+  private(set) var varying: [Int] = []
   /// What whoever read the first of them made of it, to be found with the next. Nothing that may differ may be in it.
   public var notes: AnyObject? {
     get { made }
@@ -223,7 +217,8 @@ public final class HeadKin {
   /// The notes, where nobody outside can reach them: what others might be using is checked at each look.
   private var made: AnyObject?
 
-  init(varying: [Int] = []) { self.varying = varying }
+  /// Learns what may differ; while there is but one head of the kind.
+  fileprivate func vary(in fields: [Int]) { varying = fields }
 }
 
 /// A head as it is written, for it and its kin.
@@ -290,7 +285,7 @@ extension Fields {
       guard mayDiffer(list[index], fixed), other.mayDiffer(other.list[index], fixed) else { return nil }
       differing.append(index)
     }
-    guard isEqual(mine..<bytes.count, other, its..<other.bytes.count), !differing.isEmpty else { return nil }
+    guard isEqual(mine..<bytes.count, other, its..<other.bytes.count) else { return nil }
     return differing
   }
 

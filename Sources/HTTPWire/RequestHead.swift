@@ -100,18 +100,6 @@ public final class RequestHead {
     target = other.target
   }
 
-  /// The same head among other kin.
-  init(_ other: RequestHead, _ kin: HeadKin) {
-    fields = other.fields
-    method = other.method
-    isVersion11 = other.isVersion11
-    framing = other.framing
-    expectsContinue = other.expectsContinue
-    self.kin = kin
-    connection = other.connection
-    target = other.target
-  }
-
   private static func checkHost(_ fields: Fields, isVersion11: Bool) throws(WireError) {
     var hosts = 0
     for field in fields.list where field.kind == .host {

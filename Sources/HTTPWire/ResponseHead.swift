@@ -78,18 +78,6 @@ public final class ResponseHead {
     answersHead = other.answersHead
   }
 
-  /// The same head among other kin.
-  init(_ other: ResponseHead, _ kin: HeadKin) {
-    fields = other.fields
-    status = other.status
-    framing = other.framing
-    self.kin = kin
-    reason = other.reason
-    isVersion11 = other.isVersion11
-    connection = other.connection
-    answersHead = other.answersHead
-  }
-
   /// What `write` writes for this head and those that equal it.
   public func image(client11: Bool, closing: Bool, policy: ForwardingPolicy) -> HeadImage {
     let output = OutputBuffer()

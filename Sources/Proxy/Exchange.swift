@@ -221,15 +221,14 @@ final class Exchange {
     if !state.isQueued, !state.isConnecting { stepAt = at }
     BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: worker.uplink)
     flushRequest()
-    let isDispatched = upstream.map { $0.isOpen && $0.queuedBytes == 0 } ?? false
-    let dispatchedAt = isDispatched ? Instant.now() : at
+    let dispatchedAt: Instant? = if let upstream, upstream.isOpen, upstream.queuedBytes == 0 { .now() } else { nil }
     // A token that came before the request was whole has no time of its own, whenever it is looked at.
     worker.lookout.look(self)
     tap.meter.requestComplete(at: at)
     // What comes next may begin another request, for which the same memory is used.
     tap.readRequest(last: last, of: bytes, limit: rules.settings.inspectedBodyBytes, worker.eventParser)
     perform(state.handle(.requestCompleted))
-    if isDispatched, upstream != nil { tap.meter.dispatched(at: dispatchedAt) }
+    if let dispatchedAt, upstream != nil { tap.meter.dispatched(at: dispatchedAt) }
   }
 
   // MARK: What upstream does

@@ -1,4 +1,4 @@
-// What follows from a head and the settings in force, found again with the next head that equals it.
+// What follows from a head and the settings in force, found again with the next head that is like it.
 // It must not hold anything of one exchange.
 import HTTPWire
 import Measure
@@ -32,7 +32,7 @@ final class RequestNotes {
     bodyIsPlain = head.first("content-encoding") == nil
   }
 
-  /// Those of `head`, or of one that equals it but for its length.
+  /// Those of `head`, or of one that is like it.
   static func of(_ head: RequestHead, _ worker: Worker) -> RequestNotes {
     if let kept = head.kin.notes as? RequestNotes, kept.rules === worker.rules {
       kept.repeats(head)
@@ -53,15 +53,11 @@ final class RequestNotes {
   /// Writes `head` as upstream gets it.
   /// - Returns: whether it did: not where it came but once, or what is written depends on the client.
   func write(_ head: RequestHead, to output: OutputBuffer) -> Bool {
-    let isWritten: Bool
     switch image.value {
-    case .some(let image):
-      head.write(image, to: output)
-      isWritten = true
-    case .none:
-      isWritten = false
+    case .some(let image): head.write(image, to: output)
+    case .none: return false
     }
-    return isWritten
+    return true
   }
 }
 
@@ -79,15 +75,13 @@ final class ResponseNotes {
       status: head.status, contentType: head.first("content-type"), contentEncoding: head.first("content-encoding"))
   }
 
-  /// Those of `head`, or of one that equals it.
-  /// - Parameter rules: asked for once those that are kept are at hand, for then they need not be held meanwhile.
-  @inline(__always)
-  static func of(_ head: ResponseHead, _ rules: @autoclosure () -> Rules) -> ResponseNotes {
-    if let kept = head.kin.notes as? ResponseNotes, kept.rules === rules() {
+  /// Those of `head`, or of one that is like it.
+  static func of(_ head: ResponseHead, _ rules: Rules) -> ResponseNotes {
+    if let kept = head.kin.notes as? ResponseNotes, kept.rules === rules {
       kept.isRepeated = true
       return kept
     }
-    let notes = ResponseNotes(head, rules())
+    let notes = ResponseNotes(head, rules)
     head.kin.notes = notes
     return notes
   }

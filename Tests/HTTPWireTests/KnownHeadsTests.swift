@@ -63,6 +63,16 @@ struct KnownHeadsTests {
     }
   }
 
+  @Test("A head that comes in pieces is kept once")
+  func pieces() {
+    let known = KnownHeads(fixed: [])
+    let whole = Self.request("X-Request-Id", "1")[0]
+    for cut in [0, 20, 30, 0, 40] {
+      _ = relayRequest([Array(whole.prefix(cut)), Array(whole.dropFirst(cut))].filter { !$0.isEmpty }, known: known)
+      #expect(known.count == 1)
+    }
+  }
+
   @Test("Ids and lengths may differ, and the head is known all the same")
   func kin() throws {
     let known = KnownHeads(fixed: ["authorization"])
