@@ -48,8 +48,19 @@ extension OutputBuffer {
   private static let lineEnd = UInt16(littleEndian: UInt16(ASCII.lineFeed) << 8 | UInt16(ASCII.carriageReturn))
 }
 
-/// Writes the spans of one read in the framing that the receiver was promised.
+/// Writes what one read gave of a body in the framing that the receiver was promised.
 public enum BodyWriter {
+  /// Appends what `parser` took last: the body bytes in it, and the body's end if that was there.
+  /// - Parameter bytes: those that it took.
+  public static func append(
+    _ parser: MessageParser, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer
+  ) {
+    let isChunked = framing == .chunked
+    if isChunked, parser.isAsWritten { return unsafe bytes.withUnsafeBytes { unsafe output.append($0) } }
+    append(parser.spans, of: bytes, framing: framing, to: output)
+    if isChunked, parser.isComplete { appendEnd(framing: framing, trailers: parser.trailers, to: output) }
+  }
+
   /// Appends the body bytes at `spans` in `bytes`: each a chunk where `framing` is chunked, plain otherwise.
   public static func append(_ spans: BodySpans, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer) {
     unsafe bytes.withUnsafeBytes { source in

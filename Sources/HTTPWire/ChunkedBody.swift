@@ -43,13 +43,16 @@ struct ChunkedBody {
   /// Whether the last byte of the body has been read.
   var isComplete: Bool { expected == .nothing }
 
-  /// Whether what the last `read` was given is whole chunks and nothing else, just as `BodyWriter` would write them.
-  var isAsWritten: Bool { hasBeenAsWritten && expected == .size }
+  /// Whether what the last `read` took is whole chunks, the body's end among them or not, and nothing else: just as
+  /// `BodyWriter` would write them.
+  var isAsWritten: Bool {
+    hasBeenAsWritten && (expected == .size || expected == .nothing && trailers.bytes.isEmpty)
+  }
   private var hasBeenAsWritten = false
 
   /// Forgets the body, for the next one.
   mutating func restart() {
-    if trailerBytes > 0 { trailers = Fields() }
+    if !trailers.bytes.isEmpty { trailers = Fields() }
     hasBeenAsWritten = false
     expected = .size
     digits = 0
@@ -141,8 +144,8 @@ struct ChunkedBody {
       index += 1
     }
     guard index > start, unsafe Self.endsLine(bytes, at: index) else { return nil }
-    if unsafe smallLetters == 0 || bytes[start] == ASCII.zero { hasBeenAsWritten = false }
     digits = index - start
+    if unsafe smallLetters == 0 || bytes[start] == ASCII.zero && digits > 1 { hasBeenAsWritten = false }
     remaining = size
     expected = size == 0 ? .trailer : .data
     return index + 2

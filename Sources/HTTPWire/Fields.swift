@@ -51,6 +51,13 @@ public struct Fields: Sendable {
   /// No fields.
   public init() {}
 
+  /// Fields that stand in `bytes` where `list` says, with the `nameBits` of others that have the same names.
+  init(bytes: [UInt8], list: [Field], nameBits: UInt64) {
+    self.bytes = bytes
+    self.list = list
+    self.nameBits = nameBits
+  }
+
   /// The bytes in `range` as text; what is not UTF-8 is replaced.
   public func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
 

@@ -217,8 +217,40 @@ public final class HeadKin {
   /// The notes, where nobody outside can reach them: what others might be using is checked at each look.
   private var made: AnyObject?
 
+  /// Where everything stands in the one of them that was found last. Most ids and dates are as long as the one before, and
+  /// then everything stands where it stood.
+  private var newest: [Field] = []
+
   /// Learns what may differ; while there is but one head of the kind.
   fileprivate func vary(in fields: [Int]) { varying = fields }
+
+  /// Where everything stands in a head like the one that `list` is of, with `values` where they differ.
+  fileprivate func list(like list: [Field], _ values: UnsafePointer<Range<Int>>) -> [Field] {
+    if newest.isEmpty { newest = list }
+    for place in varying.indices where unsafe newest[varying[place]].value != values[place] {
+      unsafe newest = Self.shifted(list, varying, values)
+      break
+    }
+    return newest
+  }
+
+  private static func shifted(
+    _ list: [Field], _ varying: [Int], _ values: UnsafePointer<Range<Int>>
+  ) -> [Field] {
+    var (shift, next) = (0, 0)
+    return list.enumerated().map { index, field in
+      var field = field
+      field.name = field.name.shifted(by: shift)
+      if next < varying.count, varying[next] == index {
+        shift = unsafe values[next].upperBound - field.value.upperBound
+        field.value = unsafe values[next]
+        next += 1
+      } else {
+        field.value = field.value.shifted(by: shift)
+      }
+      return field
+    }
+  }
 }
 
 /// A head as it is written, for it and its kin.
@@ -250,24 +282,7 @@ public struct HeadImage: ~Copyable {
 extension Fields {
   /// Fields like `other`'s, with `values` in the places where its kin differ.
   init(like other: Fields, _ kin: HeadKin, _ values: UnsafePointer<Range<Int>>, _ bytes: UnsafeRawBufferPointer) {
-    self = other
-    unsafe self.bytes = Array(bytes)
-    unsafe list.withUnsafeMutableBufferPointer { list in
-      var shift = 0
-      var next = 0
-      for index in kin.varying[0]..<list.count {
-        var field = unsafe list[index]
-        field.name = field.name.shifted(by: shift)
-        if next < kin.varying.count, kin.varying[next] == index {
-          shift = unsafe values[next].upperBound - field.value.upperBound
-          field.value = unsafe values[next]
-          next += 1
-        } else {
-          field.value = field.value.shifted(by: shift)
-        }
-        unsafe list[index] = field
-      }
-    }
+    unsafe self.init(bytes: Array(bytes), list: kin.list(like: other.list, values), nameBits: other.nameBits)
   }
 
   /// The fields in which this head differs from `other`, if nothing but such values differs as mean nothing to a proxy, and

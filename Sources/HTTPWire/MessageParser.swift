@@ -51,14 +51,17 @@ public final class MessageParser {
 
   /// Where the last `parse` found body bytes.
   public let spans: BodySpans
-  /// Whether the last `parse` was given whole chunks and nothing else, just as `BodyWriter` would write them.
-  public var isAsWritten: Bool { unsafe state.pointee.stage == .chunks && state.pointee.chunked.isAsWritten }
+  /// Whether the last `parse` took whole chunks, the body's end among them or not, and nothing else: just as `BodyWriter`
+  /// would write them.
+  public var isAsWritten: Bool { unsafe state.pointee.chunked.isAsWritten }
   /// The head as it came, from `headComplete` on; `takeFields()` moves it out.
   public var fields: Fields { unsafe state.pointee.fields }
   /// Trailer fields that followed a chunked body.
   public var trailers: Fields {
     unsafe state.pointee.chunked.trailers.isEmpty ? Fields() : state.pointee.chunked.trailers
   }
+  /// Whether the message is whole.
+  public var isComplete: Bool { unsafe state.pointee.stage == .complete }
   /// Whether the head is whole.
   public var isHeadComplete: Bool {
     switch unsafe state.pointee.stage {

@@ -266,21 +266,21 @@ final class DownstreamConnection: StreamDelegate {
       case .needsMore:
         // Empty lines before a request are not its first bytes.
         if !parser.hasBegun { received = nil }
-        exchange?.forwardBody(parser.spans, of: rest, isLast: false, at: at)
-        exchange?.flushRequest()
+        exchange?.forward(parser, rest, at: at)
         return
       case .headComplete:
         rest = rest.extracting(consumed..<rest.byteCount)
         guard begin(at: at) else { return }
       case .messageComplete:
-        exchange?.forwardBody(parser.spans, of: rest, isLast: true, at: at)
+        let last = rest.extracting(0..<consumed)
+        exchange?.forward(parser, last, at: at)
         let behind = rest.extracting(consumed..<rest.byteCount)
         if let waited {
           early = waited.dropping(bytes.byteCount - behind.byteCount)
         } else if !behind.isEmpty {
           keep(behind, at: at)
         }
-        exchange?.requestCompleted(trailers: parser.trailers, last: parser.spans, of: rest, at: at)
+        exchange?.requestCompleted(last: parser.spans, of: last, at: at)
         return
       case .failed(let error):
         guard let exchange else { return reject(error) }

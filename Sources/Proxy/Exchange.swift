@@ -162,9 +162,8 @@ final class Exchange {
   /// A connection that may become a tunnel never carries anything else.
   private func connectFirst(at: Instant) { connect(fresh: offer != nil, at: at) }
 
-  /// Sends what one read of the client's gave: head, body and end in one piece, for a server that reads each alone would
-  /// be woken for each.
-  func flushRequest() {
+  /// Sends what was put together of the request.
+  private func flushRequest() {
     let worker = worker
     if !worker.uplink.isEmpty {
       if state.isQueued { held += worker.uplink.bytes } else { upstream?.send(worker.uplink) }
@@ -197,30 +196,29 @@ final class Exchange {
     return true
   }
 
-  /// Sends body bytes on (with the head, where it came in the same read), then keeps a bounded copy of them to be looked at.
-  /// - Parameter isLast: whether the body ends with them: then they are given to `requestCompleted`, too, and need no copy.
-  func forwardBody(_ spans: BodySpans, of bytes: RawSpan, isLast: Bool, at: Instant) {
+  /// Sends on what one read gave of the request: its head, where that is put together already, body bytes and the body's
+  /// end in one piece, for a server that reads each alone would be woken for each. Keeps a bounded copy of them to be
+  /// looked at; of the last none is needed, for `requestCompleted` follows.
+  /// - Parameter bytes: what `parser` took last.
+  func forward(_ parser: MessageParser, _ bytes: RawSpan, at: Instant) {
     let worker = worker
+    let spans = parser.spans
     activeAt = at
-    guard !spans.isEmpty else { return }
-    if rules.settings.requestBodyBytes != nil, requestFraming == .chunked,
+    if rules.settings.requestBodyBytes != nil, requestFraming == .chunked, !spans.isEmpty,
       refusesBody(of: UInt64(tap.requestBytes + spans.byteCount))
     {
       return
     }
-    BodyWriter.append(spans, of: bytes, framing: requestFraming, to: worker.uplink)
+    BodyWriter.append(parser, of: bytes, framing: requestFraming, to: worker.uplink)
     flushRequest()
-    if !isLast { tap.requestBody(spans, of: bytes, limit: rules.settings.inspectedBodyBytes) }
+    if !parser.isComplete { tap.requestBody(spans, of: bytes, limit: rules.settings.inspectedBodyBytes) }
   }
 
-  /// The whole request has come in: this is t0.
-  /// - Parameter last: the last of its body's bytes, which have been sent on.
-  func requestCompleted(trailers: Fields, last: BodySpans, of bytes: RawSpan, at: Instant) {
+  /// The whole request has come in, and has been forwarded: this is t0.
+  /// - Parameter last: the last of its body's bytes.
+  func requestCompleted(last: BodySpans, of bytes: RawSpan, at: Instant) {
     let worker = worker
-    activeAt = at
     if !state.isQueued, !state.isConnecting { stepAt = at }
-    BodyWriter.appendEnd(framing: requestFraming, trailers: trailers, to: worker.uplink)
-    flushRequest()
     let dispatchedAt: Instant? = if let upstream, upstream.isOpen, upstream.queuedBytes == 0 { .now() } else { nil }
     // A token that came before the request was whole has no time of its own, whenever it is looked at.
     worker.lookout.look(self)
@@ -254,7 +252,7 @@ final class Exchange {
 
   /// Bytes from upstream: sent on first, looked at afterwards.
   func upstreamRead(_ connection: UpstreamConnection, _ bytes: RawSpan, _ arrival: Arrival) {
-    let worker = worker
+    let (worker, parser) = (worker, connection.parser)
     activeAt = arrival.readAt
     if headStartedAt == nil {
       headStartedAt = arrival.at
@@ -264,13 +262,12 @@ final class Exchange {
     var rest = bytes
     var failure: WireError?
     var isComplete = false
-    var isAsWritten = false
     parsing: while true {
-      let (consumed, progress) = connection.parser.parse(rest)
+      let (consumed, progress) = parser.parse(rest)
       switch progress {
       case .headComplete:
         do throws(WireError) {
-          try passHead(connection, arrival)
+          try passHead(parser, arrival)
         } catch {
           failure = error
           break parsing
@@ -280,29 +277,23 @@ final class Exchange {
       case .messageComplete where !state.hasResponded:
         // A 1xx is a message of its own; the final head follows.
         headStartedAt = consumed < rest.byteCount ? arrival.at : nil
-        connection.parser.reset()
-        connection.parser.answersHead = answersHead
+        parser.reset()
+        parser.answersHead = answersHead
         rest = rest.extracting(consumed..<rest.byteCount)
       case .needsMore:
-        isAsWritten = worker.output.isEmpty && responseFraming == .chunked && connection.parser.isAsWritten
-        if !isAsWritten { appendBody(rest) }
         break parsing
       case .messageComplete:
-        appendBody(rest)
         isComplete = true
         // What comes behind a response was asked for by nobody: such a connection is not used again.
         if consumed < rest.byteCount { upstreamKeepsAlive = false }
+        rest = rest.extracting(0..<consumed)
         break parsing
       case .failed(let error):
-        appendBody(rest)
         failure = error
         break parsing
       }
     }
-    if isComplete {
-      BodyWriter.appendEnd(framing: responseFraming, trailers: connection.parser.trailers, to: worker.output)
-    }
-    deliver(rest, isAsWritten: isAsWritten, arrival)
+    deliver(rest, of: parser, isBroken: failure != nil, arrival)
     if let failure {
       worker.counters.refused(failure, from: .upstream)
       return breakOff(.responseInvalid(failure))
@@ -310,13 +301,9 @@ final class Exchange {
     if isComplete { responseCompleted(at: arrival.at) }
   }
 
-  private func appendBody(_ bytes: RawSpan) {
-    if state.hasResponded { worker.appendBody(of: bytes, framing: responseFraming) }
-  }
-
-  private func passHead(_ connection: UpstreamConnection, _ arrival: Arrival) throws(WireError) {
+  private func passHead(_ parser: MessageParser, _ arrival: Arrival) throws(WireError) {
     let worker = worker
-    let head = try ResponseHead.completed(by: connection.parser)
+    let head = try ResponseHead.completed(by: parser)
     if head.status == 101 { return try passSwitch(head, arrival) }
     if head.isInformational {
       // Together they may be as long as one head: there is no other end to them.
@@ -345,15 +332,25 @@ final class Exchange {
   }
 
   /// Sends what one read gave, and has it looked at later, together with others.
-  /// - Parameter isAsWritten: whether nothing was put together, for the read itself is what would have been.
-  private func deliver(_ bytes: RawSpan, isAsWritten: Bool, _ arrival: Arrival) {
+  /// - Parameters:
+  ///   - bytes: what `parser` took last of it; behind a head, which is put together already.
+  ///   - isBroken: whether the body is broken off behind the last span that was found.
+  private func deliver(_ bytes: RawSpan, of parser: MessageParser, isBroken: Bool, _ arrival: Arrival) {
+    let worker = worker
+    let hasResponded = state.hasResponded
     let isTaken: Bool
-    if isAsWritten {
+    if worker.output.isEmpty, !isBroken, parser.isAsWritten, responseFraming == .chunked {
+      // Nothing has to be put together: the read itself is what would come of it.
       isTaken = downstream.write(bytes)
     } else {
+      if hasResponded, isBroken {
+        BodyWriter.append(parser.spans, of: bytes, framing: responseFraming, to: worker.output)
+      } else if hasResponded {
+        BodyWriter.append(parser, of: bytes, framing: responseFraming, to: worker.output)
+      }
       isTaken = worker.output.isEmpty ? undelivered == nil : worker.sendOutput(to: downstream)
     }
-    if state.hasResponded {
+    if hasResponded {
       worker.lookLater(at: bytes, of: self, arrival, deliveredAt: isTaken ? .now() : nil)
       if !isTaken { undelivered = downstream.writtenBytes }
     }

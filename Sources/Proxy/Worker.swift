@@ -317,11 +317,6 @@ final class Worker {
 
   // What these use belongs to the worker, which holds on to it; from elsewhere each use would be counted in and out.
 
-  /// Puts the body bytes that the last parse found in `bytes` behind what is about to be sent.
-  func appendBody(of bytes: RawSpan, framing: BodyFraming) {
-    BodyWriter.append(spans, of: bytes, framing: framing, to: output)
-  }
-
   /// Sends a client what was put together.
   /// - Returns: whether its socket has taken all that it was ever sent.
   func sendOutput(to client: DownstreamConnection) -> Bool { output.withBytes { client.write($0) } }

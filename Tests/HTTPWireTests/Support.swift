@@ -100,17 +100,14 @@ private func relay(
         rest = rest.dropFirst(consumed)
         continue
       case .messageComplete:
-        BodyWriter.append(parser.spans, of: rest.span.bytes, framing: sent, to: output)
-        BodyWriter.appendEnd(framing: sent, trailers: parser.trailers, to: output)
         relayed.isComplete = true
       case .failed(let error):
         relayed.error = error
         relayed.bytes = String(decoding: output.bytes, as: UTF8.self)
         return relayed
       }
-      if !relayed.isComplete {
-        BodyWriter.append(parser.spans, of: rest.span.bytes, framing: sent, to: output)
-      }
+      let taken = rest.prefix(consumed)
+      BodyWriter.append(parser, of: taken.span.bytes, framing: sent, to: output)
       rest = rest.dropFirst(consumed)
       break
     }

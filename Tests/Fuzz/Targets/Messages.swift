@@ -45,7 +45,12 @@ private func relay(_ pieces: [ArraySlice<UInt8>], _ side: Side) -> Relayed {
           let start = rest.startIndex + span.lowerBound
           relayed.messages[relayed.messages.count - 1].body += rest[start..<start + span.count]
         }
-        unsafe BodyWriter.append(parser.spans, of: rest.span.bytes, framing: sent, to: output)
+        if case .failed = progress {
+          unsafe BodyWriter.append(parser.spans, of: rest.span.bytes, framing: sent, to: output)
+        } else {
+          let taken = rest.prefix(consumed)
+          unsafe BodyWriter.append(parser, of: taken.span.bytes, framing: sent, to: output)
+        }
       }
       offset += consumed
       rest = rest.dropFirst(consumed)
@@ -62,7 +67,6 @@ private func relay(_ pieces: [ArraySlice<UInt8>], _ side: Side) -> Relayed {
           break pieces
         }
       case .messageComplete:
-        BodyWriter.appendEnd(framing: sent, trailers: parser.trailers, to: output)
         let last = relayed.messages.count - 1
         relayed.messages[last].end = offset
         parser.reset()
