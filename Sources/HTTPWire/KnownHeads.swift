@@ -205,8 +205,9 @@ public final class KnownHeads {
   }
 }
 
-/// What heads share that differ in nothing but the values of a few fields.
-public final class HeadKin {
+/// What heads share that differ in nothing but the values of a few fields; what they were judged to say is `RequestKin`'s and
+/// `ResponseKin`'s.
+public class HeadKin {
   /// The fields whose values may differ, by their place, in order.
   private(set) var varying: [Int] = []
   /// What whoever read the first of them made of it, to be found with the next. Nothing that may differ may be in it.

@@ -146,7 +146,7 @@ public final class MessageParser {
       let head = unsafe known.find(bytes, answersHead: answersHead, limit: state.pointee.limits.headBytes)
     {
       let count = head.fields.bytes.count
-      unsafe state.pointee.begin(head)
+      unsafe state.pointee.begin(consume head)
       return (count, .headComplete)
     }
     let begun = unsafe hasBegun ? 0 : try skipEmptyLines(bytes)

@@ -16,25 +16,67 @@ public enum Method: String, CaseIterable, Sendable {
   public var isSafe: Bool { self == .get || self == .head || self == .options || self == .trace }
 }
 
+/// What a request head and those that are like it were judged to say.
+final class RequestKin: HeadKin {
+  let method: Method
+  let isVersion11: Bool
+  let expectsContinue: Bool
+  let connection: ConnectionOptions
+  let target: RequestTarget
+
+  /// - Throws: `WireError` with the status to answer.
+  init(_ line: RequestLine, _ fields: Fields, _ framing: BodyFraming) throws(WireError) {
+    isVersion11 = line.minor == 1
+    method = line.method
+    target = try line.passedOn(fields)
+    guard fields.valuesAreClean() else { throw WireError(400, "control byte in a field value") }
+    try Self.checkHost(fields, isVersion11: isVersion11)
+    connection = try ConnectionOptions(fields)
+    expectsContinue = try Self.expectation(fields, isVersion11: isVersion11, framing: framing)
+  }
+
+  private static func checkHost(_ fields: Fields, isVersion11: Bool) throws(WireError) {
+    var hosts = 0
+    for field in fields.list where field.kind == .host {
+      hosts += 1
+      guard Authority.isValid(fields.bytes[field.value]) else { throw WireError(400, "Host is not a host") }
+    }
+    guard hosts <= 1 else { throw WireError(400, "Host given twice") }
+    guard hosts == 1 || !isVersion11 else { throw WireError(400, "Host is missing") }
+  }
+
+  private static func expectation(
+    _ fields: Fields, isVersion11: Bool, framing: BodyFraming
+  ) throws(WireError) -> Bool {
+    var expects = false
+    for field in fields.list where field.kind == .expect {
+      guard fields.matches(field.value, "100-continue") else { throw WireError(417, "unknown expectation") }
+      expects = true
+    }
+    return expects && isVersion11 && framing != .none
+  }
+}
+
 /// A request head that is that of one unambiguous message.
 ///
-/// A class, because it is handed about and never changed: a copy would own five arrays anew. Confined to one thread.
+/// A class, because it is handed about and never changed: a copy would own its arrays anew. Confined to one thread.
 public final class RequestHead {
   /// The head as it came.
   public let fields: Fields
-  /// What is asked for.
-  public let method: Method
-  /// Whether the client speaks HTTP/1.1 (otherwise 1.0).
-  public let isVersion11: Bool
   /// How the body is delimited.
   public let framing: BodyFraming
-  /// Whether the client waits for `100 (Continue)` before its body.
-  public let expectsContinue: Bool
+  private let judged: RequestKin
 
-  /// What it shares with heads that are equal to it.
-  public let kin: HeadKin
-  let connection: ConnectionOptions
-  private let target: RequestTarget
+  /// What it shares with heads that are like it.
+  public var kin: HeadKin { judged }
+  /// What is asked for.
+  public var method: Method { judged.method }
+  /// Whether the client speaks HTTP/1.1 (otherwise 1.0).
+  public var isVersion11: Bool { judged.isVersion11 }
+  /// Whether the client waits for `100 (Continue)` before its body.
+  public var expectsContinue: Bool { judged.expectsContinue }
+  var connection: ConnectionOptions { judged.connection }
+  private var target: RequestTarget { judged.target }
 
   /// Whether the connection may carry another request after this one.
   public var keepsAlive: Bool { isVersion11 ? !connection.closes : connection.keepsAlive && !connection.closes }
@@ -60,19 +102,12 @@ public final class RequestHead {
     guard parser.hasMethod(line.method), line.minor == version.minor, version.major == 1 else {
       throw WireError(400, "malformed request line")
     }
-    isVersion11 = line.minor == 1
-    method = line.method
-    target = try line.passedOn(fields)
-    guard fields.valuesAreClean() else { throw WireError(400, "control byte in a field value") }
-    try Self.checkHost(fields, isVersion11: isVersion11)
     framing = try parser.framing()
-    connection = try ConnectionOptions(fields)
-    expectsContinue = try Self.expectation(fields, isVersion11: isVersion11, framing: framing)
+    judged = try RequestKin(line, fields, framing)
     if let pseudonym, fields.wentThrough(pseudonym) {
       throw WireError(508, "the request has come through this proxy already")
     }
     // Of a head that is refused the parser keeps the bytes: the record says what they asked for.
-    kin = HeadKin()
     self.fields = parser.takeFields()
   }
 
@@ -89,36 +124,10 @@ public final class RequestHead {
 
   /// A head that differs from `other` in values that mean nothing here, and in its length; nil where that is none.
   init?(like other: RequestHead, _ fields: Fields) {
-    guard let framing = other.framing.like(fields, other.kin) else { return nil }
+    guard let framing = other.framing.like(fields, other.judged) else { return nil }
     self.framing = framing
     self.fields = fields
-    method = other.method
-    isVersion11 = other.isVersion11
-    expectsContinue = other.expectsContinue
-    kin = other.kin
-    connection = other.connection
-    target = other.target
-  }
-
-  private static func checkHost(_ fields: Fields, isVersion11: Bool) throws(WireError) {
-    var hosts = 0
-    for field in fields.list where field.kind == .host {
-      hosts += 1
-      guard Authority.isValid(fields.bytes[field.value]) else { throw WireError(400, "Host is not a host") }
-    }
-    guard hosts <= 1 else { throw WireError(400, "Host given twice") }
-    guard hosts == 1 || !isVersion11 else { throw WireError(400, "Host is missing") }
-  }
-
-  private static func expectation(
-    _ fields: Fields, isVersion11: Bool, framing: BodyFraming
-  ) throws(WireError) -> Bool {
-    var expects = false
-    for field in fields.list where field.kind == .expect {
-      guard fields.matches(field.value, "100-continue") else { throw WireError(417, "unknown expectation") }
-      expects = true
-    }
-    return expects && isVersion11 && framing != .none
+    judged = other.judged
   }
 
   /// Writes the head for upstream: HTTP/1.1, fields in their order, case and bytes, those for the neighbour left out.
@@ -173,7 +182,7 @@ public final class RequestHead {
     let output = OutputBuffer()
     var places: [Int: Int] = [:]
     write(to: output, defaultHost: defaultHost, policy: policy, client: "", offer: nil) { places[$0] = $1 }
-    return HeadImage(output.bytes, of: fields, kin, places: places)
+    return HeadImage(output.bytes, of: fields, judged, places: places)
   }
 
   /// Writes the head as its kin's image has it.

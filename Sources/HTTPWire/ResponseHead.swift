@@ -1,20 +1,39 @@
 // A response's head, judged strictly and written anew for the client.
 // It must not know where it came from.
 
+/// What a response head and those that are like it were judged to say.
+final class ResponseKin: HeadKin {
+  let status: Int
+  let reason: Range<Int>
+  let isVersion11: Bool
+  let connection: ConnectionOptions
+  let answersHead: Bool
+
+  fileprivate init(_ line: StatusLine, _ fields: Fields, answersHead: Bool) throws(WireError) {
+    status = line.status
+    reason = line.reason
+    isVersion11 = line.minor == 1
+    connection = try ConnectionOptions(fields)
+    self.answersHead = answersHead
+  }
+}
+
 /// A response head that is that of one unambiguous message. A class, as RequestHead is, and confined to one thread.
 public final class ResponseHead {
   /// The head as it came.
   public let fields: Fields
-  /// 100 to 599.
-  public let status: Int
   /// How the body is delimited.
   public let framing: BodyFraming
-  /// What it shares with heads that are equal to it.
-  public let kin: HeadKin
-  private let reason: Range<Int>
-  let isVersion11: Bool
-  let connection: ConnectionOptions
-  let answersHead: Bool
+  private let judged: ResponseKin
+
+  /// What it shares with heads that are like it.
+  public var kin: HeadKin { judged }
+  /// 100 to 599.
+  public var status: Int { judged.status }
+  private var reason: Range<Int> { judged.reason }
+  var isVersion11: Bool { judged.isVersion11 }
+  var connection: ConnectionOptions { judged.connection }
+  var answersHead: Bool { judged.answersHead }
 
   /// The value of the first field named `lowercase`, as text.
   public func first(_ lowercase: StaticString) -> String? { fields.first(lowercase) }
@@ -40,19 +59,14 @@ public final class ResponseHead {
   public init(_ parser: MessageParser) throws(WireError) {
     let version = parser.version
     let llhttpStatus = parser.status
-    answersHead = parser.answersHead
     let fields = parser.takeFields()
     let line = try StatusLine(fields)
     guard line.status == llhttpStatus, line.minor == version.minor, version.major == 1 else {
       throw WireError(502, "malformed status line")
     }
-    status = line.status
-    reason = line.reason
-    isVersion11 = line.minor == 1
-    connection = try ConnectionOptions(fields)
+    judged = try ResponseKin(line, fields, answersHead: parser.answersHead)
     guard fields.valuesAreClean() else { throw WireError(502, "control byte in a field value") }
     framing = try parser.framing()
-    kin = HeadKin()
     self.fields = fields
   }
 
@@ -67,15 +81,10 @@ public final class ResponseHead {
 
   /// A head that differs from `other` in values that mean nothing here, and in its length; nil where that is none.
   init?(like other: ResponseHead, _ fields: Fields) {
-    guard let framing = other.framing.like(fields, other.kin) else { return nil }
+    guard let framing = other.framing.like(fields, other.judged) else { return nil }
     self.framing = framing
     self.fields = fields
-    status = other.status
-    kin = other.kin
-    reason = other.reason
-    isVersion11 = other.isVersion11
-    connection = other.connection
-    answersHead = other.answersHead
+    judged = other.judged
   }
 
   /// What `write` writes for this head and those that equal it.
@@ -83,7 +92,7 @@ public final class ResponseHead {
     let output = OutputBuffer()
     var places: [Int: Int] = [:]
     write(to: output, client11: client11, closing: closing, policy: policy) { places[$0] = $1 }
-    return HeadImage(output.bytes, of: fields, kin, places: places)
+    return HeadImage(output.bytes, of: fields, judged, places: places)
   }
 
   /// Writes the head as `image` has it.

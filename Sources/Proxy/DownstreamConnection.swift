@@ -302,10 +302,9 @@ final class DownstreamConnection: StreamDelegate {
       reject(error)
       return false
     }
-    var tap = makeTap(client: worker.clientAddress(peer: peer, head))
     let notes = RequestNotes.of(head, worker)
-    tap.request(head, notes, decoderLimits: worker.rules.settings.decoderLimits)
-    let exchange = Exchange(downstream: self, head: head, tap: tap, at: at)
+    let exchange = Exchange(
+      downstream: self, head: head, client: worker.clientAddress(peer: peer, head), received: received ?? .now(), at: at)
     self.exchange = exchange
     exchange.start(head, notes, clientAddress: peer)
     // A server that cannot be reached may have been answered for already.

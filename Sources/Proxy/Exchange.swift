@@ -59,13 +59,16 @@ final class Exchange {
   var heldReads: Lookout.Chain?
 
   /// Begins an exchange whose head is known.
-  init(downstream: DownstreamConnection, head: borrowing RequestHead, tap: consuming Tap, at: Instant) {
+  init(downstream: DownstreamConnection, head: borrowing RequestHead, client: String, received: WallAnchor, at: Instant) {
     let worker = downstream.worker
     let rules = worker.rules
-    inner = Held(
+    let state = ExchangeState(isRepeatable: head.method.isSafe && head.framing.isEmpty)
+    inner = Held(in: worker.exchangeBlocks) {
       Inner(
-        state: ExchangeState(isRepeatable: head.method.isSafe && head.framing.isEmpty), tap: tap),
-      in: worker.exchangeBlocks)
+        state: state,
+        tap: Tap(id: worker.ids.value.next(realtimeNanoseconds: received.realtimeNanoseconds), client: client, received: received,
+          keepsTimeline: rules.settings.keepsTimeline, counters: worker.counters.delivery))
+    }
     activeAt = at
     stepAt = at
     deadlines = Deadlines(at: at)
@@ -103,6 +106,7 @@ final class Exchange {
   func start(_ head: RequestHead, _ notes: RequestNotes, clientAddress: String) {
     let worker = worker
     worker.counters.exchangesBegun.add()
+    tap.request(head, notes, decoderLimits: rules.settings.decoderLimits)
     if case .length(let bytes) = requestFraming, refusesBody(of: bytes) { return }
     worker.uplink.removeAll()
     if offer != nil || !notes.write(head, to: worker.uplink) {
