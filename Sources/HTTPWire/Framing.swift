@@ -17,8 +17,8 @@ public enum BodyFraming: Hashable, Sendable {
 
   /// How a body is delimited whose head differs from one with this framing in the values that `kin` may differ in.
   func like(_ fields: Fields, _ kin: HeadKin) -> BodyFraming? {
-    guard let index = kin.varying.first(where: { fields.list[$0].kind == .contentLength }) else { return self }
-    guard let length = fields.plainLength(fields.list[index].value), case .length = self else { return nil }
+    guard let place = kin.length else { return self }
+    guard let length = fields.plainLength(fields.list[place].value), case .length = self else { return nil }
     return .length(length)
   }
 }

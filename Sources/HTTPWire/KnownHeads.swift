@@ -73,7 +73,7 @@ public final class KnownHeads {
 
   /// A memory of nothing.
   /// - Parameter fixed: lower-case names of the fields whose values are the same in all heads that are taken for alike:
-  ///   those that `HeadKin.notes` follow from.
+  ///   those that `notes` of heads follow from.
   public init(fixed: [String]) { self.fixed = fixed }
 
   deinit {
@@ -164,7 +164,7 @@ public final class KnownHeads {
       if differing.isEmpty { return }
       let varying = Set(differing).union(other.kin.varying).sorted()
       guard varying.count <= Self.mostVarying else { continue }
-      head.kin.vary(in: varying)
+      head.kin.vary(in: varying, of: fields)
       unsafe entries[index].deallocate()
       unsafe entries[index] = Entry(head, answersHead: answersHead)
       return
@@ -207,23 +207,27 @@ public final class KnownHeads {
 
 /// What heads share that differ in nothing but the values of a few fields; what they were judged to say is `RequestKin`'s and
 /// `ResponseKin`'s.
-public class HeadKin {
+class HeadKin {
   /// The fields whose values may differ, by their place, in order.
   private(set) var varying: [Int] = []
-  /// What whoever read the first of them made of it, to be found with the next. Nothing that may differ may be in it.
-  public var notes: AnyObject? {
+  /// The one of them that says how long the body is.
+  private(set) var length: Int?
+  /// What whoever read the first of them made of it, to be found with the next.
+  var notes: AnyObject? {
     get { made }
     set { made = newValue }
   }
   /// The notes, where nobody outside can reach them: what others might be using is checked at each look.
   private var made: AnyObject?
-
   /// Where everything stands in the one of them that was found last. Most ids and dates are as long as the one before, and
   /// then everything stands where it stood.
   private var newest: [Field] = []
 
   /// Learns what may differ; while there is but one head of the kind.
-  fileprivate func vary(in fields: [Int]) { varying = fields }
+  fileprivate func vary(in places: [Int], of fields: Fields) {
+    varying = places
+    length = places.first { fields.list[$0].kind == .contentLength }
+  }
 
   /// Where everything stands in a head like the one that `list` is of, with `values` where they differ.
   fileprivate func list(like list: [Field], _ values: UnsafePointer<Range<Int>>) -> [Field] {

@@ -142,8 +142,8 @@ public final class MessageParser {
   // MARK: Heads
 
   private func readHead(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> (consumed: Int, progress: Progress) {
-    if let known, unsafe !state.pointee.hasBegun, unsafe !state.pointee.isInEmptyLine,
-      let head = unsafe known.find(bytes, answersHead: answersHead, limit: state.pointee.limits.headBytes)
+    if unsafe !state.pointee.hasBegun, unsafe !state.pointee.isInEmptyLine,
+      let head = unsafe known?.find(bytes, answersHead: answersHead, limit: state.pointee.limits.headBytes)
     {
       let count = head.fields.bytes.count
       unsafe state.pointee.begin(consume head)

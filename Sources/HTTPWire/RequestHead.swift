@@ -68,7 +68,12 @@ public final class RequestHead {
   private let judged: RequestKin
 
   /// What it shares with heads that are like it.
-  public var kin: HeadKin { judged }
+  var kin: HeadKin { judged }
+  /// What whoever read the first head like this one made of it. Nothing that may differ may be in it.
+  public var notes: AnyObject? {
+    get { judged.notes }
+    set { judged.notes = newValue }
+  }
   /// What is asked for.
   public var method: Method { judged.method }
   /// Whether the client speaks HTTP/1.1 (otherwise 1.0).

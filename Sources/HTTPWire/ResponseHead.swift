@@ -27,7 +27,12 @@ public final class ResponseHead {
   private let judged: ResponseKin
 
   /// What it shares with heads that are like it.
-  public var kin: HeadKin { judged }
+  var kin: HeadKin { judged }
+  /// What whoever read the first head like this one made of it. Nothing that may differ may be in it.
+  public var notes: AnyObject? {
+    get { judged.notes }
+    set { judged.notes = newValue }
+  }
   /// 100 to 599.
   public var status: Int { judged.status }
   private var reason: Range<Int> { judged.reason }

@@ -27,7 +27,7 @@ extension ExchangeMeter {
   private var sawWholeStream: Bool { body == .stream && !isBlind }
 
   /// Counts every gap of which the record's `gaps_ms` are percentiles.
-  public func countGaps(in counter: borrowing BucketCounter) {
+  public mutating func countGaps(in counter: borrowing BucketCounter) {
     guard sawWholeStream, !gaps.choices.overflowed else { return }
     gaps.gaps.count(in: counter)
   }

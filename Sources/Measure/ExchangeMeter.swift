@@ -165,16 +165,10 @@ public struct ExchangeMeter: ~Copyable, Sendable {
 
   /// Whether output has begun: the first token, or the head of a body whose tokens are not timed.
   public var hasOutput: Bool {
-    firstTokenAt != nil || (headCompleteAt != nil && (body != .stream || isBlind))
+    // Changes nothing: a borrowed meter would be copied, all of it.
+    mutating get { firstTokenAt != nil || (headCompleteAt != nil && (body != .stream || isBlind)) }
   }
 
   /// When the newest token came; nil before the first, and where tokens are not timed.
   public var newestTokenAt: Instant? { lastTokenAt }
-
-  /// How far the exchange has come, for the record of one that ends badly.
-  public var stage: Stage {
-    if hasOutput { return .streaming }
-    if headCompleteAt != nil || dispatchedAt != nil { return .waiting }
-    return requestCompleteAt != nil && connectedAt == nil ? .connecting : .upload
-  }
 }

@@ -130,10 +130,11 @@ public struct IdentityReader: Sendable {
 
   /// `value` without the blanks around it; nil where nothing is left.
   fileprivate static func present(_ value: String?) -> String? {
-    guard let value, let first = value.utf8.firstIndex(where: { !isBlank($0) }),
+    guard let value, let head = value.utf8.first, let tail = value.utf8.last else { return nil }
+    if !isBlank(head), !isBlank(tail) { return value }
+    guard let first = value.utf8.firstIndex(where: { !isBlank($0) }),
       let last = value.utf8.lastIndex(where: { !isBlank($0) })
     else { return nil }
-    if first == value.startIndex, value.utf8.index(after: last) == value.endIndex { return value }
     return String(value[first...last])
   }
 

@@ -273,6 +273,7 @@ final class DownstreamConnection: StreamDelegate {
         guard begin(at: at) else { return }
       case .messageComplete:
         let last = rest.extracting(0..<consumed)
+        let exchange = exchange
         exchange?.forward(parser, last, at: at)
         let behind = rest.extracting(consumed..<rest.byteCount)
         if let waited {
@@ -280,7 +281,8 @@ final class DownstreamConnection: StreamDelegate {
         } else if !behind.isEmpty {
           keep(behind, at: at)
         }
-        exchange?.requestCompleted(last: parser.spans, of: last, at: at)
+        // One whose body was refused is over.
+        if self.exchange === exchange { exchange?.requestCompleted(last: parser.spans, of: last, at: at) }
         return
       case .failed(let error):
         guard let exchange else { return reject(error) }
@@ -295,27 +297,22 @@ final class DownstreamConnection: StreamDelegate {
   /// - Returns: whether there is one, and the rest is to be read.
   private func begin(at: Instant) -> Bool {
     let worker = worker
+    let rules = worker.rules
     let head: RequestHead
     do throws(WireError) {
-      head = try RequestHead.completed(by: parser, refusingVia: worker.rules.settings.forwarding.via)
+      head = try RequestHead.completed(by: parser, refusingVia: rules.settings.forwarding.via)
     } catch {
       reject(error)
       return false
     }
-    let notes = RequestNotes.of(head, worker)
+    let notes = RequestNotes.of(head, rules, worker)
     let exchange = Exchange(
-      downstream: self, head: head, client: worker.clientAddress(peer: peer, head), received: received ?? .now(), at: at)
+      downstream: self, head: head, rules: rules,
+      client: notes.isForwarded ? worker.clientAddress(peer: peer, head) : peer, received: received ?? .now(), at: at)
     self.exchange = exchange
     exchange.start(head, notes, clientAddress: peer)
     // A server that cannot be reached may have been answered for already.
     return self.exchange === exchange
-  }
-
-  private func makeTap(client: String) -> Tap {
-    let received = received ?? .now()
-    return Tap(
-      id: worker.ids.value.next(realtimeNanoseconds: received.realtimeNanoseconds), client: client, received: received,
-      keepsTimeline: worker.rules.settings.keepsTimeline, counters: worker.counters.delivery)
   }
 
   /// Refuses a request of which nothing was sent on.
@@ -334,7 +331,7 @@ final class DownstreamConnection: StreamDelegate {
 
   /// Records a request that never became an exchange: its head was refused, or never whole.
   private func endUnbegun(_ verdict: Verdict, status: Int?) {
-    var tap = makeTap(client: peer)
+    var tap = Tap(client: peer, received: received ?? .now(), worker.rules, worker)
     tap.status = status
     tap.refused(RequestGlance(parser.fields))
     tap.responseEnded(at: .now(), complete: false, worker.eventParser)

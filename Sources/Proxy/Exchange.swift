@@ -59,15 +59,13 @@ final class Exchange {
   var heldReads: Lookout.Chain?
 
   /// Begins an exchange whose head is known.
-  init(downstream: DownstreamConnection, head: borrowing RequestHead, client: String, received: WallAnchor, at: Instant) {
+  init(
+    downstream: DownstreamConnection, head: RequestHead, rules: Rules, client: String, received: WallAnchor, at: Instant
+  ) {
     let worker = downstream.worker
-    let rules = worker.rules
     let state = ExchangeState(isRepeatable: head.method.isSafe && head.framing.isEmpty)
     inner = Held(in: worker.exchangeBlocks) {
-      Inner(
-        state: state,
-        tap: Tap(id: worker.ids.value.next(realtimeNanoseconds: received.realtimeNanoseconds), client: client, received: received,
-          keepsTimeline: rules.settings.keepsTimeline, counters: worker.counters.delivery))
+      Inner(state: state, tap: Tap(client: client, received: received, rules, worker))
     }
     activeAt = at
     stepAt = at

@@ -16,13 +16,15 @@ final class RequestNotes {
   let dialect: (any Dialect.Type)?
   /// Whether its body is not encoded, and so can be looked at.
   let bodyIsPlain: Bool
+  /// Whether it says for whom it comes.
+  let isForwarded: Bool
   /// The head as upstream gets it.
   private let image = Held<HeadImage?>(nil)
   private var isRepeated = false
   private let rules: Rules
 
-  private init(_ head: RequestHead, _ worker: Worker) {
-    rules = worker.rules
+  private init(_ head: RequestHead, _ rules: Rules, _ worker: Worker) {
+    self.rules = rules
     sender = worker.identities.value.read { head.first(named: $0) }
     requestID = head.fields.firstIndex(named: "x-request-id")
     trace = head.fields.firstIndex(named: "traceparent")
@@ -30,16 +32,17 @@ final class RequestNotes {
     path = head.path
     dialect = Dialects.claiming(method: method, path: path)
     bodyIsPlain = head.first("content-encoding") == nil
+    isForwarded = head.first("x-forwarded-for") != nil
   }
 
   /// Those of `head`, or of one that is like it.
-  static func of(_ head: RequestHead, _ worker: Worker) -> RequestNotes {
-    if let kept = head.kin.notes as? RequestNotes, kept.rules === worker.rules {
+  static func of(_ head: RequestHead, _ rules: Rules, _ worker: Worker) -> RequestNotes {
+    if let kept = head.notes as? RequestNotes, kept.rules === rules {
       kept.repeats(head)
       return kept
     }
-    let notes = RequestNotes(head, worker)
-    head.kin.notes = notes
+    let notes = RequestNotes(head, rules, worker)
+    head.notes = notes
     return notes
   }
 
@@ -77,22 +80,23 @@ final class ResponseNotes {
 
   /// Those of `head`, or of one that is like it.
   static func of(_ head: ResponseHead, _ rules: Rules) -> ResponseNotes {
-    if let kept = head.kin.notes as? ResponseNotes, kept.rules === rules {
+    if let kept = head.notes as? ResponseNotes, kept.rules === rules {
       kept.isRepeated = true
       return kept
     }
     let notes = ResponseNotes(head, rules)
-    head.kin.notes = notes
+    head.notes = notes
     return notes
   }
 
   /// Writes `head` as a client gets it.
   func write(_ head: ResponseHead, client11: Bool, closing: Bool, to output: OutputBuffer) {
-    let policy = rules.settings.forwarding
-    guard isRepeated else { return head.write(to: output, client11: client11, closing: closing, policy: policy) }
+    guard isRepeated else {
+      return head.write(to: output, client11: client11, closing: closing, policy: rules.settings.forwarding)
+    }
     let place = (client11 ? 1 : 0) + (closing ? 2 : 0)
     if images.value[place] == nil {
-      images.value[place] = head.image(client11: client11, closing: closing, policy: policy)
+      images.value[place] = head.image(client11: client11, closing: closing, policy: rules.settings.forwarding)
     }
     switch images.value[place] {
     case .some(let image): head.write(image, to: output)

@@ -59,7 +59,7 @@ final class OperationCounters: Sendable {
 
   /// Counts an exchange; on its worker's thread. Inlined, as a record that is lent to a function would be copied first.
   @inline(__always)
-  func count(_ record: borrowing ExchangeRecord, _ meter: borrowing ExchangeMeter) {
+  func count(_ record: borrowing ExchangeRecord, _ meter: inout ExchangeMeter) {
     if let total = record.totalMilliseconds { duration.add(Self.nanoseconds(total)) }
     if let tokens = record.inputTokens { inputTokens.add(tokens) }
     if let tokens = record.outputTokens { outputTokens.add(tokens) }
@@ -134,14 +134,14 @@ final class OperationTally {
 
   /// Counts an exchange; nothing of one that no dialect claims.
   @inline(__always)
-  func count(_ record: borrowing ExchangeRecord, _ meter: borrowing ExchangeMeter) {
+  func count(_ record: borrowing ExchangeRecord, _ meter: inout ExchangeMeter) {
     let isWell = record.outcome == .ok
     // Looked at where it lies: most exchanges are of the same kind as the one before.
     if let last, last.operation.model == record.model, record.dialect == last.operation.dialect,
       isWell ? last.operation.responseModel == record.responseModel : last.operation.responseModel == nil,
       last.operation.error == (isWell ? nil : record.outcome)
     {
-      return last.count(record, meter)
+      return last.count(record, &meter)
     }
     guard let dialect = record.dialect else { return }
     let operation = Operation(
@@ -149,7 +149,7 @@ final class OperationTally {
       error: isWell ? nil : record.outcome)
     let counters = counters(for: operation)
     last = counters
-    counters.count(record, meter)
+    counters.count(record, &meter)
   }
 
   private func counters(for operation: Operation) -> OperationCounters {

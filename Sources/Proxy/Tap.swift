@@ -35,10 +35,11 @@ struct Tap: ~Copyable {
   var meter: ExchangeMeter
 
   /// A tap for a request of which nothing is known yet.
-  init(id: ExchangeID, client: String, received: WallAnchor, keepsTimeline: Bool, counters: DeliveryCounters) {
-    self.id = id
+  init(client: String, received: WallAnchor, _ rules: Rules, _ worker: Worker) {
+    id = worker.ids.value.next(realtimeNanoseconds: received.realtimeNanoseconds)
     self.client = client
-    meter = ExchangeMeter(received: received, keepsTimeline: keepsTimeline, counters: counters)
+    meter = ExchangeMeter(
+      received: received, keepsTimeline: rules.settings.keepsTimeline, counters: worker.counters.delivery)
   }
 
   // MARK: The request
@@ -82,17 +83,13 @@ struct Tap: ~Copyable {
     if last.count == 1, requestBytes == 0, last[0].count <= limit, let dialect, requestCopy != nil {
       requestBytes = last[0].count
       requestCopy = nil
-      read(bytes.extracting(last[0]), dialect, parser)
+      _ = facts.read(bytes.extracting(last[0]), dialect, parser)
     } else {
       requestBody(last, of: bytes, limit: limit)
       guard let copy = requestCopy, let dialect else { return }
       requestCopy = nil
-      unsafe read(copy.span.bytes, dialect, parser)
+      _ = unsafe facts.read(copy.span.bytes, dialect, parser)
     }
-  }
-
-  private mutating func read(_ body: RawSpan, _ dialect: any Dialect.Type, _ parser: EventParser) {
-    if let facts = requestFacts(of: body, dialect: dialect, parser: parser) { self.facts = facts }
   }
 
   /// A connection to upstream is ours.
@@ -200,7 +197,7 @@ struct Tap: ~Copyable {
       fill(&record, verdict, rules)
       worker.counters.exchanges.add(record.outcome, record.stage)
       if let status { worker.counters.responses.add(status) }
-      worker.operations.count(record, meter)
+      worker.operations.count(record, &meter)
     }
   }
 
@@ -208,10 +205,11 @@ struct Tap: ~Copyable {
     record.id = id
     record.instance = rules.settings.instance
     if let notes {
-      let user = notes.sender.identity(facts: facts, client: client ?? "")
+      let sender = notes.sender
+      let user = sender.identity(facts: facts, client: client ?? "")
       record.user = user.user
       record.userFrom = user.from
-      record.session = notes.sender.session(facts: facts)
+      record.session = sender.session(facts: facts)
       record.method = notes.method
       record.path = notes.path
     } else {

@@ -5,16 +5,21 @@ import JSON
 /// The longest model, user or session name that is taken over, in UTF-8 bytes: a longer one is no name.
 let longestName = 512
 
-/// Reads what measuring needs from the bounded copy of a request's body.
-/// - Returns: nil where the copy is not one whole JSON object, because it was cut or never was one.
-public func requestFacts(
-  of body: RawSpan, dialect: any Dialect.Type, parser: EventParser
-) -> RequestFacts? {
-  if let facts = RequestFacts(ofPlain: body, dialect) { return facts }
-  return parsedFacts(of: body, dialect: dialect, parser: parser)
+extension RequestFacts {
+  /// Reads what measuring needs from the bounded copy of a request's body, into facts of which none is known.
+  /// - Returns: whether the copy is one whole JSON object; where it was cut, or never was one, nothing is known still.
+  public mutating func read(_ body: RawSpan, _ dialect: any Dialect.Type, _ parser: EventParser) -> Bool {
+    if readPlain(body, dialect) { return true }
+    guard let parsed = parsedFacts(of: body, dialect: dialect, parser: parser) else {
+      self = RequestFacts()
+      return false
+    }
+    self = parsed
+    return true
+  }
 }
 
-/// The same, by the parser alone.
+/// The facts of a body, by the parser alone; nil where it is not one whole JSON object.
 func parsedFacts(of body: RawSpan, dialect: any Dialect.Type, parser: EventParser) -> RequestFacts? {
   let facts: RequestFacts?? = parser.json.parse(body) { root in
     guard root.isObject else { return nil }
@@ -58,18 +63,19 @@ private enum BodyKey {
 extension RequestFacts {
   /// Of a body that says little: its model, whether it wants a stream and for whom, all in plain letters. Runs over the body
   /// to its end.
-  /// - Returns: nil where the parser has to judge. Of a key that stands twice the first counts: that is left to it, too.
-  init?(ofPlain body: RawSpan, _ dialect: any Dialect.Type) {
-    self.init()
+  /// - Returns: false where the parser has to judge, and this is to be thrown away. Of a key that stands twice the first
+  ///   counts: that is left to it, too.
+  mutating func readPlain(_ body: RawSpan, _ dialect: any Dialect.Type) -> Bool {
     let isPlain = unsafe body.withUnsafeBytes { bytes in
       guard let base = bytes.baseAddress else { return false }
       var scan = unsafe JSONScan(base, count: bytes.count)
       return readPlain(&scan, body, dialect)
     }
-    guard isPlain else { return nil }
+    guard isPlain else { return false }
     if user != nil { userKey = "body:user" }
     if stream == nil { stream = dialect.streamsByDefault }
     choices = 1
+    return true
   }
 
   private mutating func readPlain(_ scan: inout JSONScan, _ body: RawSpan, _ dialect: any Dialect.Type) -> Bool {

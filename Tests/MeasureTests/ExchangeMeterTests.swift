@@ -27,7 +27,9 @@ private struct Exchange: ~Copyable {
     return exchange
   }
 
-  var stage: Stage { meter.stage }
+  var hasOutput: Bool {
+    mutating get { meter.hasOutput }
+  }
 
   static func at(_ milliseconds: Double) -> Instant {
     Instant(nanoseconds: start + UInt64((milliseconds * 1e6).rounded()))
@@ -242,22 +244,18 @@ struct MeterInstantTests {
     #expect(isNear(record.waitedMilliseconds, 20))
   }
 
-  @Test("The stage follows the exchange")
-  func stages() {
+  @Test("Output begins with the first token, not with the head")
+  func output() {
     var exchange = Exchange()
-    #expect(exchange.stage == .upload)
     exchange.meter.requestComplete(at: Exchange.at(1))
-    #expect(exchange.stage == .connecting)
-    exchange.meter.connected(startedAt: Exchange.at(1), at: Exchange.at(2), reused: false)
-    #expect(exchange.stage == .upload)
-    exchange.meter.dispatched(at: Exchange.at(3))
-    #expect(exchange.stage == .waiting)
     exchange.meter.measures(.stream)
     exchange.meter.responseHead(firstByteAt: Exchange.at(4), completeAt: Exchange.at(4))
-    #expect(exchange.stage == .waiting)
+    let early = exchange.hasOutput
+    #expect(!early)
     exchange.read(5)
     exchange.token()
-    #expect(exchange.stage == .streaming)
+    let hasOutput = exchange.hasOutput
+    #expect(hasOutput)
   }
 }
 
@@ -415,7 +413,8 @@ struct MeterCountTests {
     let record = exchange.record { _ in }
     #expect(record.events == nil && record.outputTokens == nil && record.outputChars == nil && record.choices == nil)
     #expect(record.clientStalledMilliseconds == 0)
-    #expect(exchange.stage == .streaming)
+    let hasOutput = exchange.hasOutput
+    #expect(hasOutput)
   }
 
   @Test("Measuring that stopped keeps what is known and nothing that would be wrong")

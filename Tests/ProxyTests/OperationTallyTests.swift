@@ -25,10 +25,15 @@ import Testing
     return record
   }
 
+  private static func count(_ record: ExchangeRecord, in tally: OperationTally) {
+    var meter = ExchangeMeter(received: .now(), keepsTimeline: false)
+    tally.count(record, &meter)
+  }
+
   private static func count(_ records: [ExchangeRecord], limit: Int = 100) -> [OperationCounters] {
     let roster = OperationRoster(limit: limit)
     let tally = OperationTally(roster: roster)
-    for record in records { tally.count(record, ExchangeMeter(received: .now(), keepsTimeline: false)) }
+    for record in records { Self.count(record, in: tally) }
     return roster.all
   }
 
@@ -79,8 +84,8 @@ import Testing
     let roster = OperationRoster(limit: 1)
     for model in ["a", "b"] {
       let tally = OperationTally(roster: roster)
-      tally.count(Self.record(model), ExchangeMeter(received: .now(), keepsTimeline: false))
-      tally.count(Self.record("a"), ExchangeMeter(received: .now(), keepsTimeline: false))
+      Self.count(Self.record(model), in: tally)
+      Self.count(Self.record("a"), in: tally)
     }
     #expect(roster.all.map(\.operation.model) == ["a", "other", "a"])
   }

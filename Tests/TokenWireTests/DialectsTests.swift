@@ -34,7 +34,8 @@ struct DialectsTests {
   private func facts(_ body: String, _ dialect: String = "openai.chat") throws -> RequestFacts? {
     let bytes = Array(body.utf8)
     let parser = EventParser()
-    return requestFacts(of: bytes.span.bytes, dialect: try #require(Dialects.named(dialect)), parser: parser)
+    var facts = RequestFacts()
+    return facts.read(bytes.span.bytes, try #require(Dialects.named(dialect)), parser) ? facts : nil
   }
 
   @Test("Model, stream, n and user are found, the prompt is not")

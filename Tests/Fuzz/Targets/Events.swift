@@ -69,7 +69,8 @@ func checkDialect(_ name: String, _ bytes: [UInt8]) throws(Finding) {
       }
     }
   }
-  _ = unsafe requestFacts(of: bytes.span.bytes, dialect: dialect, parser: warm)
+  var facts = RequestFacts()
+  _ = unsafe facts.read(bytes.span.bytes, dialect, warm)
 }
 
 /// Event framing: the same events whatever the cuts, and the same as somebody else frames.
