@@ -56,6 +56,8 @@ public final class Stream {
   private var isStamped = false
   private var wantsReads = false
   private var noticesDeparture = false
+  /// Whether the peer has sent urgent data, before which a read stops short of what lies behind (tcp(7)).
+  private var hasUrgentData = false
   /// When the last read left the socket empty: nothing read later can have arrived before.
   private var drainedAt: Instant?
 
@@ -265,9 +267,9 @@ public final class Stream {
     }
     // A socket that is polled for nothing is not polled at all; urgent data is what nobody sends.
     if wanted == 0, noticesReset, !hasFailed { wanted = Int32(UV_PRIORITIZED.rawValue) }
-    // Whoever only reads is told of each arrival once, and of the end with what came before it.
-    let isByEdge = wanted == Int32(UV_READABLE.rawValue)
-    if isByEdge { wanted |= Int32(UV_DISCONNECT.rawValue) }
+    // Whoever only reads is told of each arrival once, and of the end, or of urgent data, with what came before it.
+    let isByEdge = wanted == Int32(UV_READABLE.rawValue) && !hasUrgentData
+    if isByEdge { wanted |= Int32(UV_DISCONNECT.rawValue | UV_PRIORITIZED.rawValue) }
     guard wanted != interest else { return }
     interest = wanted
     if wanted == 0 {
@@ -281,7 +283,12 @@ public final class Stream {
     guard !isClosed else { return }
     if isConnecting { return connected(status: status) }
     if status < 0 { return broken() }
-    if events & Int32(UV_PRIORITIZED.rawValue) != 0 { return urgent() }
+    if events & Int32(UV_PRIORITIZED.rawValue) != 0 {
+      guard wantsReads, !hasEnded else { return urgent() }
+      // A short read no longer says that nothing is left: by level from now on.
+      hasUrgentData = true
+      updateInterest()
+    }
     if events & Int32(UV_WRITABLE.rawValue) != 0, queued > 0 { flush() }
     guard !isClosed, !hasEnded else { return }
     if wantsReads {

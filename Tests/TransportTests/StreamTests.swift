@@ -96,6 +96,24 @@ struct StreamTests {
     #expect(pair.witness.ends == (ends ? 1 : 0) && pair.witness.errors.isEmpty)
   }
 
+  @Test("What stands behind urgent data is read without any further arrival", arguments: [true, false])
+  func behindUrgentData(ends: Bool) throws {
+    let pair = try Pair()
+    pair.stream.pauseReading(noticingDeparture: false)
+    // A read stops before an urgent byte, which no read brings, however much room it has.
+    var urgent: UInt8 = 0x21
+    for text in ["before", "between", "behind"] {
+      pair.send(text)
+      if text != "behind" { _ = send(pair.peer, &urgent, 1, Int32(MSG_OOB)) }
+    }
+    if ends { shutdown(pair.peer, Int32(SHUT_WR)) }
+    pair.stream.startReading()
+    try pair.turner.until { pair.witness.text.hasSuffix("behind") && pair.witness.ends == (ends ? 1 : 0) }
+    pair.send("later")
+    if !ends { try pair.turner.until { pair.witness.text.hasSuffix("behindlater") } }
+    #expect(pair.witness.text.hasPrefix("before") && pair.witness.errors.isEmpty)
+  }
+
   @Test("A reset is told once, after the bytes before it")
   func reset() throws {
     let pair = try Pair()
