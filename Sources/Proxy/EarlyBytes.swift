@@ -29,9 +29,10 @@ struct EarlyBytes {
     unsafe read.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
   }
 
-  /// What is left behind the first `count` bytes.
+  /// What is left behind the first `count` bytes; of a read that is used up nothing, not even its time.
   func dropping(_ count: Int) -> EarlyBytes {
     var rest = EarlyBytes()
+    guard count < bytes.count else { return rest }
     rest.bytes = Array(bytes[count...])
     let first = reads.lastIndex { $0.start <= count } ?? 0
     rest.reads = reads[first...].map { Read(start: max(0, $0.start - count), at: $0.at) }

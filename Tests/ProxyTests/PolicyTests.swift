@@ -235,7 +235,10 @@ struct EarlyBytesTests {
       #expect(early.dropping(count).dropping(0).firstAt == rest.firstAt)
       if count < 4 { #expect(rest.dropping(5 - count).firstAt?.nanoseconds == 3) }
     }
-    #expect(early.dropping(6).isEmpty)
+    var rest = early.dropping(6)
+    #expect(rest.isEmpty && rest.firstAt == nil)
+    rest.append(Array("g".utf8).span.bytes, at: Instant(nanoseconds: 4))
+    #expect(rest.firstAt?.nanoseconds == 4, "bytes that come later have a time of their own")
   }
 
   @Test("It is full by bytes, and by reads")
