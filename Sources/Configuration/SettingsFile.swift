@@ -7,15 +7,20 @@ struct SettingsFile {
   let path: String
   private(set) var entries: [(name: String, raw: RawSetting, origin: SettingOrigin)] = []
   private(set) var problems: [SettingsProblem] = []
+  /// Nobody knows what it says: it is no YAML, or says something twice.
+  private(set) var isIllegible = false
 
   init(path: String, contents: String) {
     self.path = path
+    // Yams' parser counts a byte order mark as text, and then finds the settings behind a document's end.
+    let text = contents.unicodeScalars.first == "\u{FEFF}" ? String(contents.unicodeScalars.dropFirst()) : contents
     do {
       // The encoding is said because Yams otherwise asks the environment, and talks about it on standard output.
-      guard let root = try Parser(yaml: contents, encoding: .utf8).singleRoot() else { return }
+      guard let root = try Parser(yaml: text, encoding: .utf8).singleRoot() else { return }
       readRoot(root)
     } catch {
-      problems.append(syntaxProblem(error))
+      isIllegible = true
+      problems.append(syntaxProblem(error, in: text))
     }
   }
 
@@ -100,7 +105,7 @@ struct SettingsFile {
   private func isNull(_ node: Node) -> Bool { node.tag.rawValue == Tag.Name.null.rawValue }
 
   /// What Yams says, without the lines of the file that it would show.
-  private func syntaxProblem(_ error: any Error) -> SettingsProblem {
+  private func syntaxProblem(_ error: any Error, in text: String) -> SettingsProblem {
     let fix = "put the YAML right; config/tachograph.yaml is an example"
     switch error as? YamlError {
     case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
@@ -108,11 +113,24 @@ struct SettingsFile {
       return SettingsProblem(origin: origin(mark), what: "not valid YAML: \(problem)", remedy: fix)
     case .duplicatedKeysInMapping(let duplicates, let context):
       let names = duplicates.sorted().map(quoted).joined(separator: ", ")
+      let line = duplicates.compactMap { Self.line(ofSecond: $0, in: text, from: context.mark) }.min()
       return SettingsProblem(
-        origin: origin(context.mark), what: "\(names) stands here twice", remedy: "leave one of them out")
+        origin: .file(path: path, line: line ?? context.mark.line), what: "\(names) stands here twice",
+        remedy: "leave one of them out")
     default:
       return SettingsProblem(origin: .file(path: path, line: 1), what: "not valid YAML", remedy: fix)
     }
+  }
+}
+
+extension SettingsFile {
+  /// Where a name stands for the second time among settings that begin at `mark`, which is all that Yams tells; nil where it
+  /// does not stand at the beginning of lines as deep as they.
+  private static func line(ofSecond name: String, in text: String, from mark: Mark) -> Int? {
+    let beginning = String(repeating: " ", count: mark.column - 1) + name + ":"
+    let lines = text.split(omittingEmptySubsequences: false) { $0.isNewline }
+    let places = lines.indices.filter { $0 >= mark.line - 1 && lines[$0].hasPrefix(beginning) }
+    return places.count > 1 ? places[1] + 1 : nil
   }
 }
 

@@ -9,6 +9,8 @@ public struct SettingsLoader: Sendable {
   private var fromEnvironment: [Entry] = []
   private var fromFlags: [Entry] = []
   private var problems: [SettingsProblem] = []
+  /// A file may say more than is known.
+  private var hasIllegibleFile = false
 
   /// What looks like a mistake and cannot be told from another program's variable: one line each.
   public private(set) var warnings: [String] = []
@@ -21,6 +23,7 @@ public struct SettingsLoader: Sendable {
     let file = SettingsFile(path: path, contents: contents)
     fromFiles += file.entries
     problems += file.problems
+    hasIllegibleFile = hasIllegibleFile || file.isIllegible
   }
 
   /// Adds the variables that begin with `TACHOGRAPH_`; an empty one counts as not set.
@@ -95,7 +98,7 @@ public struct SettingsLoader: Sendable {
   /// What no single setting shows: one that is missing, and two that do not go together.
   func contradictions(in settings: Settings) -> [SettingsProblem] {
     var found: [SettingsProblem] = []
-    if settings.origin(of: "upstream") == .standard {
+    if settings.origin(of: "upstream") == .standard, !hasIllegibleFile {
       found.append(
         SettingsProblem(
           origin: .standard, what: "no upstream is set",

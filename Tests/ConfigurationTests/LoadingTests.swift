@@ -61,6 +61,13 @@ struct PrecedenceTests {
     #expect(try loader.load().upstream.description == "flag:80")
   }
 
+  @Test("A byte order mark at a file's beginning is no part of it", arguments: ["\n", "\r\n"])
+  func byteOrderMark(lineEnd: String) throws {
+    let settings = try load(file: "\u{FEFF}workers: 3\(lineEnd)records:\(lineEnd)  queue: 5\(lineEnd)")
+    #expect(settings.workers == 3 && settings.records.queue == 5)
+    #expect(settings.origin(of: "records.queue") == .file(path: "t.yaml", line: 3))
+  }
+
   @Test("An empty variable counts as not set")
   func emptyVariable() throws {
     #expect(try load(file: "workers: 3", environment: ["TACHOGRAPH_WORKERS": ""]).workers == 3)
@@ -159,6 +166,33 @@ struct RefusalTests {
     #expect(found.count == 1)
     #expect(lines.contains { found.first?.hasPrefix("t.yaml:\($0): ") == true }, "\(found)")
     #expect(!found.joined().contains("secret-text"))
+  }
+
+  @Test(
+    "What stands twice is refused with the line of its second place",
+    arguments: [
+      ("workers: 1\nrecords:\n  queue: 1\n\nworkers: 2", 5), ("records:\n  queue: 1\n  # again\n  queue: 1", 4),
+      ("records:\n  queue: 1\nlimits:\n  queue: 3\nrecords:\r\n  queue: 2", 5), ("workers: 1\r\nworkers: 2", 2),
+      ("limits: {queue: 1, queue: 2}", 1),
+    ])
+  func twice(file: String, line: Int) {
+    let found = problems(file: file)
+    #expect(found.count == 1)
+    #expect(found.first?.hasPrefix("t.yaml:\(line): ") == true, "\(found)")
+  }
+
+  @Test("Of a file that cannot be read as YAML nobody says that it names no upstream")
+  func illegible() {
+    for file in ["upstream: http://a\nlisten: [", "upstream: http://a\nupstream: http://b"] {
+      var loader = SettingsLoader()
+      loader.addFile(path: "t.yaml", contents: file)
+      do throws(SettingsErrors) {
+        _ = try loader.load()
+        Issue.record("it was taken")
+      } catch {
+        #expect(error.problems.count == 1 && !error.description.contains("no upstream"), "\(error)")
+      }
+    }
   }
 
   @Test("Everything wrong in every place is said at once, one line each")
