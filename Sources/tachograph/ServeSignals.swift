@@ -59,7 +59,7 @@ final class ServeSignals: Sendable {
       for change in reload.needingRestart {
         StandardError.line("tachograph: \(change.name) needs a restart: \(change.before) stays in force")
       }
-      StandardError.line("settings read again, \(Self.count(reload.changes.count)) changed; the log is open anew")
+      StandardError.line("settings read again, \(Self.count(reload.changes.count)) changed; the log is opened anew")
     } catch {
       for line in error.description.split(separator: "\n") { StandardError.line("tachograph: \(line)") }
       StandardError.line("tachograph: the settings were not changed: what was in force stays so")

@@ -41,7 +41,7 @@ enum Terminal {
   }
 
   /// Writes all of `text`.
-  /// - Returns: false where nobody is left to read it, or it cannot be written.
+  /// - Returns: false where nobody is left to read it, or it cannot be written; `errno` says which.
   static func write(_ text: String, to descriptor: Int32 = STDOUT_FILENO) -> Bool {
     var text = text
     return text.withUTF8 { utf8 in
@@ -86,6 +86,14 @@ extension Terminal {
 
 /// How the commands that look at logs fail.
 enum CommandFailure {
+  /// What `write` has just refused to take: nobody is left to read it (`| head`), which is no failure, or it is lost.
+  static func unwritten() throws {
+    let reason = errno
+    guard reason != EPIPE else { return }
+    Terminal.note("error: cannot write to standard output: \(unsafe String(cString: strerror(reason)))")
+    throw ExitCode.failure
+  }
+
   /// Says why a log cannot be read, and gives the exit code for it.
   static func unreadable(_ error: RecordReadError) -> ExitCode {
     Terminal.note("error: \(error)")

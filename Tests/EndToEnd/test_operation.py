@@ -1,6 +1,7 @@
 """What an operator does: settings that are wrong, signals, rotation, and logs that cannot be written."""
 
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -144,3 +145,21 @@ def test_records_can_go_to_standard_output(serve, scripted):
     proxy.child.wait_for(r'"path": ?"/to-stdout"')
     lines = [line for line in proxy.child.lines if line.startswith("{")]
     assert [json.loads(line)["status"] for line in lines] == [200]
+
+
+@pytest.mark.parametrize("command", [["report"], ["tail", "--no-follow"]])
+def test_what_cannot_be_written_is_a_failure_and_who_reads_no_more_is_none(serve, scripted, command):
+    proxy = serve(scripted(answer_plainly).url)
+    wire = connect(proxy.port)
+    wire.send(get())
+    wire.message()
+    proxy.record()
+    line = [binary(), *command, str(proxy.log)]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=20)
+    assert done.returncode == 1 and "No space left" in done.stderr
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=20)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")

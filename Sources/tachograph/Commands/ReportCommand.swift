@@ -77,7 +77,7 @@ struct ReportCommand: ParsableCommand {
     } catch {
       throw CommandFailure.unreadable(error)
     }
-    _ = Terminal.write(rendered(tally))
+    if !Terminal.write(rendered(tally)) { try CommandFailure.unwritten() }
   }
 
   private func rendered(_ tally: ReportTally) -> String {

@@ -74,7 +74,7 @@ struct TailCommand: ParsableCommand {
     var hasSaidThatItWaits = false
     while true {
       let step = try follower.step { screen.take($0) }
-      guard screen.flush() else { return }
+      guard screen.flush() else { return try CommandFailure.unwritten() }
       switch step {
       case .advanced: continue
       case .idle where follow:
@@ -90,7 +90,7 @@ struct TailCommand: ParsableCommand {
         guard follower.wait(milliseconds: 100, watching: STDOUT_FILENO) else { return }
       case .idle, .ended:
         follower.finish { screen.take($0) }
-        _ = screen.flush()
+        if !screen.flush() { try CommandFailure.unwritten() }
         return
       }
     }
