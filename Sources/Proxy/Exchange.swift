@@ -41,9 +41,7 @@ final class Exchange {
   private var closesClient = false
   /// What has come of the request while it waits for a place at upstream.
   private var held: [UInt8] = []
-  /// Its number among those who wait for a place.
-  private var ticket: Gate.Ticket?
-  private var hasPlace = false
+  private var place = Place()
   /// The request's head, kept while it may have to be sent twice.
   private var repeatable: [UInt8]?
   private var connectStartedAt: Instant
@@ -119,13 +117,11 @@ final class Exchange {
   /// Takes a place at upstream, or waits for one, where they are counted.
   private func enter() {
     guard let limit = rules.settings.inFlight else { return connectFirst(at: connectStartedAt) }
-    switch worker.shared.gate.enter(limit: limit, queue: rules.settings.queue, worker.wake) {
+    switch place.enter(limit: limit, queue: rules.settings.queue, worker) {
     case .admitted:
-      hasPlace = true
       connectFirst(at: connectStartedAt)
     case .queued(let ticket):
       worker.counters.hit(.inFlight)
-      self.ticket = ticket
       worker.exchangeWaits(self, ticket)
       _ = state.handle(.queued)
     case .full:
@@ -137,8 +133,7 @@ final class Exchange {
   /// Its turn has come.
   func placeGranted() {
     let now = Instant.now()
-    ticket = nil
-    hasPlace = true
+    place.grant()
     activeAt = now
     stepAt = now
     let held = held
@@ -146,19 +141,6 @@ final class Exchange {
     connectFirst(at: now)
     upstream?.send(held)
     upstreamFlushed()
-  }
-
-  /// Lets the next one in, or waits no more. Safe to call twice.
-  private func leavePlace() {
-    if let ticket {
-      self.ticket = nil
-      worker.exchangeGaveUp(ticket)
-      // The place may be on its way here: then it is ours to give back.
-      hasPlace = !worker.shared.gate.abandon(ticket)
-    }
-    guard hasPlace else { return }
-    hasPlace = false
-    worker.shared.gate.leave(limit: worker.rules.settings.inFlight)
   }
 
   /// A connection that may become a tunnel never carries anything else.
@@ -412,7 +394,7 @@ final class Exchange {
     perform(state.handle(.responseCompleted))
     // A server that answered before it took the whole request may never take the rest.
     releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete && upstream?.queuedBytes == 0)
-    leavePlace()
+    place.leave(worker)
     if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
   }
 
@@ -562,7 +544,7 @@ final class Exchange {
     noteStall(until: .now())
     if isCounted { worker.shared.ended() }
     isCounted = false
-    leavePlace()
+    place.leave(worker)
     tap.responseEnded(at: .now(), complete: false, worker.eventParser)
     worker.counters.exchangesEnded.add()
     tap.submit(verdict, rules, worker)
