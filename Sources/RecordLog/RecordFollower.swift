@@ -40,7 +40,8 @@ public final class RecordFollower {
   ///   comes later is read from its start, as are pipes and standard input.
   public init(path: String, lastLines: Int) {
     self.path = path
-    self.lastLines = max(lastLines, 0)
+    // The newline before them is looked for too.
+    self.lastLines = min(max(lastLines, 0), .max - 1)
     block = Block(path: path, byteCount: 64 * 1024)
   }
 

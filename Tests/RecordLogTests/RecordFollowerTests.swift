@@ -34,7 +34,7 @@ struct RecordFollowerTests {
 
   @Test(
     "The start is right for any number of lines, with a last line that is not finished",
-    arguments: [(0, []), (1, ["b"]), (2, ["a", "b"]), (9, ["a", "b"])])
+    arguments: [(0, []), (1, ["b"]), (2, ["a", "b"]), (9, ["a", "b"]), (.max, ["a", "b"])])
   func start(_ count: Int, _ expected: [String]) throws {
     try folder.append("a\nb\npart")
     let follower = RecordFollower(path: path, lastLines: count)
