@@ -38,6 +38,9 @@ final class QueuedRecord: @unchecked Sendable {
 
 /// The queue and the orders that go with it.
 struct RecordQueue: Sendable {
+  /// Records that do not wait for the tick: so few that a worker fills again what is in the processor's cache still.
+  private static let batchRecords = 128
+
   /// Records that may be waiting, those already in the writer's hands included.
   let limit: Int
   private(set) var waiting: [QueuedRecord] = []
@@ -73,8 +76,7 @@ struct RecordQueue: Sendable {
     waiting.append(record)
     outstanding += 1
     accepted += 1
-    // A queue that is half full does not wait for the tick.
-    guard writerIsIdle || waiting.count == limit / 2 else { return .queued }
+    guard writerIsIdle || waiting.count == min(Self.batchRecords, limit / 2) else { return .queued }
     writerIsIdle = false
     return .queuedAsleep
   }

@@ -400,4 +400,15 @@ struct RecordQueueTests {
         .queued, .queued, .queuedAsleep, .queued, .queued, .queued, .queued,
       ])
   }
+
+  @Test("However long the queue, the writer is woken by a batch that a cache can hold")
+  func batches() {
+    var queue = RecordQueue(limit: 8_192)
+    let pushed = (0..<1_000).map { queue.push(QueuedRecord(filling: record($0))) }
+    #expect(pushed.indices.filter { pushed[$0] == .queuedAsleep } == [127])
+    var batch: [QueuedRecord] = []
+    _ = queue.take(into: &batch)
+    let further = (0..<128).map { queue.push(QueuedRecord(filling: record($0))) }
+    #expect(further.last == .queuedAsleep && further.dropLast().allSatisfy { $0 == .queued })
+  }
 }
