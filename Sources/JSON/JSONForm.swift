@@ -40,8 +40,12 @@ public final class JSONForm {
     }
     unsafe self.text = unsafe start
     unsafe self.document = unsafe document
+    // A document's values and keys stand one behind the other, its root first. Going down into them would take a stack as
+    // deep as whoever wrote the text likes.
     var numbers: [Number] = []
-    unsafe Self.collect(JSONValue(root, in: UnsafeRawPointer(start)), into: &numbers)
+    for index in unsafe 0..<yyjson_doc_get_val_count(document) where unsafe yyjson_is_num(root + index) {
+      unsafe numbers.append(Number(root + index))
+    }
     self.numbers = numbers
   }
 
@@ -52,10 +56,4 @@ public final class JSONForm {
 
   /// The text's value, with the numbers that were filled in last.
   public var root: JSONValue { unsafe JSONValue(yyjson_doc_get_root(document), in: UnsafeRawPointer(text)) }
-
-  private static func collect(_ value: JSONValue, into numbers: inout [Number]) {
-    if unsafe yyjson_is_num(value.value) { unsafe numbers.append(Number(value.value)) }
-    value.forEachElement { collect($0, into: &numbers) }
-    value.forEachMember { collect($1, into: &numbers) }
-  }
 }

@@ -37,4 +37,13 @@ struct JSONFormTests {
     #expect(told(form.root) == "?[6.0 6[6.0 6[6.0 6")
     for text in ["", "{", "[1,]", "1 2", "[01]"] { #expect(kept(Array(text.utf8)) == nil) }
   }
+
+  @Test("However deep a text is, no stack is", arguments: [("{\"a\":", "}"), ("[1,", "]")])
+  func deep(open: String, close: String) throws {
+    let depth = 150_000
+    let text = String(repeating: open, count: depth) + "7" + String(repeating: close, count: depth)
+    let form = try #require(kept(Array(text.utf8)))
+    #expect(form.numbers.count == (open == "[1," ? depth + 1 : 1))
+    form.numbers.last?.fill(8)
+  }
 }
