@@ -10,12 +10,15 @@ public struct UpgradeOffer: Hashable, Sendable {
 }
 
 extension RequestHead {
-  /// What this request offers of `allowed` (lower-case names); nil where it is to be served as plain HTTP.
+  /// Whether it may switch to another protocol.
   ///
-  /// Only a GET of HTTP/1.1 without a body switches: bytes behind any other could be taken for its body on one side, and
-  /// for the new protocol on the other.
+  /// Only a GET of HTTP/1.1 without a body does: bytes behind any other could be taken for its body on one side, and for the
+  /// new protocol on the other.
+  public var asksToSwitch: Bool { connection.upgrades && method == .get && isVersion11 && framing.isEmpty }
+
+  /// What this request offers of `allowed` (lower-case names); nil where it is to be served as plain HTTP.
   public func offer(of allowed: [String]) -> UpgradeOffer? {
-    guard connection.upgrades, method == .get, isVersion11, framing.isEmpty else { return nil }
+    guard asksToSwitch else { return nil }
     let elements = fields.upgradeElements(allowed)
     return elements.isEmpty
       ? nil : UpgradeOffer(elements: elements, names: elements.map { fields.text($0).lowercased() })

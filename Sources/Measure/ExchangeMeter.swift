@@ -43,7 +43,6 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   @CompactInstant var connectStartedAt: Instant? = nil
   @CompactInstant var connectedAt: Instant? = nil
   var connectionReused: Bool?
-  @CompactInstant var dispatchedAt: Instant? = nil
   @CompactInstant var headFirstByteAt: Instant? = nil
   @CompactInstant var headCompleteAt: Instant? = nil
   @CompactInstant var endedAt: Instant? = nil
@@ -74,9 +73,6 @@ public struct ExchangeMeter: ~Copyable, Sendable {
     connectedAt = at
     connectionReused = reused
   }
-
-  /// The upstream socket took the request's last byte.
-  public mutating func dispatched(at: Instant) { dispatchedAt = at }
 
   /// The final response head (not a 1xx) began and was complete.
   public mutating func responseHead(firstByteAt: Instant, completeAt: Instant) {

@@ -307,7 +307,7 @@ final class DownstreamConnection: StreamDelegate {
     }
     let notes = RequestNotes.of(head, rules, worker)
     let exchange = Exchange(
-      downstream: self, head: head, rules: rules,
+      downstream: self, head: head, rules: consume rules,
       client: notes.isForwarded ? worker.clientAddress(peer: peer, head) : peer, received: received ?? .now(), at: at)
     self.exchange = exchange
     exchange.start(head, notes, clientAddress: peer)

@@ -74,7 +74,7 @@ final class Exchange {
     answersHead = head.method == .head
     requestFraming = head.framing
     awaitsContinue = head.expectsContinue
-    offer = head.offer(of: rules.settings.forwarding.tunnels)
+    offer = head.asksToSwitch ? head.offer(of: rules.settings.forwarding.tunnels) : nil
     self.rules = rules
     self.worker = worker
     self.downstream = downstream
@@ -203,14 +203,12 @@ final class Exchange {
   func requestCompleted(last: BodySpans, of bytes: RawSpan, at: Instant) {
     let worker = worker
     if !state.isQueued, !state.isConnecting { stepAt = at }
-    let dispatchedAt: Instant? = if let upstream, upstream.isOpen, upstream.queuedBytes == 0 { .now() } else { nil }
     // A token that came before the request was whole has no time of its own, whenever it is looked at.
     worker.lookout.look(self)
     tap.meter.requestComplete(at: at)
     // What comes next may begin another request, for which the same memory is used.
     tap.readRequest(last: last, of: bytes, limit: rules.settings.inspectedBodyBytes, worker.eventParser)
     perform(state.handle(.requestCompleted))
-    if let dispatchedAt, upstream != nil { tap.meter.dispatched(at: dispatchedAt) }
   }
 
   // MARK: What upstream does
@@ -229,7 +227,6 @@ final class Exchange {
   /// The upstream socket took (some of) what waited for it.
   func upstreamFlushed() {
     guard let upstream else { return }
-    if state.isRequestComplete, upstream.queuedBytes == 0 { tap.meter.dispatched(at: .now()) }
     // Once the request is whole, what the client's side still has is not ours to ask for.
     if !state.isRequestComplete, upstream.queuedBytes <= rules.settings.lowWatermark { downstream.resumeUpload() }
   }
@@ -335,7 +332,13 @@ final class Exchange {
       isTaken = worker.output.isEmpty ? undelivered == nil : worker.sendOutput(to: downstream)
     }
     if hasResponded {
-      worker.lookLater(at: bytes, of: self, arrival, deliveredAt: isTaken ? .now() : nil)
+      let deliveredAt: Instant? = isTaken ? .now() : nil
+      // With an end that is there already nothing is waited for.
+      if parser.isComplete, heldReads == nil {
+        look(parser.spans, of: bytes, arrival, deliveredAt: deliveredAt)
+      } else {
+        worker.lookLater(at: bytes, of: self, arrival, deliveredAt: deliveredAt)
+      }
       if !isTaken { undelivered = downstream.writtenBytes }
     }
     if !isTaken, downstream.queuedBytes > rules.settings.highWatermark { pauseUpstream() }
@@ -344,6 +347,16 @@ final class Exchange {
   /// Looks at the body bytes of a read that has been forwarded.
   func look(_ body: RawSpan, _ arrival: Arrival, deliveredAt: Instant?) {
     tap.read(arrival, deliveredAt: deliveredAt)
+    decode(body)
+  }
+
+  /// The same where they stand in the read.
+  private func look(_ spans: BodySpans, of bytes: RawSpan, _ arrival: Arrival, deliveredAt: Instant?) {
+    tap.read(arrival, deliveredAt: deliveredAt)
+    for index in 0..<spans.count { decode(bytes.extracting(spans[index])) }
+  }
+
+  private func decode(_ body: RawSpan) {
     if !body.isEmpty, tap.decode(body, worker.eventParser) { _ = state.handle(.outputBegan) }
   }
 

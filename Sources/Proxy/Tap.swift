@@ -193,7 +193,8 @@ struct Tap: ~Copyable {
   /// - Parameter verdict: how it ended where the forwarding knows; nil where all bytes went through.
   mutating func submit(_ verdict: Verdict?, _ rules: Rules, _ worker: Worker) {
     if decoder?.isTooLong == true || requestIsTooLong { worker.counters.hit(.measuredBytes) }
-    worker.shared.writer.submit { record in
+    let writer = worker.shared.writer
+    writer.submit { record in
       fill(&record, verdict, rules)
       worker.counters.exchanges.add(record.outcome, record.stage)
       if let status { worker.counters.responses.add(status) }

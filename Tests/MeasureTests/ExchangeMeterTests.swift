@@ -21,7 +21,6 @@ private struct Exchange: ~Copyable {
     var exchange = Exchange(keepsTimeline: keepsTimeline)
     exchange.meter.requestComplete(at: at(10))
     exchange.meter.connected(startedAt: at(10), at: at(12), reused: false)
-    exchange.meter.dispatched(at: at(13))
     exchange.meter.responseHead(firstByteAt: at(50), completeAt: at(51))
     exchange.meter.measures(.stream)
     return exchange
