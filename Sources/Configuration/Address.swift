@@ -54,6 +54,27 @@ public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
 
   private static let loopback6 = [UInt8](repeating: 0, count: 15) + [1]
 
+  /// Whether what connects to `upstream` comes out here, as far as names of this machine's own tell.
+  func isReached(by upstream: Upstream) -> Bool {
+    guard port == upstream.port, let mine = bytes(ofAddress: host) else { return false }
+    let isEvery = mine.allSatisfy { $0 == 0 }
+    return Self.called(upstream.host).contains { called in
+      // Every IPv6 address is every IPv4 address too.
+      called == mine
+        || isEvery && mine.count >= called.count && (called.count == 4 ? called[0] == 127 : called == Self.loopback6)
+    }
+  }
+
+  /// The addresses that a host may stand for without asking anybody: to call "every" address is to call the loopback.
+  private static func called(_ host: String) -> [[UInt8]] {
+    switch host.lowercased() {
+    case "localhost": [[127, 0, 0, 1], loopback6]
+    case "0.0.0.0": [[127, 0, 0, 1]]
+    case "::": [loopback6]
+    case let host: bytes(ofAddress: host).map { [$0] } ?? []
+    }
+  }
+
   static func parse(_ text: String) throws(Refusal) -> ListenAddress {
     guard let (host, port) = splitAuthority(text[...], defaultPort: nil) else {
       throw Refusal(

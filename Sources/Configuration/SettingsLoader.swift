@@ -104,7 +104,7 @@ public struct SettingsLoader: Sendable {
           origin: .standard, what: "no upstream is set",
           remedy: "say --upstream http://HOST:PORT, TACHOGRAPH_UPSTREAM, or upstream: in the file"))
     }
-    if settings.upstream.host == settings.listen.host && settings.upstream.port == settings.listen.port {
+    if settings.listen.isReached(by: settings.upstream) {
       found.append(
         SettingsProblem(
           origin: settings.origin(of: "upstream"), what: "upstream and listen are the same address",
