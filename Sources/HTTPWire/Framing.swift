@@ -50,9 +50,10 @@ extension Fields {
   }
 
   func contentLength(_ value: Range<Int>) throws(WireError) -> UInt64 {
-    guard !value.isEmpty, value.count <= 19, bytes[value].allSatisfy(ASCII.isDigit) else {
+    guard !value.isEmpty, bytes[value].allSatisfy(ASCII.isDigit) else {
       throw WireError(400, "Content-Length is not a plain decimal number")
     }
+    guard value.count <= 19 else { throw WireError(400, "Content-Length has more than 19 digits") }
     var length: UInt64 = 0
     for digit in bytes[value] {
       let (product, overflow) = length.multipliedReportingOverflow(by: 10)

@@ -182,7 +182,7 @@ public final class MessageParser {
     default:
       unsafe keepHead(head.prefix(consumed))
       let fault = unsafe state.pointee.isResponse ? nil : RequestLine.fault(state.pointee.fields)
-      throw fault ?? WireError(400, Self.complaint(error))
+      throw fault ?? WireError(400, framingComplaint(error) ?? Self.complaint(error))
     }
   }
 
@@ -279,6 +279,26 @@ public final class MessageParser {
 
   private static let longestMethod = 64
 
+  /// What our own reading says of framing fields that llhttp refused: its errors are about the field that it came to last,
+  /// whatever stood before that one. Nil where it finds nothing as far as the head was read.
+  private func framingComplaint(_ error: llhttp_errno_t) -> String? {
+    switch error {
+    case HPE_INVALID_CONTENT_LENGTH, HPE_UNEXPECTED_CONTENT_LENGTH, HPE_INVALID_TRANSFER_ENCODING: break
+    default: return nil
+    }
+    var read = Fields()
+    read.bytes = unsafe state.pointee.fields.bytes
+    read.bytes += (read.bytes.last == ASCII.lineFeed ? "\r\n" : "\r\n\r\n").utf8
+    guard read.split() != nil else { return nil }
+    do throws(WireError) {
+      // What is wrong in either version: the version is not what llhttp complained of.
+      _ = try read.declaredFraming(isVersion11: true)
+      return nil
+    } catch {
+      return error.reason
+    }
+  }
+
   /// What llhttp found wrong with a head, in our words.
   private static func complaint(_ error: llhttp_errno_t) -> String {
     switch error {
@@ -288,7 +308,6 @@ public final class MessageParser {
     case HPE_UNEXPECTED_SPACE: "white space before a field"
     case HPE_CR_EXPECTED, HPE_LF_EXPECTED, HPE_STRICT: "a line does not end with CRLF"
     case HPE_INVALID_CONTENT_LENGTH: "Content-Length is not a plain decimal number"
-    case HPE_UNEXPECTED_CONTENT_LENGTH: "Content-Length twice, or beside Transfer-Encoding"
     case HPE_INVALID_TRANSFER_ENCODING: "Transfer-Encoding other than chunked"
     default: "malformed head"
     }

@@ -164,6 +164,13 @@ struct RequestTests {
     }
   }
 
+  @Test("What is said of a refused request's framing is true, whole or split", arguments: openFramings)
+  func refusedFraming(fields: String, reason: String) {
+    for pieces in everySplit("POST / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n\r\n") {
+      #expect(relayRequest(pieces).error?.reason == reason)
+    }
+  }
+
   @Test("RTSP and ICE, which llhttp takes for HTTP, are refused", arguments: ["RTSP/1.1", "ICE/1.0"])
   func otherProtocols(version: String) {
     for method in ["GET", "OPTIONS", "SOURCE", "DESCRIBE"] {

@@ -68,4 +68,11 @@ struct ResponseTests {
       #expect(relayed.bytes.isEmpty)
     }
   }
+
+  @Test("What is said of a refused response's framing is true, whole or split", arguments: openFramings)
+  func refusedFraming(fields: String, reason: String) {
+    for pieces in everySplit("HTTP/1.1 200 OK\r\n\(fields)\r\n\r\n") {
+      #expect(relayResponse(pieces).error?.reason == reason)
+    }
+  }
 }

@@ -125,3 +125,29 @@ func everySplit(_ text: String) -> [[[UInt8]]] {
   }
   return [[bytes]] + halves + [bytes.map { [$0] }]
 }
+
+/// Framing fields that leave it open where a message ends, and what is said of them: of requests and responses alike.
+let openFramings = [
+  ("Content-Length: 1|Transfer-Encoding: chunked", "Content-Length beside Transfer-Encoding"),
+  ("Transfer-Encoding: chunked|Content-Length: 1", "Content-Length beside Transfer-Encoding"),
+  ("content-length: 1|X: y|TRANSFER-ENCODING:\tchunked", "Content-Length beside Transfer-Encoding"),
+  ("Transfer-Encoding: gzip|X: y|Content-Length: 1", "Content-Length beside Transfer-Encoding"),
+  ("Content-Length: 1|Transfer-Encoding:", "Content-Length beside Transfer-Encoding"),
+  ("Transfer-Encoding:|Content-Length: 1", "Content-Length beside Transfer-Encoding"),
+  ("Content-Length: 1|Content-Length: 1", "Content-Length given twice"),
+  ("Content-Length: 1|X: y|content-length:", "Content-Length given twice"),
+  ("Transfer-Encoding: chunked|Transfer-Encoding: chunked", "Transfer-Encoding given twice"),
+  ("Transfer-Encoding: chunked|Transfer-Encoding: gzip", "Transfer-Encoding given twice"),
+  ("Transfer-Encoding: gzip|X: y|Transfer-Encoding: chunked", "Transfer-Encoding given twice"),
+  ("Transfer-Encoding: gzip, chunked", "Transfer-Encoding other than chunked"),
+  ("Transfer-Encoding: chunked, gzip", "Transfer-Encoding other than chunked"),
+  ("Transfer-Encoding: chunked;q=1", "Transfer-Encoding other than chunked"),
+  ("Transfer-Encoding: gzip", "Transfer-Encoding other than chunked"),
+  ("Content-Length: 1, 1", "Content-Length is not a plain decimal number"),
+  ("Content-Length: 0x1", "Content-Length is not a plain decimal number"),
+  ("Content-Length:", "Content-Length is not a plain decimal number"),
+  ("Content-Length:|Transfer-Encoding: chunked", "Content-Length is not a plain decimal number"),
+  ("Content-Length: 00000000000000000001", "Content-Length has more than 19 digits"),
+  ("Content-Length: 18446744073709551616", "Content-Length has more than 19 digits"),
+  ("Content-Length: 9223372036854775808", "Content-Length is too large"),
+].map { (fields: $0.split(separator: "|").joined(separator: "\r\n"), reason: $1) }

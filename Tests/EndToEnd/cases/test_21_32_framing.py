@@ -9,11 +9,15 @@ CHUNKED_POST = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 CHUNKED = b"5\r\nhello\r\n0\r\n\r\n"
 
 
-def is_refused(teller, sent: bytes, *statuses: int) -> None:
+BOTH = "Content-Length beside Transfer-Encoding"
+
+
+def is_refused(teller, sent: bytes, *statuses: int) -> list[dict]:
     """Answered with one of `statuses`, closed, recorded, and not a byte of it reached upstream."""
     records = teller.tell(refused(sent, *statuses))
     assert every(records, "outcome", "stage") == ("rejected", "upload")
     assert {record["status"] for record in records} <= set(statuses)
+    return records
 
 
 @pytest.mark.parametrize(
@@ -25,7 +29,7 @@ def is_refused(teller, sent: bytes, *statuses: int) -> None:
     ],
 )
 def test_case_21_both_framings_are_refused(teller, fields):
-    is_refused(teller, POST + fields + b"\r\n" + CHUNKED + GET, 400)
+    assert every(is_refused(teller, POST + fields + b"\r\n" + CHUNKED + GET, 400), "error") == BOTH
 
 
 @pytest.mark.parametrize(
@@ -97,6 +101,7 @@ def test_case_24_chunks_in_http_1_0_are_refused(teller):
 )
 def test_case_25_other_protocols_and_versions_are_refused(teller, line):
     is_refused(teller, line + b"\r\nHost: a\r\n\r\n", 400, 501, 505)
+
 
 
 @pytest.mark.parametrize(
@@ -289,6 +294,23 @@ def test_case_32_an_ambiguous_response_is_a_502(teller, answer):
         assert server.closed() in ("fin", "rst")
 
     assert every(teller.tell(story), "outcome", "status") == ("upstream_reset", 502)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+    ],
+)
+def test_case_32_both_framings_are_said_to_have_been_there(teller, fields):
+    def story(client, upstream):
+        server = asked(client, upstream, GET)
+        server.send_as_it_can(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n" + CHUNKED)
+        client.refused(502)
+        assert server.closed() in ("fin", "rst")
+
+    assert every(teller.tell(story), "outcome", "error") == ("upstream_reset", BOTH)
 
 
 def test_case_32_chunked_with_a_tab_behind_it_is_no_body_that_the_close_ends(teller):
