@@ -245,10 +245,12 @@ struct RequestLine {
   /// - Parameter fields: the head as far as it was read.
   static func fault(_ fields: Fields) -> WireError? {
     let bytes = fields.bytes
-    guard !bytes.contains(ASCII.lineFeed), let first = bytes.firstIndex(of: ASCII.space) else { return nil }
-    if fields.equals(0..<first, "PRI") { return WireError(505, "HTTP/2 is not served") }
+    let end = bytes.firstIndex(of: ASCII.carriageReturn) ?? bytes.count
+    if fields.equals(0..<end, "PRI * HTTP/2.0") { return WireError(505, "HTTP/2 is not served") }
+    guard let first = bytes[..<end].firstIndex(of: ASCII.space) else { return nil }
     do throws(WireError) { _ = try method(fields, 0..<first) } catch { return error }
-    guard let second = bytes[(first + 1)...].firstIndex(of: ASCII.space) else { return nil }
+    // Of a line that has ended the rest was taken for what it should be: the fault lies behind it.
+    guard end == bytes.count, let second = bytes[(first + 1)...].firstIndex(of: ASCII.space) else { return nil }
     do throws(WireError) { _ = try minorVersion(fields, (second + 1)..<bytes.count) } catch { return error }
     return nil
   }

@@ -103,6 +103,10 @@ def test_case_25_other_protocols_and_versions_are_refused(teller, line):
     is_refused(teller, line + b"\r\nHost: a\r\n\r\n", 400, 501, 505)
 
 
+def test_case_25_http_2_by_prior_knowledge_is_told_that_it_is_not_served(teller):
+    records = is_refused(teller, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0", 505)
+    assert every(records, "method", "path", "error") == ("PRI", "*", "HTTP/2 is not served")
+
 
 @pytest.mark.parametrize(
     "fields",

@@ -124,10 +124,8 @@ REQUEST_LINES = [
     ),
     refused("a method of 1 KB", line(b"A" * 1024 + b" / HTTP/1.1"), 501, 400),
     refused("a method of 100 KB", line(b"A" * 100_000 + b" / HTTP/1.1"), 501, 400, 431, split=False),
-    refused("HTTP/2's preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, 400),
-    refused(
-        "HTTP/2's preface and frames", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", 505, 400
-    ),
+    refused("HTTP/2's preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    refused("HTTP/2's preface and frames", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", 505),
     refused("a TLS ClientHello", bytes.fromhex("1603010200010001fc0303") + bytes(range(64)) + b"\r\n\r\n"),
     refused("an SSLv2 hello", b"\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10\r\n\r\n"),
     refused("SSH's greeting", b"SSH-2.0-OpenSSH_9.2\r\n\r\n", 400, 501),
