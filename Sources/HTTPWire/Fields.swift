@@ -101,10 +101,9 @@ public struct Fields: Sendable {
     return nil
   }
 
-  /// The value of the last field named `lowercase`, as text.
-  public func last(_ lowercase: StaticString) -> String? {
-    for field in list.reversed() where matches(field.name, lowercase) { return text(field.value) }
-    return nil
+  /// The values of the fields named `lowercase`, as text, in their order.
+  public func all(_ lowercase: StaticString) -> [String] {
+    list.filter { matches($0.name, lowercase) }.map { text($0.value) }
   }
 
   /// The value of the first field whose name is `name`, compared without case.

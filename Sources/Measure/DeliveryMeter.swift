@@ -17,6 +17,8 @@ struct DeliveryMeter: Sendable {
   private var morePending: [Instant] = []
   private var sawKernel = false
   private var sawLoop = false
+  /// When reading last went on after a pause.
+  @CompactInstant private var resumedAt: Instant? = nil
   private(set) var samples = SampleStore(exactLimit: exactDeliveries)
 
   init(counters: DeliveryCounters?) { self.counters = counters }
@@ -36,7 +38,8 @@ struct DeliveryMeter: Sendable {
     switch arrival.source {
     case .kernel:
       sawKernel = true
-      let lag = arrival.readAt.nanoseconds(since: arrival.at)
+      // What arrived during a pause waited for the client, not for the loop.
+      let lag = arrival.readAt.nanoseconds(since: max(arrival.at, resumedAt ?? arrival.at))
       worstLag = max(worstLag ?? 0, lag)
       counters?.lag.add(lag)
     case .loop:
@@ -48,6 +51,9 @@ struct DeliveryMeter: Sendable {
       morePending.append(arrival.at)
     }
   }
+
+  /// Reading goes on after a pause; every read before it has begun.
+  mutating func resumed(at: Instant) { resumedAt = at }
 
   /// The client's socket has taken the bytes of every read so far.
   mutating func delivered(at: Instant) {

@@ -86,7 +86,8 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   /// A read from upstream with response bytes in it; what is observed next was completed by it.
   public mutating func beginRead(_ arrival: Arrival) {
     delivery.begin(arrival)
-    readAt = arrival.at
+    // Two anchors err differently, by a microsecond or so: that is no reason for a read to come before the last.
+    readAt = max(arrival.at, readAt ?? arrival.at)
     readHasToken = false
   }
 
@@ -102,6 +103,9 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   /// Reading from upstream was paused this long because the client was slow.
   public mutating func clientStalled(nanoseconds: Int64) { stalledNanoseconds &+= max(nanoseconds, 0) }
 
+  /// Reading from upstream goes on after such a pause. Call it when every read before it has begun.
+  public mutating func readingResumed(at: Instant) { delivery.resumed(at: at) }
+
   /// The decoder gave up on this body (an event beyond its bounds): what is not known yet will not be known.
   public mutating func measuringStopped() { isBlind = true }
 
@@ -116,6 +120,7 @@ public struct ExchangeMeter: ~Copyable, Sendable {
     if let kind = observation.errorKind, errorKind == nil { errorKind = kind }
     if observation.isTerminator { sawTerminator = true }
     ledger.take(observation, choices: &gaps)
+    for choice in observation.silentChoices { gaps.see(choice: choice) }
     switch body {
     case .whole: observeWhole(observation)
     case .stream: observeEvent(observation)

@@ -136,6 +136,8 @@ final class Exchange {
     place.grant()
     activeAt = now
     stepAt = now
+    // The connection that comes now is made under these, perhaps to another server.
+    rules = worker.rules
     let held = held
     self.held = []
     connectFirst(at: now)
@@ -373,6 +375,8 @@ final class Exchange {
     isUpstreamPaused = false
     let now = Instant.now()
     noteStall(until: now)
+    worker.lookout.look(self)
+    tap.meter.readingResumed(at: now)
     // What upstream said meanwhile is still to be read: its silence counts from here.
     activeAt = now
     stepAt = now

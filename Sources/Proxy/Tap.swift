@@ -236,6 +236,11 @@ struct Tap: ~Copyable {
     record.requestBytes = requestBytes
     record.responseBytes = responseBytes
     meter.fill(&record)
+    // Among the text is the prompt then, and nobody says how much of it.
+    if facts.echo == true {
+      record.outputChars = nil
+      record.charsPerSecond = nil
+    }
   }
 
   /// How an exchange ended of which every byte went through.

@@ -256,11 +256,11 @@ final class Worker {
     loop.wallAnchor(at: instant)
   }
 
-  /// The client's address for the record: the peer, or what a trusted peer says of whom it serves.
+  /// The client's address for the record: the peer, or whom trusted peers speak for.
   func clientAddress(peer: String, _ head: RequestHead) -> String {
-    guard rules.settings.isTrustedProxy(peer), let forwarded = head.fields.last("x-forwarded-for") else { return peer }
-    let hops = forwarded.split(separator: ",").map { $0.trimmingBlanks() }
-    return hops.last { !settings.isTrustedProxy($0) && SocketAddress(literal: $0, port: 0) != nil } ?? peer
+    let settings = settings
+    return ForwardedFor.client(
+      behind: peer, head.fields.all("x-forwarded-for"), isTrusted: { settings.isTrustedProxy($0) })
   }
 
   private func checkDeadlines() {
@@ -371,13 +371,5 @@ final class Worker {
     mailbox = nil
     pool.closeAll()
     for resolver in retiredResolvers + [resolver] { resolver.close() }
-  }
-}
-
-extension Substring {
-  /// Without spaces and tabs at its ends.
-  fileprivate func trimmingBlanks() -> String {
-    let blank: (Character) -> Bool = { $0 == " " || $0 == "\t" }
-    return String(drop(while: blank).reversed().drop(while: blank).reversed())
   }
 }

@@ -84,6 +84,7 @@ struct EventReader {
     parser.withObservation { observation in
       guard read(name, payload, parser, learns: false, into: &observation) else { return }
       observation.outputs.removeAll(keepingCapacity: true)
+      observation.silentChoices.removeAll(keepingCapacity: true)
       guard observation.saysHowItEnded else { return }
       note(observation)
       observe(observation)

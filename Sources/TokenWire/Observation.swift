@@ -85,6 +85,8 @@ public struct ServerDurations: Hashable, Sendable {
 public struct Observation: Sendable {
   /// One entry a choice that carried output in this event; empty for an event that bears no token.
   public var outputs: [ChoiceOutput] = []
+  /// The choices that are in this event without output: their role, their finish.
+  public var silentChoices: [Int] = []
   /// `usage` as this event states it.
   public var usage: TokenUsage?
   /// The choice that `usage` speaks of where the event also has choices (continuous usage is counted per choice);
@@ -114,6 +116,7 @@ public struct Observation: Sendable {
   /// Forgets everything, keeping storage.
   public mutating func reset() {
     outputs.removeAll(keepingCapacity: true)
+    silentChoices.removeAll(keepingCapacity: true)
     usage = nil
     usageChoice = nil
     serverCounts = nil

@@ -124,6 +124,77 @@ def test_a_single_token_has_a_ttft_and_no_tpot(serve, scripted):
     assert record["tpot_ms"] is None and record["tps"] is None
 
 
+def test_a_choice_that_says_nothing_is_a_choice(serve, scripted):
+    """Whose tokens the usage counts is not known then, so there is no TPOT (metrics.md)."""
+    role = {"role": "assistant", "content": ""}
+    pieces = [
+        {"choices": [{"index": 0, "delta": role}, {"index": 1, "delta": role}]},
+        {"choices": [{"index": 0, "delta": {"content": "a"}}]},
+        {"choices": [{"index": 0, "delta": {"content": "b"}}]},
+        {"choices": [{"index": index, "delta": {}, "finish_reason": "stop"} for index in (0, 1)]},
+        {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 4}},
+    ]
+
+    def script(wire):
+        wire.message()
+        wire.send(STREAM_HEAD)
+        for piece in pieces:
+            wire.send(chunk(b"data: %s\n\n" % json.dumps(piece).encode()))
+            time.sleep(0.005)
+        wire.send(chunk(DONE) + LAST_CHUNK)
+
+    proxy = serve(scripted(script).url)
+    ask(proxy, chat(n=2))
+    record = proxy.record()
+    assert (record["choices"], record["output_tokens"], record["tokens_from"]) == (2, 4, "usage")
+    assert record["tpot_ms"] is None and record["tps"] is None and record["gaps_ms"] is not None
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_an_echoed_prompt_is_no_generated_text(serve, scripted, streams):
+    texts = ["Say hi to me: ", "hi", "!"]
+
+    def script(wire):
+        wire.message()
+        if not streams:
+            return wire.send(plain(json.dumps({"choices": [{"index": 0, "text": "".join(texts)}]}).encode()))
+        wire.send(STREAM_HEAD)
+        for text in texts:
+            piece = {"choices": [{"index": 0, "text": text, "finish_reason": None}]}
+            wire.send(chunk(b"data: %s\n\n" % json.dumps(piece).encode()))
+            time.sleep(0.005)
+        wire.send(chunk(DONE) + LAST_CHUNK)
+
+    proxy = serve(scripted(script).url)
+    for echo in (True, False):
+        body = json.dumps({"model": "asked", "prompt": texts[0], "echo": echo, "stream": streams}).encode()
+        wire = connect(proxy.port)
+        wire.send(request("POST", "/v1/completions", body))
+        wire.message()
+        wire.close()
+    echoed, plainly = proxy.records(2)
+    assert (echoed["output_chars"], echoed["cps"]) == (None, None)
+    assert plainly["output_chars"] == len("".join(texts)) and (plainly["cps"] is not None) == streams
+
+
+@pytest.mark.parametrize(
+    "lines, client",
+    [
+        (["8.8.8.8", "10.0.0.9"], "8.8.8.8"),
+        (["10.1.1.1"], "10.1.1.1"),
+        (["1.2.3.4, unknown"], "127.0.0.1"),
+        (["1.2.3.4:567"], "1.2.3.4"),
+        (["[2001:db8::1]:443, 10.0.0.9"], "2001:db8::1"),
+    ],
+)
+def test_whom_a_trusted_proxy_speaks_for(serve, scripted, lines, client):
+    proxy = serve(scripted(answer_plainly).url, "--set", "identity.trusted_proxies=127.0.0.0/8,10.0.0.0/8")
+    wire = connect(proxy.port)
+    wire.send(get("/", *[b"X-Forwarded-For: " + line.encode() for line in lines]))
+    wire.message()
+    assert proxy.record()["client"] == client
+
+
 def test_hidden_reasoning_has_no_ttft(serve, scripted):
     """Role, then usage with 100 tokens nobody saw: the record must not invent a first token."""
 

@@ -92,6 +92,31 @@ def test_a_new_upstream_serves_what_begins_and_the_old_one_what_has_begun(serve,
     assert first.connections == 1
 
 
+def test_a_request_that_waited_for_its_place_is_recorded_with_the_upstream_that_served_it(serve, scripted, tmp_path):
+    may_answer = threading.Event()
+
+    def hang(wire: Wire) -> None:
+        wire.message()
+        may_answer.wait(30)
+        wire.send(plain(b'"first"'))
+        wire.ended(30)
+
+    first, second = scripted(hang), scripted(saying(b'"second"'))
+    one_at_a_time = "limits:\n  in_flight: 1\n"
+    configured = Configured(serve, tmp_path, f"upstream: {first.url}\n{one_at_a_time}")
+    served, waiting = connect(configured.proxy.port), connect(configured.proxy.port)
+    served.send(get())
+    eventually(lambda: first.connections == 1)
+    waiting.send(get())
+    waiting.wait_until_read()
+    configured.reload(f"upstream: {second.url}\n{one_at_a_time}")
+    may_answer.set()
+    assert served.message().body == b'"first"'
+    assert waiting.message().body == b'"second"'
+    upstreams = [record["upstream"] for record in configured.proxy.records(2)]
+    assert upstreams == [f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}"]
+
+
 def test_pooled_connections_to_the_old_upstream_are_closed(serve, scripted, tmp_path):
     first, second = scripted(saying(b'"first"')), scripted(saying(b'"second"'))
     configured = Configured(serve, tmp_path, f"upstream: {first.url}\n")

@@ -348,6 +348,22 @@ struct MeterCountTests {
     #expect(record.itlMilliseconds == Quantiles(p50: 10, p90: 20, p99: 20, max: 20))
   }
 
+  @Test("A second choice that says nothing is a choice: whose the tokens are is not known, and there is no TPOT")
+  func silentChoice() {
+    var exchange = Exchange.streaming()
+    exchange.read(100)
+    exchange.event { $0.silentChoices = [0, 1] }
+    for step in 1...3 {
+      exchange.read(Double(100 + 20 * step))
+      exchange.token()
+    }
+    exchange.event { $0.usage = TokenUsage(input: 7, output: 4) }
+    let record = exchange.record()
+    #expect((record.choices, record.outputTokens, record.tokensFrom) == (2, 4, .usage))
+    #expect(record.tpotMilliseconds == nil && record.tokensPerSecond == nil)
+    #expect(record.gapsMilliseconds == Quantiles(p50: 20, p90: 20, p99: 20, max: 20))
+  }
+
   @Test("A usage for one of two choices is no count of both, unless it is the only one and the last")
   func usageOfOneChoice() {
     var exchange = Exchange.streaming()
@@ -539,6 +555,27 @@ struct MeterDistributionTests {
     exchange.read(102, lag: 0.01)
     #expect(exchange.record().clock == .mixed)
     #expect(isNear(exchange.record().loopLagMicroseconds, 40))
+  }
+
+  @Test("No read comes before the one before it, whatever two stamps say")
+  func order() {
+    var exchange = Exchange.streaming(keepsTimeline: true)
+    for arrival in [100.002, 100, 101] {
+      exchange.read(arrival)
+      exchange.token()
+    }
+    #expect(exchange.record().timeline?.map(\.offsetMicroseconds) == [90_002, 90_002, 91_000])
+  }
+
+  @Test("What arrived while reading was paused waited for the client: lateness counts from when reading went on")
+  func latenessAfterPause() {
+    var exchange = Exchange.streaming()
+    exchange.read(100, lag: 0.02)
+    exchange.meter.readingResumed(at: Exchange.at(5_000))
+    exchange.read(200, lag: 4_800.05)
+    #expect(isNear(exchange.record().loopLagMicroseconds, 50))
+    exchange.read(5_001, lag: 0.3)
+    #expect(isNear(exchange.record().loopLagMicroseconds, 300))
   }
 
   @Test("The timeline has one pair a token-bearing event, from t0")

@@ -88,6 +88,7 @@ struct OllamaTests {
     let line = chat(#"{"role":"assistant","content":""}"#, done)
     let decoded = try Recipe.ndjson("ollama.chat").decodeEveryWay(line + line)
     #expect(decoded.events.map(\.isTerminator) == [true, true] && decoded.isWhole)
+    #expect(decoded.events.map(\.silentChoices) == [[0], [0]])
   }
 
   @Test("A whole body says the same as a done record, pretty-printed too")

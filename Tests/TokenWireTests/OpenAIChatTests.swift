@@ -113,6 +113,19 @@ struct OpenAIChatTests {
     #expect(decoded.scalars == 36 && decoded.isWhole)
   }
 
+  @Test("A choice without output is seen: its role, its finish, its empty message")
+  func silentChoices() throws {
+    let events = [
+      chatChunk(#"{"role":"assistant","content":""}"#, index: 1), chatChunk(#"{"content":"a"}"#),
+      #"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"},{"index":1,"delta":{},"finish_reason":"stop"}]}"#,
+      #"{"choices":[],"usage":{"completion_tokens":2}}"#,
+    ]
+    let decoded = try recipe.decodeEveryWay(events.map { sse($0) }.joined() + sse("[DONE]"))
+    #expect(decoded.events.map { $0.silentChoices } == [[1], [], [0, 1], [], []])
+    let body = #"{"choices":[{"index":0,"message":{"role":"assistant","content":""}}]}"#
+    #expect(try Recipe.json("openai.chat").decodeEveryWay(body).events.map { $0.silentChoices } == [[0]])
+  }
+
   @Test("One event may carry several choices")
   func choicesInOneEvent() throws {
     let payload =

@@ -6,6 +6,7 @@ import TokenWire
 /// All that an observation says in public, to compare and to keep.
 struct Seen: Equatable {
   var outputs: [ChoiceOutput] = []
+  var silentChoices: [Int] = []
   var usage: TokenUsage?
   var usageChoice: Int?
   var serverCounts: TokenUsage?
@@ -17,6 +18,7 @@ struct Seen: Equatable {
 
   init(_ observation: borrowing Observation) {
     outputs = observation.outputs
+    silentChoices = observation.silentChoices
     usage = observation.usage
     usageChoice = observation.usageChoice
     serverCounts = observation.serverCounts

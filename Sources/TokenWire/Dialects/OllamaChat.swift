@@ -23,7 +23,7 @@ struct OllamaChat: OllamaDialect {
       // An object here, not a string.
       output.add(compact: call["function"]?["arguments"], as: .toolCall, &observation)
     }
-    guard !output.kinds.isEmpty else { return }
+    guard !output.kinds.isEmpty else { return observation.silentChoices.append(0) }
     output.tokens = OllamaShape.tokens(body)
     observation.outputs.append(output)
   }

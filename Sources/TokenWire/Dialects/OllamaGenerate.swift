@@ -17,7 +17,7 @@ struct OllamaGenerate: OllamaDialect {
     var output = ChoiceOutput(choice: 0, scalars: 0, kinds: [])
     output.add(body["response"], as: .answer, &observation)
     output.add(body["thinking"], as: .reasoning, &observation)
-    guard !output.kinds.isEmpty else { return }
+    guard !output.kinds.isEmpty else { return observation.silentChoices.append(0) }
     output.tokens = OllamaShape.tokens(body)
     observation.outputs.append(output)
   }

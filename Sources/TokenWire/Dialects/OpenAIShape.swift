@@ -117,8 +117,8 @@ enum OpenAIShape {
     return count
   }
 
-  /// Reads each choice and, where there is exactly one, lets it own the event's usage (continuous usage is a count
-  /// of its choice).
+  /// Reads each choice, notes those without output and, where there is exactly one, lets it own the event's usage
+  /// (continuous usage is a count of its choice).
   static func forEachChoice(
     _ root: JSONValue, into observation: inout Observation, _ read: (JSONValue, inout Observation) -> Void
   ) {
@@ -129,7 +129,9 @@ enum OpenAIShape {
       if seen == 0 { first = index(choice) }
       seen += 1
       if let reason = choice.present("finish_reason")?.name { observation.finishReason = reason }
+      let outputs = observation.outputs.count
       read(choice, &observation)
+      if observation.outputs.count == outputs { observation.silentChoices.append(index(choice)) }
     }
     if seen == 1, observation.usage != nil { observation.usageChoice = first }
   }

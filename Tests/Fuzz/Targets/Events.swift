@@ -5,6 +5,7 @@ import TokenWire
 /// Everything that an observation says, to compare.
 private struct Told: Equatable {
   let outputs: [ChoiceOutput]
+  let silentChoices: [Int]
   let usage: TokenUsage?
   let usageChoice: Int?
   let serverCounts: TokenUsage?
@@ -16,6 +17,7 @@ private struct Told: Equatable {
 
   init(_ observation: borrowing Observation) {
     outputs = observation.outputs
+    silentChoices = observation.silentChoices
     usage = observation.usage
     usageChoice = observation.usageChoice
     serverCounts = observation.serverCounts
