@@ -305,12 +305,13 @@ final class DownstreamConnection: StreamDelegate {
       reject(error)
       return false
     }
-    let notes = RequestNotes.of(head, rules, worker)
+    let kind = RequestKind.of(head, rules, worker)
     let exchange = Exchange(
       downstream: self, head: head, rules: consume rules,
-      client: notes.isForwarded ? worker.clientAddress(peer: peer, head) : peer, received: received ?? .now(), at: at)
+      client: kind.notes.isForwarded ? worker.clientAddress(peer: peer, head) : peer, received: received ?? .now(),
+      at: at)
     self.exchange = exchange
-    exchange.start(head, notes, clientAddress: peer)
+    exchange.start(head, kind, clientAddress: peer)
     // A server that cannot be reached may have been answered for already.
     return self.exchange === exchange
   }

@@ -99,13 +99,13 @@ final class Exchange {
   // MARK: Upwards
 
   /// Takes a connection to upstream and sends it the head.
-  func start(_ head: RequestHead, _ notes: RequestNotes, clientAddress: String) {
+  func start(_ head: RequestHead, _ kind: RequestKind, clientAddress: String) {
     let worker = worker
     worker.counters.exchangesBegun.add()
-    tap.request(head, notes, decoderLimits: rules.settings.decoderLimits)
+    tap.request(head, kind.notes, decoderLimits: rules.settings.decoderLimits)
     if case .length(let bytes) = requestFraming, refusesBody(of: bytes) { return }
     worker.uplink.removeAll()
-    if offer != nil || !notes.write(head, to: worker.uplink) {
+    if offer != nil || !kind.write(head, to: worker.uplink) {
       head.write(
         to: worker.uplink, defaultHost: rules.upstreamAuthority, policy: rules.settings.forwarding,
         client: clientAddress, offer: offer)

@@ -4,7 +4,8 @@ import HTTPWire
 import Measure
 import TokenWire
 
-/// What a request's head leads to, by its start line and the fields that `KnownMessages` holds fixed.
+/// What a request's head leads to, by its start line and the fields that `KnownMessages` holds fixed. Exchanges keep it to
+/// their end, so there is no credential in it.
 final class RequestNotes {
   /// Who sent it; the ids of the request itself are not among it.
   let sender: Sender
@@ -18,13 +19,8 @@ final class RequestNotes {
   let bodyIsPlain: Bool
   /// Whether it says for whom it comes.
   let isForwarded: Bool
-  /// The head as upstream gets it.
-  private let image = Held<HeadImage?>(nil)
-  private var isRepeated = false
-  private let rules: Rules
 
-  private init(_ head: RequestHead, _ rules: Rules, _ worker: Worker) {
-    self.rules = rules
+  fileprivate init(_ head: RequestHead, _ worker: Worker) {
     sender = worker.identities.value.read { head.first(named: $0) }
     requestID = head.fields.firstIndex(named: "x-request-id")
     trace = head.fields.firstIndex(named: "traceparent")
@@ -34,16 +30,31 @@ final class RequestNotes {
     bodyIsPlain = head.first("content-encoding") == nil
     isForwarded = head.first("x-forwarded-for") != nil
   }
+}
 
-  /// Those of `head`, or of one that is like it.
-  static func of(_ head: RequestHead, _ rules: Rules, _ worker: Worker) -> RequestNotes {
-    if let kept = head.notes as? RequestNotes, kept.rules === rules {
+/// Requests whose heads are alike: their notes, and how they are written. Only heads hold on to it, for the key that came with
+/// one is in what is written.
+final class RequestKind {
+  let notes: RequestNotes
+  /// The head as upstream gets it.
+  private let image = Held<HeadImage?>(nil)
+  private var isRepeated = false
+  private let rules: Rules
+
+  private init(_ head: RequestHead, _ rules: Rules, _ worker: Worker) {
+    self.rules = rules
+    notes = RequestNotes(head, worker)
+  }
+
+  /// That of `head`, and of those that are like it.
+  static func of(_ head: RequestHead, _ rules: Rules, _ worker: Worker) -> RequestKind {
+    if let kept = head.notes as? RequestKind, kept.rules === rules {
       kept.repeats(head)
       return kept
     }
-    let notes = RequestNotes(head, rules, worker)
-    head.notes = notes
-    return notes
+    let kind = RequestKind(head, rules, worker)
+    head.notes = kind
+    return kind
   }
 
   /// `head` came again, and may come often.

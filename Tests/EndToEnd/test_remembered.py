@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from harness.process import eventually
 from harness.said import DONE, STREAM_HEAD, finish, plain, token, usage
 from harness.tachograph import KEYS
 from harness.wire import LAST_CHUNK, Message, Wire, chunk, connect, fields_of
@@ -213,3 +214,58 @@ def test_a_warm_proxy_says_what_a_fresh_one_says(serve, fresh):
         assert recorded.get(name, expected) == expected, PAIRS[place]
     refused = sum(said[place][0][0] is None for place in asked.values())
     assert len(recorded) == len(asked) - refused > 600
+
+
+def occurrences(pid: int, what: bytes) -> int:
+    """How often bytes stand in a process's memory."""
+    count = 0
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            place, rights, *_ = line.split()
+            if not rights.startswith("rw"):
+                continue
+            start, end = (int(text, 16) for text in place.split("-"))
+            try:
+                memory.seek(start)
+                count += memory.read(end - start).count(what)
+            except (OSError, ValueError):
+                continue
+    return count
+
+
+def test_no_key_stays_in_memory_for_as_long_as_its_stream(serve, scripted):
+    """Heads that are alike are known by their bytes; who asks no more is forgotten, though its answer still streams."""
+    key = b"sk-" + b"Zq7" * 21
+    served = threading.Event()
+
+    def answer(wire: Wire) -> None:
+        while True:
+            try:
+                message = wire.message()
+            except EOFError:
+                return
+            if b"hold" not in message.body:
+                wire.send(plain(b"{}"))
+                continue
+            wire.send(STREAM_HEAD)
+            served.wait(60)
+            wire.send(chunk(DONE), LAST_CHUNK)
+
+    proxy = serve(scripted(answer).url)
+    held = connect(proxy.port)
+    for body in (b'{"a":1111}', b'{"a":1112}', b'{"a":1113}', b'{"hold":1}'):
+        held.send(ask(b"Authorization: Bearer " + key, body=body))
+        held.head() if b"hold" in body else held.message()
+    assert occurrences(proxy.child.process.pid, key) > 0, "the key is not where this test looks for it"
+    other = connect(proxy.port)
+
+    def is_forgotten() -> bool:
+        # Others overwrite what was let go of: buffers, and memory that nobody owns.
+        for number in range(60):
+            other.send(ask(b"Authorization: Bearer other-%03d-" % number + b"y" * (number * 7 % 200), body=b"{}" + b" " * number))
+            other.message()
+        return occurrences(proxy.child.process.pid, key) == 0
+
+    eventually(is_forgotten)
+    served.set()
+    held.chunked()
