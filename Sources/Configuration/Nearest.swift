@@ -1,4 +1,4 @@
-// The valid name that is nearest to one that is not, by edit distance.
+// The valid name that is nearest to one that is not, by edit distance, where one is near.
 // It must not know what the names name.
 
 /// The Levenshtein distance: how many letters must be added, taken away or changed to turn `left` into `right`.
@@ -18,13 +18,18 @@ func editDistance(_ left: String, _ right: String) -> Int {
   return row[right.count]
 }
 
-/// Which of the dotted `names` was probably meant by `name`, or nil if there are none.
+/// Which of the dotted `names` was probably meant by `name`; nil where none is near: at most half of the letters that were
+/// written, without a group that is one, may have to be mended.
 ///
 /// A name whose last part fits is near too, one step further: `queue` at the top was meant for `records.queue`.
-func nearestName(to name: String, among names: [String]) -> (name: String, distance: Int)? {
+func nearestName(to name: String, among names: [String]) -> String? {
   let written = name.lowercased()
-  return names.map { candidate in
+  let group = written.lastIndex(of: ".").map { written[...$0] } ?? ""
+  let isGroup = names.contains { $0.hasPrefix(group) }
+  let most = (isGroup ? written.dropFirst(group.count) : written[...]).utf8.count / 2
+  let distances = names.map { candidate in
     let last = candidate.split(separator: ".").last.map(String.init) ?? candidate
-    return (candidate, min(editDistance(written, candidate), editDistance(written, last) + 1))
-  }.min { $0.1 < $1.1 }
+    return (name: candidate, steps: min(editDistance(written, candidate), editDistance(written, last) + 1))
+  }
+  return distances.filter { $0.steps <= most }.min { $0.steps < $1.steps }?.name
 }

@@ -142,5 +142,5 @@ func nearestRemedy(to name: String, isInGroup: Bool = true) -> String {
     isInGroup
     ? []
     : Set(names.filter { $0.contains(".") }.compactMap { $0.split(separator: ".").first.map(String.init) }).sorted()
-  return nearestName(to: name, among: names + groups).map { "did you mean \($0.name)?" } ?? "leave it out"
+  return nearestName(to: name, among: names + groups).map { "did you mean \($0)?" } ?? "leave it out"
 }

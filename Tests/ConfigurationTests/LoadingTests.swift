@@ -135,6 +135,17 @@ struct RefusalTests {
   }
 
   @Test(
+    "Where no valid key is near none is suggested",
+    arguments: [
+      "<<: {workers: 1}", "\"\": 1", "? \n: 1", "x: 1", "nonsense: 1", "records:\n  <<: 1", "records:\n  \"\": 1",
+    ])
+  func nothingNear(file: String) {
+    let found = problems(file: file)
+    #expect(found.count == 1)
+    #expect(found.first?.hasSuffix(" is not a setting; leave it out") == true, "\(found)")
+  }
+
+  @Test(
     "A wrong type is refused with its line",
     arguments: [
       ("workers: many", 1), ("records:\n  queue: \"100\"", 2), ("records:\n  timeline: yes", 2),
