@@ -4,14 +4,18 @@ import Measure
 
 /// Renders reports as text.
 public struct ReportText {
+  /// How far tables stand side by side where there is no terminal.
+  private static let columnsWithoutTerminal = 120
+
   private let summary: ReportSummary
-  private let columns: Int
+  private let columns: Int?
   private let time: (Int64) -> String
 
   /// - Parameters:
-  ///   - columns: the terminal's width; tables stand side by side as far as it reaches.
+  ///   - columns: the terminal's width: tables stand side by side as far as it reaches, and what is wider is broken. Nil
+  ///     where there is no terminal: nothing is broken then.
   ///   - time: wall nanoseconds since 1970 as a person reads them.
-  public init(_ summary: ReportSummary, columns: Int, time: @escaping (Int64) -> String) {
+  public init(_ summary: ReportSummary, columns: Int?, time: @escaping (Int64) -> String) {
     self.summary = summary
     self.columns = columns
     self.time = time
@@ -19,8 +23,14 @@ public struct ReportText {
 
   /// The whole report.
   public func lines() -> [String] {
-    guard summary.all.requests > 0 else { return [headline, ""] + notes }
-    return [headline, ""] + traffic() + [""] + distributions() + inFlight() + [""] + footnotes() + notes
+    let first = wrapped(headline) + [""]
+    guard summary.all.requests > 0 else { return first + notes.flatMap(wrapped) }
+    return first + traffic() + [""] + distributions() + inFlight() + [""] + (footnotes() + notes).flatMap(wrapped)
+  }
+
+  /// A sentence in lines that fit.
+  private func wrapped(_ text: String) -> [String] {
+    TerminalText.wrapped(text.split(separator: " ").map(String.init), to: columns ?? .max, indent: "  ")
   }
 
   private var rows: [ReportGroup] { [summary.all] + summary.groups + (summary.rest.map { [$0] } ?? []) }
@@ -46,25 +56,52 @@ public struct ReportText {
   }
 
   private func traffic() -> [String] {
+    let others = rows.map { group in
+      group.outcomes.filter { $0.outcome != .ok }.map { "\($0.outcome.rawValue) \(NumberText.whole($0.count))" }
+    }
+    let whole = traffic(outcomes: others.map { $0.joined(separator: ", ") }).lines()
+    guard let columns, TextTable.width(whole) > columns else { return whole }
+    return traffic(outcomes: nil).lines(within: columns) + [""] + outcomes(others, within: columns)
+  }
+
+  /// - Parameter outcomes: what the last column says of each row; nil leaves it out.
+  private func traffic(outcomes: [String]?) -> TextTable {
     var table = TextTable(
       [nameColumn]
         + ["REQUESTS", "REQ/S", "OK", "TOKENS IN", "TOKENS OUT", "OUT TOK/S"].map { TextTable.Column(title: $0) }
-        + [TextTable.Column(title: "OTHER OUTCOMES", alignRight: false, mostColumns: 200)])
-    for group in rows {
+        + (outcomes == nil ? [] : [Self.outcomeColumn]))
+    for (place, group) in rows.enumerated() {
       let ok = group.outcomes.first { $0.outcome == .ok }?.count ?? 0
-      let others = group.outcomes.filter { $0.outcome != .ok }
-      table.add([
-        name(group), NumberText.whole(group.requests), NumberText.short(group.requestsPerSecond),
-        NumberText.whole(ok), NumberText.whole(group.inputTokens), NumberText.whole(group.outputTokens),
-        NumberText.short(group.outputTokensPerSecond),
-        others.map { "\($0.outcome.rawValue) \(NumberText.whole($0.count))" }.joined(separator: ", "),
-      ])
+      table.add(
+        [
+          name(group), NumberText.whole(group.requests), NumberText.short(group.requestsPerSecond),
+          NumberText.whole(ok), NumberText.whole(group.inputTokens), NumberText.whole(group.outputTokens),
+          NumberText.short(group.outputTokensPerSecond),
+        ] + (outcomes.map { [$0[place]] } ?? []))
+    }
+    return table
+  }
+
+  private static let outcomeColumn = TextTable.Column(title: "OTHER OUTCOMES", alignRight: false, mostColumns: .max)
+
+  /// The other outcomes in a table of their own, without the groups that had none, each group's in as many lines as it takes.
+  private func outcomes(_ others: [[String]], within columns: Int) -> [String] {
+    var table = TextTable([nameColumn, Self.outcomeColumn])
+    let shown = zip(rows, others).filter { !$0.1.isEmpty }
+    let names = TextTable.width([nameColumn.title] + shown.map { name($0.0) })
+    let room = columns - min(names, max(nameColumn.mostColumns, nameColumn.title.count)) - 2
+    for (group, items) in shown {
+      // An outcome and its count stay together.
+      let listed = items.dropLast().map { $0 + "," } + items.suffix(1)
+      for (place, line) in TerminalText.wrapped(listed, to: room).enumerated() {
+        table.add([place == 0 ? name(group) : "", line])
+      }
     }
     return table.lines()
   }
 
   private func distributions() -> [String] {
-    TextTable.flow(ReportMetric.allCases.compactMap(block), columns: columns)
+    TextTable.flow(ReportMetric.allCases.compactMap(block), columns: columns ?? Self.columnsWithoutTerminal)
   }
 
   /// One metric's table, without the groups that nothing fed, and left out where that is all of them.
@@ -81,7 +118,7 @@ public struct ReportText {
         [name(group), NumberText.whole(spread.count), NumberText.short(spread.p50)] + tail
           + [NumberText.short(spread.max)])
     }
-    return [metric.title] + table.lines()
+    return [metric.title] + table.lines(within: columns)
   }
 
   private func inFlight() -> [String] {
@@ -90,10 +127,10 @@ public struct ReportText {
     let slowest = summary.inFlight.compactMap { $0.ttft?.p50 }.max() ?? 0
     let most = summary.inFlight.compactMap(\.estimatedTokensPerSecond).max() ?? 0
     var table = TextTable(
-      ["IN FLIGHT", "OK", "TTFT P50", "P90", "P99"].map { TextTable.Column(title: $0) }
-        + [TextTable.Column(title: "", alignRight: false)]
-        + ["TPOT P50", "TOK/S PER USER P50", "~TOK/S TOGETHER"].map { TextTable.Column(title: $0) }
-        + [TextTable.Column(title: "", alignRight: false)])
+      ["IN FLIGHT", "OK"].map { TextTable.Column(title: $0) }
+        + Self.withBar("TTFT P50", "P90", "P99")
+        + ["TPOT P50", "TOK/S PER USER P50"].map { TextTable.Column(title: $0) }
+        + Self.withBar("~TOK/S TOGETHER"))
     for row in summary.inFlight {
       let range = row.inFlight
       table.add([
@@ -104,7 +141,14 @@ public struct ReportText {
         NumberText.short(row.estimatedTokensPerSecond), Self.bar(row.estimatedTokensPerSecond, of: most, columns: bar),
       ])
     }
-    return ["", "BY EXCHANGES IN FLIGHT AT DISPATCH (ok exchanges; times in ms)"] + table.lines()
+    let title = "BY EXCHANGES IN FLIGHT AT DISPATCH (ok exchanges; times in ms)"
+    return [""] + wrapped(title) + table.lines(within: columns)
+  }
+
+  /// Numbers of which only the first one's title says whose they are, and a bar behind them.
+  private static func withBar(_ titles: String...) -> [TextTable.Column] {
+    titles.enumerated().map { TextTable.Column(title: $1, belongsToLast: $0 > 0) }
+      + [TextTable.Column(title: "", alignRight: false, belongsToLast: true)]
   }
 
   private static func bar(_ value: Double?, of most: Double, columns: Int) -> String {

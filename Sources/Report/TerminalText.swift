@@ -75,4 +75,22 @@ public enum TerminalText {
     }
     return cut + "…"
   }
+
+  /// `words` with a space between them in lines of at most `columns`, those behind the first behind `indent`. A word that is
+  /// wider stands alone.
+  static func wrapped(_ words: [String], to columns: Int, indent: String = "") -> [String] {
+    var lines: [String] = []
+    var line = ""
+    for word in words {
+      if line.isEmpty {
+        line = word
+      } else if width(line) + 1 + width(word) <= columns {
+        line += " " + word
+      } else {
+        lines.append(line)
+        line = indent + word
+      }
+    }
+    return lines + [line]
+  }
 }

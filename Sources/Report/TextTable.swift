@@ -9,6 +9,8 @@ struct TextTable {
     var alignRight = true
     /// Cells wider than this are cut.
     var mostColumns = 40
+    /// Whether it means nothing without the column before it, and stays beside that one.
+    var belongsToLast = false
   }
 
   private let columns: [Column]
@@ -19,19 +21,44 @@ struct TextTable {
   /// Adds a row: a cell a column. The cells must be harmless already.
   mutating func add(_ cells: [String]) { rows.append(cells) }
 
-  /// The title line and the rows, none with spaces at its end.
-  func lines() -> [String] {
+  /// The title line and the rows, none with spaces at its end. What is too wide for `terminalColumns` stands in parts, one
+  /// below the other, each of which begins with the first column.
+  func lines(within terminalColumns: Int? = nil) -> [String] {
     let titles = columns.map(\.title)
     let widths = columns.indices.map { place in
       let widest = rows.reduce(TerminalText.width(titles[place])) { max($0, TerminalText.width($1[place])) }
       return min(widest, max(columns[place].mostColumns, TerminalText.width(titles[place])))
     }
-    return ([titles] + rows).map { cells in
-      let line = columns.indices.map { place in
-        TerminalText.fit(cells[place], to: widths[place], alignRight: columns[place].alignRight)
-      }.joined(separator: "  ")
-      return Self.trimmed(line)
+    let parts = parts(widths, within: terminalColumns ?? .max).map { places in
+      ([titles] + rows).map { cells in
+        let line = places.map { place in
+          TerminalText.fit(cells[place], to: widths[place], alignRight: columns[place].alignRight)
+        }.joined(separator: "  ")
+        return Self.trimmed(line)
+      }
     }
+    return Array(parts.joined(separator: [""]))
+  }
+
+  /// The columns of each part: as many as there is room for, and at least one besides the first.
+  private func parts(_ widths: [Int], within terminalColumns: Int) -> [[Int]] {
+    var parts: [[Int]] = []
+    var part = [0]
+    var used = widths[0]
+    var place = 1
+    while place < columns.count {
+      let end = columns.indices.first { $0 > place && !columns[$0].belongsToLast } ?? columns.count
+      let needed = widths[place..<end].reduce(0) { $0 + 2 + $1 }
+      if used + needed > terminalColumns, part.count > 1 {
+        parts.append(part)
+        part = [0]
+        used = widths[0]
+      }
+      part += place..<end
+      used += needed
+      place = end
+    }
+    return parts + [part]
   }
 
   static func trimmed(_ line: String) -> String {
@@ -60,7 +87,7 @@ struct TextTable {
 
   private static let gap = "    "
 
-  private static func width(_ block: [String]) -> Int { block.reduce(0) { max($0, TerminalText.width($1)) } }
+  static func width(_ block: [String]) -> Int { block.reduce(0) { max($0, TerminalText.width($1)) } }
 
   private static func sideBySide(_ band: [[String]]) -> [String] {
     let height = band.reduce(0) { max($0, $1.count) }

@@ -1,13 +1,14 @@
 // Reports as text and as JSON.
 // It must not test what is counted.
 import JSON
+import Measure
 import Testing
 
 @testable import Report
 
 @Suite("Showing a report")
 struct ReportRenderingTests {
-  private static func text(_ summary: ReportSummary, columns: Int = 200) -> [String] {
+  private static func text(_ summary: ReportSummary, columns: Int? = 200) -> [String] {
     ReportText(summary, columns: columns) { _ in "TIME" }.lines()
   }
 
@@ -111,6 +112,56 @@ struct ReportRenderingTests {
     #expect(wide.contains { $0.contains("TTFT, ms") && $0.contains("TPOT, ms") })
     #expect(!narrow.contains { $0.contains("TTFT, ms") && $0.contains("TPOT, ms") })
     #expect(narrow.contains { $0.hasPrefix("TPOT, ms") })
+  }
+
+  /// Of each outcome another number, by two models, one of them with a long name, and all remarks.
+  private static let manyOutcomes: ReportSummary = {
+    let bad = Outcome.allCases.enumerated().flatMap { count, outcome in
+      repeatElement(line(["outcome": "\"\(outcome.rawValue)\"", "waited_ms": "5"]), count: 3 + count)
+    }
+    let long = line(["model": #""an-organisation/its-model-8b-instruct-fp8""#, "in_flight": "40", "ttlt_ms": "1234567"])
+    return summary(bad + [long, line(["input_tokens": "null"]), "torn", #"{"v":9}"#, #"{"v":1,"dropped":3}"#])
+  }()
+
+  @Test("No line is wider than the terminal, and nothing is left out for it", arguments: [60, 80, 100, 120, 300])
+  func width(columns: Int) {
+    let summary = Self.manyOutcomes
+    let lines = Self.text(summary, columns: columns)
+    for line in lines { #expect(TerminalText.width(line) <= columns, "\(line)") }
+    // An outcome and its number are never torn apart.
+    for outcome in summary.all.outcomes where outcome.outcome != .ok {
+      let shown = "\(outcome.outcome.rawValue) \(outcome.count)"
+      #expect(outcome.count > 0 && lines.filter { $0.contains(shown) }.count == 2)
+    }
+    let words = { (lines: [String]) in Set(lines.joined(separator: " ").split(separator: " ")) }
+    let punctuation = { (words: Set<Substring>) in Set(words.map { $0.split(separator: ",") }) }
+    #expect(punctuation(words(lines)) == punctuation(words(Self.text(summary, columns: nil))))
+  }
+
+  @Test("Where there is no terminal a group's traffic is one line, and so is each remark")
+  func unbroken() throws {
+    let lines = Self.text(Self.manyOutcomes, columns: nil)
+    let all = try #require(lines.first { $0.hasPrefix("all ") })
+    #expect(TerminalText.width(all) > 200)
+    #expect(all.contains("  upstream_status 4, stream_error 5, truncated 6, client_cancelled 7, "))
+    #expect(!lines.contains { $0.hasPrefix("  ") && !$0.contains("█") && !$0.contains("▏") })
+  }
+
+  @Test("Outcomes that do not fit stand in a table of their own, below each other, where there were any")
+  func outcomesBelow() throws {
+    let lines = Self.text(Self.manyOutcomes, columns: 80)
+    let start = try #require(lines.firstIndex { $0.hasSuffix("  OTHER OUTCOMES") })
+    #expect(
+      lines[start...].prefix { !$0.isEmpty }.map { $0 }
+        == [
+          "MODEL  OTHER OUTCOMES",
+          "all    upstream_status 4, stream_error 5, truncated 6, client_cancelled 7,",
+          "       upstream_unreachable 8, upstream_reset 9, timeout 10, rejected 11,",
+          "       tunnelled 12",
+          "llama  upstream_status 4, stream_error 5, truncated 6, client_cancelled 7,",
+          "       upstream_unreachable 8, upstream_reset 9, timeout 10, rejected 11,",
+          "       tunnelled 12",
+        ])
   }
 
   @Test("No exchanges is said, and the notes still stand")

@@ -83,7 +83,7 @@ struct ReportCommand: ParsableCommand {
   private func rendered(_ tally: ReportTally) -> String {
     let summary = ReportSummary(tally, top: top ?? (json ? .max : 20))
     if json { return summary.json(time: TerminalTime.rfc3339) }
-    let columns = Terminal.size(STDOUT_FILENO)?.columns ?? 120
+    let columns = Terminal.size(STDOUT_FILENO)?.columns
     let text = ReportText(summary, columns: columns, time: TerminalTime.local(nanoseconds:))
     return text.lines().joined(separator: "\n") + "\n"
   }
