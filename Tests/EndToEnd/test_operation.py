@@ -1,9 +1,12 @@
 """What an operator does: settings that are wrong, signals, rotation, and logs that cannot be written."""
 
+import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
+import termios
 import threading
 import time
 
@@ -163,3 +166,51 @@ def test_what_cannot_be_written_is_a_failure_and_who_reads_no_more_is_none(serve
     done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=20)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("columns", [80, 20])
+def test_ctrl_c_takes_the_progress_line_off_the_terminal(columns):
+    """A terminal of its own, whose Ctrl-C it is; standard input is a log that takes long."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    reading, writing = os.pipe()
+    child = subprocess.Popen(
+        [binary(), "report", "-"],
+        stdin=reading,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(2, termios.TIOCSCTTY, 0),
+    )
+    os.close(reading)
+    os.close(theirs)
+    try:
+        shown = b""
+        deadline = time.monotonic() + 20
+        os.set_blocking(ours, False)
+        while b"reading" not in shown and time.monotonic() < deadline:
+            os.write(writing, b"{}\n" * 10_000)
+            time.sleep(0.05)
+            shown += some_of(ours)
+        assert b"reading" in shown
+        os.write(ours, b"\x03")
+        assert child.wait(10) == -signal.SIGINT
+        shown += some_of(ours)
+    finally:
+        child.kill()
+        child.wait()
+        os.close(writing)
+        os.close(ours)
+    drawn, _, left = shown.rpartition(b"\r\x1b[K")
+    assert left == b""
+    # One line is taken away: what had been drawn, and the terminal's own ^C behind it, must not have needed two.
+    line = drawn.rpartition(b"\r")[2].replace(b"\x1b[K", b"").decode()
+    assert line.endswith("^C") and len(line) <= columns
+
+
+def some_of(terminal: int) -> bytes:
+    """What has been written to a terminal, as far as it has come; the end of its last writer is no error here."""
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:
+        return b""
