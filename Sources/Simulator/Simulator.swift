@@ -33,6 +33,9 @@ public final class Simulator {
   /// The address in force.
   public var address: SocketAddress { listener.address }
 
+  /// Told once, where the truth cannot be written any more; answering goes on.
+  public var onTruthLost: ((SimulatorError) -> Void)?
+
   let spans = BodySpans()
   /// The requests of one client are much alike.
   let known = KnownHeads(fixed: [])
@@ -270,7 +273,7 @@ public final class Simulator {
     guard let truth, isInTruth else { return }
     var entry = entry
     entry.endAt = .now()
-    truth.write(entry)
+    do throws(SimulatorError) { try truth.write(entry) } catch { onTruthLost?(error) }
   }
 
   func connectionClosed(_ connection: ServerConnection) {

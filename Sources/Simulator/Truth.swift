@@ -80,19 +80,27 @@ struct TruthEntry {
 
 /// The file of truth lines: each is written with one call as its request ends, so that readers may follow.
 final class TruthFile {
+  private let path: String
   private let descriptor: Int32
+  private var isLost = false
 
   /// Makes the file anew.
   init(path: String) throws(SimulatorError) {
+    self.path = path
     descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-      throw SimulatorError("cannot write the truth to '\(path)': \(unsafe String(cString: strerror(errno)))")
-    }
+    guard descriptor >= 0 else { throw Self.failure(path) }
   }
 
   deinit { close(descriptor) }
 
-  func write(_ entry: TruthEntry) {
+  private static func failure(_ path: String) -> SimulatorError {
+    SimulatorError("cannot write the truth to '\(path)': \(unsafe String(cString: strerror(errno)))")
+  }
+
+  /// Writes a line; nothing once that has failed: what came behind half a line would be part of it.
+  /// - Throws: why it cannot be written, the first time.
+  func write(_ entry: TruthEntry) throws(SimulatorError) {
+    guard !isLost else { return }
     var line: [UInt8] = []
     line.reserveCapacity(320 + 40 * entry.writes.count)
     entry.append(to: &line)
@@ -102,8 +110,12 @@ final class TruthFile {
         let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[start...])
         return unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
       }
-      guard written > 0 else { return }
-      start += written
+      if written > 0 {
+        start += written
+      } else if written == 0 || errno != EINTR {
+        isLost = true
+        throw Self.failure(path)
+      }
     }
   }
 }

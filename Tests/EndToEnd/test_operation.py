@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from harness.process import Child
 from harness.said import DONE, STREAM_HEAD, answer_plainly, finish, get, request, token
 from harness.tachograph import binary, clean_environment
 from harness.wire import LAST_CHUNK, chunk, connect
@@ -166,6 +167,22 @@ def test_what_cannot_be_written_is_a_failure_and_who_reads_no_more_is_none(serve
     done = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=20)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_truth_that_cannot_be_written_is_said_once_and_fails_the_simulator_in_the_end():
+    child = Child([binary(), "simulate", "--truth", "/dev/full", "--ttft", "1ms", "--interval", "0", "--tokens", "2"])
+    try:
+        port = int(child.wait_for(r"listening on 127\.0\.0\.1:(\d+)")[1])
+        for _ in range(3):
+            wire = connect(port)
+            wire.send(request())
+            assert wire.message().head.startswith(b"HTTP/1.1 200 ")
+        said = child.wait_for("cannot write the truth")
+        child.signal(signal.SIGTERM)
+        assert child.wait(10) == 1
+    finally:
+        child.kill()
+    assert "No space left on device" in said.string and child.output.count("cannot write the truth") == 1
 
 
 @pytest.mark.parametrize("columns", [80, 20])

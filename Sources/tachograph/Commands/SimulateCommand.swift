@@ -37,7 +37,8 @@ struct SimulateCommand: ParsableCommand {
       counts are written without a unit. max_tokens cuts what --tokens would give.
 
       --truth writes one JSON line a request: x-request-id, outcome, tokens, and for every token-bearing event the \
-      time (CLOCK_MONOTONIC, ns) just before and just after its write, as [before, after, tokens].
+      time (CLOCK_MONOTONIC, ns) just before and just after its write, as [before, after, tokens]. Where it cannot be \
+      written any more, that is said once, and the exit code is 1 in the end.
       """)
 
   @Option(help: "Address and port to listen on; port 0 takes a free one.")
@@ -99,11 +100,17 @@ struct SimulateCommand: ParsableCommand {
     options.slots = slots
     let loop = try EventLoop()
     let simulator = try Simulator(loop: loop, options: options)
+    var hasLostTruth = false
+    simulator.onTruthLost = { error in
+      hasLostTruth = true
+      Terminal.note("error: \(error); requests are still answered")
+    }
     let signals = [SIGTERM, SIGINT].map { SignalWatcher(loop: loop, signal: $0) { simulator.stop() } }
     StandardError.line("listening on \(simulator.address)")
     simulator.run()
     for signal in signals { signal.close() }
     while loop.runOnce() {}
+    if hasLostTruth { throw ExitCode.failure }
   }
 }
 
