@@ -29,6 +29,7 @@ struct ChunkedBody {
   private static let mostDigits = 16
 
   private var expected = Expected.size
+  private var hasBeenAsWritten = false
   private var digits = 0
   /// The present chunk's size as it is read, then what is still to come of its data.
   private var remaining: UInt64 = 0
@@ -48,7 +49,6 @@ struct ChunkedBody {
   var isAsWritten: Bool {
     hasBeenAsWritten && (expected == .size || expected == .nothing && trailers.bytes.isEmpty)
   }
-  private var hasBeenAsWritten = false
 
   /// Forgets the body, for the next one.
   mutating func restart() {

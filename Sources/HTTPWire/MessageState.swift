@@ -7,14 +7,20 @@ import CLLHTTP
 /// It lies behind a pointer because C holds it: nobody else touches it while `llhttp_execute` runs.
 @safe
 struct MessageState {
-  let isResponse: Bool
-  let limits: WireLimits
-  var fields = Fields()
-  var answersHead = false
+  // What each read of a body touches stands first, and close together.
   var stage = Stage.head
+  /// Whether there is a refusal: asked at each read.
+  private(set) var isRefused = false
+  let isResponse: Bool
+  var answersHead = false
   /// Whether llhttp has read any of it.
   var ranParser = false
   var hasBegun = false
+  var chunked = ChunkedBody()
+  /// The bytes that are still to come of a body with a length.
+  var remaining: UInt64 = 0
+  let limits: WireLimits
+  var fields = Fields()
   /// Empty lines before a request, and whether half of one has been read.
   var emptyLines = 0
   var isInEmptyLine = false
@@ -22,13 +28,8 @@ struct MessageState {
   var refusal: WireError? {
     didSet { isRefused = refusal != nil }
   }
-  /// Whether there is a refusal: asked at each read.
-  private(set) var isRefused = false
   /// How the body is delimited, by the head's own fields.
   var framing = BodyFraming.none
-  /// The bytes that are still to come of a body with a length.
-  var remaining: UInt64 = 0
-  var chunked = ChunkedBody()
   /// The head, where it was known by its bytes.
   var known: KnownHeads.Head?
   /// Fields that llhttp has found: our own reading of the head must find as many.

@@ -49,8 +49,11 @@ final class DownstreamConnection: StreamDelegate {
   /// answer, where closing at once would meet requests that are on their way.
   private static let drainIdleNanoseconds: Int64 = 1_000_000_000
 
+  // What each write touches stands first, as in Stream.
   let worker: Worker
   private let stream: Stream
+  /// Bytes ever written to the client.
+  private(set) var writtenBytes: UInt64 = 0
   /// The client's address as text: the peer's, or the one that a PROXY header named.
   private(set) var peer: String
   /// What it counts as; the worker keeps it.
@@ -74,8 +77,6 @@ final class DownstreamConnection: StreamDelegate {
   private var stillness = Stillness(at: Instant(nanoseconds: 0))
   /// Whether nothing has come behind the last request, and that was whole.
   private var hasSaidAll = false
-  /// Bytes ever written to the client.
-  private(set) var writtenBytes: UInt64 = 0
 
   init(worker: Worker, stream: Stream) {
     self.worker = worker

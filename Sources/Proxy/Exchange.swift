@@ -15,11 +15,21 @@ final class Exchange {
   private let downstream: DownstreamConnection
   private(set) var upstream: UpstreamConnection?
   private let inner: Held<Inner>
-  /// The settings in force when it began: it ends by them.
-  private var rules: Rules
-
+  // What each token touches stands first and close together, as in Stream.
   /// When something last happened, for deadlines.
   private(set) var activeAt: Instant
+  private var headStartedAt: Instant?
+  private var responseFraming = BodyFraming.none
+  /// What reads brought and the client's socket has not taken yet: up to which of its bytes, and the last such read.
+  private var undelivered: UInt64?
+  /// Its reads that have been forwarded and not looked at; the lookout keeps it.
+  var heldReads: Lookout.Chain?
+  /// Whether a 101 has been passed on, and the tunnel is to begin behind it.
+  private var isSwitching = false
+  private var isUpstreamPaused = false
+
+  /// The settings in force when it began: it ends by them.
+  private var rules: Rules
   /// When what it waits for now began to be waited for.
   private var stepAt: Instant
   private var deadlines: Deadlines
@@ -32,12 +42,9 @@ final class Exchange {
   private var tunnel: Tunnel?
   /// Whether the client asked for a 100 that has not come.
   private var awaitsContinue: Bool
-  private var responseFraming = BodyFraming.none
   /// Whether the response's body ends with upstream's connection.
   private var isCloseDelimited = false
   private var upstreamKeepsAlive = false
-  /// Whether a 101 has been passed on, and the tunnel is to begin behind it.
-  private var isSwitching = false
   private var closesClient = false
   /// What has come of the request while it waits for a place at upstream.
   private var held: [UInt8] = []
@@ -45,16 +52,10 @@ final class Exchange {
   /// The request's head, kept while it may have to be sent twice.
   private var repeatable: [UInt8]?
   private var connectStartedAt: Instant
-  private var headStartedAt: Instant?
   /// Bytes of the 1xx heads so far.
   private var interimBytes = 0
   private var isCounted = false
-  private var isUpstreamPaused = false
   private var pausedAt: Instant?
-  /// What reads brought and the client's socket has not taken yet: up to which of its bytes, and the last such read.
-  private var undelivered: UInt64?
-  /// Its reads that have been forwarded and not looked at; the lookout keeps it.
-  var heldReads: Lookout.Chain?
 
   /// Begins an exchange whose head is known.
   init(

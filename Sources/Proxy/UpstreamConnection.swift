@@ -6,9 +6,12 @@ import Transport
 
 /// One upstream connection, confined to its worker's thread.
 final class UpstreamConnection: StreamDelegate {
+  // What each read touches stands first, as in Stream.
   private let worker: Worker
-  private var stream: Stream?
   private var exchange: Exchange?
+  /// Reads this connection's responses.
+  let parser: MessageParser
+  private var stream: Stream?
   /// What was asked of the resolver, and the race that its answer began.
   private var question: Resolver.Ticket?
   private var connector: Connector?
@@ -19,8 +22,6 @@ final class UpstreamConnection: StreamDelegate {
   let rules: Rules
   /// Where its addresses come from.
   private let resolver: Resolver
-  /// Reads this connection's responses.
-  let parser: MessageParser
   /// Whether it has carried an exchange before.
   private(set) var isReused = false
   /// Whether it has been closed.

@@ -33,33 +33,34 @@ public final class Stream {
   }
   /// The delegate, where nobody outside can reach it: what others might be using is checked at each read.
   private var receiver: (any StreamDelegate)?
+  // What each read and each write touches stands first and close together: between two tokens of a stream thousands of
+  // others pass, and each line of memory that has left the cache costs as much as what is done with it.
+  private let loop: EventLoop
+  private var descriptor: Int32
+  private var interest: Int32 = 0
+  /// `queue.count`, asked for at each write.
+  private var queued = 0
+  private var accepted: UInt64 = 0
+  /// When the last read left the socket empty: nothing read later can have arrived before.
+  private var drainedAt: Instant?
+  private var isConnecting = false
+  private var hasEnded = false
+  private var isStamped = false
+  private var wantsReads = false
+  private var noticesDeparture = false
+  private var hasFailed = false
+  /// Whether the peer has sent urgent data, before which a read stops short of what lies behind (tcp(7)).
+  private var hasUrgentData = false
   /// Whether a reset is told of also while nothing is read: paused, or behind the peer's FIN.
   public var noticesReset = false {
     didSet { updateInterest() }
   }
-  /// The peer's address, where it is known.
-  public let peer: SocketAddress?
-
-  private let loop: EventLoop
   private let poll: UnsafeMutablePointer<uv_poll_t>
-  private var descriptor: Int32
   private var queue = ByteQueue()
-  /// `queue.count`, asked for at each write.
-  private var queued = 0
-  private var accepted: UInt64 = 0
-  private var interest: Int32 = 0
-  private var isConnecting = false
-  private var hasEnded = false
-  private var hasFailed = false
   /// What broke the socket while bytes that came before may still be read: the end behind them is no end then.
   private var breakage: TransportError?
-  private var isStamped = false
-  private var wantsReads = false
-  private var noticesDeparture = false
-  /// Whether the peer has sent urgent data, before which a read stops short of what lies behind (tcp(7)).
-  private var hasUrgentData = false
-  /// When the last read left the socket empty: nothing read later can have arrived before.
-  private var drainedAt: Instant?
+  /// The peer's address, where it is known.
+  public let peer: SocketAddress?
 
   /// Bytes written here that the socket has not taken.
   public var queuedBytes: Int { queued }
