@@ -197,7 +197,7 @@ def test_ctrl_c_takes_the_progress_line_off_the_terminal(columns):
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(2, termios.TIOCSCTTY, 0),
+        preexec_fn=at_a_terminal,
     )
     os.close(reading)
     os.close(theirs)
@@ -223,6 +223,12 @@ def test_ctrl_c_takes_the_progress_line_off_the_terminal(columns):
     # One line is taken away: what had been drawn, and the terminal's own ^C behind it, must not have needed two.
     line = drawn.rpartition(b"\r")[2].replace(b"\x1b[K", b"").decode()
     assert line.endswith("^C") and len(line) <= columns
+
+
+def at_a_terminal() -> None:
+    """What a shell's foreground job begins with; tests may run in the background, where Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    fcntl.ioctl(2, termios.TIOCSCTTY, 0)
 
 
 def some_of(terminal: int) -> bytes:
