@@ -28,7 +28,7 @@ final class Exchange {
   private var isSwitching = false
   private var isUpstreamPaused = false
 
-  /// The settings in force when it began: it ends by them.
+  /// The settings that it is held to: those in force when it began, or when it asked for its last connection.
   private var rules: Rules
   /// When what it waits for now began to be waited for.
   private var stepAt: Instant

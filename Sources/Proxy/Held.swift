@@ -13,16 +13,17 @@ struct Held<Value: ~Copyable>: ~Copyable {
   private let pointer: UnsafeMutablePointer<Value>
   private let blocks: Blocks<Value>
 
-  /// - Parameter blocks: where the memory comes from and goes back to; the allocator's own where nothing is said.
-  /// - Parameter make: makes the value, in its place.
+  /// - Parameters:
+  ///   - blocks: where the memory comes from and goes back to.
+  ///   - make: makes the value, in its place.
   @inline(__always)
-  init(in blocks: Blocks<Value> = Blocks(kept: 0), _ make: () -> Value) {
+  init(in blocks: Blocks<Value>, _ make: () -> Value) {
     self.blocks = blocks
     unsafe pointer = blocks.take()
     unsafe pointer.initialize(to: make())
   }
 
-  /// The same, of a value that is there already.
+  /// The same, of a value that is there already, in the allocator's own memory.
   init(_ value: consuming Value) {
     blocks = Blocks(kept: 0)
     unsafe pointer = blocks.take()
