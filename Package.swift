@@ -1,8 +1,8 @@
 // swift-tools-version: 6.2
-// What the rooms are and who may open whose door; scripts/check holds the imports to the same table.
+// What the modules are and who may open whose door; scripts/check holds the imports to the same table.
 import PackageDescription
 
-/// Every room of ours: Swift 6, strict memory safety, no warning left standing.
+/// Every module of ours: Swift 6, strict memory safety, no warning left standing.
 let ours: [SwiftSetting] = [.strictMemorySafety(), .treatAllWarnings(as: .error)]
 
 /// A test target beside its module.
@@ -11,8 +11,8 @@ func tests(_ module: String, _ more: [Target.Dependency] = []) -> Target {
     name: "\(module)Tests", dependencies: [.byName(name: module)] + more, swiftSettings: [.treatAllWarnings(as: .error)])
 }
 
-/// A room of the house: a target named after its folder.
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+/// A module of the house: a target named after its folder.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: ours)
 }
 
@@ -34,30 +34,30 @@ let package = Package(
     .systemLibrary(name: "CSocket"),
 
     // The proxy's own path, from the bottom up.
-    room("Clocks"),
-    room("Transport", ["CLibuv", "CSocket", "Clocks"]),
-    room("HTTPWire", ["CLLHTTP"]),
-    room("Metrics"),
-    room("JSON", ["CYYJSON"]),
-    room("TokenWire", ["JSON"]),
-    room(
-      "Measure",
+    module("Clocks"),
+    module("Transport", ["CLibuv", "CSocket", "Clocks"]),
+    module("HTTPWire", ["CLLHTTP"]),
+    module("Metrics"),
+    module("JSON", ["CYYJSON"]),
+    module("TokenWire", ["JSON"]),
+    module(
+      "Measurement",
       [
         "Clocks", "Metrics", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
       ]),
-    room("RecordLog", ["Clocks", "JSON", "Measure", "Metrics"]),
-    room("Proxy", ["Clocks", "Transport", "HTTPWire", "Metrics", "TokenWire", "Measure", "RecordLog"]),
+    module("RecordLog", ["Clocks", "JSON", "Measurement", "Metrics"]),
+    module("Proxy", ["Clocks", "Transport", "HTTPWire", "Metrics", "TokenWire", "Measurement", "RecordLog"]),
 
     // Beside the path: settings, what people look at, and the traffic we make ourselves.
-    room("Configuration", ["Yams"]),
-    room("Admin", ["Clocks", "Transport", "HTTPWire"]),
-    room("Report", ["JSON", "Measure", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
-    room("Simulator", ["Clocks", "Transport", "HTTPWire", "JSON"]),
-    room("LoadClient", ["Clocks", "Transport", "HTTPWire", "JSON", "TokenWire"]),
+    module("Configuration", ["Yams"]),
+    module("Admin", ["Clocks", "Transport", "HTTPWire"]),
+    module("Report", ["JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+    module("Simulator", ["Clocks", "Transport", "HTTPWire", "JSON"]),
+    module("LoadClient", ["Clocks", "Transport", "HTTPWire", "JSON", "TokenWire"]),
     .executableTarget(
       name: "tachograph",
       dependencies: [
-        "Clocks", "Transport", "Metrics", "Proxy", "Configuration", "Admin", "Measure", "RecordLog", "Report", "Simulator", "LoadClient",
+        "Clocks", "Transport", "Metrics", "Proxy", "Configuration", "Admin", "Measurement", "RecordLog", "Report", "Simulator", "LoadClient",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -65,7 +65,7 @@ let package = Package(
 
     // What is fuzzed: the tests replay its corpus, scripts/fuzz goes on from there.
     .target(
-      name: "FuzzTargets", dependencies: ["Transport", "HTTPWire", "TokenWire", "Measure", "Configuration", "RecordLog"],
+      name: "FuzzTargets", dependencies: ["Transport", "HTTPWire", "TokenWire", "Measurement", "Configuration", "RecordLog"],
       path: "Tests/Fuzz/Targets", swiftSettings: ours),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Replay"),
 
@@ -75,13 +75,13 @@ let package = Package(
     tests("Metrics"),
     tests("JSON"),
     tests("TokenWire", ["JSON"]),
-    tests("Measure", ["Clocks", "Metrics", "TokenWire"]),
-    tests("RecordLog", ["Measure"]),
+    tests("Measurement", ["Clocks", "Metrics", "TokenWire"]),
+    tests("RecordLog", ["Measurement"]),
     tests(
-      "Report", ["JSON", "Measure", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+      "Report", ["JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     tests("Configuration"),
     tests("Admin", ["Transport"]),
-    tests("Proxy", ["Clocks", "HTTPWire", "Measure", "Metrics", "RecordLog", "Transport"]),
+    tests("Proxy", ["Clocks", "HTTPWire", "Measurement", "Metrics", "RecordLog", "Transport"]),
     tests("Simulator", ["Clocks", "Transport"]),
     tests("LoadClient", ["Simulator", "Transport"]),
   ],

@@ -12,7 +12,7 @@ final class AdminConnection: StreamDelegate {
   static let idleSeconds: Int64 = 150
   /// For what a client still sends once it has its last answer.
   static let lingerSeconds: Int64 = 2
-  private static let limits = WireLimits(headBytes: 8 * 1024, targetBytes: 2 * 1024)
+  private static let limits = HTTPLimits(headBytes: 8 * 1024, targetBytes: 2 * 1024)
 
   private enum Phase {
     case open
@@ -23,7 +23,7 @@ final class AdminConnection: StreamDelegate {
   }
 
   private let stream: Stream
-  private let parser = MessageParser(.request, limits: limits, spans: BodySpans())
+  private let parser = MessageParser(.request, limits: limits, ranges: BodyRanges())
   private let pageAt: (String) -> AdminPage?
   private let onClose: (AdminConnection) -> Void
   private var phase = Phase.open
@@ -72,7 +72,7 @@ final class AdminConnection: StreamDelegate {
       unsafe bytes.withUnsafeBytes { unsafe consume($0.bytes) }
     }
     // One answer at a time: who does not read is not read from.
-    if stream.queuedBytes > 0, !stream.isClosed { stream.pauseReading(noticingDeparture: true) }
+    if stream.queuedBytes > 0, !stream.isClosed { stream.pauseReading(detectingClose: true) }
   }
 
   private func consume(_ bytes: RawSpan) {
@@ -93,9 +93,9 @@ final class AdminConnection: StreamDelegate {
 
   private func answerHead() {
     let head: RequestHead
-    do throws(WireError) {
+    do throws(HTTPParseError) {
       head = try RequestHead(parser)
-      guard head.framing == .none else { throw WireError(413, "no request here has a body") }
+      guard head.framing == .none else { throw HTTPParseError(413, "no request here has a body") }
     } catch {
       return refuse(error)
     }
@@ -114,7 +114,7 @@ final class AdminConnection: StreamDelegate {
       page.bytes(headOnly: head.method == .head, closes: closes, keepsAlive10: !head.isVersion11), closing: closes)
   }
 
-  private func refuse(_ error: WireError) {
+  private func refuse(_ error: HTTPParseError) {
     send(AdminPage(status: error.status, body: "\(error.reason)\n").bytes(headOnly: false, closes: true), closing: true)
   }
 

@@ -41,11 +41,11 @@ public final class AdminServer: Sendable {
         defer { socket.close() }
         let listener = try Listener(loop: loop, socket: socket)
         socket.close()
-        let desk = AdminDesk(loop: loop, listener: listener, pageAt: pageAt, onTrouble: onTrouble)
-        let mailbox = try Mailbox<Command>(loop: loop) { _ in desk.stop() }
-        desk.onStop = { mailbox.close() }
+        let admin = AdminListener(loop: loop, listener: listener, pageAt: pageAt, onTrouble: onTrouble)
+        let mailbox = try Mailbox<Command>(loop: loop) { _ in admin.stop() }
+        admin.onStop = { mailbox.close() }
         promise.keep(.success(Started(address: listener.address.description, mailbox: mailbox)))
-        desk.start()
+        admin.start()
         loop.run()
       } catch {
         promise.keep(.failure(error))
@@ -69,7 +69,7 @@ public final class AdminServer: Sendable {
 }
 
 /// The listener and its clients, confined to the admin thread.
-private final class AdminDesk {
+private final class AdminListener {
   private let loop: EventLoop
   private let listener: Listener
   private let pageAt: (String) -> AdminPage?

@@ -56,16 +56,16 @@ public enum BodyWriter {
     _ parser: MessageParser, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer
   ) {
     let isChunked = framing == .chunked
-    if isChunked, parser.isAsWritten { return unsafe bytes.withUnsafeBytes { unsafe output.append($0) } }
-    append(parser.spans, of: bytes, framing: framing, to: output)
+    if isChunked, parser.isCanonical { return unsafe bytes.withUnsafeBytes { unsafe output.append($0) } }
+    append(parser.ranges, of: bytes, framing: framing, to: output)
     if isChunked, parser.isComplete { appendEnd(framing: framing, trailers: parser.trailers, to: output) }
   }
 
-  /// Appends the body bytes at `spans` in `bytes`: each a chunk where `framing` is chunked, plain otherwise.
-  public static func append(_ spans: BodySpans, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer) {
+  /// Appends the body bytes at `ranges` in `bytes`: each a chunk where `framing` is chunked, plain otherwise.
+  public static func append(_ ranges: BodyRanges, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer) {
     unsafe bytes.withUnsafeBytes { source in
-      for index in 0..<spans.count {
-        let body = unsafe UnsafeRawBufferPointer(rebasing: source[spans[index]])
+      for index in 0..<ranges.count {
+        let body = unsafe UnsafeRawBufferPointer(rebasing: source[ranges[index]])
         if framing == .chunked { unsafe output.append(chunk: body) } else { unsafe output.append(body) }
       }
     }

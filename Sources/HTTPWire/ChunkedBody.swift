@@ -46,7 +46,7 @@ struct ChunkedBody {
 
   /// Whether what the last `read` took is whole chunks, the body's end among them or not, and nothing else: just as
   /// `BodyWriter` would write them.
-  var isAsWritten: Bool {
+  var isCanonical: Bool {
     hasBeenAsWritten && (expected == .size || expected == .nothing && trailers.bytes.isEmpty)
   }
 
@@ -67,8 +67,8 @@ struct ChunkedBody {
   /// Reads on in `bytes` from `start`, which has to be before their end.
   /// - Returns: where reading stopped: behind the body, or at the end of the bytes.
   mutating func read(
-    _ bytes: UnsafeRawBufferPointer, from start: Int, limits: WireLimits, spans: BodySpans
-  ) throws(WireError) -> Int {
+    _ bytes: UnsafeRawBufferPointer, from start: Int, limits: HTTPLimits, ranges: BodyRanges
+  ) throws(HTTPParseError) -> Int {
     var index = start
     hasBeenAsWritten = start < bytes.count && expected == .size && digits == 0
     while index < bytes.count {
@@ -76,7 +76,7 @@ struct ChunkedBody {
       switch expected {
       case .data:
         let count = Int(min(remaining, UInt64(bytes.count - index)))
-        spans.append(index, count: count)
+        ranges.append(index, count: count)
         remaining -= UInt64(count)
         index += count
         guard remaining == 0 else { continue }
@@ -106,14 +106,14 @@ struct ChunkedBody {
       case .size:
         try readSize(byte, limits)
       case .sizeLineFeed:
-        guard byte == ASCII.lineFeed else { throw WireError(400, "a chunk's size line does not end with CRLF") }
+        guard byte == ASCII.lineFeed else { throw HTTPParseError(400, "a chunk's size line does not end with CRLF") }
         expected = remaining == 0 ? .trailer : .data
       case .extensionName, .extensionValue, .quotedText, .escapedByte, .quoteEnd:
         try readExtension(byte, limits)
       case .trailer, .trailerName, .trailerValue, .trailerLineFeed:
         try readTrailer(byte, limits)
       case .lastLineFeed:
-        guard byte == ASCII.lineFeed else { throw WireError(400, "trailers do not end with CRLF") }
+        guard byte == ASCII.lineFeed else { throw HTTPParseError(400, "trailers do not end with CRLF") }
         expected = .nothing
         return index + 1
       case .nothing:
@@ -124,7 +124,7 @@ struct ChunkedBody {
     return index
   }
 
-  private static let unended = WireError(400, "a chunk's data does not end with CRLF where its size says")
+  private static let unended = HTTPParseError(400, "a chunk's data does not end with CRLF where its size says")
 
   private static func endsLine(_ bytes: UnsafeRawBufferPointer, at index: Int) -> Bool {
     unsafe index + 1 < bytes.count && bytes[index] == ASCII.carriageReturn && bytes[index + 1] == ASCII.lineFeed
@@ -151,21 +151,23 @@ struct ChunkedBody {
     return index + 2
   }
 
-  private mutating func readSize(_ byte: UInt8, _ limits: WireLimits) throws(WireError) {
+  private mutating func readSize(_ byte: UInt8, _ limits: HTTPLimits) throws(HTTPParseError) {
     if let digit = ASCII.hexDigit(byte) {
       if digits == 0 { remaining = 0 }
       digits += 1
-      guard digits <= Self.mostDigits, remaining >> 59 == 0 else { throw WireError(400, "chunk size is too large") }
+      guard digits <= Self.mostDigits, remaining >> 59 == 0 else {
+        throw HTTPParseError(400, "chunk size is too large")
+      }
       remaining = remaining << 4 | UInt64(digit)
     } else if digits == 0 {
-      throw WireError(400, "chunk size is not a plain hexadecimal number")
+      throw HTTPParseError(400, "chunk size is not a plain hexadecimal number")
     } else {
       try endPart(byte, limits, "chunk size is not a plain hexadecimal number")
     }
   }
 
   /// What may follow a size or an extension: a further extension, or the end of the line.
-  private mutating func endPart(_ byte: UInt8, _ limits: WireLimits, _ complaint: String) throws(WireError) {
+  private mutating func endPart(_ byte: UInt8, _ limits: HTTPLimits, _ complaint: String) throws(HTTPParseError) {
     switch byte {
     case ASCII.carriageReturn:
       expected = .sizeLineFeed
@@ -174,19 +176,19 @@ struct ChunkedBody {
       hasContent = false
       try countExtension(limits)
     default:
-      throw WireError(400, complaint)
+      throw HTTPParseError(400, complaint)
     }
   }
 
-  private mutating func countExtension(_ limits: WireLimits) throws(WireError) {
+  private mutating func countExtension(_ limits: HTTPLimits) throws(HTTPParseError) {
     extensionBytes += 1
     guard extensionBytes <= limits.chunkExtensionBytes else {
-      throw WireError(
+      throw HTTPParseError(
         400, "chunk extensions larger than \(limits.chunkExtensionBytes) bytes", beyond: .chunkExtensions)
     }
   }
 
-  private mutating func readExtension(_ byte: UInt8, _ limits: WireLimits) throws(WireError) {
+  private mutating func readExtension(_ byte: UInt8, _ limits: HTTPLimits) throws(HTTPParseError) {
     let complaint = "malformed chunk extension"
     if byte != ASCII.carriageReturn, byte != ASCII.semicolon { try countExtension(limits) }
     switch expected {
@@ -208,14 +210,14 @@ struct ChunkedBody {
     case .escapedByte where ASCII.isFieldValue(byte):
       expected = .quotedText
     default:
-      throw WireError(400, complaint)
+      throw HTTPParseError(400, complaint)
     }
   }
 
-  private mutating func readTrailer(_ byte: UInt8, _ limits: WireLimits) throws(WireError) {
+  private mutating func readTrailer(_ byte: UInt8, _ limits: HTTPLimits) throws(HTTPParseError) {
     trailerBytes += 1
     guard trailerBytes <= limits.trailerBytes else {
-      throw WireError(431, "trailers larger than \(limits.trailerBytes) bytes", beyond: .trailers)
+      throw HTTPParseError(431, "trailers larger than \(limits.trailerBytes) bytes", beyond: .trailers)
     }
     switch expected {
     case .trailer where byte == ASCII.carriageReturn:
@@ -237,15 +239,15 @@ struct ChunkedBody {
       expected = .trailer
       try endTrailer()
     default:
-      throw WireError(400, "malformed trailer")
+      throw HTTPParseError(400, "malformed trailer")
     }
     trailers.bytes.append(byte)
   }
 
   /// A trailer that frames could make another message of this one (RFC 9110 §6.5.1).
-  private mutating func endTrailer() throws(WireError) {
+  private mutating func endTrailer() throws(HTTPParseError) {
     let value = name.upperBound + 1..<trailers.bytes.count - 1
-    guard !trailers.isRefusedTrailer(name) else { throw WireError(400, "a trailer that would frame") }
+    guard !trailers.isRefusedTrailer(name) else { throw HTTPParseError(400, "a trailer that would frame") }
     trailers.list.append(Field(name: name, value: trailers.trimmed(value)))
   }
 }

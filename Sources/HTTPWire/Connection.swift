@@ -12,7 +12,7 @@ struct ConnectionOptions: Sendable {
   /// More than anybody has reason to name, and each is looked for among all fields.
   private static let mostNames = 64
 
-  init(_ fields: Fields) throws(WireError) {
+  init(_ fields: Fields) throws(HTTPParseError) {
     for field in fields.list where field.kind == .connection || field.kind == .proxyConnection {
       for element in fields.elements(field.value) {
         if fields.matches(element, "close") {
@@ -22,7 +22,7 @@ struct ConnectionOptions: Sendable {
         } else if field.kind == .connection, fields.matches(element, "upgrade") {
           upgrades = true
         } else {
-          guard names.count < Self.mostNames else { throw WireError(400, "too many connection options") }
+          guard names.count < Self.mostNames else { throw HTTPParseError(400, "too many connection options") }
           names.append(element)
         }
       }
@@ -42,7 +42,7 @@ extension Fields {
   }
 
   private func isProtected(_ name: Range<Int>) -> Bool {
-    if namesWay(name) { return true }
+    if isForwardingField(name) { return true }
     return matches(name, "host") || matches(name, "content-length") || matches(name, "transfer-encoding")
       || matches(name, "content-type") || matches(name, "content-encoding") || matches(name, "authorization")
       || matches(name, "cache-control") || matches(name, "trailer")
@@ -60,11 +60,11 @@ extension Fields {
       || matches(name, "keep-alive") || matches(name, "proxy-connection") || matches(name, "authorization")
       || matches(name, "proxy-authorization") || matches(name, "content-encoding") || matches(name, "content-type")
       || matches(name, "content-range") || matches(name, "expect") || matches(name, "set-cookie")
-      || matches(name, "cookie") || matches(name, "cache-control") || namesWay(name)
+      || matches(name, "cookie") || matches(name, "cache-control") || isForwardingField(name)
   }
 
   /// Whether a field says which way a message came, which proxies and servers trust their neighbours to say.
-  private func namesWay(_ name: Range<Int>) -> Bool {
+  private func isForwardingField(_ name: Range<Int>) -> Bool {
     matches(name, "forwarded") || matches(name, "x-real-ip") || matches(name, "via")
       || text(name).lowercased().hasPrefix("x-forwarded-")
   }

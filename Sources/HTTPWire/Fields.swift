@@ -43,7 +43,7 @@ public struct Fields: Sendable {
   /// The fields, in order.
   public internal(set) var list: [Field] = []
   /// One bit for each name, by its length and first letter: most look-ups are for names that are not there.
-  private(set) var nameBits: UInt64 = 0
+  private(set) var nameFilter: UInt64 = 0
 
   /// Whether there is no field.
   var isEmpty: Bool { list.isEmpty }
@@ -51,11 +51,11 @@ public struct Fields: Sendable {
   /// No fields.
   public init() {}
 
-  /// Fields that stand in `bytes` where `list` says, with the `nameBits` of others that have the same names.
-  init(bytes: [UInt8], list: [Field], nameBits: UInt64) {
+  /// Fields that stand in `bytes` where `list` says, with the `nameFilter` of others that have the same names.
+  init(bytes: [UInt8], list: [Field], nameFilter: UInt64) {
     self.bytes = bytes
     self.list = list
-    self.nameBits = nameBits
+    self.nameFilter = nameFilter
   }
 
   /// The bytes in `range` as text; what is not UTF-8 is replaced.
@@ -114,7 +114,7 @@ public struct Fields: Sendable {
   /// The place of the first field whose name is `name`, compared without case.
   public func firstIndex(named name: String) -> Int? {
     let count = name.utf8.count
-    guard let first = name.utf8.first, nameBits & Self.bit(count, first) != 0 else { return nil }
+    guard let first = name.utf8.first, nameFilter & Self.bit(count, first) != 0 else { return nil }
     return list.firstIndex { $0.name.count == count && matches($0.name, name.utf8) }
   }
 
@@ -156,13 +156,13 @@ public struct Fields: Sendable {
   /// Finds the fields of a head that is whole.
   /// - Returns: how many there are; nil where a line is none.
   mutating func split() -> Int? {
-    guard let head = unsafe bytes.withUnsafeBufferPointer({ unsafe HeadFields($0) }) else { return nil }
+    guard let head = unsafe bytes.withUnsafeBufferPointer({ unsafe FieldScanner($0) }) else { return nil }
     list = head.list
-    nameBits = head.nameBits
+    nameFilter = head.nameFilter
     return list.count
   }
 
-  /// The bit in `nameBits` of a name with `count` bytes that begins with `first`.
+  /// The bit in `nameFilter` of a name with `count` bytes that begins with `first`.
   static func bit(_ count: Int, _ first: UInt8) -> UInt64 {
     1 << UInt64((count &* 5 &+ Int(ASCII.lowercased(first))) & 63)
   }

@@ -15,9 +15,9 @@ public enum BodyFraming: Hashable, Sendable {
   /// Whether it is known that no byte of a body follows: some clients say so with each GET, by a Content-Length of 0.
   public var isEmpty: Bool { self == .none || self == .length(0) }
 
-  /// How a body is delimited whose head differs from one with this framing in the values that `kin` may differ in.
-  func like(_ fields: Fields, _ kin: HeadKin) -> BodyFraming? {
-    guard let place = kin.length else { return self }
+  /// How a body is delimited whose head differs from one with this framing in the values that `template` may differ in.
+  func like(_ fields: Fields, _ template: HeadTemplate) -> BodyFraming? {
+    guard let place = template.length else { return self }
     guard let length = fields.plainLength(fields.list[place].value), case .length = self else { return nil }
     return .length(length)
   }
@@ -25,42 +25,42 @@ public enum BodyFraming: Hashable, Sendable {
 
 extension Fields {
   /// What the framing fields of a head say, or what is wrong with them.
-  /// - Throws: `WireError`: both fields at once, either of them twice, a value that is not plain.
-  func declaredFraming(isVersion11: Bool) throws(WireError) -> BodyFraming? {
+  /// - Throws: `HTTPParseError`: both fields at once, either of them twice, a value that is not plain.
+  func declaredFraming(isVersion11: Bool) throws(HTTPParseError) -> BodyFraming? {
     var length: Range<Int>?
     var encoding: Range<Int>?
     for field in list {
       if field.kind == .contentLength {
-        guard length == nil else { throw WireError(400, "Content-Length given twice") }
+        guard length == nil else { throw HTTPParseError(400, "Content-Length given twice") }
         length = field.value
       } else if field.kind == .transferEncoding {
-        guard encoding == nil else { throw WireError(400, "Transfer-Encoding given twice") }
+        guard encoding == nil else { throw HTTPParseError(400, "Transfer-Encoding given twice") }
         encoding = field.value
       }
     }
     if let encoding {
-      guard length == nil else { throw WireError(400, "Content-Length beside Transfer-Encoding") }
-      guard isVersion11 else { throw WireError(400, "Transfer-Encoding in an HTTP/1.0 message") }
+      guard length == nil else { throw HTTPParseError(400, "Content-Length beside Transfer-Encoding") }
+      guard isVersion11 else { throw HTTPParseError(400, "Transfer-Encoding in an HTTP/1.0 message") }
       guard matches(encoding, "chunked") else {
-        throw WireError(encoding.isEmpty ? 400 : 501, "Transfer-Encoding other than chunked")
+        throw HTTPParseError(encoding.isEmpty ? 400 : 501, "Transfer-Encoding other than chunked")
       }
       return .chunked
     }
-    return try length.map { value throws(WireError) in .length(try contentLength(value)) }
+    return try length.map { value throws(HTTPParseError) in .length(try contentLength(value)) }
   }
 
-  func contentLength(_ value: Range<Int>) throws(WireError) -> UInt64 {
+  func contentLength(_ value: Range<Int>) throws(HTTPParseError) -> UInt64 {
     guard !value.isEmpty, bytes[value].allSatisfy(ASCII.isDigit) else {
-      throw WireError(400, "Content-Length is not a plain decimal number")
+      throw HTTPParseError(400, "Content-Length is not a plain decimal number")
     }
-    guard value.count <= 19 else { throw WireError(400, "Content-Length has more than 19 digits") }
+    guard value.count <= 19 else { throw HTTPParseError(400, "Content-Length has more than 19 digits") }
     var length: UInt64 = 0
     for digit in bytes[value] {
       let (product, overflow) = length.multipliedReportingOverflow(by: 10)
-      guard !overflow else { throw WireError(400, "Content-Length is too large") }
+      guard !overflow else { throw HTTPParseError(400, "Content-Length is too large") }
       length = product &+ UInt64(digit - ASCII.zero)
     }
-    guard length <= UInt64(Int64.max) else { throw WireError(400, "Content-Length is too large") }
+    guard length <= UInt64(Int64.max) else { throw HTTPParseError(400, "Content-Length is too large") }
     return length
   }
 }

@@ -1,5 +1,5 @@
 // One message at a time: llhttp reads its head, then we say where its body's bytes stand in each read, and its end.
-// It must not judge a head (RequestHead and ResponseHead do), nor copy body bytes.
+// It must not validate a head (RequestHead and ResponseHead do), nor copy body bytes.
 import CLLHTTP
 
 /// A strict HTTP/1.1 parser for one side of one connection (all of llhttp's lenient flags stay off).
@@ -24,22 +24,22 @@ public final class MessageParser {
     /// The message is whole; bytes behind it are left alone.
     case messageComplete
     /// The bytes are not a strict HTTP/1.1 message. The parser is of no more use.
-    case failed(WireError)
+    case failed(HTTPParseError)
   }
 
   private let parser: UnsafeMutablePointer<llhttp_t>
-  private let state: UnsafeMutablePointer<MessageState>
+  private let state: UnsafeMutablePointer<ParserState>
   /// The heads that need not be read in full.
-  let known: KnownHeads?
+  let cache: HeadCache?
 
-  /// Makes a parser that reports body bytes in `spans`.
-  /// - Parameter known: heads that were judged within these limits; none where all are to be read.
-  public init(_ kind: Kind, limits: WireLimits, spans: BodySpans, known: KnownHeads? = nil) {
-    self.spans = spans
-    self.known = known
+  /// Makes a parser that reports body bytes in `ranges`.
+  /// - Parameter cache: heads that were judged within these limits; none where all are to be read.
+  public init(_ kind: Kind, limits: HTTPLimits, ranges: BodyRanges, cache: HeadCache? = nil) {
+    self.ranges = ranges
+    self.cache = cache
     unsafe parser = .allocate(capacity: 1)
     unsafe state = .allocate(capacity: 1)
-    unsafe state.initialize(to: MessageState(isResponse: kind == .response, limits: limits))
+    unsafe state.initialize(to: ParserState(isResponse: kind == .response, limits: limits))
     start()
   }
 
@@ -50,10 +50,10 @@ public final class MessageParser {
   }
 
   /// Where the last `parse` found body bytes.
-  public let spans: BodySpans
+  public let ranges: BodyRanges
   /// Whether the last `parse` took whole chunks, the body's end among them or not, and nothing else: just as `BodyWriter`
   /// would write them.
-  public var isAsWritten: Bool { unsafe state.pointee.chunked.isAsWritten }
+  public var isCanonical: Bool { unsafe state.pointee.chunked.isCanonical }
   /// The head as it came, from `headComplete` on; `takeFields()` moves it out.
   public var fields: Fields { unsafe state.pointee.fields }
   /// Trailer fields that followed a chunked body.
@@ -91,21 +91,21 @@ public final class MessageParser {
     return taken
   }
 
-  /// Moves out the head that was known by its bytes, if it was.
-  func takeKnown() -> KnownHeads.Head? { unsafe state.pointee.known.take() }
+  /// Moves out the head that was found in the cache, if it was.
+  func takeCached() -> HeadCache.Head? { unsafe state.pointee.cached.take() }
 
   private func start() {
     unsafe llhttp_init(parser, state.pointee.isResponse ? HTTP_RESPONSE : HTTP_REQUEST, messageCallbacks)
     unsafe parser.pointee.data = UnsafeMutableRawPointer(state)
   }
 
-  /// Reads on. Body spans are relative to `bytes`.
+  /// Reads on. Body ranges are relative to `bytes`.
   /// - Returns: how many bytes were used, and how far that led.
   public func parse(_ bytes: RawSpan) -> (consumed: Int, progress: Progress) {
-    spans.removeAll()
+    ranges.removeAll()
     if unsafe state.pointee.isRefused, let refusal = unsafe state.pointee.refusal { return (0, .failed(refusal)) }
     return unsafe bytes.withUnsafeBytes { bytes in
-      do throws(WireError) {
+      do throws(HTTPParseError) {
         return unsafe try read(bytes)
       } catch {
         unsafe state.pointee.refusal = error
@@ -114,26 +114,26 @@ public final class MessageParser {
     }
   }
 
-  private func read(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> (consumed: Int, progress: Progress) {
+  private func read(_ bytes: UnsafeRawBufferPointer) throws(HTTPParseError) -> (consumed: Int, progress: Progress) {
     var consumed = bytes.count
     switch unsafe state.pointee.stage {
     case .head:
       return unsafe try readHead(bytes)
     case .unknownMethod:
       unsafe keepHead(bytes[...])
-      try judgeMethod()
+      try validateMethod()
       return (bytes.count, .needsMore)
     case .complete:
       return (0, .messageComplete)
     case .untilClose:
-      if unsafe !bytes.isEmpty { spans.append(0, count: bytes.count) }
+      if unsafe !bytes.isEmpty { ranges.append(0, count: bytes.count) }
     case .length:
       consumed = Int(unsafe min(state.pointee.remaining, UInt64(bytes.count)))
-      if consumed > 0 { spans.append(0, count: consumed) }
+      if consumed > 0 { ranges.append(0, count: consumed) }
       unsafe state.pointee.remaining -= UInt64(consumed)
       if unsafe state.pointee.remaining == 0 { unsafe state.pointee.stage = .complete }
     case .chunks:
-      consumed = unsafe try state.pointee.chunked.read(bytes, from: 0, limits: state.pointee.limits, spans: spans)
+      consumed = unsafe try state.pointee.chunked.read(bytes, from: 0, limits: state.pointee.limits, ranges: ranges)
       if unsafe state.pointee.chunked.isComplete { unsafe state.pointee.stage = .complete }
     }
     return (consumed, unsafe state.pointee.stage == .complete ? .messageComplete : .needsMore)
@@ -141,9 +141,9 @@ public final class MessageParser {
 
   // MARK: Heads
 
-  private func readHead(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> (consumed: Int, progress: Progress) {
+  private func readHead(_ bytes: UnsafeRawBufferPointer) throws(HTTPParseError) -> (consumed: Int, progress: Progress) {
     if unsafe !state.pointee.hasBegun, unsafe !state.pointee.isInEmptyLine,
-      let head = unsafe known?.find(bytes, answersHead: answersHead, limit: state.pointee.limits.headBytes)
+      let head = unsafe cache?.lookup(bytes, answersHead: answersHead, limit: state.pointee.limits.headBytes)
     {
       let count = head.fields.bytes.count
       unsafe state.pointee.begin(consume head)
@@ -172,40 +172,42 @@ public final class MessageParser {
     case HPE_PAUSED:
       unsafe keepHead(head.prefix(consumed))
       try checkSize()
-      settleHead()
+      finishHead()
       return (begun + consumed, .headComplete)
     case HPE_INVALID_METHOD where unsafe !state.pointee.isResponse:
       // llhttp stops at the first byte that is in none of its methods: what it was is known at the method's end.
       unsafe keepHead(head[...])
-      try judgeMethod()
+      try validateMethod()
       return (bytes.count, .needsMore)
     default:
       unsafe keepHead(head.prefix(consumed))
       let fault = unsafe state.pointee.isResponse ? nil : RequestLine.fault(state.pointee.fields)
-      throw fault ?? WireError(400, framingComplaint(error) ?? Self.complaint(error))
+      throw fault ?? HTTPParseError(400, framingComplaint(error) ?? Self.complaint(error))
     }
   }
 
   /// Passes over the empty lines that a client may send before a request (RFC 9112 §2.2), up to a few.
-  private func skipEmptyLines(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Int {
+  private func skipEmptyLines(_ bytes: UnsafeRawBufferPointer) throws(HTTPParseError) -> Int {
     guard unsafe !state.pointee.isResponse else {
-      guard unsafe bytes.first == UInt8(ascii: "H") || bytes.isEmpty else { throw WireError(400, "not a status line") }
+      guard unsafe bytes.first == UInt8(ascii: "H") || bytes.isEmpty else {
+        throw HTTPParseError(400, "not a status line")
+      }
       unsafe state.pointee.hasBegun = unsafe !bytes.isEmpty
       return 0
     }
     for index in bytes.indices {
       let byte = unsafe bytes[index]
       if unsafe state.pointee.isInEmptyLine {
-        guard byte == ASCII.lineFeed else { throw WireError(400, "CR without LF before the request line") }
+        guard byte == ASCII.lineFeed else { throw HTTPParseError(400, "CR without LF before the request line") }
         unsafe state.pointee.isInEmptyLine = false
       } else if byte == ASCII.carriageReturn {
         unsafe state.pointee.emptyLines += 1
         unsafe state.pointee.isInEmptyLine = true
         guard unsafe state.pointee.emptyLines <= Self.mostEmptyLines else {
-          throw WireError(400, "too many empty lines before the request line")
+          throw HTTPParseError(400, "too many empty lines before the request line")
         }
       } else if byte == ASCII.lineFeed {
-        throw WireError(400, "LF without CR before the request line")
+        throw HTTPParseError(400, "LF without CR before the request line")
       } else {
         unsafe state.pointee.hasBegun = true
         return index
@@ -220,20 +222,20 @@ public final class MessageParser {
     unsafe state.pointee.fields.bytes.append(contentsOf: bytes)
   }
 
-  private func checkSize() throws(WireError) {
+  private func checkSize() throws(HTTPParseError) {
     let limit = unsafe state.pointee.limits.headBytes
     guard unsafe state.pointee.fields.bytes.count > limit else { return }
-    throw WireError(431, "head larger than \(limit) bytes", beyond: .head)
+    throw HTTPParseError(431, "head larger than \(limit) bytes", beyond: .head)
   }
 
   /// The head is whole: its fields say what follows.
-  private func settleHead() {
-    do throws(WireError) {
+  private func finishHead() {
+    do throws(HTTPParseError) {
       guard unsafe state.pointee.fields.split() == state.pointee.fieldCount else {
-        throw WireError(400, "ambiguous fields")
+        throw HTTPParseError(400, "ambiguous fields")
       }
       let declared = unsafe try state.pointee.fields.declaredFraming(isVersion11: version.minor == 1)
-      guard isFramed(declared) else { throw WireError(400, "ambiguous framing") }
+      guard isFramed(declared) else { throw HTTPParseError(400, "ambiguous framing") }
       unsafe state.pointee.framing = declared ?? .none
       if unsafe state.pointee.isResponse {
         let hasNoBody = answersHead || status < 200 || status == 204 || status == 304
@@ -259,22 +261,22 @@ public final class MessageParser {
 
   /// How the body is delimited, by the head's fields alone; for a response, by its status and its request, too.
   /// - Throws: what is wrong with the fields that say so.
-  func framing() throws(WireError) -> BodyFraming {
+  func framing() throws(HTTPParseError) -> BodyFraming {
     if let refusal = unsafe state.pointee.refusal { throw refusal }
     return unsafe state.pointee.framing
   }
 
   /// A method that llhttp does not know: not implemented if it is one, malformed if it is not. Waits for its end.
-  private func judgeMethod() throws(WireError) {
+  private func validateMethod() throws(HTTPParseError) {
     let bytes = unsafe state.pointee.fields.bytes
     let method = bytes.prefix(Self.longestMethod + 1).prefix(while: ASCII.isToken)
-    if method.count > Self.longestMethod { throw WireError(501, "method not implemented") }
+    if method.count > Self.longestMethod { throw HTTPParseError(501, "method not implemented") }
     guard method.count < bytes.count else {
       unsafe state.pointee.stage = .unknownMethod
       return
     }
     throw bytes[method.count] == ASCII.space && !method.isEmpty
-      ? WireError(501, "method not implemented") : WireError(400, "malformed request line")
+      ? HTTPParseError(501, "method not implemented") : HTTPParseError(400, "malformed request line")
   }
 
   private static let longestMethod = 64
@@ -290,7 +292,7 @@ public final class MessageParser {
     read.bytes = unsafe state.pointee.fields.bytes
     read.bytes += (read.bytes.last == ASCII.lineFeed ? "\r\n" : "\r\n\r\n").utf8
     guard read.split() != nil else { return nil }
-    do throws(WireError) {
+    do throws(HTTPParseError) {
       // What is wrong in either version: the version is not what llhttp complained of.
       _ = try read.declaredFraming(isVersion11: true)
       return nil

@@ -17,40 +17,40 @@ public enum Method: String, CaseIterable, Sendable {
 }
 
 /// What a request head and those that are like it were judged to say.
-final class RequestKin: HeadKin {
+final class RequestTemplate: HeadTemplate {
   let method: Method
   let isVersion11: Bool
   let expectsContinue: Bool
   let connection: ConnectionOptions
   let target: RequestTarget
 
-  /// - Throws: `WireError` with the status to answer.
-  init(_ line: RequestLine, _ fields: Fields, _ framing: BodyFraming) throws(WireError) {
+  /// - Throws: `HTTPParseError` with the status to answer.
+  init(_ line: RequestLine, _ fields: Fields, _ framing: BodyFraming) throws(HTTPParseError) {
     isVersion11 = line.minor == 1
     method = line.method
     target = try line.passedOn(fields)
-    guard fields.valuesAreClean() else { throw WireError(400, "control byte in a field value") }
+    guard fields.valuesAreClean() else { throw HTTPParseError(400, "control byte in a field value") }
     try Self.checkHost(fields, isVersion11: isVersion11)
     connection = try ConnectionOptions(fields)
     expectsContinue = try Self.expectation(fields, isVersion11: isVersion11, framing: framing)
   }
 
-  private static func checkHost(_ fields: Fields, isVersion11: Bool) throws(WireError) {
+  private static func checkHost(_ fields: Fields, isVersion11: Bool) throws(HTTPParseError) {
     var hosts = 0
     for field in fields.list where field.kind == .host {
       hosts += 1
-      guard Authority.isValid(fields.bytes[field.value]) else { throw WireError(400, "Host is not a host") }
+      guard Authority.isValid(fields.bytes[field.value]) else { throw HTTPParseError(400, "Host is not a host") }
     }
-    guard hosts <= 1 else { throw WireError(400, "Host given twice") }
-    guard hosts == 1 || !isVersion11 else { throw WireError(400, "Host is missing") }
+    guard hosts <= 1 else { throw HTTPParseError(400, "Host given twice") }
+    guard hosts == 1 || !isVersion11 else { throw HTTPParseError(400, "Host is missing") }
   }
 
   private static func expectation(
     _ fields: Fields, isVersion11: Bool, framing: BodyFraming
-  ) throws(WireError) -> Bool {
+  ) throws(HTTPParseError) -> Bool {
     var expects = false
     for field in fields.list where field.kind == .expect {
-      guard fields.matches(field.value, "100-continue") else { throw WireError(417, "unknown expectation") }
+      guard fields.matches(field.value, "100-continue") else { throw HTTPParseError(417, "unknown expectation") }
       expects = true
     }
     return expects && isVersion11 && framing != .none
@@ -65,14 +65,14 @@ public final class RequestHead {
   public let fields: Fields
   /// How the body is delimited.
   public let framing: BodyFraming
-  private let judged: RequestKin
+  private let judged: RequestTemplate
 
   /// What it shares with heads that are like it.
-  var kin: HeadKin { judged }
+  var template: HeadTemplate { judged }
   /// What whoever read the first head like this one made of it. Nothing that may differ may be in it.
-  public var notes: AnyObject? {
-    get { judged.notes }
-    set { judged.notes = newValue }
+  public var metadata: AnyObject? {
+    get { judged.metadata }
+    set { judged.metadata = newValue }
   }
   /// What is asked for.
   public var method: Method { judged.method }
@@ -99,31 +99,31 @@ public final class RequestHead {
 
   /// Judges the head that `parser` has completed.
   /// - Parameter pseudonym: our own name in `Via`: a request that carries it already goes in a circle (508).
-  /// - Throws: `WireError` with the status to answer.
-  public init(_ parser: MessageParser, refusingVia pseudonym: String? = nil) throws(WireError) {
+  /// - Throws: `HTTPParseError` with the status to answer.
+  public init(_ parser: MessageParser, refusingVia pseudonym: String? = nil) throws(HTTPParseError) {
     let version = parser.version
     let fields = parser.fields
     let line = try RequestLine(fields)
     guard parser.hasMethod(line.method), line.minor == version.minor, version.major == 1 else {
-      throw WireError(400, "malformed request line")
+      throw HTTPParseError(400, "malformed request line")
     }
     framing = try parser.framing()
-    judged = try RequestKin(line, fields, framing)
+    judged = try RequestTemplate(line, fields, framing)
     if let pseudonym, fields.wentThrough(pseudonym) {
-      throw WireError(508, "the request has come through this proxy already")
+      throw HTTPParseError(508, "the request has come through this proxy already")
     }
     // Of a head that is refused the parser keeps the bytes: the record says what they asked for.
     self.fields = parser.takeFields()
   }
 
-  /// The head that `parser` has completed: known by its bytes, or judged now and known from now on.
+  /// The head that `parser` has completed: found in the cache, or validated now and inserted there.
   /// - Throws: as `init(_:refusingVia:)`.
-  public static func completed(by parser: MessageParser, refusingVia pseudonym: String?) throws(WireError)
+  public static func completed(by parser: MessageParser, refusingVia pseudonym: String?) throws(HTTPParseError)
     -> RequestHead
   {
-    if case .request(let known) = parser.takeKnown() { return known }
+    if case .request(let cached) = parser.takeCached() { return cached }
     let head = try RequestHead(parser, refusingVia: pseudonym)
-    parser.known?.remember(.request(head), answersHead: false, head.connection)
+    parser.cache?.insert(.request(head), answersHead: false, head.connection)
     return head
   }
 
@@ -181,17 +181,19 @@ public final class RequestHead {
     output.append("\r\n")
   }
 
-  /// What `write` writes for this head and its kin; nil where the policy has each client's address written.
-  public func image(defaultHost: String, policy: ForwardingPolicy) -> HeadImage? {
+  /// What `write` writes for this head and its template; nil where the policy has each client's address written.
+  public func serialized(defaultHost: String, policy: ForwardingPolicy) -> SerializedHead? {
     guard !policy.namesClients else { return nil }
     let output = OutputBuffer()
     var places: [Int: Int] = [:]
     write(to: output, defaultHost: defaultHost, policy: policy, client: "", offer: nil) { places[$0] = $1 }
-    return HeadImage(output.bytes, of: fields, judged, places: places)
+    return SerializedHead(output.bytes, of: fields, judged, places: places)
   }
 
-  /// Writes the head as its kin's image has it.
-  public func write(_ image: borrowing HeadImage, to output: OutputBuffer) { image.write(to: output, fields) }
+  /// Writes the head as its template's serialized has it.
+  public func write(_ serialized: borrowing SerializedHead, to output: OutputBuffer) {
+    serialized.write(to: output, fields)
+  }
 
   /// A field as it came, but for those that frame and route: what we understood them to say.
   private func write(_ field: Field, to output: OutputBuffer) {
@@ -220,18 +222,18 @@ struct RequestLine {
   let target: Range<Int>
   let minor: Int
 
-  init(_ fields: Fields) throws(WireError) {
+  init(_ fields: Fields) throws(HTTPParseError) {
     let bytes = fields.bytes
     guard let end = bytes.firstIndex(of: ASCII.carriageReturn), end + 1 < bytes.count,
       bytes[end + 1] == ASCII.lineFeed, let first = bytes[..<end].firstIndex(of: ASCII.space)
-    else { throw WireError(400, "malformed request line") }
+    else { throw HTTPParseError(400, "malformed request line") }
     guard let second = bytes[(first + 1)..<end].firstIndex(of: ASCII.space) else {
-      throw WireError(505, "malformed request line")
+      throw HTTPParseError(505, "malformed request line")
     }
     minor = try Self.minorVersion(fields, (second + 1)..<end)
     target = first + 1..<second
     method = try Self.method(fields, 0..<first)
-    guard Self.isTarget(bytes[target]) else { throw WireError(400, "malformed request target") }
+    guard Self.isTarget(bytes[target]) else { throw HTTPParseError(400, "malformed request target") }
   }
 
   /// Whether bytes may be a target. A backslash in a path is a slash to some and none to others.
@@ -243,51 +245,52 @@ struct RequestLine {
 
   /// What is wrong with a request whose line was not taken for one, where that is more than malformed.
   /// - Parameter fields: the head as far as it was read.
-  static func fault(_ fields: Fields) -> WireError? {
+  static func fault(_ fields: Fields) -> HTTPParseError? {
     let bytes = fields.bytes
     let end = bytes.firstIndex(of: ASCII.carriageReturn) ?? bytes.count
-    if fields.equals(0..<end, "PRI * HTTP/2.0") { return WireError(505, "HTTP/2 is not served") }
+    if fields.equals(0..<end, "PRI * HTTP/2.0") { return HTTPParseError(505, "HTTP/2 is not served") }
     guard let first = bytes[..<end].firstIndex(of: ASCII.space) else { return nil }
-    do throws(WireError) { _ = try method(fields, 0..<first) } catch { return error }
+    do throws(HTTPParseError) { _ = try method(fields, 0..<first) } catch { return error }
     // Of a line that has ended the rest was taken for what it should be: the fault lies behind it.
     guard end == bytes.count, let second = bytes[(first + 1)...].firstIndex(of: ASCII.space) else { return nil }
-    do throws(WireError) { _ = try minorVersion(fields, (second + 1)..<bytes.count) } catch { return error }
+    do throws(HTTPParseError) { _ = try minorVersion(fields, (second + 1)..<bytes.count) } catch { return error }
     return nil
   }
 
-  private static func minorVersion(_ fields: Fields, _ range: Range<Int>) throws(WireError) -> Int {
+  private static func minorVersion(_ fields: Fields, _ range: Range<Int>) throws(HTTPParseError) -> Int {
     if fields.equals(range, "HTTP/1.1") { return 1 }
     if fields.equals(range, "HTTP/1.0") { return 0 }
     let digits = fields.bytes[range].dropFirst(5)
     let isVersion =
       fields.starts(range, with: "HTTP/") && digits.count == 3 && ASCII.isDigit(fields.bytes[digits.startIndex])
       && fields.bytes[digits.startIndex + 1] == UInt8(ascii: ".") && ASCII.isDigit(fields.bytes[digits.startIndex + 2])
-    throw WireError(isVersion ? 505 : 400, "protocol is neither HTTP/1.1 nor HTTP/1.0")
+    throw HTTPParseError(isVersion ? 505 : 400, "protocol is neither HTTP/1.1 nor HTTP/1.0")
   }
 
-  private static func method(_ fields: Fields, _ range: Range<Int>) throws(WireError) -> Method {
+  private static func method(_ fields: Fields, _ range: Range<Int>) throws(HTTPParseError) -> Method {
     if fields.equals(range, "POST") { return .post }
     if fields.equals(range, "GET") { return .get }
     let text = fields.text(range)
     if let method = Method(rawValue: text) { return method }
-    throw text == "CONNECT" ? WireError(405, "CONNECT is not served") : WireError(501, "method not implemented")
+    throw text == "CONNECT"
+      ? HTTPParseError(405, "CONNECT is not served") : HTTPParseError(501, "method not implemented")
   }
 
   /// The target as it is passed on.
-  func passedOn(_ fields: Fields) throws(WireError) -> RequestTarget {
+  func passedOn(_ fields: Fields) throws(HTTPParseError) -> RequestTarget {
     let bytes = fields.bytes
     if bytes[target.lowerBound] == UInt8(ascii: "/") { return RequestTarget(written: target) }
     if target.count == 1, bytes[target.lowerBound] == UInt8(ascii: "*") {
-      guard method == .options else { throw WireError(400, "only OPTIONS may ask for *") }
+      guard method == .options else { throw HTTPParseError(400, "only OPTIONS may ask for *") }
       return RequestTarget(written: target)
     }
     guard target.count > 7, fields.matches(target.prefix(7), "http://") else {
-      throw WireError(400, "malformed request target")
+      throw HTTPParseError(400, "malformed request target")
     }
     let start = target.lowerBound + 7
     let end = bytes[start..<target.upperBound].firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }
     let authority = start..<(end ?? target.upperBound)
-    guard Authority.isValid(bytes[authority]) else { throw WireError(400, "malformed request target") }
+    guard Authority.isValid(bytes[authority]) else { throw HTTPParseError(400, "malformed request target") }
     let written = authority.upperBound..<target.upperBound
     if bytes[written].first == UInt8(ascii: "/") { return RequestTarget(written: written, authority: authority) }
     // No path is the root's, but for an OPTIONS that asks about the server itself (RFC 9112 §3.2.1, §3.2.4).

@@ -2,14 +2,14 @@
 // It must not know where it came from.
 
 /// What a response head and those that are like it were judged to say.
-final class ResponseKin: HeadKin {
+final class ResponseTemplate: HeadTemplate {
   let status: Int
   let reason: Range<Int>
   let isVersion11: Bool
   let connection: ConnectionOptions
   let answersHead: Bool
 
-  fileprivate init(_ line: StatusLine, _ fields: Fields, answersHead: Bool) throws(WireError) {
+  fileprivate init(_ line: StatusLine, _ fields: Fields, answersHead: Bool) throws(HTTPParseError) {
     status = line.status
     reason = line.reason
     isVersion11 = line.minor == 1
@@ -24,14 +24,14 @@ public final class ResponseHead {
   public let fields: Fields
   /// How the body is delimited.
   public let framing: BodyFraming
-  private let judged: ResponseKin
+  private let judged: ResponseTemplate
 
   /// What it shares with heads that are like it.
-  var kin: HeadKin { judged }
+  var template: HeadTemplate { judged }
   /// What whoever read the first head like this one made of it. Nothing that may differ may be in it.
-  public var notes: AnyObject? {
-    get { judged.notes }
-    set { judged.notes = newValue }
+  public var metadata: AnyObject? {
+    get { judged.metadata }
+    set { judged.metadata = newValue }
   }
   /// 100 to 599.
   public var status: Int { judged.status }
@@ -60,27 +60,27 @@ public final class ResponseHead {
   }
 
   /// Judges the head that `parser` has completed.
-  /// - Throws: `WireError`; the client gets a 502 whatever its status.
-  public init(_ parser: MessageParser) throws(WireError) {
+  /// - Throws: `HTTPParseError`; the client gets a 502 whatever its status.
+  public init(_ parser: MessageParser) throws(HTTPParseError) {
     let version = parser.version
     let llhttpStatus = parser.status
     let fields = parser.takeFields()
     let line = try StatusLine(fields)
     guard line.status == llhttpStatus, line.minor == version.minor, version.major == 1 else {
-      throw WireError(502, "malformed status line")
+      throw HTTPParseError(502, "malformed status line")
     }
-    judged = try ResponseKin(line, fields, answersHead: parser.answersHead)
-    guard fields.valuesAreClean() else { throw WireError(502, "control byte in a field value") }
+    judged = try ResponseTemplate(line, fields, answersHead: parser.answersHead)
+    guard fields.valuesAreClean() else { throw HTTPParseError(502, "control byte in a field value") }
     framing = try parser.framing()
     self.fields = fields
   }
 
-  /// The head that `parser` has completed: known by its bytes, or judged now and known from now on.
+  /// The head that `parser` has completed: found in the cache, or validated now and inserted there.
   /// - Throws: as `init(_:)`.
-  public static func completed(by parser: MessageParser) throws(WireError) -> ResponseHead {
-    if case .response(let known) = parser.takeKnown() { return known }
+  public static func completed(by parser: MessageParser) throws(HTTPParseError) -> ResponseHead {
+    if case .response(let cached) = parser.takeCached() { return cached }
     let head = try ResponseHead(parser)
-    parser.known?.remember(.response(head), answersHead: head.answersHead, head.connection)
+    parser.cache?.insert(.response(head), answersHead: head.answersHead, head.connection)
     return head
   }
 
@@ -93,15 +93,17 @@ public final class ResponseHead {
   }
 
   /// What `write` writes for this head and those that equal it.
-  public func image(client11: Bool, closing: Bool, policy: ForwardingPolicy) -> HeadImage {
+  public func serialized(client11: Bool, closing: Bool, policy: ForwardingPolicy) -> SerializedHead {
     let output = OutputBuffer()
     var places: [Int: Int] = [:]
     write(to: output, client11: client11, closing: closing, policy: policy) { places[$0] = $1 }
-    return HeadImage(output.bytes, of: fields, judged, places: places)
+    return SerializedHead(output.bytes, of: fields, judged, places: places)
   }
 
-  /// Writes the head as `image` has it.
-  public func write(_ image: borrowing HeadImage, to output: OutputBuffer) { image.write(to: output, fields) }
+  /// Writes the head as `serialized` has it.
+  public func write(_ serialized: borrowing SerializedHead, to output: OutputBuffer) {
+    serialized.write(to: output, fields)
+  }
 
   /// How the body reaches a client: as it came, but chunked for an HTTP/1.1 client where only the close would end it,
   /// and ended by the close for an HTTP/1.0 client that knows no chunks.
@@ -170,29 +172,29 @@ private struct StatusLine {
   let reason: Range<Int>
   let minor: Int
 
-  init(_ fields: Fields) throws(WireError) {
+  init(_ fields: Fields) throws(HTTPParseError) {
     let bytes = fields.bytes
     guard let end = bytes.firstIndex(of: ASCII.carriageReturn), end + 1 < bytes.count,
       bytes[end + 1] == ASCII.lineFeed
-    else { throw WireError(502, "malformed status line") }
+    else { throw HTTPParseError(502, "malformed status line") }
     let line = bytes[..<end]
     if fields.starts(0..<end, with: "HTTP/1.1 ") {
       minor = 1
     } else if fields.starts(0..<end, with: "HTTP/1.0 ") {
       minor = 0
     } else {
-      throw WireError(502, "protocol is neither HTTP/1.1 nor HTTP/1.0")
+      throw HTTPParseError(502, "protocol is neither HTTP/1.1 nor HTTP/1.0")
     }
     let digits = line.dropFirst(9).prefix(3)
     let rest = line.dropFirst(12)
     guard digits.count == 3, digits.allSatisfy(ASCII.isDigit), rest.isEmpty || rest.first == ASCII.space else {
-      throw WireError(502, "malformed status line")
+      throw HTTPParseError(502, "malformed status line")
     }
     status = digits.reduce(0) { $0 * 10 + Int($1 - ASCII.zero) }
-    guard (100...599).contains(status) else { throw WireError(502, "status out of range") }
+    guard (100...599).contains(status) else { throw HTTPParseError(502, "status out of range") }
     reason = rest.isEmpty ? end..<end : rest.startIndex + 1..<end
     guard bytes[reason].allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == ASCII.tab }) else {
-      throw WireError(502, "control byte in the reason")
+      throw HTTPParseError(502, "control byte in the reason")
     }
   }
 }

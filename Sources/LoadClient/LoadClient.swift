@@ -16,9 +16,9 @@ public final class LoadClient {
   private var ended = 0
   private var isOver = false
   private var openLoopDueAt = Instant.now()
-  private let spans = BodySpans()
+  private let ranges = BodyRanges()
   /// Answers' heads are all alike.
-  private let known = KnownHeads(fixed: [])
+  private let headCache = HeadCache(fixed: [])
 
   /// Prepares the load.
   public init(loop: EventLoop, plan: LoadPlan) {
@@ -31,7 +31,7 @@ public final class LoadClient {
   /// Makes the load, and returns when it is done.
   public func run() -> LoadSummary {
     let startAt = Instant.now()
-    connections = (0..<plan.connections).map { _ in LoadConnection(self, spans: spans, known: known) }
+    connections = (0..<plan.connections).map { _ in LoadConnection(self, ranges: ranges, headCache: headCache) }
     if let duration = plan.durationMilliseconds { after(duration) { [unowned self] in isOver = true } }
     if let rate = plan.rate { startOpenLoop(rate) } else { startClosedLoop() }
     while !isOver { loop.runOnce(waiting: true) }

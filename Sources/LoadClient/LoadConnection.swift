@@ -54,10 +54,10 @@ final class LoadConnection: StreamDelegate {
 
   var isIdle: Bool { result == nil }
 
-  init(_ client: LoadClient, spans: BodySpans, known: KnownHeads) {
+  init(_ client: LoadClient, ranges: BodyRanges, headCache: HeadCache) {
     self.client = client
     plan = client.plan
-    parser = MessageParser(.response, limits: WireLimits(), spans: spans, known: known)
+    parser = MessageParser(.response, limits: HTTPLimits(), ranges: ranges, cache: headCache)
     lines = TokenLines(path: client.plan.path)
   }
 
@@ -145,7 +145,7 @@ final class LoadConnection: StreamDelegate {
   }
 
   private func pause(_ stream: Stream) {
-    stream.pauseReading(noticingDeparture: true)
+    stream.pauseReading(detectingClose: true)
     if readTimer == nil { readTimer = Timer(loop: client.loop) { [unowned self] in self.stream?.startReading() } }
     readTimer?.start(milliseconds: plan.readPauseMilliseconds)
   }
@@ -157,7 +157,7 @@ final class LoadConnection: StreamDelegate {
       start += consumed
       switch progress {
       case .needsMore: return nil
-      case .headComplete: if !judgeHead() { return .broken }
+      case .headComplete: if !validateHead() { return .broken }
       case .messageComplete: parser.reset()
       case .failed: return .broken
       }
@@ -167,8 +167,8 @@ final class LoadConnection: StreamDelegate {
   }
 
   /// An informational head is followed by another one.
-  private func judgeHead() -> Bool {
-    do throws(WireError) {
+  private func validateHead() -> Bool {
+    do throws(HTTPParseError) {
       let head = try ResponseHead.completed(by: parser)
       if head.isInformational { return true }
       if case .length(let length) = head.framing { remaining = length }

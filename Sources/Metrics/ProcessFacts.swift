@@ -5,7 +5,7 @@ import Glibc
 /// The process as seen from outside (proc(5)).
 public enum ProcessFacts {
   /// Adds the conventional `process_*` families; what /proc does not say is left out.
-  public static func describe(_ page: inout Exposition) {
+  public static func collect(into page: inout Exposition) {
     // Fields behind the name, which is in parentheses and may hold anything: the third field of proc(5) comes first.
     let fields = read("/proc/self/stat").flatMap { text in
       text.lastIndex(of: ")").map { text[text.index(after: $0)...].split(separator: " ") }

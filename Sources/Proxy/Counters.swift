@@ -1,7 +1,7 @@
 // What one worker has counted since its start: whatever an operator may want to look at or be woken by.
 // It must not be written by any other thread than its worker's.
 import HTTPWire
-import Measure
+import Measurement
 import Metrics
 
 /// The two sides of the proxy.
@@ -79,7 +79,7 @@ enum Limit: String, CaseIterable {
   /// A request had come through this proxy before (508).
   case loop
   /// A client's further requests came faster than they could be kept: it was paused.
-  case earlyBytes = "early_bytes"
+  case pipelinedBytes = "early_bytes"
 }
 
 /// Exchanges by the status that their client was sent, 100 to 611; one writer, any reader.
@@ -149,7 +149,7 @@ final class Counters: Sendable {
   func hit(_ limit: Limit) { limits.add(limit) }
 
   /// A message from `side` was refused: for its size, or because it is not strict HTTP.
-  func refused(_ error: WireError, from side: Side) {
+  func refused(_ error: HTTPParseError, from side: Side) {
     let isRequest = side == .downstream
     switch error.limit {
     case .head, .fields: hit(isRequest ? .requestHead : .responseHead)

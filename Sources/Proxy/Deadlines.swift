@@ -3,14 +3,14 @@
 import Clocks
 
 /// Since when a count has stood still, as far as those who look at it now and then can tell.
-struct Stillness: Sendable {
+struct StallDetector: Sendable {
   private var count: UInt64 = 0
   private var since: Instant
 
   init(at: Instant) { since = at }
 
   /// How long `count` has not changed, in nanoseconds; 0 where nothing is waiting, whatever it says.
-  mutating func look(_ count: UInt64, isAwaited: Bool, at now: Instant) -> Int64 {
+  mutating func stalledNanoseconds(_ count: UInt64, isAwaited: Bool, at now: Instant) -> Int64 {
     if !isAwaited || count != self.count {
       self.count = count
       since = now
@@ -20,7 +20,7 @@ struct Stillness: Sendable {
 }
 
 /// How fast a body comes, on average over the time in which it was waited for.
-struct UploadPace: Sendable {
+struct MinimumRate: Sendable {
   private var awaited: Int64 = 0
   private var lookedAt: Instant
 
@@ -40,7 +40,7 @@ struct UploadPace: Sendable {
 /// One exchange's deadlines.
 struct Deadlines: Sendable {
   /// What is known of an exchange when it is looked at.
-  struct Sight {
+  struct Snapshot {
     var state: ExchangeState
     /// When bytes last came from either side.
     var activeAt: Instant
@@ -63,82 +63,85 @@ struct Deadlines: Sendable {
   }
 
   /// A deadline that has passed: what is counted, and what has happened to the exchange.
-  struct Overrun {
+  struct ExpiredDeadline {
     let limit: Limit
     let event: ExchangeState.Event
   }
 
-  private var clientStillness: Stillness
-  private var upstreamStillness: Stillness
-  private var pace: UploadPace
+  private var clientStall: StallDetector
+  private var upstreamStall: StallDetector
+  private var rate: MinimumRate
 
   init(at: Instant) {
-    clientStillness = Stillness(at: at)
-    upstreamStillness = Stillness(at: at)
-    pace = UploadPace(at: at)
+    clientStall = StallDetector(at: at)
+    upstreamStall = StallDetector(at: at)
+    rate = MinimumRate(at: at)
   }
 
   /// The deadline that has passed, if one has.
-  mutating func overrun(_ sight: Sight, _ settings: ProxySettings, at now: Instant) -> Overrun? {
-    let clientStill = clientStillness.look(sight.client.accepted, isAwaited: sight.client.queued > 0, at: now)
-    let upstreamStill = upstreamStillness.look(
-      sight.upstream.accepted, isAwaited: sight.upstream.queued > 0 && !sight.state.isConnecting, at: now)
-    let isUploading = !sight.state.isRequestComplete && !sight.state.isQueued && !sight.state.isConnecting
+  mutating func expired(_ snapshot: Snapshot, _ settings: ProxySettings, at now: Instant) -> ExpiredDeadline? {
+    let clientStill = clientStall.stalledNanoseconds(
+      snapshot.client.accepted, isAwaited: snapshot.client.queued > 0, at: now)
+    let upstreamStill = upstreamStall.stalledNanoseconds(
+      snapshot.upstream.accepted, isAwaited: snapshot.upstream.queued > 0 && !snapshot.state.isConnecting, at: now)
+    let isUploading = !snapshot.state.isRequestComplete && !snapshot.state.isQueued && !snapshot.state.isConnecting
     // While upstream takes no more, the client is not asked for any.
-    let isAwaited = isUploading && sight.upstream.queued <= settings.lowWatermark
-    let isSlow = pace.isTooSlow(
-      bytes: sight.uploadedBytes, isAwaited: isAwaited, at: now, rate: settings.requestBodyRate ?? 0,
+    let isAwaited = isUploading && snapshot.upstream.queued <= settings.lowWatermark
+    let isSlow = rate.isTooSlow(
+      bytes: snapshot.uploadedBytes, isAwaited: isAwaited, at: now, rate: settings.requestBodyRate ?? 0,
       grace: settings.requestBodyTimeout ?? 60_000_000_000)
     if clientStill > settings.clientStalledTimeout ?? .max {
-      return Overrun(limit: .clientStalledTimeout, event: .clientStalled("the client stopped reading"))
+      return ExpiredDeadline(limit: .clientStalledTimeout, event: .clientStalled("the client stopped reading"))
     }
     // An early answer says by itself what upstream thinks of the rest.
-    if upstreamStill > settings.upstreamStalledTimeout ?? .max, !sight.state.hasResponded {
-      return Overrun(limit: .upstreamStalledTimeout, event: .timedOut("upstream stopped taking the request"))
+    if upstreamStill > settings.upstreamStalledTimeout ?? .max, !snapshot.state.hasResponded {
+      return ExpiredDeadline(limit: .upstreamStalledTimeout, event: .timedOut("upstream stopped taking the request"))
     }
-    if sight.state.isQueued { return queued(sight, settings, now) }
-    if sight.state.isConnecting { return connecting(sight, settings, now) }
-    if isUploading { return isAwaited ? uploading(sight, settings, now, isSlow: isSlow) : nil }
-    if !sight.state.hasResponded { return waiting(sight, settings, now) }
-    return sight.state.isResponseComplete || sight.isPaused ? nil : streaming(sight, settings, now)
+    if snapshot.state.isQueued { return queued(snapshot, settings, now) }
+    if snapshot.state.isConnecting { return connecting(snapshot, settings, now) }
+    if isUploading { return isAwaited ? uploading(snapshot, settings, now, isSlow: isSlow) : nil }
+    if !snapshot.state.hasResponded { return waiting(snapshot, settings, now) }
+    return snapshot.state.isResponseComplete || snapshot.isPaused ? nil : streaming(snapshot, settings, now)
   }
 
-  private func queued(_ sight: Sight, _ settings: ProxySettings, _ now: Instant) -> Overrun? {
-    guard now.nanoseconds(since: sight.stepAt) > settings.queueTimeout ?? .max else { return nil }
-    return Overrun(limit: .queueTimeout, event: .timedOut("no place at upstream in time"))
+  private func queued(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant) -> ExpiredDeadline? {
+    guard now.nanoseconds(since: snapshot.stepAt) > settings.queueTimeout ?? .max else { return nil }
+    return ExpiredDeadline(limit: .queueTimeout, event: .timedOut("no place at upstream in time"))
   }
 
-  private func connecting(_ sight: Sight, _ settings: ProxySettings, _ now: Instant) -> Overrun? {
-    guard now.nanoseconds(since: sight.stepAt) > settings.connectTimeout ?? .max else { return nil }
-    return Overrun(limit: .connectTimeout, event: .timedOut("no connection to upstream in time"))
+  private func connecting(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant) -> ExpiredDeadline? {
+    guard now.nanoseconds(since: snapshot.stepAt) > settings.connectTimeout ?? .max else { return nil }
+    return ExpiredDeadline(limit: .connectTimeout, event: .timedOut("no connection to upstream in time"))
   }
 
-  private func uploading(_ sight: Sight, _ settings: ProxySettings, _ now: Instant, isSlow: Bool) -> Overrun? {
-    if now.nanoseconds(since: sight.activeAt) > settings.requestBodyTimeout ?? .max {
-      return Overrun(limit: .requestBodyTimeout, event: .uploadTimedOut("the request's body stopped coming"))
+  private func uploading(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant, isSlow: Bool)
+    -> ExpiredDeadline?
+  {
+    if now.nanoseconds(since: snapshot.activeAt) > settings.requestBodyTimeout ?? .max {
+      return ExpiredDeadline(limit: .requestBodyTimeout, event: .uploadTimedOut("the request's body stopped coming"))
     }
-    guard isSlow, !sight.state.hasResponded else { return nil }
-    return Overrun(limit: .requestBodyRate, event: .uploadTimedOut("the request's body came too slowly"))
+    guard isSlow, !snapshot.state.hasResponded else { return nil }
+    return ExpiredDeadline(limit: .requestBodyRate, event: .uploadTimedOut("the request's body came too slowly"))
   }
 
-  private func waiting(_ sight: Sight, _ settings: ProxySettings, _ now: Instant) -> Overrun? {
-    if let began = sight.headStartedAt, now.nanoseconds(since: began) > settings.responseHeadTimeout ?? .max {
-      return Overrun(limit: .responseHeadTimeout, event: .timedOut("the response's head did not come in time"))
+  private func waiting(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant) -> ExpiredDeadline? {
+    if let began = snapshot.headStartedAt, now.nanoseconds(since: began) > settings.responseHeadTimeout ?? .max {
+      return ExpiredDeadline(limit: .responseHeadTimeout, event: .timedOut("the response's head did not come in time"))
     }
-    guard now.nanoseconds(since: sight.stepAt) > settings.responseTimeout ?? .max else { return nil }
-    return Overrun(limit: .responseTimeout, event: .timedOut("no response from upstream in time"))
+    guard now.nanoseconds(since: snapshot.stepAt) > settings.responseTimeout ?? .max else { return nil }
+    return ExpiredDeadline(limit: .responseTimeout, event: .timedOut("no response from upstream in time"))
   }
 
-  private func streaming(_ sight: Sight, _ settings: ProxySettings, _ now: Instant) -> Overrun? {
-    if now.nanoseconds(since: sight.activeAt) > settings.betweenReadsTimeout ?? .max {
-      return Overrun(limit: .betweenReadsTimeout, event: .timedOut("upstream fell silent"))
+  private func streaming(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant) -> ExpiredDeadline? {
+    if now.nanoseconds(since: snapshot.activeAt) > settings.betweenReadsTimeout ?? .max {
+      return ExpiredDeadline(limit: .betweenReadsTimeout, event: .timedOut("upstream fell silent"))
     }
-    guard sight.awaitsTokens else { return nil }
-    if let tokenAt = sight.tokenAt {
+    guard snapshot.awaitsTokens else { return nil }
+    if let tokenAt = snapshot.tokenAt {
       guard now.nanoseconds(since: tokenAt) > settings.betweenTokensTimeout ?? .max else { return nil }
-      return Overrun(limit: .betweenTokensTimeout, event: .timedOut("no further token in time"))
+      return ExpiredDeadline(limit: .betweenTokensTimeout, event: .timedOut("no further token in time"))
     }
-    guard now.nanoseconds(since: sight.stepAt) > settings.firstTokenTimeout ?? .max else { return nil }
-    return Overrun(limit: .firstTokenTimeout, event: .timedOut("no token in time"))
+    guard now.nanoseconds(since: snapshot.stepAt) > settings.firstTokenTimeout ?? .max else { return nil }
+    return ExpiredDeadline(limit: .firstTokenTimeout, event: .timedOut("no token in time"))
   }
 }

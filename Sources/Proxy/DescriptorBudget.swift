@@ -11,7 +11,7 @@ struct DescriptorBudget: Equatable, Sendable {
   /// Idle upstream connections a worker may keep.
   let idle: Int
   /// Connection attempts a worker may have open beside the first of each.
-  let spareAttempts: Int
+  let attemptBudget: Int
   /// Clients that a worker may be refusing at once.
   let refused: Int
 
@@ -20,13 +20,13 @@ struct DescriptorBudget: Equatable, Sendable {
     guard let descriptors else {
       clients = .max
       idle = wanted
-      spareAttempts = 64
+      attemptBudget = 64
       refused = 64
       return
     }
     idle = min(wanted, descriptors / 8 / workers)
-    spareAttempts = min(64, descriptors / 32 / workers)
+    attemptBudget = min(64, descriptors / 32 / workers)
     refused = max(2, min(64, descriptors / 16 / workers))
-    clients = max(2, (descriptors - (idle + spareAttempts + refused) * workers) / 2)
+    clients = max(2, (descriptors - (idle + attemptBudget + refused) * workers) / 2)
   }
 }

@@ -1,8 +1,8 @@
-// A client's connection: request after request, each an exchange; what comes too early waits.
+// A client's connection: request after request, each an exchange; what comes too pipelined waits.
 // It must not know about upstream connections or tokens.
 import Clocks
 import HTTPWire
-import Measure
+import Measurement
 import Transport
 
 /// One client connection, confined to its worker's thread.
@@ -15,7 +15,7 @@ final class DownstreamConnection: StreamDelegate {
     /// over unread bytes would reset the connection and take the response along (RFC 9112 §9.6).
     case closeLingering
     /// A response that was cut short: the client must not take it for whole.
-    case cut(reset: Bool)
+    case truncate(reset: Bool)
     /// The client has gone, or a tunnel has ended; `reset` where it must not be taken for the other side's own end.
     case gone(reset: Bool)
   }
@@ -25,7 +25,7 @@ final class DownstreamConnection: StreamDelegate {
     case introduced(ProxyHeaderParser)
     case open
     /// There is no room for this client: it is told so when it has sent something, or closed if it does not by then.
-    case refusing(Refusal, until: Instant)
+    case rejecting(ConnectionRejection, until: Instant)
     /// Closing once the queue is empty.
     case closing(Ending)
     /// Our side has ended; the client's last bytes are thrown away until this instant.
@@ -33,18 +33,18 @@ final class DownstreamConnection: StreamDelegate {
   }
 
   /// What a client's connection counts as while it is there.
-  struct Standing {
+  struct ConnectionAccounting {
     /// Among the clients that are served, and have a share of the descriptors.
     var isServed = false
     /// Among those that are told that there is no room.
-    var isRefused = false
+    var isRejected = false
     /// Among the connections of this address, where they are bounded.
     var client: String?
   }
 
   private static let lingerNanoseconds: Int64 = 2_000_000_000
   /// How long a client for whom there is no room may take to say something, and so to be told.
-  private static let refusingNanoseconds: Int64 = 500_000_000
+  private static let rejectingNanoseconds: Int64 = 500_000_000
   /// How long a client whose connection is kept may stay away while draining: one that asks within it is told with the
   /// answer, where closing at once would meet requests that are on their way.
   private static let drainIdleNanoseconds: Int64 = 1_000_000_000
@@ -57,12 +57,12 @@ final class DownstreamConnection: StreamDelegate {
   /// The client's address as text: the peer's, or the one that a PROXY header named.
   private(set) var peer: String
   /// What it counts as; the worker keeps it.
-  var standing = Standing()
+  var accounting = ConnectionAccounting()
   private let parser: MessageParser
   private var exchange: Exchange?
   private var phase = Phase.open
   /// Bytes behind the present request.
-  private var early = EarlyBytes()
+  private var pipelined = PipelinedBytes()
   private var isConsuming = false
   /// Whether a client that ends its side (FIN) is still answered.
   private let finishesHalfClosed: Bool
@@ -74,7 +74,7 @@ final class DownstreamConnection: StreamDelegate {
   private var takenUpAt: Instant?
   private var activeAt = Instant.now()
   /// How long a client that is being sent its last bytes has taken none.
-  private var stillness = Stillness(at: Instant(nanoseconds: 0))
+  private var stallDetector = StallDetector(at: Instant(nanoseconds: 0))
   /// Whether nothing has come behind the last request, and that was whole.
   private var hasSaidAll = false
 
@@ -82,20 +82,20 @@ final class DownstreamConnection: StreamDelegate {
     self.worker = worker
     self.stream = stream
     peer = stream.peer?.host ?? ""
-    let settings = worker.rules.settings
+    let settings = worker.configuration.settings
     parser = MessageParser(
-      .request, limits: settings.requestLimits, spans: worker.spans, known: worker.known.requests)
+      .request, limits: settings.requestLimits, ranges: worker.ranges, cache: worker.headCaches.requests)
     finishesHalfClosed = settings.finishesHalfClosed
     // Behind its FIN nothing else tells that it is gone.
-    if finishesHalfClosed { stream.noticesReset = true }
+    if finishesHalfClosed { stream.detectsReset = true }
     if settings.awaitsProxyHeader { phase = .introduced(ProxyHeaderParser()) }
     stream.delegate = self
     stream.startReading()
   }
 
   /// Serves nobody here.
-  func refuse(_ refusal: Refusal) {
-    phase = .refusing(refusal, until: Instant.now().advanced(byNanoseconds: Self.refusingNanoseconds))
+  func reject(_ rejection: ConnectionRejection) {
+    phase = .rejecting(rejection, until: Instant.now().advanced(byNanoseconds: Self.rejectingNanoseconds))
   }
 
   // MARK: What exchanges ask for
@@ -103,7 +103,7 @@ final class DownstreamConnection: StreamDelegate {
   /// Bytes that the client's socket has not taken.
   var queuedBytes: Int { stream.queuedBytes }
   /// Bytes that the client's socket has taken.
-  var acceptedBytes: UInt64 { stream.acceptedBytes }
+  var sentBytes: UInt64 { stream.sentBytes }
 
   /// Sends bytes.
   /// - Returns: whether the client's socket has taken them all.
@@ -122,24 +122,24 @@ final class DownstreamConnection: StreamDelegate {
     pauseReading()
   }
   /// A FIN is seen behind a pause where it means that the client has left; where it does not, it waits for its turn.
-  private func pauseReading() { stream.pauseReading(noticingDeparture: !finishesHalfClosed) }
+  private func pauseReading() { stream.pauseReading(detectingClose: !finishesHalfClosed) }
   /// Upstream has caught up.
   func resumeUpload() { if !stream.isClosed { stream.startReading() } }
 
   /// Gives the client's stream to a tunnel, with what came behind the request, and whether that was all. It comes back to
   /// be closed by `exchangeEnded(.gone)`.
-  func handOver() -> (stream: Stream, early: [UInt8], hasEnded: Bool) {
-    defer { early = EarlyBytes() }
-    return (stream, early.bytes, hasEnded)
+  func handOver() -> (stream: Stream, pipelined: [UInt8], hasEnded: Bool) {
+    defer { pipelined = PipelinedBytes() }
+    return (stream, pipelined.bytes, hasEnded)
   }
 
   /// Sends an answer of our own and closes.
   func answer(status: Int, reason: String, answersHead: Bool) {
     exchange = nil
     // Too much for now, or too many: that may pass.
-    let retryAfter = status == 503 || status == 429 ? worker.rules.settings.retryAfter : nil
+    let retryAfter = status == 503 || status == 429 ? worker.configuration.settings.retryAfter : nil
     _ = write(
-      Answer.bytes(
+      LocalReply.bytes(
         status: status, reason: reason, answersHead: answersHead,
         retryAfter: retryAfter.map { max(1, ($0 + 999_999_999) / 1_000_000_000) }))
     exchangeEnded(.closeLingering)
@@ -148,30 +148,30 @@ final class DownstreamConnection: StreamDelegate {
   /// The exchange is over and recorded.
   func exchangeEnded(_ ending: Ending) {
     if let exchange { activeAt = max(activeAt, exchange.activeAt) }
-    hasSaidAll = exchange?.state.isRequestComplete == true && early.isEmpty
+    hasSaidAll = exchange?.state.isRequestComplete == true && pipelined.isEmpty
     exchange = nil
     switch ending {
     case .keep:
       parser.reset()
       received = nil
       stream.startReading()
-      consumeEarly()
+      consumePipelined()
     case .gone(let reset):
       close(reset: reset)
-    case .closeLingering, .cut:
+    case .closeLingering, .truncate:
       stream.startReading()
       phase = .closing(ending)
-      stillness = Stillness(at: activeAt)
+      stallDetector = StallDetector(at: activeAt)
       if stream.queuedBytes == 0 { finishClosing(ending) }
     }
   }
 
   private func finishClosing(_ ending: Ending) {
-    if case .cut(let reset) = ending { return close(reset: reset) }
+    if case .truncate(let reset) = ending { return close(reset: reset) }
     if hasEnded { return close() }
     stream.shutdownWriting()
     // A drain does not wait for what nobody is expected to say, and others wait for the place of one that is refused.
-    let isBrief = standing.isRefused || worker.isDraining && hasSaidAll
+    let isBrief = accounting.isRejected || worker.isDraining && hasSaidAll
     phase = .lingering(until: Instant.now().advanced(byNanoseconds: isBrief ? 0 : Self.lingerNanoseconds))
   }
 
@@ -189,7 +189,7 @@ final class DownstreamConnection: StreamDelegate {
     switch phase {
     case .open: take(bytes, at: arrival.readAt)
     case .introduced: readProxyHeader(bytes, at: arrival.readAt)
-    case .refusing(let refusal, _): turnAway(refusal, at: arrival.readAt)
+    case .rejecting(let rejection, _): replyRejected(rejection, at: arrival.readAt)
     // What a client sends while its connection closes is thrown away.
     case .closing, .lingering: return
     }
@@ -199,7 +199,7 @@ final class DownstreamConnection: StreamDelegate {
     activeAt = at
     if isConsuming || exchange?.state.isRequestComplete == true { return keep(bytes, at: at) }
     consume(bytes, at: at)
-    consumeEarly()
+    consumePipelined()
   }
 
   /// Before the first request, where that is asked for.
@@ -212,39 +212,39 @@ final class DownstreamConnection: StreamDelegate {
       peer = header.client?.host ?? peer
       worker.tally(self)
       guard header.consumed < bytes.byteCount else { return }
-      if case .refusing(let refusal, _) = phase { return turnAway(refusal, at: at) }
+      if case .rejecting(let rejection, _) = phase { return replyRejected(rejection, at: at) }
       take(bytes.extracting(header.consumed..<bytes.byteCount), at: at)
     } catch {
-      refuseConnection(.proxyHeader, error.reason)
+      rejectProxyHeader(.proxyHeader, error.reason)
     }
   }
 
   /// Closes a connection whose first words were no PROXY header: nobody knows who is there, so nobody is answered.
-  private func refuseConnection(_ limit: Limit, _ reason: String) {
+  private func rejectProxyHeader(_ limit: Limit, _ reason: String) {
     worker.counters.hit(limit)
-    worker.shared.sayOnce(limit, "closed a connection from \(peer): \(reason)")
+    worker.proxy.sayOnce(limit, "closed a connection from \(peer): \(reason)")
     close()
   }
 
   private func keep(_ bytes: RawSpan, at: Instant) {
     // They grow outside: were they changed in place, each look at them would be checked for a second access.
-    var grown = early
-    early = EarlyBytes()
+    var grown = pipelined
+    pipelined = PipelinedBytes()
     grown.append(bytes, at: at)
-    early = grown
+    pipelined = grown
     guard grown.isFull else { return }
-    worker.counters.hit(.earlyBytes)
+    worker.counters.hit(.pipelinedBytes)
     pauseReading()
   }
 
   /// Goes on with requests that came behind the one that has ended: a loop, not a recursion, however many there are.
-  private func consumeEarly() {
+  private func consumePipelined() {
     guard !isConsuming else { return }
     isConsuming = true
     defer { isConsuming = false }
-    while case .open = phase, !early.isEmpty, exchange?.state.isRequestComplete != true, !stream.isClosed {
-      let taken = early
-      early = EarlyBytes()
+    while case .open = phase, !pipelined.isEmpty, exchange?.state.isRequestComplete != true, !stream.isClosed {
+      let taken = pipelined
+      pipelined = PipelinedBytes()
       unsafe taken.bytes.withUnsafeBytes { unsafe consume($0.bytes, at: .now(), from: taken) }
     }
     // Nobody will send what is missing.
@@ -252,14 +252,14 @@ final class DownstreamConnection: StreamDelegate {
   }
 
   /// - Parameter waited: what `bytes` are of, where they had to wait.
-  private func consume(_ bytes: RawSpan, at: Instant, from waited: EarlyBytes? = nil) {
+  private func consume(_ bytes: RawSpan, at: Instant, from waited: PipelinedBytes? = nil) {
     let (worker, parser) = (worker, parser)
     if received == nil {
       received = worker.wallAnchor(at: waited?.firstAt ?? at)
       takenUpAt = at
     }
     // A request that was refused in the read of its head leaves that head behind: it must not go anywhere else.
-    defer { worker.uplink.removeAll() }
+    defer { worker.upstreamBuffer.removeAll() }
     var rest = bytes
     while true {
       let (consumed, progress) = parser.parse(rest)
@@ -278,12 +278,12 @@ final class DownstreamConnection: StreamDelegate {
         exchange?.forward(parser, last, at: at)
         let behind = rest.extracting(consumed..<rest.byteCount)
         if let waited {
-          early = waited.dropping(bytes.byteCount - behind.byteCount)
+          pipelined = waited.dropping(bytes.byteCount - behind.byteCount)
         } else if !behind.isEmpty {
           keep(behind, at: at)
         }
         // One whose body was refused is over.
-        if self.exchange === exchange { exchange?.requestCompleted(last: parser.spans, of: last, at: at) }
+        if self.exchange === exchange { exchange?.requestCompleted(last: parser.ranges, of: last, at: at) }
         return
       case .failed(let error):
         guard let exchange else { return reject(error) }
@@ -298,46 +298,46 @@ final class DownstreamConnection: StreamDelegate {
   /// - Returns: whether there is one, and the rest is to be read.
   private func begin(at: Instant) -> Bool {
     let worker = worker
-    let rules = worker.rules
+    let configuration = worker.configuration
     let head: RequestHead
-    do throws(WireError) {
-      head = try RequestHead.completed(by: parser, refusingVia: rules.settings.forwarding.via)
+    do throws(HTTPParseError) {
+      head = try RequestHead.completed(by: parser, refusingVia: configuration.settings.forwarding.via)
     } catch {
       reject(error)
       return false
     }
-    let kind = RequestKind.of(head, rules, worker)
+    let cached = CachedRequest.of(head, configuration, worker)
     let exchange = Exchange(
-      downstream: self, head: head, rules: consume rules,
-      client: kind.notes.isForwarded ? worker.clientAddress(peer: peer, head) : peer, received: received ?? .now(),
+      downstream: self, head: head, configuration: consume configuration,
+      client: cached.metadata.isForwarded ? worker.clientAddress(peer: peer, head) : peer, received: received ?? .now(),
       at: at)
     self.exchange = exchange
-    exchange.start(head, kind, clientAddress: peer)
+    exchange.start(head, cached, clientAddress: peer)
     // A server that cannot be reached may have been answered for already.
     return self.exchange === exchange
   }
 
   /// Refuses a request of which nothing was sent on.
-  private func reject(_ error: WireError) {
+  private func reject(_ error: HTTPParseError) {
     worker.counters.refused(error, from: .downstream)
-    endUnbegun(Verdict(outcome: .rejected, stage: .upload, error: error.reason), status: error.status)
+    recordUnstarted(Termination(outcome: .rejected, stage: .upload, error: error.reason), status: error.status)
     answer(status: error.status, reason: error.reason, answersHead: false)
   }
 
   /// Answers a client for whom there is no room, whatever it asked for.
-  private func turnAway(_ refusal: Refusal, at: Instant) {
+  private func replyRejected(_ rejection: ConnectionRejection, at: Instant) {
     received = worker.wallAnchor(at: at)
-    endUnbegun(Verdict(outcome: .rejected, stage: .upload, error: refusal.reason), status: refusal.status)
-    answer(status: refusal.status, reason: refusal.reason, answersHead: false)
+    recordUnstarted(Termination(outcome: .rejected, stage: .upload, error: rejection.reason), status: rejection.status)
+    answer(status: rejection.status, reason: rejection.reason, answersHead: false)
   }
 
   /// Records a request that never became an exchange: its head was refused, or never whole.
-  private func endUnbegun(_ verdict: Verdict, status: Int?) {
-    var tap = Tap(client: peer, received: received ?? .now(), worker.rules, worker)
-    tap.status = status
-    tap.refused(RequestGlance(parser.fields))
-    tap.responseEnded(at: .now(), complete: false, worker.eventParser)
-    tap.submit(verdict, worker.rules, worker)
+  private func recordUnstarted(_ termination: Termination, status: Int?) {
+    var recorder = ExchangeRecorder(client: peer, received: received ?? .now(), worker.configuration, worker)
+    recorder.status = status
+    recorder.refused(PartialRequestLine(parser.fields))
+    recorder.responseEnded(at: .now(), complete: false, worker.decodingContext)
+    recorder.submit(termination, worker.configuration, worker)
   }
 
   // MARK: The rest of the stream's life
@@ -366,10 +366,10 @@ final class DownstreamConnection: StreamDelegate {
     // What is still to be sent to a client that only closed its side goes out first.
     if case .closing = phase, stream.queuedBytes > 0, !stream.isClosed { return }
     if case .introduced(let header) = phase, header.hasBegun {
-      return refuseConnection(.proxyHeader, "it ended within its PROXY header")
+      return rejectProxyHeader(.proxyHeader, "it ended within its PROXY header")
     }
     if case .open = phase, parser.hasBegun {
-      endUnbegun(Verdict(outcome: .clientCancelled, stage: .upload, error: nil), status: nil)
+      recordUnstarted(Termination(outcome: .clientCancelled, stage: .upload, error: nil), status: nil)
     }
     close()
   }
@@ -382,20 +382,20 @@ final class DownstreamConnection: StreamDelegate {
     case .introduced(let header) where worker.isDraining && !header.hasBegun:
       if waited > Self.drainIdleNanoseconds, !stream.isStale() { close() }
     case .introduced:
-      guard waited > worker.rules.settings.requestHeadTimeout ?? .max else { return }
-      refuseConnection(.proxyHeaderTimeout, "its PROXY header did not come in time")
-    case .refusing(_, let until), .lingering(let until):
+      guard waited > worker.configuration.settings.requestHeadTimeout ?? .max else { return }
+      rejectProxyHeader(.proxyHeaderTimeout, "its PROXY header did not come in time")
+    case .rejecting(_, let until), .lingering(let until):
       if now >= until { close() }
     case .closing:
-      let still = stillness.look(stream.acceptedBytes, isAwaited: true, at: now)
-      guard still > worker.rules.settings.clientStalledTimeout ?? .max else { return }
+      let still = stallDetector.stalledNanoseconds(stream.sentBytes, isAwaited: true, at: now)
+      guard still > worker.configuration.settings.clientStalledTimeout ?? .max else { return }
       worker.counters.hit(.clientStalledTimeout)
       close(reset: true)
     case .open where parser.hasBegun:
-      guard let begun = takenUpAt, let limit = worker.rules.settings.requestHeadTimeout else { return }
+      guard let begun = takenUpAt, let limit = worker.configuration.settings.requestHeadTimeout else { return }
       if now.nanoseconds(since: begun) > limit { headTimedOut() }
     case .open:
-      let limit = worker.rules.settings.idleTimeout ?? .max
+      let limit = worker.configuration.settings.idleTimeout ?? .max
       // A request that waits in the socket is served: closing over it would reset a client that did nothing wrong.
       guard waited > (worker.isDraining ? min(limit, Self.drainIdleNanoseconds) : limit), !stream.isStale() else {
         return
@@ -408,7 +408,7 @@ final class DownstreamConnection: StreamDelegate {
   private func headTimedOut() {
     worker.counters.hit(.requestHeadTimeout)
     let reason = "the request's head did not come in time"
-    endUnbegun(Verdict(outcome: .timeout, stage: .upload, error: reason), status: 408)
+    recordUnstarted(Termination(outcome: .timeout, stage: .upload, error: reason), status: 408)
     answer(status: 408, reason: reason, answersHead: false)
   }
 
@@ -417,8 +417,9 @@ final class DownstreamConnection: StreamDelegate {
     if let exchange {
       exchange.shutDown()
     } else if case .open = phase, parser.hasBegun {
-      endUnbegun(
-        Verdict(outcome: .timeout, stage: .upload, error: "shut down before the request's head was whole"), status: nil)
+      recordUnstarted(
+        Termination(outcome: .timeout, stage: .upload, error: "shut down before the request's head was whole"),
+        status: nil)
     }
     if !stream.isClosed { close(reset: false) }
   }

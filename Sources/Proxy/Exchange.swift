@@ -1,8 +1,8 @@
 // One exchange as it is driven: requests go up, responses come down, and every byte is sent before it is looked at.
-// It must not decide (ExchangeState does), nor measure (Tap does).
+// It must not decide (ExchangeState does), nor measure (ExchangeRecorder does).
 import Clocks
 import HTTPWire
-import Measure
+import Measurement
 import TokenWire
 import Transport
 
@@ -14,7 +14,7 @@ final class Exchange {
   /// The client's connection, which lets go of this exchange when it ends.
   private let downstream: DownstreamConnection
   private(set) var upstream: UpstreamConnection?
-  private let inner: Held<Inner>
+  private let hot: UniqueBox<HotState>
   // What each token touches stands first and close together, as in Stream.
   /// When something last happened, for deadlines.
   private(set) var activeAt: Instant
@@ -22,14 +22,14 @@ final class Exchange {
   private var responseFraming = BodyFraming.none
   /// What reads brought and the client's socket has not taken yet: up to which of its bytes, and the last such read.
   private var undelivered: UInt64?
-  /// Its reads that have been forwarded and not looked at; the lookout keeps it.
-  var heldReads: Lookout.Chain?
+  /// Its reads that have been forwarded and not looked at; the deferredDecoder keeps it.
+  var pendingReads: DeferredDecoder.PendingReads?
   /// Whether a 101 has been passed on, and the tunnel is to begin behind it.
   private var isSwitching = false
   private var isUpstreamPaused = false
 
   /// The settings that it is held to: those in force when it began, or when it asked for its last connection.
-  private var rules: Rules
+  private var configuration: ConfigurationSnapshot
   /// When what it waits for now began to be waited for.
   private var stepAt: Instant
   private var deadlines: Deadlines
@@ -48,7 +48,7 @@ final class Exchange {
   private var closesClient = false
   /// What has come of the request while it waits for a place at upstream.
   private var held: [UInt8] = []
-  private var place = Place()
+  private var permit = Permit()
   /// The request's head, kept while it may have to be sent twice.
   private var repeatable: [UInt8]?
   private var connectStartedAt: Instant
@@ -59,12 +59,13 @@ final class Exchange {
 
   /// Begins an exchange whose head is known.
   init(
-    downstream: DownstreamConnection, head: RequestHead, rules: Rules, client: String, received: WallAnchor, at: Instant
+    downstream: DownstreamConnection, head: RequestHead, configuration: ConfigurationSnapshot, client: String,
+    received: WallAnchor, at: Instant
   ) {
     let worker = downstream.worker
     let state = ExchangeState(isRepeatable: head.method.isSafe && head.framing.isEmpty)
-    inner = Held(in: worker.exchangeBlocks) {
-      Inner(state: state, tap: Tap(client: client, received: received, rules, worker))
+    hot = UniqueBox(in: worker.exchangeStates) {
+      HotState(state: state, recorder: ExchangeRecorder(client: client, received: received, configuration, worker))
     }
     activeAt = at
     stepAt = at
@@ -75,70 +76,71 @@ final class Exchange {
     answersHead = head.method == .head
     requestFraming = head.framing
     awaitsContinue = head.expectsContinue
-    offer = head.asksToSwitch ? head.offer(of: rules.settings.forwarding.tunnels) : nil
-    self.rules = rules
+    offer = head.asksToSwitch ? head.offer(of: configuration.settings.forwarding.tunnels) : nil
+    self.configuration = configuration
     self.worker = worker
     self.downstream = downstream
   }
 
   /// What is used at every read: in one place, and in place.
-  struct Inner: ~Copyable {
+  struct HotState: ~Copyable {
     var state: ExchangeState
-    var tap: Tap
+    var recorder: ExchangeRecorder
   }
 
   private(set) var state: ExchangeState {
-    _read { yield inner.value.state }
-    _modify { yield &inner.value.state }
+    _read { yield hot.value.state }
+    _modify { yield &hot.value.state }
   }
 
-  private var tap: Tap {
-    _read { yield inner.value.tap }
-    _modify { yield &inner.value.tap }
+  private var recorder: ExchangeRecorder {
+    _read { yield hot.value.recorder }
+    _modify { yield &hot.value.recorder }
   }
 
   // MARK: Upwards
 
   /// Takes a connection to upstream and sends it the head.
-  func start(_ head: RequestHead, _ kind: RequestKind, clientAddress: String) {
+  func start(_ head: RequestHead, _ cached: CachedRequest, clientAddress: String) {
     let worker = worker
     worker.counters.exchangesBegun.add()
-    tap.request(head, kind.notes, decoderLimits: rules.settings.decoderLimits)
+    recorder.request(head, cached.metadata, decoderLimits: configuration.settings.decoderLimits)
     if case .length(let bytes) = requestFraming, refusesBody(of: bytes) { return }
-    worker.uplink.removeAll()
-    if offer != nil || !kind.write(head, to: worker.uplink) {
+    worker.upstreamBuffer.removeAll()
+    if offer != nil || !cached.write(head, to: worker.upstreamBuffer) {
       head.write(
-        to: worker.uplink, defaultHost: rules.upstreamAuthority, policy: rules.settings.forwarding,
+        to: worker.upstreamBuffer, defaultHost: configuration.upstreamAuthority,
+        policy: configuration.settings.forwarding,
         client: clientAddress, offer: offer)
     }
-    if state.isRepeatable { repeatable = worker.uplink.bytes }
-    enter()
+    if state.isRepeatable { repeatable = worker.upstreamBuffer.bytes }
+    acquirePermit()
   }
 
   /// Takes a place at upstream, or waits for one, where they are counted.
-  private func enter() {
-    guard let limit = rules.settings.inFlight else { return connectFirst(at: connectStartedAt) }
-    switch place.enter(limit: limit, queue: rules.settings.queue, worker) {
+  private func acquirePermit() {
+    guard let limit = configuration.settings.inFlight else { return connectFirst(at: connectStartedAt) }
+    switch permit.acquire(limit: limit, queue: configuration.settings.queue, worker) {
     case .admitted:
       connectFirst(at: connectStartedAt)
-    case .queued(let ticket):
+    case .queued(let waiter):
       worker.counters.hit(.inFlight)
-      worker.exchangeWaits(self, ticket)
+      worker.addWaiter(self, waiter)
       _ = state.handle(.queued)
     case .full:
       worker.counters.hit(.queueLength)
-      perform(state.handle(.turnedAway("too many requests wait for the server")))
+      perform(state.handle(.queueFull("too many requests wait for the server")))
     }
   }
 
   /// Its turn has come.
-  func placeGranted() {
+  func permitAdmitted() {
     let now = Instant.now()
-    place.grant()
+    permit.admitted()
     activeAt = now
     stepAt = now
     // The connection that comes now is made under these, perhaps to another server.
-    rules = worker.rules
+    configuration = worker.configuration
     let held = held
     self.held = []
     connectFirst(at: now)
@@ -152,11 +154,11 @@ final class Exchange {
   /// Sends what was put together of the request.
   private func flushRequest() {
     let worker = worker
-    if !worker.uplink.isEmpty {
-      if state.isQueued { held += worker.uplink.bytes } else { upstream?.send(worker.uplink) }
+    if !worker.upstreamBuffer.isEmpty {
+      if state.isQueued { held += worker.upstreamBuffer.bytes } else { upstream?.send(worker.upstreamBuffer) }
     }
-    worker.uplink.removeAll()
-    guard (upstream?.queuedBytes ?? held.count) > rules.settings.highWatermark else { return }
+    worker.upstreamBuffer.removeAll()
+    guard (upstream?.queuedBytes ?? held.count) > configuration.settings.highWatermark else { return }
     downstream.pauseUpload()
   }
 
@@ -164,7 +166,7 @@ final class Exchange {
     let worker = worker
     _ = state.handle(.connecting)
     stepAt = at
-    let connection = worker.pool.take(fresh: fresh, for: worker)
+    let connection = worker.pool.lease(fresh: fresh, for: worker)
     connection.begin(self, answersHead: answersHead)
     let isReused = connection.isReused
     upstream = consume connection
@@ -176,8 +178,8 @@ final class Exchange {
   /// Refuses a body that is larger than it may be, by what its head says or by what has come of it.
   /// - Returns: whether it did.
   private func refusesBody(of bytes: UInt64) -> Bool {
-    guard let limit = rules.settings.requestBodyBytes, bytes > UInt64(limit) else { return false }
-    let error = WireError(413, "request body larger than \(limit) bytes", beyond: .body)
+    guard let limit = configuration.settings.requestBodyBytes, bytes > UInt64(limit) else { return false }
+    let error = HTTPParseError(413, "request body larger than \(limit) bytes", beyond: .body)
     worker.counters.refused(error, from: .downstream)
     requestBroke(error)
     return true
@@ -189,28 +191,29 @@ final class Exchange {
   /// - Parameter bytes: what `parser` took last.
   func forward(_ parser: MessageParser, _ bytes: RawSpan, at: Instant) {
     let worker = worker
-    let spans = parser.spans
+    let ranges = parser.ranges
     activeAt = at
-    if rules.settings.requestBodyBytes != nil, requestFraming == .chunked, !spans.isEmpty,
-      refusesBody(of: UInt64(tap.requestBytes + spans.byteCount))
+    if configuration.settings.requestBodyBytes != nil, requestFraming == .chunked, !ranges.isEmpty,
+      refusesBody(of: UInt64(recorder.requestBytes + ranges.byteCount))
     {
       return
     }
-    BodyWriter.append(parser, of: bytes, framing: requestFraming, to: worker.uplink)
+    BodyWriter.append(parser, of: bytes, framing: requestFraming, to: worker.upstreamBuffer)
     flushRequest()
-    if !parser.isComplete { tap.requestBody(spans, of: bytes, limit: rules.settings.inspectedBodyBytes) }
+    if !parser.isComplete { recorder.requestBody(ranges, of: bytes, limit: configuration.settings.inspectedBodyBytes) }
   }
 
   /// The whole request has come in, and has been forwarded: this is t0.
   /// - Parameter last: the last of its body's bytes.
-  func requestCompleted(last: BodySpans, of bytes: RawSpan, at: Instant) {
+  func requestCompleted(last: BodyRanges, of bytes: RawSpan, at: Instant) {
     let worker = worker
     if !state.isQueued, !state.isConnecting { stepAt = at }
     // A token that came before the request was whole has no time of its own, whenever it is looked at.
-    worker.lookout.look(self)
-    tap.meter.requestComplete(at: at)
+    worker.deferredDecoder.flush(self)
+    recorder.meter.requestComplete(at: at)
     // What comes next may begin another request, for which the same memory is used.
-    tap.readRequest(last: last, of: bytes, limit: rules.settings.inspectedBodyBytes, worker.eventParser)
+    recorder.readRequest(
+      last: last, of: bytes, limit: configuration.settings.inspectedBodyBytes, worker.decodingContext)
     perform(state.handle(.requestCompleted))
   }
 
@@ -221,9 +224,9 @@ final class Exchange {
     let worker = worker
     activeAt = at
     stepAt = at
-    let inFlight = isCounted ? nil : worker.shared.began()
+    let inFlight = isCounted ? nil : worker.proxy.began()
     isCounted = true
-    tap.connected(startedAt: connectStartedAt, at: at, reused: reused, inFlight: inFlight)
+    recorder.connected(startedAt: connectStartedAt, at: at, reused: reused, inFlight: inFlight)
     perform(state.handle(.connected(reused: reused)))
   }
 
@@ -231,7 +234,9 @@ final class Exchange {
   func upstreamFlushed() {
     guard let upstream else { return }
     // Once the request is whole, what the client's side still has is not ours to ask for.
-    if !state.isRequestComplete, upstream.queuedBytes <= rules.settings.lowWatermark { downstream.resumeUpload() }
+    if !state.isRequestComplete, upstream.queuedBytes <= configuration.settings.lowWatermark {
+      downstream.resumeUpload()
+    }
   }
 
   /// Bytes from upstream: sent on first, looked at afterwards.
@@ -242,16 +247,16 @@ final class Exchange {
       headStartedAt = arrival.at
       _ = state.handle(.upstreamSpoke)
     }
-    worker.output.removeAll()
+    worker.downstreamBuffer.removeAll()
     var rest = bytes
-    var failure: WireError?
+    var failure: HTTPParseError?
     var isComplete = false
     parsing: while true {
       let (consumed, progress) = parser.parse(rest)
       switch progress {
       case .headComplete:
-        do throws(WireError) {
-          try passHead(parser, arrival)
+        do throws(HTTPParseError) {
+          try forwardHead(parser, arrival)
         } catch {
           failure = error
           break parsing
@@ -280,24 +285,25 @@ final class Exchange {
     deliver(rest, of: parser, isBroken: failure != nil, arrival)
     if let failure {
       worker.counters.refused(failure, from: .upstream)
-      return breakOff(.responseInvalid(failure))
+      return abort(.responseInvalid(failure))
     }
     if isComplete { responseCompleted(at: arrival.at) }
   }
 
-  private func passHead(_ parser: MessageParser, _ arrival: Arrival) throws(WireError) {
+  private func forwardHead(_ parser: MessageParser, _ arrival: Arrival) throws(HTTPParseError) {
     let worker = worker
     let head = try ResponseHead.completed(by: parser)
-    if head.status == 101 { return try passSwitch(head, arrival) }
+    if head.status == 101 { return try forwardSwitchingProtocols(head, arrival) }
     if head.isInformational {
       // Together they may be as long as one head: there is no other end to them.
       interimBytes += head.fields.bytes.count
-      guard interimBytes <= rules.settings.responseLimits.headBytes else {
-        throw WireError(502, "too many interim responses")
+      guard interimBytes <= configuration.settings.responseLimits.headBytes else {
+        throw HTTPParseError(502, "too many interim responses")
       }
       if head.status == 100 { awaitsContinue = false }
       if client11 {
-        head.write(to: worker.output, client11: true, closing: false, policy: rules.settings.forwarding)
+        head.write(
+          to: worker.downstreamBuffer, client11: true, closing: false, policy: configuration.settings.forwarding)
       }
       return
     }
@@ -308,11 +314,11 @@ final class Exchange {
     // A client that has not sent all of its request will not be believed about where the next one begins.
     closesClient =
       !clientKeepsAlive || !state.isRequestComplete || responseFraming == .untilClose || worker.isDraining
-    let notes = ResponseNotes.of(head, rules)
-    notes.write(head, client11: client11, closing: closesClient, to: worker.output)
+    let metadata = ResponseMetadata.of(head, configuration)
+    metadata.write(head, client11: client11, closing: closesClient, to: worker.downstreamBuffer)
     perform(state.handle(.responseBegan))
     repeatable = nil
-    tap.responseHead(head, notes, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
+    recorder.responseHead(head, metadata, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
   }
 
   /// Sends what one read gave, and has it looked at later, together with others.
@@ -323,44 +329,44 @@ final class Exchange {
     let worker = worker
     let hasResponded = state.hasResponded
     let isTaken: Bool
-    if worker.output.isEmpty, !isBroken, parser.isAsWritten, responseFraming == .chunked {
+    if worker.downstreamBuffer.isEmpty, !isBroken, parser.isCanonical, responseFraming == .chunked {
       // Nothing has to be put together: the read itself is what would come of it.
       isTaken = downstream.write(bytes)
     } else {
       if hasResponded, isBroken {
-        BodyWriter.append(parser.spans, of: bytes, framing: responseFraming, to: worker.output)
+        BodyWriter.append(parser.ranges, of: bytes, framing: responseFraming, to: worker.downstreamBuffer)
       } else if hasResponded {
-        BodyWriter.append(parser, of: bytes, framing: responseFraming, to: worker.output)
+        BodyWriter.append(parser, of: bytes, framing: responseFraming, to: worker.downstreamBuffer)
       }
-      isTaken = worker.output.isEmpty ? undelivered == nil : worker.sendOutput(to: downstream)
+      isTaken = worker.downstreamBuffer.isEmpty ? undelivered == nil : worker.sendOutput(to: downstream)
     }
     if hasResponded {
       let deliveredAt: Instant? = isTaken ? .now() : nil
       // With an end that is there already nothing is waited for.
-      if parser.isComplete, heldReads == nil {
-        look(parser.spans, of: bytes, arrival, deliveredAt: deliveredAt)
+      if parser.isComplete, pendingReads == nil {
+        decodeBody(parser.ranges, of: bytes, arrival, deliveredAt: deliveredAt)
       } else {
-        worker.lookLater(at: bytes, of: self, arrival, deliveredAt: deliveredAt)
+        worker.decodeLater(at: bytes, of: self, arrival, deliveredAt: deliveredAt)
       }
       if !isTaken { undelivered = downstream.writtenBytes }
     }
-    if !isTaken, downstream.queuedBytes > rules.settings.highWatermark { pauseUpstream() }
+    if !isTaken, downstream.queuedBytes > configuration.settings.highWatermark { pauseUpstream() }
   }
 
   /// Looks at the body bytes of a read that has been forwarded.
-  func look(_ body: RawSpan, _ arrival: Arrival, deliveredAt: Instant?) {
-    tap.read(arrival, deliveredAt: deliveredAt)
+  func decodeBody(_ body: RawSpan, _ arrival: Arrival, deliveredAt: Instant?) {
+    recorder.read(arrival, deliveredAt: deliveredAt)
     decode(body)
   }
 
   /// The same where they stand in the read.
-  private func look(_ spans: BodySpans, of bytes: RawSpan, _ arrival: Arrival, deliveredAt: Instant?) {
-    tap.read(arrival, deliveredAt: deliveredAt)
-    for index in 0..<spans.count { decode(bytes.extracting(spans[index])) }
+  private func decodeBody(_ ranges: BodyRanges, of bytes: RawSpan, _ arrival: Arrival, deliveredAt: Instant?) {
+    recorder.read(arrival, deliveredAt: deliveredAt)
+    for index in 0..<ranges.count { decode(bytes.extracting(ranges[index])) }
   }
 
   private func decode(_ body: RawSpan) {
-    if !body.isEmpty, tap.decode(body, worker.eventParser) { _ = state.handle(.outputBegan) }
+    if !body.isEmpty, recorder.decode(body, worker.decodingContext) { _ = state.handle(.outputBegan) }
   }
 
   private func pauseUpstream() {
@@ -376,8 +382,8 @@ final class Exchange {
     isUpstreamPaused = false
     let now = Instant.now()
     noteStall(until: now)
-    worker.lookout.look(self)
-    tap.meter.readingResumed(at: now)
+    worker.deferredDecoder.flush(self)
+    recorder.meter.readingResumed(at: now)
     // What upstream said meanwhile is still to be read: its silence counts from here.
     activeAt = now
     stepAt = now
@@ -386,65 +392,66 @@ final class Exchange {
 
   private func noteStall(until now: @autoclosure () -> Instant) {
     guard let pausedAt else { return }
-    tap.meter.clientStalled(nanoseconds: now().nanoseconds(since: pausedAt))
+    recorder.meter.clientStalled(nanoseconds: now().nanoseconds(since: pausedAt))
     self.pausedAt = nil
   }
 
   /// Upstream ended its side: the end of a body that only the close delimits, a loss otherwise.
   func upstreamEnded(at: Instant) {
-    guard state.hasResponded, !state.isResponseComplete, isCloseDelimited else { return breakOff(.upstreamEnded) }
-    worker.output.removeAll()
-    BodyWriter.appendEnd(framing: responseFraming, trailers: Fields(), to: worker.output)
-    if !worker.output.isEmpty { _ = worker.sendOutput(to: downstream) }
+    guard state.hasResponded, !state.isResponseComplete, isCloseDelimited else { return abort(.upstreamEnded) }
+    worker.downstreamBuffer.removeAll()
+    BodyWriter.appendEnd(framing: responseFraming, trailers: Fields(), to: worker.downstreamBuffer)
+    if !worker.downstreamBuffer.isEmpty { _ = worker.sendOutput(to: downstream) }
     upstreamKeepsAlive = false
     responseCompleted(at: at)
   }
 
   /// Upstream was refused, reset or lost.
   func upstreamFailed(_ error: TransportError) {
-    breakOff(state.isConnecting ? .connectFailed(error.description) : .upstreamFailed(error.description))
+    abort(state.isConnecting ? .connectFailed(error.description) : .upstreamFailed(error.description))
   }
 
   private func responseCompleted(at: Instant) {
     let worker = worker
-    worker.lookout.look(self)
-    tap.responseEnded(at: at, complete: true, worker.eventParser)
+    worker.deferredDecoder.flush(self)
+    recorder.responseEnded(at: at, complete: true, worker.decodingContext)
     perform(state.handle(.responseCompleted))
     // A server that answered before it took the whole request may never take the rest.
     releaseUpstream(reuse: upstreamKeepsAlive && state.isRequestComplete && upstream?.queuedBytes == 0)
-    place.leave(worker)
+    permit.release(worker)
     if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
   }
 
   // MARK: Switching protocols
 
   /// Passes on a 101 that takes up what the client offered; any other is no answer to its request.
-  private func passSwitch(_ head: ResponseHead, _ arrival: Arrival) throws(WireError) {
+  private func forwardSwitchingProtocols(_ head: ResponseHead, _ arrival: Arrival) throws(HTTPParseError) {
     guard head.takesUp(offer), state.isRequestComplete else {
-      throw WireError(502, "upstream switched protocols unasked")
+      throw HTTPParseError(502, "upstream switched protocols unasked")
     }
-    head.write(to: worker.output, client11: true, closing: false, policy: rules.settings.forwarding)
+    head.write(to: worker.downstreamBuffer, client11: true, closing: false, policy: configuration.settings.forwarding)
     isSwitching = true
-    tap.switchedProtocols(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
+    recorder.switchedProtocols(head, firstByteAt: headStartedAt ?? arrival.at, completeAt: arrival.at)
   }
 
   /// From here on it is bytes both ways: what upstream sent behind its 101, and the client behind its request, go first.
   private func beginTunnel(_ behind: RawSpan, _ arrival: Arrival) {
     guard let above = upstream?.handOver() else { return }
     _ = state.handle(.switchedProtocols)
-    unsafe behind.withUnsafeBytes { unsafe worker.output.append($0) }
+    unsafe behind.withUnsafeBytes { unsafe worker.downstreamBuffer.append($0) }
     _ = worker.sendOutput(to: downstream)
     let (client, early, hasEnded) = downstream.handOver()
     let count = TunnelCount(fromClient: early.count, fromUpstream: behind.byteCount)
     worker.counters.tunnelsOpened.add()
     tunnel = Tunnel(
-      worker, client: client, upstream: above, early: early, count: count, settings: rules.settings, at: arrival.readAt
+      worker, client: client, upstream: above, early: early, count: count, settings: configuration.settings,
+      at: arrival.readAt
     ) { [unowned self] end in
       worker.counters.tunnelsClosed.add()
       tunnel = nil
       releaseUpstream(reuse: false)
-      tap.tunnelled(end.count)
-      record(end.verdict)
+      recorder.tunnelled(end.count)
+      record(end.termination)
       downstream.exchangeEnded(.gone(reset: end.reset))
     }
     if hasEnded { tunnel?.streamDidEnd(client) }
@@ -454,54 +461,56 @@ final class Exchange {
 
   /// The client's socket took (some of) what waited for it.
   func clientFlushed() {
-    if let offset = undelivered, downstream.acceptedBytes >= offset {
-      worker.lookout.look(self)
+    if let offset = undelivered, downstream.sentBytes >= offset {
+      worker.deferredDecoder.flush(self)
       undelivered = nil
-      tap.meter.delivered(at: .now())
+      recorder.meter.delivered(at: .now())
     }
-    if downstream.queuedBytes <= rules.settings.lowWatermark { resumeUpstream() }
+    if downstream.queuedBytes <= configuration.settings.lowWatermark { resumeUpstream() }
     if downstream.queuedBytes == 0 { perform(state.handle(.delivered)) }
   }
 
   /// The client closed or reset its connection.
-  func clientLeft() { breakOff(.clientLeft) }
+  func clientLeft() { abort(.clientLeft) }
 
   /// The request's body is not what its framing promised.
-  func requestBroke(_ error: WireError) { breakOff(.requestInvalid(error)) }
+  func requestBroke(_ error: HTTPParseError) { abort(.requestInvalid(error)) }
 
   /// Ends an exchange that has waited longer than it may.
   func checkDeadlines(_ now: Instant) {
     if let tunnel { return tunnel.checkDeadline(now) }
-    guard let overrun = deadlines.overrun(sight(), rules.settings, at: now) else { return }
-    worker.counters.hit(overrun.limit)
-    breakOff(overrun.event)
+    guard let expired = deadlines.expired(snapshot(), configuration.settings, at: now) else { return }
+    worker.counters.hit(expired.limit)
+    abort(expired.event)
   }
 
-  private func sight() -> Deadlines.Sight {
-    var sight = Deadlines.Sight(state: state, activeAt: activeAt, stepAt: stepAt, headStartedAt: headStartedAt)
-    sight.uploadedBytes = tap.requestBytes
-    if let upstream { sight.upstream = (upstream.queuedBytes, upstream.acceptedBytes) }
-    sight.client = (downstream.queuedBytes, downstream.acceptedBytes)
-    sight.isPaused = isUpstreamPaused
-    guard rules.settings.betweenTokensTimeout != nil || rules.settings.firstTokenTimeout != nil else { return sight }
-    worker.lookout.look(self)
-    sight.awaitsTokens = tap.awaitsTokens()
-    sight.tokenAt = tap.meter.newestTokenAt.map { max($0, stepAt) }
-    return sight
+  private func snapshot() -> Deadlines.Snapshot {
+    var snapshot = Deadlines.Snapshot(state: state, activeAt: activeAt, stepAt: stepAt, headStartedAt: headStartedAt)
+    snapshot.uploadedBytes = recorder.requestBytes
+    if let upstream { snapshot.upstream = (upstream.queuedBytes, upstream.sentBytes) }
+    snapshot.client = (downstream.queuedBytes, downstream.sentBytes)
+    snapshot.isPaused = isUpstreamPaused
+    guard configuration.settings.betweenTokensTimeout != nil || configuration.settings.firstTokenTimeout != nil else {
+      return snapshot
+    }
+    worker.deferredDecoder.flush(self)
+    snapshot.awaitsTokens = recorder.awaitsTokens()
+    snapshot.tokenAt = recorder.meter.newestTokenAt.map { max($0, stepAt) }
+    return snapshot
   }
 
   /// The drain's deadline has come.
   func shutDown() {
     worker.counters.hit(.drainTimeout)
     if let tunnel { return tunnel.shutDown() }
-    breakOff(.shutDown)
+    abort(.shutDown)
   }
 
   // MARK: Doing what the state machine says
 
   /// Something has ended the exchange before its time: how far it had come is what all its reads tell.
-  private func breakOff(_ event: ExchangeState.Event) {
-    worker.lookout.look(self)
+  private func abort(_ event: ExchangeState.Event) {
+    worker.deferredDecoder.flush(self)
     perform(state.handle(event))
   }
 
@@ -511,24 +520,25 @@ final class Exchange {
       return
     case .retry:
       retry()
-    case .answer(let status, let verdict):
+    case .answer(let status, let termination):
       releaseUpstream(reuse: false)
-      tap.status = status
-      record(verdict)
-      downstream.answer(status: status, reason: verdict.error ?? verdict.outcome.rawValue, answersHead: answersHead)
-    case .cut(let verdict):
+      recorder.status = status
+      record(termination)
+      downstream.answer(
+        status: status, reason: termination.error ?? termination.outcome.rawValue, answersHead: answersHead)
+    case .truncate(let termination):
       releaseUpstream(reuse: false)
-      record(verdict)
+      record(termination)
       // Only a reset tells a client whose body the close delimits that this was not its end.
-      downstream.exchangeEnded(.cut(reset: responseFraming == .untilClose))
-    case .abandon(let verdict):
+      downstream.exchangeEnded(.truncate(reset: responseFraming == .untilClose))
+    case .abandon(let termination):
       releaseUpstream(reuse: false)
-      record(verdict)
+      record(termination)
       downstream.exchangeEnded(.gone(reset: true))
-    case .leave(let verdict):
+    case .leave(let termination):
       releaseUpstream(reuse: false)
       // Clients of a stream leave at its terminator, often before HTTP's own end has come: they lack nothing.
-      record(tap.sawTerminator && undelivered == nil ? nil : verdict)
+      record(recorder.sawTerminator && undelivered == nil ? nil : termination)
       downstream.exchangeEnded(.gone(reset: false))
     case .finish:
       record(nil)
@@ -545,7 +555,7 @@ final class Exchange {
     releaseUpstream(reuse: false)
     headStartedAt = nil
     // The connection that comes now is made under these, perhaps to another server.
-    rules = worker.rules
+    configuration = worker.configuration
     connect(fresh: true, at: .now())
     if let repeatable { upstream?.send(repeatable) }
   }
@@ -557,14 +567,14 @@ final class Exchange {
     if reuse { worker.keep(connection, at: activeAt) } else { connection.close() }
   }
 
-  private func record(_ verdict: Verdict?) {
+  private func record(_ termination: Termination?) {
     let worker = worker
     noteStall(until: .now())
-    if isCounted { worker.shared.ended() }
+    if isCounted { worker.proxy.ended() }
     isCounted = false
-    place.leave(worker)
-    tap.responseEnded(at: .now(), complete: false, worker.eventParser)
+    permit.release(worker)
+    recorder.responseEnded(at: .now(), complete: false, worker.decodingContext)
     worker.counters.exchangesEnded.add()
-    tap.submit(verdict, rules, worker)
+    recorder.submit(termination, configuration, worker)
   }
 }

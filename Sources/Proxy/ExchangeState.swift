@@ -1,10 +1,10 @@
 // One exchange as a pure state machine: an event goes in, the one thing to do comes out.
 // It must not do I/O, read clocks or know of tokens.
 import HTTPWire
-import Measure
+import Measurement
 
 /// How an exchange ended, as the record will say it.
-struct Verdict: Hashable, Sendable {
+struct Termination: Hashable, Sendable {
   var outcome: Outcome
   var stage: Stage?
   /// One short line; never content.
@@ -26,7 +26,7 @@ struct ExchangeState: Sendable {
     /// All places at upstream are taken: it waits for one.
     case queued
     /// There is no place, and no room to wait for one.
-    case turnedAway(String)
+    case queueFull(String)
     case connecting
     /// An upstream connection stands; `reused` where it came from the pool.
     case connected(reused: Bool)
@@ -38,14 +38,14 @@ struct ExchangeState: Sendable {
     /// The first token went by (or, where tokens are not measured, the first byte of a body).
     case outputBegan
     case responseCompleted
-    /// The 101 was passed on: what follows is a tunnel's, and ends by its rules.
+    /// The 101 was passed on: what follows is a tunnel's, and ends by its configuration.
     case switchedProtocols
     /// The client's socket has taken all that was written to it.
     case delivered
     case upstreamEnded
     case upstreamFailed(String)
-    case responseInvalid(WireError)
-    case requestInvalid(WireError)
+    case responseInvalid(HTTPParseError)
+    case requestInvalid(HTTPParseError)
     case clientLeft
     /// The client takes nothing of what it asked for.
     case clientStalled(String)
@@ -62,14 +62,14 @@ struct ExchangeState: Sendable {
     /// Send the request once more on a new connection.
     case retry
     /// Nothing was sent to the client yet: answer it ourselves, end upstream, close the client's connection.
-    case answer(status: Int, Verdict)
+    case answer(status: Int, Termination)
     /// A response had begun: end it so that it cannot look whole, end upstream.
-    case cut(Verdict)
+    case truncate(Termination)
     /// The client is there and takes nothing: end upstream, and the client's connection by a reset, at once.
-    case abandon(Verdict)
+    case abandon(Termination)
     /// The client is gone: end upstream at once, answer nobody.
-    case leave(Verdict)
-    /// All went through. The verdict is the measuring's to find.
+    case leave(Termination)
+    /// All went through. The termination is the measuring's to find.
     case finish
   }
 
@@ -117,8 +117,8 @@ struct ExchangeState: Sendable {
     case .queued:
       link = .queued
       return .none
-    case .turnedAway(let reason):
-      return answerOrCut(503, .rejected, stage: .connecting, reason)
+    case .queueFull(let reason):
+      return replyOrTruncate(503, .rejected, stage: .connecting, reason)
     case .connecting:
       link = .connecting
       return .none
@@ -126,7 +126,7 @@ struct ExchangeState: Sendable {
       link = .open(reused: reused)
       return .none
     case .connectFailed(let reason):
-      return answerOrCut(502, .upstreamUnreachable, stage: .connecting, reason)
+      return replyOrTruncate(502, .upstreamUnreachable, stage: .connecting, reason)
     case .upstreamSpoke:
       isRepeatable = false
       return .none
@@ -151,24 +151,24 @@ struct ExchangeState: Sendable {
     case .upstreamFailed(let reason):
       return upstreamGone(reason)
     case .responseInvalid(let error):
-      return answerOrCut(502, hasResponded ? .truncated : .upstreamReset, stage: stage, error.reason)
+      return replyOrTruncate(502, hasResponded ? .truncated : .upstreamReset, stage: stage, error.reason)
     case .requestInvalid(let error):
-      return answerOrCut(error.status, .rejected, stage: .upload, error.reason)
+      return replyOrTruncate(error.status, .rejected, stage: .upload, error.reason)
     case .clientLeft:
-      let verdict = Verdict(outcome: .clientCancelled, stage: stage, error: nil)
+      let termination = Termination(outcome: .clientCancelled, stage: stage, error: nil)
       response = .ended
-      return .leave(verdict)
+      return .leave(termination)
     case .clientStalled(let reason):
-      let verdict = Verdict(outcome: .timeout, stage: stage, error: reason)
+      let termination = Termination(outcome: .timeout, stage: stage, error: reason)
       response = .ended
-      return .abandon(verdict)
+      return .abandon(termination)
     case .uploadTimedOut(let reason):
-      return answerOrCut(408, .timeout, stage: .upload, reason)
+      return replyOrTruncate(408, .timeout, stage: .upload, reason)
     case .timedOut(let reason):
       // Who has not got through to upstream may try again; what upstream did not do in time it may do twice.
-      return answerOrCut(isQueued ? 503 : 504, .timeout, stage: stage, reason)
+      return replyOrTruncate(isQueued ? 503 : 504, .timeout, stage: stage, reason)
     case .shutDown:
-      return answerOrCut(503, .timeout, stage: stage, "shut down before the response ended")
+      return replyOrTruncate(503, .timeout, stage: stage, "shut down before the response ended")
     }
   }
 
@@ -177,7 +177,7 @@ struct ExchangeState: Sendable {
     case .complete, .ended:
       return .none
     case .streaming:
-      return answerOrCut(502, .truncated, stage: stage, reason)
+      return replyOrTruncate(502, .truncated, stage: stage, reason)
     case .waiting:
       // A pooled connection that upstream had already closed says nothing of the request: once more, if that is safe.
       if case .open(reused: true) = link, isRepeatable {
@@ -185,14 +185,14 @@ struct ExchangeState: Sendable {
         link = .none
         return .retry
       }
-      return answerOrCut(502, .upstreamReset, stage: stage, reason)
+      return replyOrTruncate(502, .upstreamReset, stage: stage, reason)
     }
   }
 
-  private mutating func answerOrCut(_ status: Int, _ outcome: Outcome, stage: Stage, _ error: String) -> Action {
-    let verdict = Verdict(outcome: outcome, stage: stage, error: error)
+  private mutating func replyOrTruncate(_ status: Int, _ outcome: Outcome, stage: Stage, _ error: String) -> Action {
+    let termination = Termination(outcome: outcome, stage: stage, error: error)
     let answers = response == .waiting
     response = .ended
-    return answers ? .answer(status: status, verdict) : .cut(verdict)
+    return answers ? .answer(status: status, termination) : .truncate(termination)
   }
 }

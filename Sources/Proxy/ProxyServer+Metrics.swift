@@ -1,12 +1,12 @@
 // The proxy as an operator's monitoring sees it: what all workers have counted, added up, family by family.
 // It must not touch a worker: everything here is read while they write it.
-import Measure
+import Measurement
 import Metrics
 import RecordLog
 
 extension ProxyServer {
   /// Adds every family of the proxy's own; from any thread.
-  public func describe(_ page: inout Exposition) {
+  public func collect(into page: inout Exposition) {
     describeExchanges(&page)
     describeConnections(&page)
     describeTraffic(&page)
@@ -15,9 +15,9 @@ extension ProxyServer {
     describeOperations(&page)
   }
 
-  private func sum(_ counter: (Counters) -> UInt64) -> UInt64 { shared.counters.reduce(0) { $0 &+ counter($1) } }
+  private func sum(_ counter: (Counters) -> UInt64) -> UInt64 { state.counters.reduce(0) { $0 &+ counter($1) } }
 
-  private func sum(_ gauge: (Counters) -> Int) -> Int { shared.counters.reduce(0) { $0 + gauge($1) } }
+  private func sum(_ gauge: (Counters) -> Int) -> Int { state.counters.reduce(0) { $0 + gauge($1) } }
 
   private func bySide(_ page: inout Exposition, _ count: (Counters, Side) -> UInt64) {
     for side in Side.allCases { page.sample(sum { count($0, side) }, ["side": side.rawValue]) }
@@ -46,10 +46,10 @@ extension ProxyServer {
     }
     page.family(
       "tachograph_exchanges_in_flight", .gauge, "Exchanges that have a connection to upstream and have not ended.")
-    page.sample(shared.exchangesInFlight)
+    page.sample(state.exchangesInFlight)
     page.family(
       "tachograph_exchanges_queued", .gauge, "Exchanges that wait for a place at upstream, where those are bounded.")
-    page.sample(shared.gate.occupancy.waiting)
+    page.sample(state.limiter.occupancy.waiting)
     page.family("tachograph_exchanges_open", .gauge, "Exchanges that have begun and not ended, queued ones included.")
     page.sample(sum { Int(clamping: $0.exchangesBegun.count) - Int(clamping: $0.exchangesEnded.count) })
     page.family(
@@ -82,13 +82,13 @@ extension ProxyServer {
       "tachograph_connections_failed_total", .counter,
       "Clients that could not be accepted, and attempts to connect to one of the server's addresses that failed.")
     bySide(&page) { $0.connectionsFailed.count($1) }
-    let rules = shared.rules
-    if let descriptors = rules.settings.descriptors {
+    let configuration = state.configuration
+    if let descriptors = configuration.settings.descriptors {
       page.family(
         "tachograph_descriptor_budget", .gauge, "File descriptors that clients' and the server's connections share.")
       page.sample(descriptors)
       page.family("tachograph_clients_limit", .gauge, "Clients served at once, at most: what that budget leaves them.")
-      page.sample(rules.budget.clients)
+      page.sample(configuration.budget.clients)
     }
     page.family("tachograph_upstream_idle_connections", .gauge, "Connections to the server kept for the next request.")
     page.sample(sum { $0.idleUpstreamConnections.level })
@@ -116,7 +116,7 @@ extension ProxyServer {
   }
 
   private func describeLog(_ page: inout Exposition) {
-    let log = shared.writer.statistics
+    let log = state.writer.statistics
     page.family("tachograph_records_written_total", .counter, "Records whose lines are in the log.")
     page.sample(log.written)
     page.family("tachograph_records_dropped_total", .counter, "Records that will never be in the log.")
@@ -136,13 +136,13 @@ extension ProxyServer {
     page.family(
       "tachograph_delivery_delay_seconds", .histogram,
       "What this proxy added to each read, up to its client's socket having it; counted at most 50 ms after that.")
-    for (worker, counters) in shared.counters.enumerated() {
+    for (worker, counters) in state.counters.enumerated() {
       page.histogram(counters.delivery.delay.counts, ["worker": "\(worker)"])
     }
     page.family(
       "tachograph_loop_lag_seconds", .histogram,
       "How late the loop came to each read from the server, by the kernel's stamp; counted at most 50 ms after that.")
-    for (worker, counters) in shared.counters.enumerated() {
+    for (worker, counters) in state.counters.enumerated() {
       page.histogram(counters.delivery.lag.counts, ["worker": "\(worker)"])
     }
   }
@@ -150,7 +150,7 @@ extension ProxyServer {
   // MARK: By model
 
   private func describeOperations(_ page: inout Exposition) {
-    let series = Self.merged(shared.operations.all)
+    let series = Self.merged(state.operations.all)
     let wellEnded = series.filter { $0.operation.error == nil }
     page.family(
       "gen_ai_server_request_duration_seconds", .histogram,

@@ -1,7 +1,7 @@
 // The proxy as a whole: its workers' threads, from the first bind to the last record.
 // It must not know about signals or settings files.
 import Clocks
-import Measure
+import Measurement
 import RecordLog
 import Synchronization
 import Transport
@@ -11,7 +11,7 @@ public final class ProxyServer: Sendable {
   /// The address listened on, with the real port: `127.0.0.1:4141`.
   public let address: String
 
-  let shared: Shared
+  let state: ProxyState
   private let threads: [WorkerThread]
   private let mailboxes: [Mailbox<WorkerCommand>]
   private let isEnding = Atomic<Bool>(false)
@@ -26,7 +26,7 @@ public final class ProxyServer: Sendable {
     settings: ProxySettings, writer: RecordWriter, secret: KeySecret, inherited: [ListeningSocket] = []
   ) throws(TransportError) {
     SignalWatcher.ignoreBrokenPipes()
-    shared = Shared(settings: settings, writer: writer, secret: secret)
+    state = ProxyState(settings: settings, writer: writer, secret: secret)
     let sockets = try inherited.isEmpty ? Self.bind(settings) : [inherited]
     address = sockets[0].map(\.address.description).joined(separator: ", ")
     defer { for socket in sockets.joined() { socket.close() } }
@@ -34,7 +34,7 @@ public final class ProxyServer: Sendable {
     var mailboxes: [Mailbox<WorkerCommand>] = []
     for number in 0..<max(1, settings.workers) {
       do throws(TransportError) {
-        let (thread, mailbox) = try Self.startWorker(shared, number, sockets[number % sockets.count])
+        let (thread, mailbox) = try Self.startWorker(state, number, sockets[number % sockets.count])
         threads.append(thread)
         mailboxes.append(mailbox)
       } catch {
@@ -70,12 +70,12 @@ public final class ProxyServer: Sendable {
   }
 
   private static func startWorker(
-    _ shared: Shared, _ number: Int, _ sockets: [ListeningSocket]
+    _ state: ProxyState, _ number: Int, _ sockets: [ListeningSocket]
   ) throws(TransportError) -> (WorkerThread, Mailbox<WorkerCommand>) {
     let promise = Promise<Result<Mailbox<WorkerCommand>, TransportError>>()
     let thread = try WorkerThread(name: "worker-\(number)") {
       do throws(TransportError) {
-        let worker = try Worker(shared: shared, number: number, sockets: sockets)
+        let worker = try Worker(proxy: state, number: number, sockets: sockets)
         promise.keep(.success(try worker.openMailbox()))
         worker.run()
       } catch {
@@ -93,15 +93,15 @@ public final class ProxyServer: Sendable {
   /// Has whatever begins from now on held to `settings`: exchanges, connections, waits. Exchanges under way keep what they
   /// began with, and what was made at the start stays: the address listened on and the number of workers. Returns at once.
   public func apply(_ settings: ProxySettings) {
-    let rules = Rules(settings)
-    shared.rules = rules
-    for mailbox in mailboxes { mailbox.post(.follow(rules)) }
+    let configuration = ConfigurationSnapshot(settings)
+    state.configuration = configuration
+    for mailbox in mailboxes { mailbox.post(.apply(configuration)) }
   }
 
   /// Stops accepting and lets exchanges end, for at most the configured time. Returns at once; see `wait`.
   public func drain() {
     isEnding.store(true, ordering: .relaxed)
-    let until = Instant.now().advanced(byNanoseconds: shared.rules.settings.drainTimeout)
+    let until = Instant.now().advanced(byNanoseconds: state.configuration.settings.drainTimeout)
     for mailbox in mailboxes { mailbox.post(.drain(until: until)) }
   }
 

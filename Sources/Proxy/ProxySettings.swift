@@ -1,7 +1,7 @@
 // What the proxy needs to be told, already checked: plain values.
 // It must not know where they came from (Configuration does).
 import HTTPWire
-import Measure
+import Measurement
 import TokenWire
 import Transport
 
@@ -43,9 +43,9 @@ public struct ProxySettings: Sendable {
   public var countedModels = 100
 
   /// Bounds on what a client sends around its bodies.
-  public var requestLimits = WireLimits()
+  public var requestLimits = HTTPLimits()
   /// Bounds on what upstream sends around its bodies.
-  public var responseLimits = WireLimits(headBytes: 256 * 1024)
+  public var responseLimits = HTTPLimits(headBytes: 256 * 1024)
   /// Bounds on what is kept of a body to measure it.
   public var decoderLimits = DecoderLimits()
   /// Of a request body, the bytes kept until it has been looked at.
@@ -70,7 +70,7 @@ public struct ProxySettings: Sendable {
   /// How long addresses of the server's name are used.
   public var resolving = Resolver.Policy()
   /// How attempts at several addresses follow each other.
-  public var connectPace = Connector.Pace(attemptNanoseconds: 5_000_000_000)
+  public var happyEyeballs = Connector.HappyEyeballsOptions(attemptNanoseconds: 5_000_000_000)
   /// For a connection to upstream, resolving its name and all attempts included.
   public var connectTimeout: Int64? = 10_000_000_000
   /// For a request's head, from its first byte to its last.

@@ -17,7 +17,7 @@ struct TunnelCount: Sendable {
 final class Tunnel: StreamDelegate {
   /// How it ended.
   struct End {
-    let verdict: Verdict
+    let termination: Termination
     let count: TunnelCount
     /// Whether the client's stream is to be reset.
     let reset: Bool
@@ -63,7 +63,7 @@ final class Tunnel: StreamDelegate {
     for stream in [client, upstream] {
       stream.delegate = self
       // A side that is paused, or has ended, can still be reset.
-      stream.noticesReset = true
+      stream.detectsReset = true
       stream.startReading()
     }
     unsafe early.withUnsafeBytes { unsafe sendUp($0.bytes) }
@@ -122,12 +122,12 @@ final class Tunnel: StreamDelegate {
     if upstream.queuedBytes > highWatermark, !isClientPaused {
       isClientPaused = true
       counters.uploadPauses.add()
-      client.pauseReading(noticingDeparture: false)
+      client.pauseReading(detectingClose: false)
     }
     if client.queuedBytes > highWatermark, upstreamPausedAt == nil {
       upstreamPausedAt = .now()
       counters.upstreamPauses.add()
-      upstream.pauseReading(noticingDeparture: false)
+      upstream.pauseReading(detectingClose: false)
     }
   }
 
@@ -166,11 +166,11 @@ final class Tunnel: StreamDelegate {
     case .stopReading(let side):
       noteStall()
       isClientPaused = false
-      stream(side).pauseReading(noticingDeparture: false)
-    case .close(let verdict, let reset):
+      stream(side).pauseReading(detectingClose: false)
+    case .close(let termination, let reset):
       noteStall()
       upstream.close(reset: reset)
-      onEnd(End(verdict: verdict, count: count, reset: reset))
+      onEnd(End(termination: termination, count: count, reset: reset))
     }
   }
 

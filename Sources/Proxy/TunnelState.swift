@@ -1,6 +1,6 @@
 // A tunnel's ends as a pure state machine: what a side did goes in, the one thing to do comes out.
 // It must not do I/O, read clocks or know what protocol is spoken.
-import Measure
+import Measurement
 
 /// How a tunnel between a client and upstream comes to its end.
 ///
@@ -35,7 +35,7 @@ struct TunnelState: Sendable {
     /// Take nothing more from this side: there is nobody to send it to.
     case stopReading(Side)
     /// Close both; `reset` where one has lost the other, and must not take that for its end.
-    case close(Verdict, reset: Bool)
+    case close(Termination, reset: Bool)
   }
 
   private struct End {
@@ -48,13 +48,13 @@ struct TunnelState: Sendable {
   private var client = End()
   private var upstream = End()
   /// How it will have ended once what waits has gone.
-  private var verdict: Verdict?
+  private var termination: Termination?
   private var isClosed = false
 
   /// Whether one side is lost, and what it had sent is still on its way to the other.
-  var isEnding: Bool { verdict != nil }
+  var isEnding: Bool { termination != nil }
 
-  private static let whole = Verdict(outcome: .tunnelled, stage: nil, error: nil)
+  private static let whole = Termination(outcome: .tunnelled, stage: nil, error: nil)
 
   /// Takes one event.
   mutating func handle(_ event: Event) -> Action {
@@ -64,38 +64,38 @@ struct TunnelState: Sendable {
       self[side].hasEnded = true
       return .none
     case .drained(let side):
-      if let verdict { return close(verdict, reset: true) }
+      if let termination { return close(termination, reset: true) }
       guard self[side.other].hasEnded, !self[side].wasTold else { return .none }
       self[side].wasTold = true
       return self[side.other].wasTold ? close(Self.whole, reset: false) : .finishWriting(side)
     case .failed(let side, let reason):
       // The second one to break has nobody left to be heard by.
-      if let verdict { return close(verdict, reset: true) }
-      verdict = lost(side, reason)
+      if let termination { return close(termination, reset: true) }
+      termination = lost(side, reason)
       return .stopReading(side.other)
     case .idle:
-      return cut("nothing passed the tunnel in time")
+      return truncate("nothing passed the tunnel in time")
     case .shutDown:
-      return cut("shut down before the tunnel ended")
+      return truncate("shut down before the tunnel ended")
     }
   }
 
   /// One that had ended before is at its end by its own will, however its socket then went.
-  private func lost(_ side: Side, _ reason: String) -> Verdict {
+  private func lost(_ side: Side, _ reason: String) -> Termination {
     if self[side].hasEnded { return Self.whole }
     switch side {
-    case .client: return Verdict(outcome: .clientCancelled, stage: .streaming, error: nil)
-    case .upstream: return Verdict(outcome: .upstreamReset, stage: .streaming, error: reason)
+    case .client: return Termination(outcome: .clientCancelled, stage: .streaming, error: nil)
+    case .upstream: return Termination(outcome: .upstreamReset, stage: .streaming, error: reason)
     }
   }
 
-  private mutating func cut(_ reason: String) -> Action {
-    close(verdict ?? Verdict(outcome: .timeout, stage: .streaming, error: reason), reset: true)
+  private mutating func truncate(_ reason: String) -> Action {
+    close(termination ?? Termination(outcome: .timeout, stage: .streaming, error: reason), reset: true)
   }
 
-  private mutating func close(_ verdict: Verdict, reset: Bool) -> Action {
+  private mutating func close(_ termination: Termination, reset: Bool) -> Action {
     isClosed = true
-    return .close(verdict, reset: reset)
+    return .close(termination, reset: reset)
   }
 
   private subscript(side: Side) -> End {

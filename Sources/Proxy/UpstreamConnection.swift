@@ -13,13 +13,13 @@ final class UpstreamConnection: StreamDelegate {
   let parser: MessageParser
   private var stream: Stream?
   /// What was asked of the resolver, and the race that its answer began.
-  private var question: Resolver.Ticket?
+  private var query: Resolver.QueryID?
   private var connector: Connector?
   /// What is to be sent once there is a socket.
   private var early: [UInt8] = []
 
   /// What it was made under.
-  let rules: Rules
+  let configuration: ConfigurationSnapshot
   /// Where its addresses come from.
   private let resolver: Resolver
   /// Whether it has carried an exchange before.
@@ -34,17 +34,18 @@ final class UpstreamConnection: StreamDelegate {
 
   init(worker: Worker) {
     self.worker = worker
-    rules = worker.rules
+    configuration = worker.configuration
     resolver = worker.resolver
     parser = MessageParser(
-      .response, limits: rules.settings.responseLimits, spans: worker.spans, known: worker.known.responses)
+      .response, limits: configuration.settings.responseLimits, ranges: worker.ranges,
+      cache: worker.headCaches.responses)
   }
 
   /// Bytes that the upstream socket has not taken.
   var queuedBytes: Int { early.count + (stream?.queuedBytes ?? 0) }
 
   /// Bytes that the upstream socket has taken.
-  var acceptedBytes: UInt64 { stream?.acceptedBytes ?? 0 }
+  var sentBytes: UInt64 { stream?.sentBytes ?? 0 }
 
   // MARK: What exchanges and the pool ask for
 
@@ -56,8 +57,8 @@ final class UpstreamConnection: StreamDelegate {
 
   /// Resolves and connects; `Exchange.upstreamConnected` or `upstreamFailed` follows.
   func connect() {
-    question = resolver.resolve(rules.settings.resolving) { [self] result in
-      question = nil
+    query = resolver.resolve(configuration.settings.resolving) { [self] result in
+      query = nil
       guard !isClosed else { return }
       switch result {
       case .success(let addresses): race(worker.inOrder(addresses))
@@ -69,7 +70,8 @@ final class UpstreamConnection: StreamDelegate {
   /// Connects to whichever address answers first.
   private func race(_ addresses: [SocketAddress], hasGivenUp: Bool = false) {
     let connector = Connector(
-      loop: worker.loop, addresses: addresses, pace: rules.settings.connectPace, spare: worker.spareAttempts)
+      loop: worker.loop, addresses: addresses, options: configuration.settings.happyEyeballs,
+      budget: worker.attemptBudget)
     self.connector = connector
     connector.start { [self] result in
       worker.counters.connectionsFailed.add(.upstream, connector.failures)
@@ -80,7 +82,7 @@ final class UpstreamConnection: StreamDelegate {
       case .failure(let error):
         if error.isOutOfDescriptors {
           worker.counters.hit(.descriptors)
-          if !hasGivenUp, worker.pool.giveUpOne() { return race(addresses, hasGivenUp: true) }
+          if !hasGivenUp, worker.pool.evictOldest() { return race(addresses, hasGivenUp: true) }
         }
         fail(error)
       }
@@ -92,7 +94,7 @@ final class UpstreamConnection: StreamDelegate {
     stream.delegate = self
     isOpen = true
     worker.counters.connectionsOpened.add(.upstream)
-    if !resolver.isLiteral { worker.noteWinner(stream.peer) }
+    if !resolver.isLiteral { worker.rememberFamily(stream.peer) }
     let early = early
     self.early = []
     _ = unsafe early.withUnsafeBytes { unsafe stream.write($0.bytes) }
@@ -125,7 +127,7 @@ final class UpstreamConnection: StreamDelegate {
   /// The client takes less than upstream gives.
   func pause() {
     isPaused = true
-    stream?.pauseReading(noticingDeparture: false)
+    stream?.pauseReading(detectingClose: false)
   }
   /// The client has caught up.
   func resume() {
@@ -143,7 +145,7 @@ final class UpstreamConnection: StreamDelegate {
   func end() { exchange = nil }
 
   /// Makes it ready for the pool.
-  func rest(at: Instant) {
+  func markIdle(at: Instant) {
     isReused = true
     idleAt = at
     parser.reset()
@@ -162,8 +164,8 @@ final class UpstreamConnection: StreamDelegate {
     isClosed = true
     isOpen = false
     exchange = nil
-    if let question { resolver.cancel(question) }
-    question = nil
+    if let query { resolver.cancel(query) }
+    query = nil
     connector?.cancel()
     connector = nil
     stream?.close()

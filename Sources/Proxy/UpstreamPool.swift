@@ -5,7 +5,7 @@ import Clocks
 /// One worker's idle connections.
 final class UpstreamPool {
   private let counters: Counters
-  private let kept = Held<[UpstreamConnection]>([])
+  private let kept = UniqueBox<[UpstreamConnection]>([])
   private var idle: [UpstreamConnection] {
     _read { yield kept.value }
     _modify {
@@ -18,7 +18,7 @@ final class UpstreamPool {
 
   /// A connection for one exchange: an idle one that still lives, or a new one that is yet to connect.
   /// - Parameter fresh: whether it has to be a new one.
-  func take(fresh: Bool, for worker: Worker) -> UpstreamConnection {
+  func lease(fresh: Bool, for worker: Worker) -> UpstreamConnection {
     while !fresh, let connection = idle.popLast() {
       // One more system call, and a POST that would have met a closed connection does not end in a 502.
       if !connection.isStale { return connection }
@@ -29,11 +29,11 @@ final class UpstreamPool {
   }
 
   /// Takes a connection back after a whole exchange, which ended at `at`.
-  func give(_ connection: consuming UpstreamConnection, of worker: Worker, at: Instant) {
-    guard !worker.isDraining, connection.rules === worker.rules, connection.isCurrent,
-      idle.count < worker.rules.budget.idle
+  func release(_ connection: consuming UpstreamConnection, of worker: Worker, at: Instant) {
+    guard !worker.isDraining, connection.configuration === worker.configuration, connection.isCurrent,
+      idle.count < worker.configuration.budget.idle
     else { return connection.close() }
-    connection.rest(at: at)
+    connection.markIdle(at: at)
     idle.append(connection)
   }
 
@@ -42,7 +42,7 @@ final class UpstreamPool {
 
   /// Closes the one that has been idle longest, for a descriptor that is needed more.
   /// - Returns: whether there was one.
-  func giveUpOne() -> Bool {
+  func evictOldest() -> Bool {
     guard !idle.isEmpty else { return false }
     idle.removeFirst().close()
     return true
@@ -57,8 +57,8 @@ final class UpstreamPool {
   /// Closes what has been idle for longer than it may.
   func checkDeadlines(_ now: Instant, of worker: Worker) {
     // Connections that stay in use would never ask for the address again.
-    if !idle.isEmpty { worker.resolver.refresh(worker.rules.settings.resolving) }
-    guard let limit = worker.rules.settings.upstreamIdleTimeout else { return }
+    if !idle.isEmpty { worker.resolver.refresh(worker.configuration.settings.resolving) }
+    guard let limit = worker.configuration.settings.upstreamIdleTimeout else { return }
     let expired = idle.prefix { now.nanoseconds(since: $0.idleAt) > limit }.count
     for connection in idle.prefix(expired) { connection.close() }
     idle.removeFirst(expired)

@@ -1,42 +1,42 @@
 // One event loop with its clients, its pool and its scratch memory: everything that one thread owns.
-// It must not share anything but `Shared` with other threads.
+// It must not share anything but `ProxyState` with other threads.
 import Clocks
 import HTTPWire
-import Measure
+import Measurement
 import RecordLog
 import Synchronization
 import TokenWire
 import Transport
 
 /// What all workers share.
-final class Shared: Sendable {
+final class ProxyState: Sendable {
   let writer: RecordWriter
   let secret: KeySecret
   /// What each worker counts, by its number.
   let counters: [Counters]
   /// Which models are counted by themselves, and all that is.
-  let operations: OperationRoster
+  let operations: ModelRegistry
   /// Who may be at upstream.
-  let gate = Gate()
+  let limiter = ConcurrencyLimiter()
   /// Connections by client.
-  let tally = ClientTally()
-  private let inForce: Mutex<Rules>
+  let clientConnections = PerClientConnectionCounter()
+  private let current: Mutex<ConfigurationSnapshot>
   private let inFlight = Atomic<Int>(0)
   private let said = Mutex<Set<Limit>>([])
   private let clients = Atomic<Int>(0)
 
   init(settings: ProxySettings, writer: RecordWriter, secret: KeySecret) {
-    inForce = Mutex(Rules(settings))
+    current = Mutex(ConfigurationSnapshot(settings))
     self.writer = writer
     self.secret = secret
     counters = (0..<max(1, settings.workers)).map { _ in Counters() }
-    operations = OperationRoster(limit: settings.countedModels)
+    operations = ModelRegistry(limit: settings.countedModels)
   }
 
   /// The settings that the workers follow, or are about to: each has its own copy, taken from its mailbox.
-  var rules: Rules {
-    get { inForce.withLock { $0 } }
-    set { inForce.withLock { $0 = newValue } }
+  var configuration: ConfigurationSnapshot {
+    get { current.withLock { $0 } }
+    set { current.withLock { $0 = newValue } }
   }
 
   /// An exchange was dispatched.
@@ -74,9 +74,9 @@ enum WorkerCommand: Sendable {
   /// End everything now.
   case shutDown
   /// What begins from now on is held to these settings.
-  case follow(Rules)
-  /// The exchange that waits with this ticket has its place at upstream.
-  case place(Gate.Ticket)
+  case apply(ConfigurationSnapshot)
+  /// The exchange that waits with this waiter has its place at upstream.
+  case permitAdmitted(ConcurrencyLimiter.WaiterID)
 }
 
 /// One worker, confined to its thread.
@@ -84,37 +84,37 @@ final class Worker {
   /// How often deadlines are looked at: they are seconds, not milliseconds.
   private static let sweepMilliseconds: UInt64 = 250
 
-  let shared: Shared
+  let proxy: ProxyState
   let counters: Counters
-  let operations: OperationTally
+  let operations: ModelMetrics
   /// What exchanges that begin now are held to.
-  private(set) var rules: Rules
+  private(set) var configuration: ConfigurationSnapshot
   let loop: EventLoop
   private(set) var resolver: Resolver
   /// Those of earlier settings that somebody still waits for.
   private var retiredResolvers: [Resolver] = []
   /// What races for a connection may cost in descriptors.
-  let spareAttempts: SpareAttempts
+  let attemptBudget: AttemptBudget
   /// The address whose family won a race, and when: that is asked first for a while.
-  private var winner: (address: SocketAddress, at: Instant)?
+  private var preferredFamily: (address: SocketAddress, at: Instant)?
   /// RFC 6555 §4.2 speaks of ten minutes; then the other family gets its chance again.
-  private static let winnerNanoseconds: Int64 = 600_000_000_000
+  private static let preferredFamilyNanoseconds: Int64 = 600_000_000_000
   let pool: UpstreamPool
   /// Where the last parse found body bytes; one list for all connections.
-  let spans = BodySpans()
+  let ranges = BodyRanges()
   /// What is about to be sent; filled and sent within one call.
-  let output = OutputBuffer(capacity: EventLoop.readCapacity * 2)
+  let downstreamBuffer = OutputBuffer(capacity: EventLoop.readCapacity * 2)
   /// The same towards upstream.
-  let uplink = OutputBuffer(capacity: EventLoop.readCapacity * 2)
+  let upstreamBuffer = OutputBuffer(capacity: EventLoop.readCapacity * 2)
   /// What has been forwarded and not yet looked at.
-  let lookout = Lookout()
-  let eventParser = EventParser()
-  let identities: Held<IdentityReader>
+  let deferredDecoder = DeferredDecoder()
+  let decodingContext = DecodingContext()
+  let identities: UniqueBox<IdentityReader>
   /// Heads that need not be read in full.
-  private(set) var known: KnownMessages
-  let ids = Held(UUIDv7Generator())
+  private(set) var headCaches: HeadCaches
+  let ids = UniqueBox(UUIDv7Generator())
   /// What exchanges are kept in.
-  let exchangeBlocks = Blocks<Exchange.Inner>(kept: 256)
+  let exchangeStates = FreeList<Exchange.HotState>(kept: 256)
   private(set) var isDraining = false
 
   private let listeners: [Listener]
@@ -124,39 +124,39 @@ final class Worker {
   private var drainUntil: Instant?
   private var isAcceptPaused = false
   /// Clients that are being told that there is no room for them.
-  private var refusedClients = 0
+  private var rejectedClients = 0
   /// Exchanges that wait for a place at upstream.
-  private var waiting: [Gate.Ticket: Exchange] = [:]
+  private var waiting: [ConcurrencyLimiter.WaiterID: Exchange] = [:]
   /// How this worker is told of a place.
-  private(set) var wake: Gate.Wake = { _ in }
+  private(set) var onAdmit: ConcurrencyLimiter.Admission = { _ in }
 
   /// The settings in force.
-  var settings: ProxySettings { rules.settings }
+  var settings: ProxySettings { configuration.settings }
 
   /// Prepares to take clients from `sockets`; nothing is accepted before `run`.
-  init(shared: Shared, number: Int, sockets: [ListeningSocket]) throws(TransportError) {
-    self.shared = shared
-    counters = shared.counters[number]
+  init(proxy: ProxyState, number: Int, sockets: [ListeningSocket]) throws(TransportError) {
+    self.proxy = proxy
+    counters = proxy.counters[number]
     pool = UpstreamPool(counters: counters)
-    operations = OperationTally(roster: shared.operations)
-    rules = shared.rules
-    let settings = rules.settings
-    spareAttempts = SpareAttempts(rules.budget.spareAttempts)
+    operations = ModelMetrics(registry: proxy.operations)
+    configuration = proxy.configuration
+    let settings = configuration.settings
+    attemptBudget = AttemptBudget(configuration.budget.attemptBudget)
     loop = try EventLoop()
     resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
-    known = KnownMessages(settings)
-    identities = Held(IdentityReader(headers: settings.identityHeaders, secret: shared.secret))
+    headCaches = HeadCaches(settings)
+    identities = UniqueBox(IdentityReader(headers: settings.identityHeaders, secret: proxy.secret))
     var listeners: [Listener] = []
     for socket in sockets { listeners.append(try Listener(loop: loop, socket: socket)) }
     self.listeners = listeners
-    heedResolver()
+    watchResolver()
   }
 
   /// The box through which other threads reach this worker. Call it on the worker's thread, once.
   func openMailbox() throws(TransportError) -> Mailbox<WorkerCommand> {
-    let mailbox = try Mailbox<WorkerCommand>(loop: loop) { [unowned self] in obey($0) }
+    let mailbox = try Mailbox<WorkerCommand>(loop: loop) { [unowned self] in handle($0) }
     self.mailbox = mailbox
-    wake = { mailbox.post(.place($0)) }
+    onAdmit = { mailbox.post(.permitAdmitted($0)) }
     return mailbox
   }
 
@@ -165,7 +165,7 @@ final class Worker {
     let sweep = Timer(loop: loop) { [unowned self] in checkDeadlines() }
     sweep.start(milliseconds: Self.sweepMilliseconds, repeating: Self.sweepMilliseconds)
     self.sweep = sweep
-    lookout.begin(on: loop)
+    deferredDecoder.begin(on: loop)
     for listener in listeners {
       listener.start(
         onAccept: { [unowned self] in accept($0) },
@@ -182,53 +182,54 @@ final class Worker {
     let peer = stream.peer?.host ?? ""
     guard !settings.awaitsProxyHeader || settings.mayIntroduce(peer) else {
       counters.hit(.proxyHeader)
-      shared.sayOnce(.proxyHeader, "closed a connection from \(peer): it is none of proxy_protocol.peers")
+      proxy.sayOnce(.proxyHeader, "closed a connection from \(peer): it is none of proxy_protocol.peers")
       return stream.close()
     }
     let client = DownstreamConnection(worker: self, stream: stream)
     clients[ObjectIdentifier(client)] = client
     counters.connectionsOpened.add(.downstream)
-    if shared.takeClient(limit: rules.budget.clients) {
-      client.standing.isServed = true
+    if proxy.takeClient(limit: configuration.budget.clients) {
+      client.accounting.isServed = true
       // Whom a proxy speaks for is known when it has said so.
-      if !rules.settings.awaitsProxyHeader { tally(client) }
+      if !configuration.settings.awaitsProxyHeader { tally(client) }
     } else {
-      refuse(client, .noDescriptor)
+      reject(client, .noDescriptor)
     }
-    heedLimits()
+    updateAccepting()
   }
 
   /// Counts a connection of a client whose address is known; one too many is refused.
   func tally(_ client: DownstreamConnection) {
     // A peer that is trusted to name others speaks for many.
-    guard let limit = rules.settings.connectionsPerClient, !rules.settings.isTrustedProxy(client.peer) else { return }
-    guard shared.tally.enter(client.peer, limit: limit) else { return refuse(client, .tooManyOfOneClient) }
-    client.standing.client = client.peer
+    guard let limit = configuration.settings.connectionsPerClient, !configuration.settings.isTrustedProxy(client.peer)
+    else { return }
+    guard proxy.clientConnections.acquire(client.peer, limit: limit) else { return reject(client, .tooManyOfOneClient) }
+    client.accounting.client = client.peer
   }
 
-  private func refuse(_ client: DownstreamConnection, _ refusal: Refusal) {
-    counters.hit(refusal.limit)
+  private func reject(_ client: DownstreamConnection, _ rejection: ConnectionRejection) {
+    counters.hit(rejection.limit)
     discount(client)
-    client.standing.isRefused = true
-    refusedClients += 1
-    client.refuse(refusal)
+    client.accounting.isRejected = true
+    rejectedClients += 1
+    client.reject(rejection)
   }
 
   /// Gives back what a client counted as.
   private func discount(_ client: DownstreamConnection) {
-    if let address = client.standing.client { shared.tally.leave(address) }
-    if client.standing.isServed { shared.giveClient() }
-    if client.standing.isRefused { refusedClients -= 1 }
-    client.standing = DownstreamConnection.Standing()
+    if let address = client.accounting.client { proxy.clientConnections.release(address) }
+    if client.accounting.isServed { proxy.giveClient() }
+    if client.accounting.isRejected { rejectedClients -= 1 }
+    client.accounting = DownstreamConnection.ConnectionAccounting()
   }
 
   /// Takes clients only while there is room for them.
-  private func heedLimits() {
+  private func updateAccepting() {
     guard !isDraining else { return }
     // Whoever waits in the kernel's queue costs nothing, and may find a place later.
-    let isFull = clients.count - refusedClients >= rules.settings.connections
-    let isRefusing = refusedClients >= rules.budget.refused
-    guard (isFull || isRefusing) != isAcceptPaused else { return }
+    let isFull = clients.count - rejectedClients >= configuration.settings.connections
+    let isRejecting = rejectedClients >= configuration.budget.refused
+    guard (isFull || isRejecting) != isAcceptPaused else { return }
     isAcceptPaused.toggle()
     if isFull { counters.hit(.connections) }
     for listener in listeners {
@@ -241,15 +242,15 @@ final class Worker {
     clients.removeValue(forKey: ObjectIdentifier(client))
     counters.connectionsClosed.add(.downstream)
     discount(client)
-    heedLimits()
+    updateAccepting()
     finishIfDone()
   }
 
   /// An exchange waits for a place at upstream.
-  func exchangeWaits(_ exchange: Exchange, _ ticket: Gate.Ticket) { waiting[ticket] = exchange }
+  func addWaiter(_ exchange: Exchange, _ waiter: ConcurrencyLimiter.WaiterID) { waiting[waiter] = exchange }
 
   /// An exchange waits no more.
-  func exchangeGaveUp(_ ticket: Gate.Ticket) { waiting[ticket] = nil }
+  func removeWaiter(_ waiter: ConcurrencyLimiter.WaiterID) { waiting[waiter] = nil }
 
   /// The wall time at which `instant` was.
   func wallAnchor(at instant: Instant) -> WallAnchor {
@@ -267,48 +268,50 @@ final class Worker {
     let now = Instant.now()
     for client in Array(clients.values) { client.checkDeadlines(now) }
     pool.checkDeadlines(now, of: self)
-    known.sweep()
+    headCaches.evictIdle()
     if let drainUntil, now >= drainUntil { shutDown() }
   }
 
   /// Goes over to other settings. Exchanges that have begun keep theirs; connections to upstream that were made under
   /// others, perhaps to another server, are not used again.
-  private func follow(_ rules: Rules) {
-    let before = self.rules
-    self.rules = rules
-    if rules.upstreamAuthority != before.upstreamAuthority {
+  private func apply(_ configuration: ConfigurationSnapshot) {
+    let before = self.configuration
+    self.configuration = configuration
+    if configuration.upstreamAuthority != before.upstreamAuthority {
       retiredResolvers = (retiredResolvers + [resolver]).filter { retired in
         if !retired.isAwaited { retired.close() }
         return retired.isAwaited
       }
       resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
-      heedResolver()
+      watchResolver()
     }
     pool.closeAll()
-    known.retire()
-    known = KnownMessages(settings)
-    identities.value = IdentityReader(headers: settings.identityHeaders, secret: shared.secret)
-    shared.gate.follow(limit: settings.inFlight)
-    heedLimits()
+    headCaches.invalidate()
+    headCaches = HeadCaches(settings)
+    identities.value = IdentityReader(headers: settings.identityHeaders, secret: proxy.secret)
+    proxy.limiter.apply(limit: settings.inFlight)
+    updateAccepting()
   }
 
   /// The addresses in the order in which they are to be tried.
   func inOrder(_ addresses: [SocketAddress]) -> [SocketAddress] {
-    if let winner, Instant.now().nanoseconds(since: winner.at) > Self.winnerNanoseconds { self.winner = nil }
-    return addresses.interleaved(preferring: winner?.address)
+    if let preferredFamily, Instant.now().nanoseconds(since: preferredFamily.at) > Self.preferredFamilyNanoseconds {
+      self.preferredFamily = nil
+    }
+    return addresses.interleaved(preferring: preferredFamily?.address)
   }
 
   /// A connection was made there.
-  func noteWinner(_ address: SocketAddress?) {
-    guard let address, winner.map({ !$0.address.isOfFamily(of: address) }) ?? true else { return }
-    winner = (address, .now())
+  func rememberFamily(_ address: SocketAddress?) {
+    guard let address, preferredFamily.map({ !$0.address.isOfFamily(of: address) }) ?? true else { return }
+    preferredFamily = (address, .now())
   }
 
   /// Connections follow the server's name to where it leads.
-  private func heedResolver() {
-    winner = nil
+  private func watchResolver() {
+    preferredFamily = nil
     resolver.onChange = { [unowned self] in
-      winner = nil
+      preferredFamily = nil
       pool.closeOutdated()
     }
   }
@@ -319,23 +322,23 @@ final class Worker {
 
   /// Sends a client what was put together.
   /// - Returns: whether its socket has taken all that it was ever sent.
-  func sendOutput(to client: DownstreamConnection) -> Bool { output.withBytes { client.write($0) } }
+  func sendOutput(to client: DownstreamConnection) -> Bool { downstreamBuffer.withBytes { client.write($0) } }
 
   /// Has the body bytes that the last parse found in `bytes`, which have been sent, looked at together with others.
-  func lookLater(at bytes: RawSpan, of exchange: Exchange, _ arrival: Arrival, deliveredAt: Instant?) {
-    lookout.keep(exchange, arrival, deliveredAt: deliveredAt, spans, of: bytes)
+  func decodeLater(at bytes: RawSpan, of exchange: Exchange, _ arrival: Arrival, deliveredAt: Instant?) {
+    deferredDecoder.enqueue(exchange, arrival, deliveredAt: deliveredAt, ranges, of: bytes)
   }
 
   /// Keeps an upstream connection after a whole exchange, which ended at `at`, for the next one.
-  func keep(_ connection: consuming UpstreamConnection, at: Instant) { pool.give(connection, of: self, at: at) }
+  func keep(_ connection: consuming UpstreamConnection, at: Instant) { pool.release(connection, of: self, at: at) }
 
   // MARK: The end
 
-  private func obey(_ command: WorkerCommand) {
+  private func handle(_ command: WorkerCommand) {
     switch command {
-    case .follow(let rules): follow(rules)
+    case .apply(let configuration): apply(configuration)
     // Whoever gave up meanwhile has given the place back.
-    case .place(let ticket): waiting.removeValue(forKey: ticket)?.placeGranted()
+    case .permitAdmitted(let waiter): waiting.removeValue(forKey: waiter)?.permitAdmitted()
     case .drain(let until): drain(until: until)
     case .shutDown: shutDown()
     }
@@ -366,7 +369,7 @@ final class Worker {
     drainUntil = nil
     sweep?.close()
     sweep = nil
-    lookout.close()
+    deferredDecoder.close()
     mailbox?.close()
     mailbox = nil
     pool.closeAll()

@@ -1,7 +1,7 @@
 // One exchange to one line of JSON: record.md's keys, in record.md's order, nulls written.
 // It must not know where the line goes.
 import JSON
-import Measure
+import Measurement
 
 /// Encodes records into a buffer of lines that it owns and re-uses.
 public struct RecordEncoder: ~Copyable {

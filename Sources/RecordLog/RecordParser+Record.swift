@@ -1,7 +1,7 @@
 // A line's members into a whole ExchangeRecord, in record.md's order so that one pass finds them all.
 // It must not guess: what is missing, null or of another type is nil.
 import JSON
-import Measure
+import Measurement
 
 extension ExchangeRecord {
   /// - Returns: nil where `ts` or `outcome` are missing or unknown: a reader must not take such a line for a success.

@@ -1,7 +1,7 @@
 // One line of the log told apart: a record, the writer's notice of dropped ones, or something to step over.
 // It must not know which of a record's keys a reader wants, nor where the line comes from.
 import JSON
-import Measure
+import Measurement
 
 /// What one line of the log is (record.md).
 public enum RecordLine<Record> {

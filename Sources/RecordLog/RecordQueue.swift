@@ -1,18 +1,18 @@
 // The records between the workers and the writer's thread: bounded, with what did not fit counted.
 // It must not lock, wait or write: RecordWriter keeps it behind a mutex.
 import Clocks
-import Measure
+import Measurement
 
 /// A record on the heap: what the queue moves is a pointer. A queue of the records themselves, nearly a kilobyte each,
 /// was seen to hold a worker up for milliseconds while it grew.
 ///
 /// Filled and read where it lies: a copy of a record would own a dozen strings anew. It belongs to one thread at a time (a
-/// worker, then the queue, then the writer's thread, which may hand it back blank), which is why it needs no lock.
+/// worker, then the queue, then the writer's thread, which may hand it back emptied), which is why it needs no lock.
 @safe
 final class QueuedRecord: @unchecked Sendable {
   private let record: UnsafeMutablePointer<ExchangeRecord>
 
-  /// A blank one.
+  /// An empty one.
   init() {
     unsafe record = .allocate(capacity: 1)
     unsafe record.initialize(to: ExchangeRecord())
@@ -23,10 +23,10 @@ final class QueuedRecord: @unchecked Sendable {
     unsafe record.deallocate()
   }
 
-  /// Fills the record, which is blank.
+  /// Fills the record, which is empty.
   func fill(_ body: (inout ExchangeRecord) -> Void) { unsafe body(&record.pointee) }
 
-  /// Appends the record's line, and makes it a blank one again: nothing of an exchange outlives its line.
+  /// Appends the record's line, and makes it an empty one again: nothing of an exchange outlives its line.
   func encode(to encoder: inout RecordEncoder) { unsafe Self.encode(&record.pointee, to: &encoder) }
 
   // A pointee that is only read would be copied first.
@@ -36,7 +36,7 @@ final class QueuedRecord: @unchecked Sendable {
   }
 }
 
-/// The queue and the orders that go with it.
+/// The queue and the commands that go with it.
 struct RecordQueue: Sendable {
   /// Records that do not wait for the tick: so few that a worker fills again what is in the processor's cache still.
   private static let batchRecords = 128
@@ -44,7 +44,7 @@ struct RecordQueue: Sendable {
   /// Records that may be waiting, those already in the writer's hands included.
   let limit: Int
   private(set) var waiting: [QueuedRecord] = []
-  /// Records that are blank again: memory that goes from one thread to another and is freed there costs both of them more.
+  /// Emptied records that are kept: memory that goes from one thread to another and is freed there costs both of them more.
   private var blanks: [QueuedRecord] = []
   /// Records waiting or being written.
   private(set) var outstanding = 0
@@ -82,39 +82,39 @@ struct RecordQueue: Sendable {
   }
 
   /// What the writer is to do next.
-  struct Order {
+  struct Command {
     var drops: Int
     var reopen: Bool
     var deadline: Instant?
   }
 
-  /// The writer's orders, while it still has records in hand: none are given to it.
-  mutating func orders() -> Order {
+  /// The writer's commands, while it still has records in hand: none are given to it.
+  mutating func commands() -> Command {
     defer { mustReopen = false }
-    return Order(drops: 0, reopen: mustReopen, deadline: deadline)
+    return Command(drops: 0, reopen: mustReopen, deadline: deadline)
   }
 
   /// Hands all waiting records over in exchange for an empty array (whose memory is used again), and the number of
   /// those that were refused after them.
-  mutating func take(into batch: inout [QueuedRecord]) -> Order {
+  mutating func take(into batch: inout [QueuedRecord]) -> Command {
     swap(&waiting, &batch)
     defer {
       unsaidDrops = 0
       mustReopen = false
     }
-    return Order(drops: unsaidDrops, reopen: mustReopen, deadline: deadline)
+    return Command(drops: unsaidDrops, reopen: mustReopen, deadline: deadline)
   }
 
-  /// Takes blank records back: these, or those that are still there, whichever are more. The others are left in `batch`.
+  /// Takes emptied records back: these, or those that are still there, whichever are more. The others are left in `batch`.
   mutating func giveBack(_ batch: inout [QueuedRecord]) {
     if batch.count > blanks.count { swap(&blanks, &batch) }
   }
 
-  /// A blank record that is there to be filled and pushed; nil: make one.
-  mutating func blank() -> QueuedRecord? { blanks.popLast() }
+  /// An emptied record that is there to be filled and pushed; nil: make one.
+  mutating func recycled() -> QueuedRecord? { blanks.popLast() }
 
   /// `count` records are written, or given up.
-  mutating func settle(_ count: Int) { outstanding -= count }
+  mutating func markWritten(_ count: Int) { outstanding -= count }
 
   /// The writer wants to sleep; false where there is something to do.
   mutating func sleep() -> Bool {

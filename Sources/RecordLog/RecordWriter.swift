@@ -2,7 +2,7 @@
 // It must not hold a worker up, whatever becomes of the sink.
 import Clocks
 import Glibc
-import Measure
+import Measurement
 import Metrics
 import Synchronization
 
@@ -31,7 +31,7 @@ public final class RecordWriter: Sendable {
     /// How soon a sink that failed is tried again.
     public var retryMilliseconds: Int32 = 500
 
-    /// How long one line about trouble stands for all that follow.
+    /// How long one line about failure stands for all that follow.
     public var saysEachMilliseconds = 1_000
 
     /// Makes settings with the defaults for everything else.
@@ -62,7 +62,7 @@ public final class RecordWriter: Sendable {
   }
 
   /// What can go wrong with the sink.
-  enum Trouble: String, CaseIterable {
+  enum FailureKind: String, CaseIterable {
     case open
     case write
     case reopen
@@ -70,16 +70,16 @@ public final class RecordWriter: Sendable {
 
   let settings: Settings
   let queue: Mutex<RecordQueue>
-  let wake: RecordWriterSignal
-  let done: RecordWriterSignal
+  let wake: Wakeup
+  let done: Wakeup
   let written = Atomic<Int>(0)
   let dropped = Atomic<Int>(0)
-  let troubles = CounterFamily<Trouble>()
+  let troubles = CounterFamily<FailureKind>()
   /// Says one line to the operator, at most one in `saysEachMilliseconds`.
   let say: @Sendable (String) -> Void
 
   /// Opens the log and starts its thread.
-  /// - Parameter say: where a line about trouble goes; standard error unless given. Called on the writer's thread.
+  /// - Parameter say: where a line about failure goes; standard error unless given. Called on the writer's thread.
   /// - Throws: `RecordWriterError` where the path cannot be opened. A FIFO that has no reader yet is no error.
   public init(
     _ settings: Settings, say: @escaping @Sendable (String) -> Void = RecordWriter.sayOnStandardError
@@ -87,7 +87,7 @@ public final class RecordWriter: Sendable {
     self.settings = settings
     self.say = say
     queue = Mutex(RecordQueue(limit: settings.queueLimit))
-    guard let wake = RecordWriterSignal(), let done = RecordWriterSignal() else {
+    guard let wake = Wakeup(), let done = Wakeup() else {
       throw RecordWriterError(description: "cannot start the log's thread: \(Self.message(errno))")
     }
     self.wake = wake
@@ -108,7 +108,7 @@ public final class RecordWriter: Sendable {
   /// Hands a record in; from any thread. Never waits for the sink.
   /// - Parameter fill: called at once, with an empty record.
   public func submit(_ fill: (inout ExchangeRecord) -> Void) {
-    let queued = queue.withLock { $0.blank() } ?? QueuedRecord()
+    let queued = queue.withLock { $0.recycled() } ?? QueuedRecord()
     queued.fill(fill)
     switch queue.withLock({ $0.push(queued) }) {
     case .queued: break

@@ -2,7 +2,7 @@
 // It must not be entered by any other thread.
 import Clocks
 import Glibc
-import Measure
+import Measurement
 
 /// The writer's thread at work.
 struct RecordWriterLoop: ~Copyable {
@@ -41,7 +41,7 @@ struct RecordWriterLoop: ~Copyable {
 
   private mutating func run() {
     while true {
-      takeOrders()
+      takeCommands()
       if hasWork {
         let progress = pump()
         if let deadline, Instant.now() >= deadline, hasWork { break }
@@ -57,11 +57,11 @@ struct RecordWriterLoop: ~Copyable {
 
   private var hasWork: Bool { sent < encoder.count || encoded < batch.count || drops > 0 }
 
-  private mutating func takeOrders() {
+  private mutating func takeCommands() {
     writer.wake.clear()
-    let order: RecordQueue.Order
+    let order: RecordQueue.Command
     if hasWork {
-      order = writer.queue.withLock { $0.orders() }
+      order = writer.queue.withLock { $0.commands() }
     } else {
       order = takeBatch()
     }
@@ -70,7 +70,7 @@ struct RecordWriterLoop: ~Copyable {
   }
 
   /// Exchanges the batch, all of which is encoded, for the next one.
-  private mutating func takeBatch() -> RecordQueue.Order {
+  private mutating func takeBatch() -> RecordQueue.Command {
     var batch: [QueuedRecord] = []
     swap(&batch, &self.batch)
     if batch.count <= Self.keptRecords { writer.queue.withLock { $0.giveBack(&batch) } }
@@ -99,7 +99,7 @@ struct RecordWriterLoop: ~Copyable {
       switch writeSome() {
       case .wrote(let count):
         sent += count
-        if sent == encoder.count { settle() }
+        if sent == encoder.count { markWritten() }
       case .blocked: return .blocked
       case .failed(let error):
         rewind()
@@ -136,11 +136,11 @@ struct RecordWriterLoop: ~Copyable {
   }
 
   /// The encoder's lines are all written.
-  private mutating func settle() {
+  private mutating func markWritten() {
     writer.written.add(inLines, ordering: .releasing)
     let settled = inLines
     inLines = 0
-    writer.queue.withLock { $0.settle(settled) }
+    writer.queue.withLock { $0.markWritten(settled) }
   }
 
   /// Goes back to the start of the line that was cut, which is then written again, whole, after a newline.
@@ -215,14 +215,14 @@ struct RecordWriterLoop: ~Copyable {
     writer.done.set()
   }
 
-  private mutating func complain(_ trouble: RecordWriter.Trouble, _ error: Int32) {
-    writer.troubles.add(trouble)
+  private mutating func complain(_ failure: RecordWriter.FailureKind, _ error: Int32) {
+    writer.troubles.add(failure)
     let now = Instant.now()
     let silence = Int64(writer.settings.saysEachMilliseconds) * 1_000_000
     if let saidAt, now.nanoseconds(since: saidAt) < silence { return }
     saidAt = now
     let dropped = writer.dropped.load(ordering: .relaxed)
-    let attempt = trouble == .write ? "write to" : trouble.rawValue
+    let attempt = failure == .write ? "write to" : failure.rawValue
     writer.say(
       "cannot \(attempt) the log \(writer.settings.path): \(RecordWriter.message(error)); trying again (\(dropped) records dropped)"
     )

@@ -1,6 +1,6 @@
 // What a report keeps of one group: counts, sums and distributions, all of which can be added.
 // It must not know what makes the group a group.
-import Measure
+import Measurement
 
 /// One group's sums. Two of them merge into what one would have been that had seen both their rows.
 struct GroupTally: Sendable {
@@ -41,7 +41,7 @@ struct GroupTally: Sendable {
     }
     switch row.outcome {
     case .ok: addTimes(row)
-    case let outcome where outcome.cutsWaitShort: record(.waitCutShort, row.waited)
+    case let outcome where outcome.cutsWaitShort: record(.censoredWait, row.waited)
     default: break
     }
   }

@@ -13,6 +13,6 @@ public enum ProgressLine {
     guard let totalBytes, totalBytes > 0 else { return "reading \(megabytes) MB, \(rate) MB/s" }
     let part = min(Double(doneBytes) / Double(totalBytes), 1)
     let total = NumberText.whole(totalBytes / 1_000_000)
-    return "reading \(Bars.bar(part, columns: 24))▏\(Int(part * 100)) % of \(total) MB, \(rate) MB/s"
+    return "reading \(Sparkline.bar(part, columns: 24))▏\(Int(part * 100)) % of \(total) MB, \(rate) MB/s"
   }
 }

@@ -1,6 +1,6 @@
 // A report as one JSON object, every number as it was counted. README.md of this room documents it key by key.
 // It must not round, nor leave a key out: what is not known is null.
-import Measure
+import Measurement
 
 extension ReportSummary {
   /// The JSON report, ending in a newline.
@@ -50,7 +50,7 @@ extension ReportGroup {
         ("output_tokens_per_s", .optional(outputTokensPerSecond)),
         ("client_stalled", .int(stalled)),
         ("with_timeline", .int(withTimeline)),
-      ] + ReportMetric.allCases.map { ($0.key, $0 == .waitCutShort ? waits : self[$0]?.json ?? .null) })
+      ] + ReportMetric.allCases.map { ($0.key, $0 == .censoredWait ? waits : self[$0]?.json ?? .null) })
   }
 
   private var nameMembers: [(String, JSONText)] {
@@ -64,7 +64,7 @@ extension ReportGroup {
   private func count(of outcome: Outcome) -> Int { outcomes.first { $0.outcome == outcome }?.count ?? 0 }
 
   private var waits: JSONText {
-    guard let spread = self[.waitCutShort] else { return .null }
+    guard let spread = self[.censoredWait] else { return .null }
     return .object([("count", .int(spread.count)), ("p50", .double(spread.p50)), ("max", .double(spread.max))])
   }
 }

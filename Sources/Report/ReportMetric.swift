@@ -4,7 +4,7 @@
 /// One distribution of a report. Values are kept as whole numbers, `unitsPerValue` of them to the unit shown.
 public enum ReportMetric: Int, CaseIterable, Sendable {
   case ttft
-  case waitCutShort
+  case censoredWait
   case tpot
   case tokensPerSecond
   case ttlt
@@ -20,7 +20,7 @@ public enum ReportMetric: Int, CaseIterable, Sendable {
   public var key: String {
     switch self {
     case .ttft: "ttft_ms"
-    case .waitCutShort: "waits_cut_short_ms"
+    case .censoredWait: "waits_cut_short_ms"
     case .tpot: "tpot_ms"
     case .tokensPerSecond: "tps"
     case .ttlt: "ttlt_ms"
@@ -35,7 +35,7 @@ public enum ReportMetric: Int, CaseIterable, Sendable {
   public var title: String {
     switch self {
     case .ttft: "TTFT, ms"
-    case .waitCutShort: "WAITS CUT SHORT, ms"
+    case .censoredWait: "WAITS CUT SHORT, ms"
     case .tpot: "TPOT, ms"
     case .tokensPerSecond: "TOK/S PER USER"
     case .ttlt: "TTLT, ms"
@@ -50,7 +50,7 @@ public enum ReportMetric: Int, CaseIterable, Sendable {
   public var explanation: String {
     switch self {
     case .ttft: "time to first token: complete request to first token-bearing event; exchanges that ended ok"
-    case .waitCutShort:
+    case .censoredWait:
       "how long exchanges had waited for a first token when the client left or time ran out: their TTFT "
         + "would have been longer still, so read them beside it"
     case .tpot: "time per output token: (last token - first token) / (output tokens - 1); ok, one choice"

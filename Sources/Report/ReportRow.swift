@@ -1,7 +1,7 @@
 // What a report takes from one record: a lean projection, read in record.md's order without a copy of any text.
 // It must not know how rows are counted.
 import JSON
-import Measure
+import Measurement
 import RecordLog
 
 /// One exchange's numbers, re-used from line to line. Times are whole microseconds; nil is "not known".

@@ -1,6 +1,6 @@
 // A tally turned into the numbers that a report shows: rates, percentiles, the order of groups.
 // It must not round, nor know whether text or JSON is to come of it.
-import Measure
+import Measurement
 
 /// A distribution in five numbers, in the unit of its metric.
 public struct Spread: Hashable, Sendable {

@@ -1,6 +1,6 @@
 // A report as lines of text for people, with what each number means below.
 // It must not count anything, nor know where the lines go.
-import Measure
+import Measurement
 
 /// Renders reports as text.
 public struct ReportText {
@@ -108,7 +108,7 @@ public struct ReportText {
   private func block(_ metric: ReportMetric) -> [String]? {
     guard summary.all[metric] != nil else { return nil }
     // Waits that were cut short say no more than "at least so long": their tail's percentiles would promise more.
-    let isCensored = metric == .waitCutShort
+    let isCensored = metric == .censoredWait
     let titles = isCensored ? ["N", "P50", "MAX"] : ["N", "P50", "P90", "P99", "MAX"]
     var table = TextTable([nameColumn] + titles.map { TextTable.Column(title: $0) })
     for group in rows {
@@ -153,7 +153,7 @@ public struct ReportText {
 
   private static func bar(_ value: Double?, of most: Double, columns: Int) -> String {
     guard let value, most > 0 else { return "" }
-    return Bars.bar(value / most, columns: columns)
+    return Sparkline.bar(value / most, columns: columns)
   }
 }
 

@@ -1,6 +1,6 @@
 // The columns of a tail: what each says of an exchange, how wide it is, and which go first in a narrow terminal.
 // It must not put columns together.
-import Measure
+import Measurement
 
 /// One column of a tail, as wide as it was laid out.
 struct TailColumn: Sendable {

@@ -1,6 +1,6 @@
 // Which exchanges a tail shows.
 // It must not know how they are shown.
-import Measure
+import Measurement
 
 /// The exchanges a tail shows: those that meet every condition set.
 public struct TailFilter: Hashable, Sendable {

@@ -1,6 +1,6 @@
 // One exchange as one aligned line, and the title line above them.
 // It must not know where lines go, nor which exchanges are shown.
-import Measure
+import Measurement
 
 /// Renders a tail's lines for a terminal of a given width.
 public struct TailLine: Sendable {
@@ -43,8 +43,8 @@ public struct TailLine: Sendable {
   private func gaps(_ record: ExchangeRecord) -> String {
     guard let gaps = record.gapsMilliseconds else { return TerminalText.fit(NumberText.unknown, to: 4) }
     return [gaps.p50, gaps.p90, gaps.p99, gaps.max].map { milliseconds in
-      let level = Bars.level(ofMilliseconds: milliseconds)
-      return painted(String(Bars.block(level)), level < 4 ? .green : level < 6 ? .yellow : .red)
+      let level = Sparkline.level(ofMilliseconds: milliseconds)
+      return painted(String(Sparkline.block(level)), level < 4 ? .green : level < 6 ? .yellow : .red)
     }.joined()
   }
 

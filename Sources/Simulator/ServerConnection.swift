@@ -28,7 +28,7 @@ final class ServerConnection: StreamDelegate {
   init(_ stream: Stream, _ simulator: Simulator) {
     self.stream = stream
     self.simulator = simulator
-    parser = MessageParser(.request, limits: WireLimits(), spans: simulator.spans, known: simulator.known)
+    parser = MessageParser(.request, limits: HTTPLimits(), ranges: simulator.ranges, cache: simulator.headCache)
   }
 
   func start() {
@@ -41,7 +41,7 @@ final class ServerConnection: StreamDelegate {
   func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
     if isAnswering || !pending.isEmpty {
       unsafe bytes.withUnsafeBytes { unsafe pending.append(contentsOf: $0) }
-      if pending.count > Self.pendingLimit { stream.pauseReading(noticingDeparture: true) }
+      if pending.count > Self.pendingLimit { stream.pauseReading(detectingClose: true) }
     } else {
       consume(bytes)
     }
@@ -62,7 +62,7 @@ final class ServerConnection: StreamDelegate {
         collect(rest)
         return
       case .headComplete:
-        guard judgeHead() else { return }
+        guard validateHead() else { return }
       case .messageComplete:
         collect(rest)
         isAnswering = true
@@ -75,8 +75,8 @@ final class ServerConnection: StreamDelegate {
     }
   }
 
-  private func judgeHead() -> Bool {
-    do throws(WireError) {
+  private func validateHead() -> Bool {
+    do throws(HTTPParseError) {
       let head = try RequestHead.completed(by: parser, refusingVia: nil)
       self.head = head
       if head.expectsContinue { write("HTTP/1.1 100 Continue\r\n\r\n") }
@@ -88,16 +88,16 @@ final class ServerConnection: StreamDelegate {
   }
 
   private func collect(_ bytes: RawSpan) {
-    for index in 0..<simulator.spans.count {
-      let span = simulator.spans[index]
-      guard body.count + span.count <= Self.bodyLimit else { return refuse(WireError(413, "body too large")) }
+    for index in 0..<simulator.ranges.count {
+      let span = simulator.ranges[index]
+      guard body.count + span.count <= Self.bodyLimit else { return refuse(HTTPParseError(413, "body too large")) }
       unsafe bytes.extracting(span).withUnsafeBytes {
         unsafe body.append(contentsOf: $0)
       }
     }
   }
 
-  private func refuse(_ error: WireError) {
+  private func refuse(_ error: HTTPParseError) {
     head = nil
     writeError(status: error.status, isOllama: false, message: error.reason)
     closeWhenWritten()

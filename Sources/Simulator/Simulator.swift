@@ -36,9 +36,9 @@ public final class Simulator {
   /// Told once, where the truth cannot be written any more; answering goes on.
   public var onTruthLost: ((SimulatorError) -> Void)?
 
-  let spans = BodySpans()
+  let ranges = BodyRanges()
   /// The requests of one client are much alike.
-  let known = KnownHeads(fixed: [])
+  let headCache = HeadCache(fixed: [])
   private let loop: EventLoop
   private let listener: Listener
   private let options: SimulatorOptions

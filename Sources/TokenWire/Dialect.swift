@@ -25,20 +25,20 @@ public protocol Dialect: Sendable {
   static var terminator: StaticString? { get }
 
   /// Keys of an event's outermost object that `readEvent` never looks at and that differ from event to event or from
-  /// stream to stream; what makes events alike but for their text (EventTemplate).
-  static var varyingKeys: [StaticString] { get }
+  /// stream to stream; what makes events alike but for their text (CachedEvent).
+  static var volatileKeys: [StaticString] { get }
 
   /// Keys of an event's outermost object whose objects say nothing but counts and times, in the order in which
   /// `readEvent` reads them. It must read them by `readCounts` alone, and nothing else may depend on them but
   /// `usageChoice` on there being a usage.
-  static var countingKeys: [StaticString] { get }
+  static var usageKeys: [StaticString] { get }
 
-  /// Reads the object of one of `countingKeys`.
-  /// - Parameter key: its place in `countingKeys`.
+  /// Reads the object of one of `usageKeys`.
+  /// - Parameter key: its place in `usageKeys`.
   static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation)
 
   /// Whether what an event means depends on the events before it. Such a dialect's events are never known by heart.
-  static var remembers: Bool { get }
+  static var isStateful: Bool { get }
 
   /// Finds the few facts that measuring needs in a request's body.
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts)
@@ -67,13 +67,13 @@ extension Dialect {
   /// Events say themselves where the stream ends.
   public static var terminator: StaticString? { nil }
   /// No key is known to vary without a meaning.
-  public static var varyingKeys: [StaticString] { [] }
+  public static var volatileKeys: [StaticString] { [] }
   /// Counts stand among everything else.
-  public static var countingKeys: [StaticString] { [] }
+  public static var usageKeys: [StaticString] { [] }
   /// There is nothing to read.
   public static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {}
   /// It may look at any.
   public static func readsFromRequest(_ key: RawSpan) -> Bool { true }
   /// Each event stands for itself.
-  public static var remembers: Bool { false }
+  public static var isStateful: Bool { false }
 }

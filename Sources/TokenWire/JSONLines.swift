@@ -16,18 +16,18 @@ struct JSONLines {
 
   /// Takes the next bytes of the stream.
   /// - Parameters:
-  ///   - skim: asked where a line begins: how many bytes are one whole line (its end included) that has been dealt
+  ///   - matchCached: asked where a line begins: how many bytes are one whole line (its end included) that has been dealt
   ///     with; 0 where it is to go the usual way.
   ///   - dispatch: given each line that is not empty.
   mutating func feed<Context>(
-    _ bytes: RawSpan, _ context: inout Context, skim: (inout Context, RawSpan) -> Int,
+    _ bytes: RawSpan, _ context: inout Context, matchCached: (inout Context, RawSpan) -> Int,
     dispatch: (inout Context, _ payload: RawSpan) -> Void
   ) {
     let count = bytes.byteCount
     var at = 0
     while at < count, !isOverfull {
       if line.isEmpty {
-        let taken = skim(&context, bytes.extracting(at..<min(count, at + limit)))
+        let taken = matchCached(&context, bytes.extracting(at..<min(count, at + limit)))
         at += taken
         if taken > 0 { continue }
       }

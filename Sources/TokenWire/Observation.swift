@@ -105,7 +105,7 @@ public struct Observation: Sendable {
   /// The dialect's terminator was seen (`[DONE]`, `done:true`): the stream is whole.
   public var isTerminator = false
 
-  /// Strings that were counted as generated text: an event with one at most can be known by heart (EventTemplate).
+  /// Strings that were counted as generated text: an event with one at most can be known by heart (CachedEvent).
   var textStrings = 0
   /// Where in the payload the last of those strings stands, in bytes.
   var textOffset = 0

@@ -8,8 +8,8 @@ let longestName = 512
 extension RequestFacts {
   /// Reads what measuring needs from the bounded copy of a request's body, into facts of which none is known.
   /// - Returns: whether the copy is one whole JSON object; where it was cut, or never was one, nothing is known still.
-  public mutating func read(_ body: RawSpan, _ dialect: any Dialect.Type, _ parser: EventParser) -> Bool {
-    if readPlain(body, dialect) { return true }
+  public mutating func read(_ body: RawSpan, _ dialect: any Dialect.Type, _ parser: DecodingContext) -> Bool {
+    if parseFast(body, dialect) { return true }
     guard let parsed = parsedFacts(of: body, dialect: dialect, parser: parser) else {
       self = RequestFacts()
       return false
@@ -20,7 +20,7 @@ extension RequestFacts {
 }
 
 /// The facts of a body, by the parser alone; nil where it is not one whole JSON object.
-func parsedFacts(of body: RawSpan, dialect: any Dialect.Type, parser: EventParser) -> RequestFacts? {
+func parsedFacts(of body: RawSpan, dialect: any Dialect.Type, parser: DecodingContext) -> RequestFacts? {
   let facts: RequestFacts?? = parser.json.parse(body) { root in
     guard root.isObject else { return nil }
     var facts = RequestFacts()
@@ -65,11 +65,11 @@ extension RequestFacts {
   /// to its end.
   /// - Returns: false where the parser has to judge, and this is to be thrown away. Of a key that stands twice the first
   ///   counts: that is left to it, too.
-  mutating func readPlain(_ body: RawSpan, _ dialect: any Dialect.Type) -> Bool {
+  mutating func parseFast(_ body: RawSpan, _ dialect: any Dialect.Type) -> Bool {
     let isPlain = unsafe body.withUnsafeBytes { bytes in
       guard let base = bytes.baseAddress else { return false }
       var scan = unsafe JSONScan(base, count: bytes.count)
-      return readPlain(&scan, body, dialect)
+      return parseFast(&scan, body, dialect)
     }
     guard isPlain else { return false }
     if user != nil { userKey = "body:user" }
@@ -78,7 +78,7 @@ extension RequestFacts {
     return true
   }
 
-  private mutating func readPlain(_ scan: inout JSONScan, _ body: RawSpan, _ dialect: any Dialect.Type) -> Bool {
+  private mutating func parseFast(_ scan: inout JSONScan, _ body: RawSpan, _ dialect: any Dialect.Type) -> Bool {
     scan.space()
     guard scan.take(UInt8(ascii: "{")) else { return false }
     repeat {

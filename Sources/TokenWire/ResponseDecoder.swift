@@ -24,7 +24,7 @@ public struct ResponseDecoder: ~Copyable {
   private var endedWell = false
   // What each event touches stands last and close together: memory that has left the cache costs more than what is done
   // with it.
-  private var reader: EventReader
+  private var reader: EventDecoder
   /// Why measuring stopped or is incomplete: one short line without content; nil where nothing is wrong.
   public private(set) var problem: String?
   /// True for a stream of events, false for a whole body, nil while or where that is not known.
@@ -36,7 +36,7 @@ public struct ResponseDecoder: ~Copyable {
   public init(dialect: any Dialect.Type, limits: DecoderLimits = DecoderLimits()) {
     self.limits = limits
     framing = dialect.framing
-    reader = EventReader(dialect)
+    reader = EventDecoder(dialect)
     events = ServerSentEvents(limit: limits.eventBytes)
     lines = JSONLines(limit: limits.eventBytes)
   }
@@ -69,7 +69,7 @@ public struct ResponseDecoder: ~Copyable {
 
   /// Takes the next bytes of the body, in order, in any split.
   /// - Parameter observe: called once an event of any kind, terminators and errors included; not for comments.
-  public mutating func feed(_ bytes: RawSpan, parser: EventParser, _ observe: (borrowing Observation) -> Void) {
+  public mutating func feed(_ bytes: RawSpan, parser: DecodingContext, _ observe: (borrowing Observation) -> Void) {
     switch mode {
     case .off: return
     case .events: feedEvents(bytes, parser, observe)
@@ -84,7 +84,7 @@ public struct ResponseDecoder: ~Copyable {
   /// A whole body is read now. Of a last event that lacks its blank line (or a last line without its line feed), only
   /// what says how the stream ended is observed: usage, finish reason, terminator, error.
   /// - Parameter complete: whether HTTP's framing says that the body is whole.
-  public mutating func finish(complete: Bool, parser: EventParser, _ observe: (borrowing Observation) -> Void) {
+  public mutating func finish(complete: Bool, parser: DecodingContext, _ observe: (borrowing Observation) -> Void) {
     switch mode {
     case .off, .sniffing: break
     case .events: events.finish(&reader) { $0.takeUnfinished($1, $2, parser, observe) }
@@ -96,19 +96,22 @@ public struct ResponseDecoder: ~Copyable {
     if !collected.isEmpty { collected = [] }
   }
 
-  private mutating func feedEvents(_ bytes: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void)
-  {
+  private mutating func feedEvents(
+    _ bytes: RawSpan, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void
+  ) {
     events.feed(bytes, &reader) { reader, rest in
-      reader.skim(rest, .blankLine, parser, observe)
+      reader.matchCached(rest, .blankLine, parser, observe)
     } dispatch: { reader, name, payload in
       reader.take(name, payload, parser, observe)
     }
     if events.isOverfull { stop("event longer than \(limits.eventBytes) bytes", tooLong: true) }
   }
 
-  private mutating func feedLines(_ bytes: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void) {
+  private mutating func feedLines(
+    _ bytes: RawSpan, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void
+  ) {
     lines.feed(bytes, &reader) { reader, rest in
-      reader.skim(rest, .lineEnd, parser, observe)
+      reader.matchCached(rest, .lineEnd, parser, observe)
     } dispatch: { reader, payload in
       reader.take(RawSpan(), payload, parser, observe)
     }
@@ -123,7 +126,7 @@ public struct ResponseDecoder: ~Copyable {
   }
 
   private mutating func finishBody(
-    _ complete: Bool, _ parser: EventParser, _ observe: (borrowing Observation) -> Void
+    _ complete: Bool, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void
   ) {
     let body = collected
     guard !body.isEmpty else { return }
@@ -132,7 +135,7 @@ public struct ResponseDecoder: ~Copyable {
   }
 
   /// Tells a stream without a Content-Type by its first bytes.
-  private mutating func sniff(_ bytes: RawSpan, _ parser: EventParser, _ observe: (borrowing Observation) -> Void) {
+  private mutating func sniff(_ bytes: RawSpan, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void) {
     collected.append(bytes)
     guard let shape = Self.shape(collected, framing) else {
       // White space without end is no answer.

@@ -23,11 +23,11 @@ struct ServerSentEvents {
 
   /// Takes the next bytes of the stream.
   /// - Parameters:
-  ///   - skim: asked where an event begins with `data: `: given what follows that, how many bytes are one whole event
+  ///   - matchCached: asked where an event begins with `data: `: given what follows that, how many bytes are one whole event
   ///     (its blank line included) that has been dealt with; 0 where it is to go the usual way.
   ///   - dispatch: given each event's name and payload.
   mutating func feed<Context>(
-    _ bytes: RawSpan, _ context: inout Context, skim: (inout Context, RawSpan) -> Int,
+    _ bytes: RawSpan, _ context: inout Context, matchCached: (inout Context, RawSpan) -> Int,
     dispatch: (inout Context, _ name: RawSpan, _ payload: RawSpan) -> Void
   ) {
     var read = Read(count: bytes.byteCount)
@@ -39,7 +39,7 @@ struct ServerSentEvents {
           continue
         }
       }
-      if isBetweenEvents, skimEvent(bytes, &read, &context, skim) { continue }
+      if isBetweenEvents, matchCachedEvent(bytes, &read, &context, matchCached) { continue }
       guard let end = read.lineEnd(bytes) else { break }
       takeLine(bytes, read.at..<end, &read, &context, dispatch)
       // A CR ends its line at once; the LF that may follow belongs to it, in this read or the next.
@@ -68,14 +68,14 @@ struct ServerSentEvents {
   /// Nothing of an event, nor of a line, has been seen since the last event.
   private var isBetweenEvents: Bool { !hasData && line.isEmpty && name.isEmpty }
 
-  private mutating func skimEvent<Context>(
-    _ bytes: RawSpan, _ read: inout Read, _ context: inout Context, _ skim: (inout Context, RawSpan) -> Int
+  private mutating func matchCachedEvent<Context>(
+    _ bytes: RawSpan, _ read: inout Read, _ context: inout Context, _ matchCached: (inout Context, RawSpan) -> Int
   ) -> Bool {
     let front = read.at + 6
     // What is skimmed inside this window fits the limit: its line is shorter than line and blank line together.
     let end = min(read.count, read.at + limit)
     guard front < end, bytes.extracting(read.at..<end).starts(with: "data: ") else { return false }
-    let taken = skim(&context, bytes.extracting(front..<end))
+    let taken = matchCached(&context, bytes.extracting(front..<end))
     guard taken > 0 else { return false }
     isFirstLine = false
     read.at = front + taken

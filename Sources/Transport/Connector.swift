@@ -4,7 +4,7 @@ import Clocks
 import Glibc
 
 /// Attempts that a loop's connectors may have open beside the first of each: what a race may cost in descriptors.
-public final class SpareAttempts {
+public final class AttemptBudget {
   fileprivate var left: Int
 
   /// An allowance of `count` attempts.
@@ -16,13 +16,13 @@ public final class SpareAttempts {
 /// Whichever connects first wins, the others are closed. One that fails is followed by the next at once.
 public final class Connector: StreamDelegate {
   /// How the attempts follow each other.
-  public struct Pace: Hashable, Sendable {
+  public struct HappyEyeballsOptions: Hashable, Sendable {
     /// The head start of each attempt before the next begins beside it: RFC 8305 §8 recommends 250, and at least 10.
     public var staggerMilliseconds: UInt64
     /// After how long an attempt is given up while there is another; the last one stays until somebody cancels.
     public var attemptNanoseconds: Int64?
 
-    /// Makes a pace.
+    /// Makes a options.
     public init(staggerMilliseconds: UInt64 = 250, attemptNanoseconds: Int64? = nil) {
       self.staggerMilliseconds = staggerMilliseconds
       self.attemptNanoseconds = attemptNanoseconds
@@ -32,16 +32,16 @@ public final class Connector: StreamDelegate {
   private struct Attempt {
     let stream: Stream
     let beganAt: Instant
-    /// Whether it is one of the spare ones.
+    /// Whether it is one of the budget ones.
     let isSpare: Bool
   }
 
   private let loop: EventLoop
-  private let pace: Pace
-  private let spare: SpareAttempts
+  private let options: HappyEyeballsOptions
+  private let budget: AttemptBudget
   private var addresses: ArraySlice<SocketAddress>
   private var attempts: [Attempt] = []
-  private var stagger: Timer?
+  private var attemptDelay: Timer?
   private var lastError = TransportError(.resolve, code: 0)
   private var onEnd: ((Result<Stream, TransportError>) -> Void)?
 
@@ -49,10 +49,10 @@ public final class Connector: StreamDelegate {
   public private(set) var failures = 0
 
   /// Prepares to connect to one of `addresses`, which are tried in this order.
-  public init(loop: EventLoop, addresses: [SocketAddress], pace: Pace, spare: SpareAttempts) {
+  public init(loop: EventLoop, addresses: [SocketAddress], options: HappyEyeballsOptions, budget: AttemptBudget) {
     self.loop = loop
-    self.pace = pace
-    self.spare = spare
+    self.options = options
+    self.budget = budget
     self.addresses = addresses[...]
   }
 
@@ -61,9 +61,9 @@ public final class Connector: StreamDelegate {
   public func start(_ onEnd: @escaping (Result<Stream, TransportError>) -> Void) {
     self.onEnd = onEnd
     if addresses.count > 1 {
-      let stagger = Timer(loop: loop) { [self] in headStartEnded() }
-      stagger.start(milliseconds: pace.staggerMilliseconds, repeating: pace.staggerMilliseconds)
-      self.stagger = stagger
+      let attemptDelay = Timer(loop: loop) { [self] in headStartEnded() }
+      attemptDelay.start(milliseconds: options.staggerMilliseconds, repeating: options.staggerMilliseconds)
+      self.attemptDelay = attemptDelay
     }
     attemptNext()
   }
@@ -71,8 +71,8 @@ public final class Connector: StreamDelegate {
   /// Closes all attempts; nobody is told. Safe to call twice.
   public func cancel() {
     onEnd = nil
-    stagger?.close()
-    stagger = nil
+    attemptDelay?.close()
+    attemptDelay = nil
     for attempt in attempts { close(attempt) }
     attempts = []
   }
@@ -80,12 +80,12 @@ public final class Connector: StreamDelegate {
   /// Begins the next attempt, or the one behind it where that fails on the spot (no route, no such family).
   private func attemptNext() {
     let isSpare = !attempts.isEmpty
-    guard !isSpare || spare.left > 0 else { return }
+    guard !isSpare || budget.left > 0 else { return }
     while let address = addresses.popFirst() {
       do throws(TransportError) {
         let stream = try Stream.connect(loop: loop, to: address, stamped: true, delegate: self)
         attempts.append(Attempt(stream: stream, beganAt: .now(), isSpare: isSpare))
-        if isSpare { spare.left -= 1 }
+        if isSpare { budget.left -= 1 }
         return
       } catch {
         failures += 1
@@ -96,7 +96,7 @@ public final class Connector: StreamDelegate {
   }
 
   private func headStartEnded() {
-    if let limit = pace.attemptNanoseconds {
+    if let limit = options.attemptNanoseconds {
       let now = Instant.now()
       while let first = attempts.first, attempts.count > 1 || !addresses.isEmpty,
         now.nanoseconds(since: first.beganAt) > limit
@@ -111,7 +111,7 @@ public final class Connector: StreamDelegate {
 
   private func close(_ attempt: Attempt) {
     attempt.stream.close()
-    if attempt.isSpare { spare.left += 1 }
+    if attempt.isSpare { budget.left += 1 }
   }
 
   private func end(_ result: Result<Stream, TransportError>) {
@@ -125,7 +125,7 @@ public final class Connector: StreamDelegate {
   /// An attempt has succeeded: the race is over.
   public func streamDidConnect(_ stream: Stream) {
     guard let index = attempts.firstIndex(where: { $0.stream === stream }) else { return }
-    if attempts.remove(at: index).isSpare { spare.left += 1 }
+    if attempts.remove(at: index).isSpare { budget.left += 1 }
     stream.delegate = nil
     end(.success(stream))
   }

@@ -28,7 +28,7 @@ public final class Resolver {
   /// Asks for a host's addresses; called on a thread of its own, and may block.
   public typealias Lookup = @Sendable (_ host: String, _ port: UInt16) -> Result<[SocketAddress], TransportError>
   /// What was asked of `resolve`, so that it can be taken back.
-  public typealias Ticket = UInt64
+  public typealias QueryID = UInt64
   /// What is told of the addresses, on the loop's thread.
   public typealias Body = (Result<[SocketAddress], TransportError>) -> Void
 
@@ -53,9 +53,9 @@ public final class Resolver {
   /// Whether the present question has not been answered within its grace.
   private var isOverdue = false
   private var running = 0
-  private var waiting: [(ticket: Ticket, body: Body)] = []
+  private var waiting: [(query: QueryID, body: Body)] = []
   private var policy = Policy()
-  private var nextTicket: Ticket = 0
+  private var nextTicket: QueryID = 0
   private var answers: Mailbox<Result<[SocketAddress], TransportError>>?
   private var grace: Timer?
   private var isClosed = false
@@ -78,7 +78,7 @@ public final class Resolver {
   /// not, from what is known and not yet stale.
   /// - Returns: what to take the question back with, nil where it was answered on the spot.
   @discardableResult
-  public func resolve(_ policy: Policy = Policy(), _ body: @escaping Body) -> Ticket? {
+  public func resolve(_ policy: Policy = Policy(), _ body: @escaping Body) -> QueryID? {
     if isLiteral, let known {
       body(.success(known.addresses))
       return nil
@@ -99,7 +99,7 @@ public final class Resolver {
   public var isAwaited: Bool { !waiting.isEmpty }
 
   /// Takes a question back: its body is not called any more.
-  public func cancel(_ ticket: Ticket) { waiting.removeAll { $0.ticket == ticket } }
+  public func cancel(_ query: QueryID) { waiting.removeAll { $0.query == query } }
 
   /// Asks again where the answer is not fresh any more, for those who hold connections by it.
   public func refresh(_ policy: Policy) {

@@ -13,7 +13,7 @@ public protocol StreamDelegate: AnyObject {
   func streamDidEnd(_ stream: Stream)
   /// The connection was made (only for streams made by `connect`).
   func streamDidConnect(_ stream: Stream)
-  /// The socket has taken some, or all, of what had to wait: see `queuedBytes` and `acceptedBytes`.
+  /// The socket has taken some, or all, of what had to wait: see `queuedBytes` and `sentBytes`.
   func streamDidFlush(_ stream: Stream)
   /// The connection failed: refused, reset, timed out. Nothing more comes; close it.
   func streamDidFail(_ stream: Stream, _ error: TransportError)
@@ -52,20 +52,20 @@ public final class Stream {
   /// Whether the peer has sent urgent data, before which a read stops short of what lies behind (tcp(7)).
   private var hasUrgentData = false
   /// Whether a reset is told of also while nothing is read: paused, or behind the peer's FIN.
-  public var noticesReset = false {
+  public var detectsReset = false {
     didSet { updateInterest() }
   }
   private let poll: UnsafeMutablePointer<uv_poll_t>
   private var queue = ByteQueue()
-  /// What broke the socket while bytes that came before may still be read: the end behind them is no end then.
-  private var breakage: TransportError?
+  /// What fail the socket while bytes that came before may still be read: the end behind them is no end then.
+  private var pendingError: TransportError?
   /// The peer's address, where it is known.
   public let peer: SocketAddress?
 
   /// Bytes written here that the socket has not taken.
   public var queuedBytes: Int { queued }
   /// Bytes that the socket has taken since the connection stands.
-  public var acceptedBytes: UInt64 { accepted }
+  public var sentBytes: UInt64 { accepted }
   /// Whether `close()` has been called.
   public var isClosed: Bool { descriptor < 0 }
 
@@ -122,10 +122,10 @@ public final class Stream {
   }
 
   /// Stops reading; what the peer sends waits in the kernel, and so does the peer.
-  /// - Parameter noticingDeparture: whether the peer's FIN or reset is still to be reported meanwhile.
-  public func pauseReading(noticingDeparture: Bool) {
+  /// - Parameter detectingClose: whether the peer's FIN or reset is still to be reported meanwhile.
+  public func pauseReading(detectingClose: Bool) {
     wantsReads = false
-    noticesDeparture = noticingDeparture
+    noticesDeparture = detectingClose
     updateInterest()
   }
 
@@ -172,7 +172,7 @@ public final class Stream {
 
   private func ended() {
     guard !hasEnded else { return }
-    if let breakage { return failed(breakage) }
+    if let pendingError { return failed(pendingError) }
     hasEnded = true
     updateInterest()
     receiver?.streamDidEnd(self)
@@ -226,7 +226,7 @@ public final class Stream {
       queued = queue.count
     }
     updateInterest()
-    if let failure { return broke(failure) }
+    if let failure { return fail(failure) }
     receiver?.streamDidFlush(self)
   }
 
@@ -261,13 +261,13 @@ public final class Stream {
   private func updateInterest() {
     guard !isClosed else { return }
     var wanted: Int32 = 0
-    if isConnecting || queued > 0, !hasFailed, breakage == nil { wanted |= Int32(UV_WRITABLE.rawValue) }
+    if isConnecting || queued > 0, !hasFailed, pendingError == nil { wanted |= Int32(UV_WRITABLE.rawValue) }
     if !isConnecting, !hasEnded {
       if wantsReads { wanted |= Int32(UV_READABLE.rawValue) }
       if !wantsReads, noticesDeparture { wanted |= Int32(UV_DISCONNECT.rawValue) }
     }
     // A socket that is polled for nothing is not polled at all; urgent data is what nobody sends.
-    if wanted == 0, noticesReset, !hasFailed { wanted = Int32(UV_PRIORITIZED.rawValue) }
+    if wanted == 0, detectsReset, !hasFailed { wanted = Int32(UV_PRIORITIZED.rawValue) }
     // Whoever only reads is told of each arrival once, and of the end, or of urgent data, with what came before it.
     let isByEdge = wanted == Int32(UV_READABLE.rawValue) && !hasUrgentData
     if isByEdge { wanted |= Int32(UV_DISCONNECT.rawValue | UV_PRIORITIZED.rawValue) }
@@ -320,26 +320,26 @@ public final class Stream {
   /// Polled for resets only, and something else woke it: urgent data, which would wake it for ever.
   private func urgent() {
     let error = tg_take_error(descriptor)
-    if error != 0 { return broke(TransportError(.read, code: -error)) }
-    noticesReset = false
+    if error != 0 { return fail(TransportError(.read, code: -error)) }
+    detectsReset = false
   }
 
   /// The socket is in error, and libuv has stopped polling it.
   private func broken() {
     _ = unsafe tg_poll_stop(poll)
     interest = 0
-    guard noticesDeparture || queued > 0 || wantsReads || noticesReset else { return }
+    guard noticesDeparture || queued > 0 || wantsReads || detectsReset else { return }
     let error = tg_take_error(descriptor)
-    broke(TransportError(.read, code: error != 0 ? -error : -ECONNRESET))
+    fail(TransportError(.read, code: error != 0 ? -error : -ECONNRESET))
   }
 
   /// Delivers what came before the error (a server may answer an upload and reset it), then tells of the error. Where
   /// reading is paused, both wait until it goes on: the bytes are the peer's, and somebody wants them.
-  private func broke(_ error: TransportError) {
-    breakage = breakage ?? error
+  private func fail(_ error: TransportError) {
+    pendingError = pendingError ?? error
     while wantsReads, !isClosed, !hasEnded, readOnce() {}
     guard !isClosed, !hasFailed else { return }
-    if wantsReads || noticesDeparture || hasEnded { failed(breakage ?? error) } else { updateInterest() }
+    if wantsReads || noticesDeparture || hasEnded { failed(pendingError ?? error) } else { updateInterest() }
   }
 }
 

@@ -53,12 +53,12 @@ final class ServeAdmin: Sendable {
     var page = Exposition()
     page.family("tachograph_build_info", .gauge, "1, with the version that runs.")
     page.sample(1, ["version": Tachograph.version])
-    if let server = proxy.withLock({ $0 }) { server.describe(&page) }
+    if let server = proxy.withLock({ $0 }) { server.collect(into: &page) }
     let reloads = configuration.reloads
     page.family("tachograph_config_reloads_total", .counter, "Times the settings were read again, by what came of it.")
     page.sample(reloads.taken, ["result": "taken"])
     page.sample(reloads.refused, ["result": "refused"])
-    ProcessFacts.describe(&page)
+    ProcessFacts.collect(into: &page)
     return page.text
   }
 }

@@ -2,7 +2,7 @@
 // It must not invent defaults: Configuration has them.
 import Configuration
 import Glibc
-import Measure
+import Measurement
 import Proxy
 import Transport
 
@@ -61,7 +61,7 @@ extension ProxySettings {
 
   private mutating func setTimeouts(_ timeouts: Settings.Timeouts) {
     connectTimeout = timeouts.connect.nanoseconds
-    connectPace = Connector.Pace(
+    happyEyeballs = Connector.HappyEyeballsOptions(
       staggerMilliseconds: UInt64(max(10, timeouts.connectStagger.nanoseconds / 1_000_000)),
       attemptNanoseconds: timeouts.connectAttempt.nanoseconds)
     requestHeadTimeout = timeouts.requestHead.nanoseconds

@@ -12,6 +12,6 @@ struct Tachograph: ParsableCommand {
     version: version,
     subcommands: [
       ServeCommand.self, TailCommand.self, ReportCommand.self, SimulateCommand.self, DemoCommand.self,
-      LoadCommand.self, LeashedCommand.self,
+      LoadCommand.self, DieWithParentCommand.self,
     ])
 }

@@ -11,23 +11,23 @@ struct ChunkedBodyTests {
     var consumed = 0
     var isComplete = false
     var trailers = 0
-    var error: WireError?
+    var error: HTTPParseError?
   }
 
   private func read(_ pieces: [[UInt8]]) -> Outcome {
     var body = ChunkedBody()
     var outcome = Outcome()
-    let spans = BodySpans()
+    let ranges = BodyRanges()
     for piece in pieces where !body.isComplete {
-      spans.removeAll()
+      ranges.removeAll()
       piece.withUnsafeBytes { bytes in
-        do throws(WireError) {
-          outcome.consumed += try body.read(bytes, from: 0, limits: WireLimits(), spans: spans)
+        do throws(HTTPParseError) {
+          outcome.consumed += try body.read(bytes, from: 0, limits: HTTPLimits(), ranges: ranges)
         } catch {
           outcome.error = error
         }
       }
-      for index in 0..<spans.count { outcome.content += String(decoding: piece[spans[index]], as: UTF8.self) }
+      for index in 0..<ranges.count { outcome.content += String(decoding: piece[ranges[index]], as: UTF8.self) }
       if outcome.error != nil { break }
     }
     // Where a refused body stood is nobody's concern.
@@ -70,20 +70,20 @@ struct ChunkedBodyTests {
   @Test("A read that is said to be as it would be written is, wherever it is cut", arguments: bodies + asWritten)
   func verbatim(body: String) {
     for pieces in everySplit(body) {
-      let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans())
+      let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
       let head = Array("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".utf8)
       #expect(parser.parse(head.span.bytes).progress == .headComplete)
-      #expect(!parser.isAsWritten)
+      #expect(!parser.isCanonical)
       for piece in pieces {
         let (consumed, progress) = parser.parse(piece.span.bytes)
         let output = OutputBuffer()
-        BodyWriter.append(parser.spans, of: piece.span.bytes, framing: .chunked, to: output)
+        BodyWriter.append(parser.ranges, of: piece.span.bytes, framing: .chunked, to: output)
         if progress == .messageComplete {
           BodyWriter.appendEnd(framing: .chunked, trailers: parser.trailers, to: output)
         }
-        if parser.isAsWritten { #expect(output.bytes == Array(piece.prefix(consumed))) }
+        if parser.isCanonical { #expect(output.bytes == Array(piece.prefix(consumed))) }
         // Told of where it holds: all whole chunks, from a chunk's beginning.
-        if pieces.count == 1, Self.asWritten.contains(body) { #expect(parser.isAsWritten) }
+        if pieces.count == 1, Self.asWritten.contains(body) { #expect(parser.isCanonical) }
         guard progress == .needsMore else { break }
       }
     }
@@ -93,10 +93,10 @@ struct ChunkedBodyTests {
   func written() {
     for count in [1, 9, 10, 15, 16, 17, 159, 160, 255, 256, 4_095, 4_096, 65_535, 65_536, 1 << 20] {
       let body = [UInt8](repeating: UInt8(ascii: "x"), count: count)
-      let spans = BodySpans()
-      spans.append(0, count: count)
+      let ranges = BodyRanges()
+      ranges.append(0, count: count)
       let output = OutputBuffer()
-      BodyWriter.append(spans, of: body.span.bytes, framing: .chunked, to: output)
+      BodyWriter.append(ranges, of: body.span.bytes, framing: .chunked, to: output)
       #expect(output.bytes == Array(String(count, radix: 16).utf8) + [13, 10] + body + [13, 10])
     }
   }

@@ -16,13 +16,13 @@ private func forwarded(
 }
 
 private func requestHead(_ text: String) throws -> RequestHead {
-  let parser = MessageParser(.request, limits: WireLimits(), spans: BodySpans())
+  let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
   #expect(parser.parse(Array(text.utf8).span.bytes).progress == .headComplete)
   return try RequestHead(parser)
 }
 
 private func responseHead(_ text: String) throws -> ResponseHead {
-  let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans())
+  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
   #expect(parser.parse(Array(text.utf8).span.bytes).progress == .headComplete)
   return try ResponseHead(parser)
 }
@@ -93,7 +93,7 @@ struct AddressFieldTests {
     var bytes = Array("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: ".utf8)
     bytes += [0xE9, 0xFF]
     bytes += Array("\r\n\r\n".utf8)
-    let parser = MessageParser(.request, limits: WireLimits(), spans: BodySpans())
+    let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
     _ = parser.parse(bytes.span.bytes)
     let output = OutputBuffer()
     var policy = ForwardingPolicy()
@@ -262,7 +262,7 @@ struct UpgradeTests {
   func splitSwitch() {
     let head = "HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     for pieces in everySplit(head + "\u{81}\r\n\r\nframe") {
-      let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans())
+      let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
       var behind: [UInt8] = []
       var isSwitched = false
       for piece in pieces {

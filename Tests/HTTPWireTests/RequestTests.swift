@@ -77,12 +77,12 @@ struct RequestTests {
       ("hunter2 is /my password\r\n", nil, nil), ("GET /my secret plan\r\n", "GET", nil),
       ("DELETE it HTTP/1.1\r\n", "DELETE", nil), ("G\"ET / HTTP/1.1\r\n\r\n", nil, nil), ("", nil, nil),
     ])
-  func glance(request: String, method: String?, path: String?) {
+  func partialRequestLine(request: String, method: String?, path: String?) {
     var fields = Fields()
     fields.bytes = Array(request.utf8)
-    let glance = RequestGlance(fields)
-    #expect(glance.method == method)
-    #expect(glance.path == path)
+    let partialRequestLine = PartialRequestLine(fields)
+    #expect(partialRequestLine.method == method)
+    #expect(partialRequestLine.path == path)
   }
 
   @Test("A request without a body is whole with its head", arguments: ["", "Content-Length: 0\r\n"])
@@ -175,7 +175,7 @@ struct RequestTests {
   @Test("HTTP/2's preface is told from what is malformed", arguments: ["", "\u{0}\u{0}\u{4}\u{4}\u{0}"])
   func preface(frames: String) {
     for pieces in everySplit("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames) {
-      #expect(relayRequest(pieces).error == WireError(505, "HTTP/2 is not served"))
+      #expect(relayRequest(pieces).error == HTTPParseError(505, "HTTP/2 is not served"))
     }
   }
 
@@ -221,7 +221,7 @@ struct RequestTests {
     for (count, status) in [(8, nil), (9, 431)] {
       let fields = (1..<count).map { "X-\($0): a\r\n" }.joined()
       let request = Array("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n".utf8)
-      let relayed = relayRequest([request], limits: WireLimits(fieldCount: 8))
+      let relayed = relayRequest([request], limits: HTTPLimits(fieldCount: 8))
       #expect(relayed.error?.status == status)
       #expect(relayed.isComplete == (status == nil))
     }

@@ -6,19 +6,19 @@ import Testing
 /// What became of a message that was parsed and written anew.
 struct Relayed: Equatable {
   var bytes = ""
-  var error: WireError?
+  var error: HTTPParseError?
   var isComplete = false
   var leftOver = ""
 }
 
 /// Parses one request given in `pieces` and re-emits it as for upstream: read in full, and by a parser that has seen it.
-func relayRequest(_ pieces: [[UInt8]], limits: WireLimits = WireLimits()) -> Relayed {
-  let known = KnownHeads(fixed: [])
-  let relayed = relayRequest(pieces, limits: limits, known: nil)
+func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits()) -> Relayed {
+  let cache = HeadCache(fixed: [])
+  let relayed = relayRequest(pieces, limits: limits, cache: nil)
   for _ in 0..<3 {
-    let again = relayRequest(pieces, limits: limits, known: known)
+    let again = relayRequest(pieces, limits: limits, cache: cache)
     guard again == relayed else {
-      Issue.record("read otherwise once known: \(relayed) became \(again)")
+      Issue.record("read otherwise once cache: \(relayed) became \(again)")
       return again
     }
   }
@@ -26,14 +26,14 @@ func relayRequest(_ pieces: [[UInt8]], limits: WireLimits = WireLimits()) -> Rel
 }
 
 /// The same once, by a parser with a memory of its own.
-func relayRequest(_ pieces: [[UInt8]], limits: WireLimits = WireLimits(), known: KnownHeads?) -> Relayed {
-  let parser = MessageParser(.request, limits: limits, spans: BodySpans(), known: known)
+func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits(), cache: HeadCache?) -> Relayed {
+  let parser = MessageParser(.request, limits: limits, ranges: BodyRanges(), cache: cache)
   var head: RequestHead?
-  return relay(parser, pieces) { parser, output throws(WireError) in
+  return relay(parser, pieces) { parser, output throws(HTTPParseError) in
     if head == nil {
       let made = try RequestHead.completed(by: parser, refusingVia: nil)
-      if let image = known == nil ? nil : made.image(defaultHost: "upstream:80", policy: ForwardingPolicy()) {
-        made.write(image, to: output)
+      if let serialized = cache == nil ? nil : made.serialized(defaultHost: "upstream:80", policy: ForwardingPolicy()) {
+        made.write(serialized, to: output)
       } else {
         made.write(to: output, defaultHost: "upstream:80")
       }
@@ -45,12 +45,12 @@ func relayRequest(_ pieces: [[UInt8]], limits: WireLimits = WireLimits(), known:
 
 /// Parses one response given in `pieces` and re-emits it as for a client: in full, and by a parser that has seen it.
 func relayResponse(_ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false) -> Relayed {
-  let known = KnownHeads(fixed: [])
-  let relayed = relayResponse(pieces, client11: client11, answersHead: answersHead, known: nil)
+  let cache = HeadCache(fixed: [])
+  let relayed = relayResponse(pieces, client11: client11, answersHead: answersHead, cache: nil)
   for _ in 0..<3 {
-    let again = relayResponse(pieces, client11: client11, answersHead: answersHead, known: known)
+    let again = relayResponse(pieces, client11: client11, answersHead: answersHead, cache: cache)
     guard again == relayed else {
-      Issue.record("read otherwise once known: \(relayed) became \(again)")
+      Issue.record("read otherwise once cache: \(relayed) became \(again)")
       return again
     }
   }
@@ -59,16 +59,16 @@ func relayResponse(_ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool
 
 /// The same once, by a parser with a memory of its own.
 func relayResponse(
-  _ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false, known: KnownHeads?
+  _ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false, cache: HeadCache?
 ) -> Relayed {
-  let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans(), known: known)
+  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges(), cache: cache)
   parser.answersHead = answersHead
   var head: ResponseHead?
-  return relay(parser, pieces) { parser, output throws(WireError) in
+  return relay(parser, pieces) { parser, output throws(HTTPParseError) in
     if head == nil {
       let made = try ResponseHead.completed(by: parser)
-      if known != nil {
-        made.write(made.image(client11: client11, closing: false, policy: ForwardingPolicy()), to: output)
+      if cache != nil {
+        made.write(made.serialized(client11: client11, closing: false, policy: ForwardingPolicy()), to: output)
       } else {
         made.write(to: output, client11: client11, closing: false)
       }
@@ -80,7 +80,7 @@ func relayResponse(
 
 private func relay(
   _ parser: MessageParser, _ pieces: [[UInt8]],
-  _ framing: (MessageParser, OutputBuffer) throws(WireError) -> BodyFraming
+  _ framing: (MessageParser, OutputBuffer) throws(HTTPParseError) -> BodyFraming
 ) -> Relayed {
   var relayed = Relayed()
   let output = OutputBuffer()
@@ -92,7 +92,7 @@ private func relay(
       switch progress {
       case .needsMore: break
       case .headComplete:
-        do throws(WireError) { sent = try framing(parser, output) } catch {
+        do throws(HTTPParseError) { sent = try framing(parser, output) } catch {
           relayed.error = error
           relayed.bytes = String(decoding: output.bytes, as: UTF8.self)
           return relayed

@@ -86,7 +86,7 @@ import Testing
   @Test("The process's own metrics are there, and its descriptors and memory are not nothing")
   func process() throws {
     var page = Exposition()
-    ProcessFacts.describe(&page)
+    ProcessFacts.collect(into: &page)
     for name in [
       "process_cpu_seconds_total", "process_start_time_seconds", "process_resident_memory_bytes", "process_open_fds",
       "process_max_fds",

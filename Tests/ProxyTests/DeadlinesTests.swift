@@ -22,15 +22,16 @@ struct DeadlinesTests {
     return settings
   }
 
-  private func sight(_ point: ExchangeStateTests.Point, activeAt: Int64 = 0, stepAt: Int64 = 0) -> Deadlines.Sight {
-    Deadlines.Sight(state: point.state(), activeAt: at(activeAt), stepAt: at(stepAt))
+  private func snapshot(_ point: ExchangeStateTests.Point, activeAt: Int64 = 0, stepAt: Int64 = 0) -> Deadlines.Snapshot
+  {
+    Deadlines.Snapshot(state: point.state(), activeAt: at(activeAt), stepAt: at(stepAt))
   }
 
-  /// Which limit `sight` runs into first when it is looked at each second, and in which.
-  private func first(_ sight: Deadlines.Sight, until: Int64 = 1_000) -> (Limit, Int64)? {
+  /// Which limit `snapshot` runs into first when it is looked at each second, and in which.
+  private func first(_ snapshot: Deadlines.Snapshot, until: Int64 = 1_000) -> (Limit, Int64)? {
     var deadlines = Deadlines(at: start)
     for now in 1...until {
-      if let overrun = deadlines.overrun(sight, settings(), at: at(now)) { return (overrun.limit, now) }
+      if let expired = deadlines.expired(snapshot, settings(), at: at(now)) { return (expired.limit, now) }
     }
     return nil
   }
@@ -42,74 +43,74 @@ struct DeadlinesTests {
       (.sent, .responseTimeout, 101), (.streaming, .betweenReadsTimeout, 21),
     ]
     for (point, limit, second) in expected {
-      let found = try #require(first(sight(point)), "\(point)")
+      let found = try #require(first(snapshot(point)), "\(point)")
       #expect(found.0 == limit && found.1 == second, "\(point): \(found)")
     }
-    #expect(first(sight(.complete)) == nil)
+    #expect(first(snapshot(.complete)) == nil)
   }
 
   @Test("A response's head has a deadline of its own once it has begun")
   func responseHead() throws {
-    var sight = sight(.sent)
-    sight.headStartedAt = at(5)
-    let found = try #require(first(sight))
+    var snapshot = snapshot(.sent)
+    snapshot.headStartedAt = at(5)
+    let found = try #require(first(snapshot))
     #expect(found == (.responseHeadTimeout, 66))
   }
 
   @Test("Comments keep a stream alive and are no tokens")
   func tokens() throws {
-    var sight = sight(.streaming, activeAt: 1_000)
-    #expect(first(sight) == nil)
-    sight.awaitsTokens = true
-    #expect(try #require(first(sight)) == (.firstTokenTimeout, 201))
-    sight.tokenAt = at(50)
-    #expect(try #require(first(sight)) == (.betweenTokensTimeout, 81))
+    var snapshot = snapshot(.streaming, activeAt: 1_000)
+    #expect(first(snapshot) == nil)
+    snapshot.awaitsTokens = true
+    #expect(try #require(first(snapshot)) == (.firstTokenTimeout, 201))
+    snapshot.tokenAt = at(50)
+    #expect(try #require(first(snapshot)) == (.betweenTokensTimeout, 81))
   }
 
   @Test("While the client is slow upstream is not waited for, but a client that takes nothing is")
   func paused() throws {
-    var sight = sight(.streaming)
-    sight.isPaused = true
-    #expect(first(sight) == nil)
-    sight.client = (1, 100)
+    var snapshot = snapshot(.streaming)
+    snapshot.isPaused = true
+    #expect(first(snapshot) == nil)
+    snapshot.client = (1, 100)
     // The first look finds it where it was left: the count begins there.
-    #expect(try #require(first(sight)) == (.clientStalledTimeout, 302))
+    #expect(try #require(first(snapshot)) == (.clientStalledTimeout, 302))
     var deadlines = Deadlines(at: start)
     for now in 1...1_000 {
-      sight.client.accepted += 1
-      let overrun = deadlines.overrun(sight, settings(), at: at(Int64(now)))
-      #expect(overrun == nil, "a slow reader is a reader")
+      snapshot.client.accepted += 1
+      let expired = deadlines.expired(snapshot, settings(), at: at(Int64(now)))
+      #expect(expired == nil, "a slow reader is a reader")
     }
   }
 
   @Test("A client that takes nothing is noticed also when the whole response waits for it")
   func stalledAtTheEnd() throws {
-    var sight = sight(.complete)
-    sight.client = (1, 0)
-    #expect(try #require(first(sight)) == (.clientStalledTimeout, 301))
+    var snapshot = snapshot(.complete)
+    snapshot.client = (1, 0)
+    #expect(try #require(first(snapshot)) == (.clientStalledTimeout, 301))
   }
 
   @Test("While upstream takes nothing the client is not asked for more, and upstream has a deadline of its own")
   func upstreamStalled() throws {
-    var sight = sight(.uploading)
-    sight.upstream = (1 << 20, 0)
-    #expect(try #require(first(sight)) == (.upstreamStalledTimeout, 301))
+    var snapshot = snapshot(.uploading)
+    snapshot.upstream = (1 << 20, 0)
+    #expect(try #require(first(snapshot)) == (.upstreamStalledTimeout, 301))
     var deadlines = Deadlines(at: start)
     for now in 1...1_000 {
-      sight.upstream.accepted += 1
-      let overrun = deadlines.overrun(sight, settings(), at: at(Int64(now)))
-      #expect(overrun == nil)
+      snapshot.upstream.accepted += 1
+      let expired = deadlines.expired(snapshot, settings(), at: at(Int64(now)))
+      #expect(expired == nil)
     }
   }
 
   @Test("A body must come at its rate, once its grace has passed, while it is waited for")
   func rate() {
-    var pace = UploadPace(at: start)
+    var rate = MinimumRate(at: start)
     let looks: [(bytes: Int, isAwaited: Bool, second: Int64)] = [
       (0, true, 10), (100, true, 11), (100, false, 500), (200, true, 501), (200, true, 502),
     ]
     let slow = looks.map { look in
-      pace.isTooSlow(
+      rate.isTooSlow(
         bytes: look.bytes, isAwaited: look.isAwaited, at: at(look.second), rate: 100, grace: 10 * Self.second)
     }
     #expect(slow == [false, false, false, false, true])
@@ -118,15 +119,15 @@ struct DeadlinesTests {
   @Test("A byte every fifty-nine seconds does not last for ever")
   func slowloris() throws {
     var deadlines = Deadlines(at: start)
-    var sight = sight(.uploading)
+    var snapshot = snapshot(.uploading)
     var ended: Int64?
     for now in Int64(1)...600 where ended == nil {
       if now % 59 == 0 {
-        sight.uploadedBytes += 1
-        sight.activeAt = at(now)
+        snapshot.uploadedBytes += 1
+        snapshot.activeAt = at(now)
       }
-      if let overrun = deadlines.overrun(sight, settings(), at: at(now)) {
-        #expect(overrun.limit == .requestBodyRate)
+      if let expired = deadlines.expired(snapshot, settings(), at: at(now)) {
+        #expect(expired.limit == .requestBodyRate)
         ended = now
       }
     }
@@ -135,8 +136,8 @@ struct DeadlinesTests {
 
   @Test("A client that talks on while it is answered is held to no rate")
   func bothWays() {
-    var sight = sight(.respondingEarly, activeAt: 1_000)
-    sight.uploadedBytes = 1
-    #expect(first(sight) == nil)
+    var snapshot = snapshot(.respondingEarly, activeAt: 1_000)
+    snapshot.uploadedBytes = 1
+    #expect(first(snapshot) == nil)
   }
 }

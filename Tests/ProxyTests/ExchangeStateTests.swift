@@ -1,6 +1,6 @@
 // The exchange as a state machine: every event in every state that matters, without a socket.
 import HTTPWire
-import Measure
+import Measurement
 import Testing
 
 @testable import Proxy
@@ -49,7 +49,7 @@ struct ExchangeStateTests {
   static let endings: [(event: Event, status: Int, outcome: Outcome, late: Outcome)] = [
     (.upstreamEnded, 502, .upstreamReset, .truncated),
     (.upstreamFailed("why"), 502, .upstreamReset, .truncated),
-    (.responseInvalid(WireError(502, "why")), 502, .upstreamReset, .truncated),
+    (.responseInvalid(HTTPParseError(502, "why")), 502, .upstreamReset, .truncated),
     (.timedOut("why"), 504, .timeout, .timeout),
     (.shutDown, 503, .timeout, .timeout),
   ]
@@ -58,14 +58,14 @@ struct ExchangeStateTests {
   func answered(point: Point) {
     for ending in Self.endings {
       var state = point.state(repeatable: true)
-      guard case .answer(let status, let verdict) = state.handle(ending.event) else {
+      guard case .answer(let status, let termination) = state.handle(ending.event) else {
         Issue.record("\(ending.event) at \(point) was not answered")
         continue
       }
       #expect(status == ending.status)
-      #expect(verdict.outcome == ending.outcome)
-      #expect(verdict.stage == point.stage)
-      #expect(verdict.error?.isEmpty == false)
+      #expect(termination.outcome == ending.outcome)
+      #expect(termination.stage == point.stage)
+      #expect(termination.error?.isEmpty == false)
       #expect(state.isEnded)
     }
   }
@@ -74,12 +74,12 @@ struct ExchangeStateTests {
   func cut(point: Point) {
     for ending in Self.endings {
       var state = point.state(repeatable: true)
-      guard case .cut(let verdict) = state.handle(ending.event) else {
+      guard case .truncate(let termination) = state.handle(ending.event) else {
         Issue.record("\(ending.event) at \(point) did not cut")
         continue
       }
-      #expect(verdict.outcome == ending.late)
-      #expect(verdict.stage == point.stage)
+      #expect(termination.outcome == ending.late)
+      #expect(termination.stage == point.stage)
       #expect(state.isEnded)
     }
   }
@@ -87,7 +87,7 @@ struct ExchangeStateTests {
   @Test("A client that leaves ends the exchange wherever it is", arguments: Point.allCases.filter { $0 != .ended })
   func clientLeft(point: Point) {
     var state = point.state(repeatable: true)
-    let expected = Verdict(outcome: .clientCancelled, stage: point.stage, error: nil)
+    let expected = Termination(outcome: .clientCancelled, stage: point.stage, error: nil)
     #expect(state.handle(.clientLeft) == .leave(expected))
     #expect(state.isEnded)
   }
@@ -122,8 +122,8 @@ struct ExchangeStateTests {
       #expect(state.handle(.connecting) == .none)
       #expect(state.isConnecting)
       #expect(state.handle(.connected(reused: true)) == .none)
-      let verdict = Verdict(outcome: .upstreamReset, stage: .waiting, error: "why")
-      #expect(state.handle(.upstreamFailed("why")) == .answer(status: 502, verdict))
+      let termination = Termination(outcome: .upstreamReset, stage: .waiting, error: "why")
+      #expect(state.handle(.upstreamFailed("why")) == .answer(status: 502, termination))
 
       var once = Point.sentReused.state(repeatable: false)
       guard case .answer(502, _) = once.handle(event) else {
@@ -137,8 +137,8 @@ struct ExchangeStateTests {
   func spoken() {
     var state = Point.sentReused.state(repeatable: true)
     #expect(state.handle(.upstreamSpoke) == .none)
-    let verdict = Verdict(outcome: .upstreamReset, stage: .waiting, error: "upstream closed the connection")
-    #expect(state.handle(.upstreamEnded) == .answer(status: 502, verdict))
+    let termination = Termination(outcome: .upstreamReset, stage: .waiting, error: "upstream closed the connection")
+    #expect(state.handle(.upstreamEnded) == .answer(status: 502, termination))
   }
 
   @Test("A retry that finds nobody is unreachable")
@@ -146,35 +146,35 @@ struct ExchangeStateTests {
     var state = Point.sentReused.state(repeatable: true)
     #expect(state.handle(.upstreamEnded) == .retry)
     _ = state.handle(.connecting)
-    let verdict = Verdict(outcome: .upstreamUnreachable, stage: .connecting, error: "why")
-    #expect(state.handle(.connectFailed("why")) == .answer(status: 502, verdict))
+    let termination = Termination(outcome: .upstreamUnreachable, stage: .connecting, error: "why")
+    #expect(state.handle(.connectFailed("why")) == .answer(status: 502, termination))
   }
 
   @Test("A garbled answer on a pooled connection is not asked for again")
   func garbled() {
     var state = Point.sentReused.state(repeatable: true)
-    let verdict = Verdict(outcome: .upstreamReset, stage: .waiting, error: "why")
-    #expect(state.handle(.responseInvalid(WireError(502, "why"))) == .answer(status: 502, verdict))
+    let termination = Termination(outcome: .upstreamReset, stage: .waiting, error: "why")
+    #expect(state.handle(.responseInvalid(HTTPParseError(502, "why"))) == .answer(status: 502, termination))
   }
 
   @Test("A request that breaks its framing is refused with its own status, or cuts what was being answered")
   func requestInvalid() {
-    let verdict = Verdict(outcome: .rejected, stage: .upload, error: "why")
+    let termination = Termination(outcome: .rejected, stage: .upload, error: "why")
     var state = Point.uploading.state()
-    #expect(state.handle(.requestInvalid(WireError(413, "why"))) == .answer(status: 413, verdict))
+    #expect(state.handle(.requestInvalid(HTTPParseError(413, "why"))) == .answer(status: 413, termination))
     var late = Point.respondingEarly.state()
-    #expect(late.handle(.requestInvalid(WireError(400, "why"))) == .cut(verdict))
+    #expect(late.handle(.requestInvalid(HTTPParseError(400, "why"))) == .truncate(termination))
   }
 
   @Test("Whoever waits for a place and gets none in time may try again; what upstream did not do in time is its own")
   func noPlace() {
     var late = Point.queued.state()
-    let verdict = Verdict(outcome: .timeout, stage: .connecting, error: "why")
+    let termination = Termination(outcome: .timeout, stage: .connecting, error: "why")
     #expect(late.isQueued && !late.isConnecting)
-    #expect(late.handle(.timedOut("why")) == .answer(status: 503, verdict))
+    #expect(late.handle(.timedOut("why")) == .answer(status: 503, termination))
     var full = Point.begun.state()
-    let refusal = Verdict(outcome: .rejected, stage: .connecting, error: "why")
-    #expect(full.handle(.turnedAway("why")) == .answer(status: 503, refusal))
+    let refusal = Termination(outcome: .rejected, stage: .connecting, error: "why")
+    #expect(full.handle(.queueFull("why")) == .answer(status: 503, refusal))
     var admitted = Point.queued.state()
     _ = admitted.handle(.connecting)
     #expect(admitted.isConnecting && !admitted.isQueued)
@@ -186,18 +186,18 @@ struct ExchangeStateTests {
 
   @Test("A body that does not come is the client's timeout, wherever the exchange is")
   func uploadTimedOut() {
-    let verdict = Verdict(outcome: .timeout, stage: .upload, error: "why")
+    let termination = Termination(outcome: .timeout, stage: .upload, error: "why")
     var state = Point.uploading.state()
-    #expect(state.handle(.uploadTimedOut("why")) == .answer(status: 408, verdict))
+    #expect(state.handle(.uploadTimedOut("why")) == .answer(status: 408, termination))
     var early = Point.respondingEarly.state()
-    #expect(early.handle(.uploadTimedOut("why")) == .cut(verdict))
+    #expect(early.handle(.uploadTimedOut("why")) == .truncate(termination))
   }
 
   @Test("A client that takes nothing is abandoned", arguments: [Point.responding, .streaming, .complete])
   func clientStalled(point: Point) {
     var state = point.state()
-    let verdict = Verdict(outcome: .timeout, stage: point.stage, error: "why")
-    #expect(state.handle(.clientStalled("why")) == .abandon(verdict))
+    let termination = Termination(outcome: .timeout, stage: point.stage, error: "why")
+    #expect(state.handle(.clientStalled("why")) == .abandon(termination))
     #expect(state.isEnded)
   }
 
@@ -206,8 +206,8 @@ struct ExchangeStateTests {
     let all: [Event] =
       [
         .requestCompleted, .connecting, .connected(reused: true), .connectFailed("why"), .responseBegan, .outputBegan,
-        .responseCompleted, .delivered, .requestInvalid(WireError(400, "why")), .clientLeft, .queued,
-        .turnedAway("why"), .uploadTimedOut("why"), .clientStalled("why"),
+        .responseCompleted, .delivered, .requestInvalid(HTTPParseError(400, "why")), .clientLeft, .queued,
+        .queueFull("why"), .uploadTimedOut("why"), .clientStalled("why"),
       ] + Self.endings.map(\.event)
     for ending in [Event.clientLeft, .timedOut("why"), .shutDown] {
       var state = point.state(repeatable: true)

@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 import Transport
 
-@testable import Measure
+@testable import Measurement
 @testable import Proxy
 
 /// Bytes that repeat only after a prime, so that a lost, doubled or moved piece shows.
@@ -26,13 +26,13 @@ final class Flood: Sendable {
   private let stuckAt = Promise<Int>()
   private let thread = Mutex<WorkerThread?>(nil)
 
-  init(_ wire: Wire, head: String, bytes: Int) throws {
-    nonisolated(unsafe) let wire = wire
+  init(_ peer: SocketPeer, head: String, bytes: Int) throws {
+    nonisolated(unsafe) let peer = peer
     let thread = try WorkerThread(name: "flood") { [self] in
       do {
-        try wire.send(head)
-        try run(wire, bytes)
-      } catch WireFailure.reset {
+        try peer.send(head)
+        try run(peer, bytes)
+      } catch SocketPeerFailure.reset {
         stuckAt.keep(sent.load(ordering: .relaxed))
       } catch {
         Issue.record("flood: \(error)")
@@ -42,16 +42,16 @@ final class Flood: Sendable {
     self.thread.withLock { $0 = thread }
   }
 
-  private func run(_ wire: Wire, _ bytes: Int) throws {
+  private func run(_ peer: SocketPeer, _ bytes: Int) throws {
     var offset = 0
     while offset < bytes {
-      if !wire.isReady(POLLOUT, milliseconds: 500) { stuckAt.keep(offset) }
-      guard wire.isReady(POLLOUT, milliseconds: 20_000) else { throw WireFailure.silent }
+      if !peer.isReady(POLLOUT, milliseconds: 500) { stuckAt.keep(offset) }
+      guard peer.isReady(POLLOUT, milliseconds: 20_000) else { throw SocketPeerFailure.silent }
       let count = Pattern.piece(at: offset, count: min(64 * 1024, bytes - offset)).withUnsafeBytes {
-        Glibc.send(wire.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+        Glibc.send(peer.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
       }
       if count < 0, errno == EAGAIN { continue }
-      guard count > 0 else { throw WireFailure.reset }
+      guard count > 0 else { throw SocketPeerFailure.reset }
       offset += count
       sent.store(offset, ordering: .relaxed)
     }
@@ -81,10 +81,10 @@ private func isSame(_ a: UnsafeBufferPointer<UInt8>, _ b: UnsafeBufferPointer<UI
 }
 
 /// Reads a pattern of `count` bytes and compares it.
-func expectPattern(_ wire: Wire, count: Int) throws {
+func expectPattern(_ peer: SocketPeer, count: Int) throws {
   var offset = 0
   while offset < count {
-    let next = try wire.receive()
+    let next = try peer.receive()
     try #require(!next.isEmpty, "ended after \(offset) bytes")
     var done = 0
     while done < next.count {
@@ -105,10 +105,10 @@ struct FlowTests {
 
   @Test("A client that does not read holds upstream up, and then gets every byte")
   func slowReader() throws {
-    let rig = try Rig()
-    let client = try rig.connect(receiveBuffer: 64 * 1024)
+    let harness = try ProxyHarness()
+    let client = try harness.connect(receiveBuffer: 64 * 1024)
     try client.send(get("/"))
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.head()
     let head = "HTTP/1.1 200 OK\r\nContent-Length: \(Self.large)\r\n\r\n"
     let flood = try Flood(server, head: head, bytes: Self.large)
@@ -117,7 +117,7 @@ struct FlowTests {
     #expect(try client.head() == head)
     try expectPattern(client, count: Self.large)
     flood.join()
-    let lines = try rig.end()
+    let lines = try harness.end()
     #expect(lines.map(\.verdict) == ["ok -"])
     #expect(lines.first?.int("response_bytes") == Self.large)
     #expect((lines.first?.double("client_stalled_ms") ?? 0) > 0)
@@ -125,50 +125,50 @@ struct FlowTests {
 
   @Test("A server that does not read holds the upload up, and then gets every byte")
   func slowUpstream() throws {
-    let rig = try Rig(upstream: Upstream(receiveBuffer: 64 * 1024))
-    let client = try rig.connect()
+    let harness = try ProxyHarness(upstream: Upstream(receiveBuffer: 64 * 1024))
+    let client = try harness.connect()
     let head = "POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: \(Self.large)\r\n\r\n"
     let flood = try Flood(client, head: head, bytes: Self.large)
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     #expect(flood.untilStuck() < 32 << 20)
     #expect(try server.head() == head)
     try expectPattern(server, count: Self.large)
     flood.join()
     try server.send(answer("thanks"))
     #expect(try client.read(through: "thanks") == answer("thanks"))
-    let lines = try rig.end()
+    let lines = try harness.end()
     #expect(lines.map(\.verdict) == ["ok -"])
     #expect(lines.first?.int("request_bytes") == Self.large)
   }
 
   @Test("A client that stops reading in the middle of one stream does not hold up another")
   func others() throws {
-    let rig = try Rig()
-    let slow = try rig.connect(receiveBuffer: 4_096)
+    let harness = try ProxyHarness()
+    let slow = try harness.connect(receiveBuffer: 4_096)
     try slow.send(get("/slow"))
-    let slowServer = try rig.upstream.accept()
+    let slowServer = try harness.upstream.accept()
     _ = try slowServer.head()
     let flood = try Flood(
       slowServer, head: "HTTP/1.1 200 OK\r\nContent-Length: \(Self.large)\r\n\r\n", bytes: Self.large)
     _ = flood.untilStuck()
-    let client = try rig.connect()
+    let client = try harness.connect()
     try client.send(get("/quick"))
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.head()
     try server.send(answer("quick"))
     #expect(try client.read(through: "quick") == answer("quick"))
     slow.reset()
     flood.join()
-    #expect(try rig.end().map(\.verdict) == ["ok -", "client_cancelled streaming"])
+    #expect(try harness.end().map(\.verdict) == ["ok -", "client_cancelled streaming"])
   }
 
   @Test("A drain lets a stream end whole, closes idle connections, takes nobody new, and ends by itself")
   func drain() throws {
-    let rig = try Rig()
-    let client = try rig.connect()
-    let idle = try rig.connect()
+    let harness = try ProxyHarness()
+    let client = try harness.connect()
+    let idle = try harness.connect()
     try idle.send(get("/"))
-    let pooled = try rig.upstream.accept()
+    let pooled = try harness.upstream.accept()
     _ = try pooled.head()
     try pooled.send(answer("idle"))
     _ = try idle.read(through: "idle")
@@ -176,91 +176,91 @@ struct FlowTests {
     _ = try pooled.read(through: "[]}")
     try pooled.send(streamHead + chunk(token("a")))
     _ = try client.read(through: chunk(token("a")))
-    rig.server.drain()
-    #expect(try idle.rest() == "")
-    #expect(throws: WireFailure.self) { _ = try rig.connect() }
+    harness.server.drain()
+    #expect(try idle.readToEnd() == "")
+    #expect(throws: SocketPeerFailure.self) { _ = try harness.connect() }
     try pooled.send(chunk(token("b")) + chunk("data: [DONE]\n\n") + "0\r\n\r\n")
-    #expect(try client.rest() == chunk(token("b")) + chunk("data: [DONE]\n\n") + "0\r\n\r\n")
+    #expect(try client.readToEnd() == chunk(token("b")) + chunk("data: [DONE]\n\n") + "0\r\n\r\n")
     try pooled.departs()
     client.close()
-    let lines = try rig.records()
+    let lines = try harness.records()
     #expect(lines.map(\.verdict) == ["ok -", "ok -"])
     #expect(lines.last?.int("events") == 2)
   }
 
   @Test("An answer that begins during the drain says that the connection closes")
   func drainSaysClose() throws {
-    let rig = try Rig()
-    let client = try rig.connect()
-    let idle = try rig.connect()
+    let harness = try ProxyHarness()
+    let client = try harness.connect()
+    let idle = try harness.connect()
     try idle.send(get("/"))
-    let first = try rig.upstream.accept()
+    let first = try harness.upstream.accept()
     _ = try first.head()
     try first.send(answer("idle"))
     _ = try idle.read(through: "idle")
     try client.send(get("/last"))
     _ = try first.head()
-    rig.server.drain()
-    _ = try idle.rest()
+    harness.server.drain()
+    _ = try idle.readToEnd()
     try first.send(answer("last"))
-    #expect(try client.rest() == closing(answer("last")))
+    #expect(try client.readToEnd() == closing(answer("last")))
     client.close()
-    #expect(try rig.records().map(\.verdict) == ["ok -", "ok -"])
+    #expect(try harness.records().map(\.verdict) == ["ok -", "ok -"])
   }
 
   @Test("A drain's deadline cuts what is left, with a record")
   func drainDeadline() throws {
-    let rig = try Rig { $0.drainTimeout = 1 }
-    let client = try rig.connect()
+    let harness = try ProxyHarness { $0.drainTimeout = 1 }
+    let client = try harness.connect()
     try client.send(chatRequest())
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.read(through: "[]}")
-    rig.server.drain()
-    #expect(try client.rest().hasPrefix("HTTP/1.1 503 "))
+    harness.server.drain()
+    #expect(try client.readToEnd().hasPrefix("HTTP/1.1 503 "))
     try server.departs()
-    #expect(try rig.records().map(\.verdict) == ["timeout waiting"])
+    #expect(try harness.records().map(\.verdict) == ["timeout waiting"])
   }
 
   @Test("A shutdown cuts a stream so that it cannot look whole, with a record")
   func shutDown() throws {
-    let rig = try Rig()
-    let client = try rig.connect()
+    let harness = try ProxyHarness()
+    let client = try harness.connect()
     try client.send(chatRequest())
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.read(through: "[]}")
     try server.send(streamHead + chunk(token("a")))
     _ = try client.read(through: chunk(token("a")))
-    rig.server.shutDown()
-    #expect(try client.rest() == "")
+    harness.server.shutDown()
+    #expect(try client.readToEnd() == "")
     try server.departs()
-    let lines = try rig.records()
+    let lines = try harness.records()
     #expect(lines.map(\.verdict) == ["timeout streaming"])
     #expect(lines.first?.int("events") == 1)
   }
 
   @Test("A request whose head is not whole at the shutdown leaves a record")
   func shutDownInTheHead() throws {
-    let rig = try Rig()
-    let client = try rig.connect()
+    let harness = try ProxyHarness()
+    let client = try harness.connect()
     // Behind a whole request: once that is answered, what follows it has been read for certain.
     try client.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET / HT")
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.read(through: "\r\n\r\n")
     try server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     _ = try client.read(through: "\r\n\r\nok")
-    rig.server.shutDown()
-    #expect(try client.rest() == "")
-    #expect(try rig.records().map(\.verdict).last == "timeout upload")
+    harness.server.shutDown()
+    #expect(try client.readToEnd() == "")
+    #expect(try harness.records().map(\.verdict).last == "timeout upload")
   }
 
   @Test("Clients beyond the limit wait until one has left")
   func connectionLimit() throws {
-    let rig = try Rig { $0.connections = 1 }
-    let first = try rig.connect()
-    let second = try rig.connect()
+    let harness = try ProxyHarness { $0.connections = 1 }
+    let first = try harness.connect()
+    let second = try harness.connect()
     try second.send(get("/2"))
     try first.send(get("/1"))
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     #expect(try server.head() == get("/1"))
     try server.send(answer("one"))
     _ = try first.read(through: "one")
@@ -268,21 +268,21 @@ struct FlowTests {
     #expect(try server.head() == get("/2"))
     try server.send(answer("two"))
     #expect(try second.read(through: "two") == answer("two"))
-    #expect(try rig.end().map { $0["path"] } == ["/1", "/2"])
+    #expect(try harness.end().map { $0["path"] } == ["/1", "/2"])
   }
 
   @Test("Several workers share one port, and all of them end")
   func workers() throws {
-    let rig = try Rig { $0.workers = 3 }
+    let harness = try ProxyHarness { $0.workers = 3 }
     for _ in 0..<12 {
-      let client = try rig.connect()
+      let client = try harness.connect()
       try client.send(get("/", "Connection: close\r\n"))
-      let server = try rig.upstream.accept()
+      let server = try harness.upstream.accept()
       _ = try server.head()
       try server.send(answer("done"))
-      #expect(try client.rest() == closing(answer("done")))
+      #expect(try client.readToEnd() == closing(answer("done")))
     }
-    #expect(try rig.end().count == 12)
+    #expect(try harness.end().count == 12)
   }
 
   @Test("A request that waits in its socket when the drain begins is served")
@@ -295,19 +295,19 @@ struct FlowTests {
       upstreamHost: "127.0.0.1", upstreamPort: upstream.port, listenHost: "127.0.0.1", listenPort: 0)
     settings.drainTimeout = 20_000_000_000
     // Made here, then only touched by the worker's thread: so the drain is there before the first turn of its loop.
-    let shared = Shared(settings: settings, writer: writer, secret: KeySecret(bytes: [1]))
+    let state = ProxyState(settings: settings, writer: writer, secret: KeySecret(bytes: [1]))
     let address = try #require(SocketAddress(literal: "127.0.0.1", port: 0))
     let socket = try ListeningSocket(address)
-    nonisolated(unsafe) let worker = try Worker(shared: shared, number: 0, sockets: [socket])
+    nonisolated(unsafe) let worker = try Worker(proxy: state, number: 0, sockets: [socket])
     let mailbox = try worker.openMailbox()
-    let client = try Wire(connectingTo: socket.address.port)
+    let client = try SocketPeer(connectingTo: socket.address.port)
     try client.send(get("/waiting"))
     mailbox.post(.drain(until: .now().advanced(byNanoseconds: 20_000_000_000)))
     let thread = try WorkerThread(name: "worker") { worker.run() }
     let server = try upstream.accept()
     #expect(try server.head() == get("/waiting"))
     try server.send(answer("served"))
-    #expect(try client.rest().hasSuffix("\r\n\r\nserved"))
+    #expect(try client.readToEnd().hasSuffix("\r\n\r\nserved"))
     client.close()
     thread.join()
     #expect(writer.close(timeoutMilliseconds: 5_000) == 0)

@@ -8,31 +8,31 @@ import Testing
 struct LimitTests {
   @Test("One exchange at upstream at a time: the others wait in order, beyond the queue they are turned away")
   func inFlight() throws {
-    let rig = try Rig {
+    let harness = try ProxyHarness {
       $0.inFlight = 1
       $0.queue = 2
     }
-    let first = try rig.connect()
+    let first = try harness.connect()
     try first.send(get("/1"))
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.head()
-    let second = try rig.connect()
+    let second = try harness.connect()
     try second.send(get("/2"))
     // Whoever is answered 503 says that those before are in the queue.
-    let third = try rig.connect()
+    let third = try harness.connect()
     try third.send(get("/3"))
-    var turnedAway = 0
-    while turnedAway < 1 {
-      let probe = try rig.connect()
+    var queueFull = 0
+    while queueFull < 1 {
+      let probe = try harness.connect()
       try probe.send(get("/probe"))
       if probe.isReady(1, milliseconds: 200) {
-        #expect(try probe.rest().hasPrefix("HTTP/1.1 503 "))
-        turnedAway += 1
+        #expect(try probe.readToEnd().hasPrefix("HTTP/1.1 503 "))
+        queueFull += 1
       } else {
         probe.close()
       }
     }
-    #expect(!rig.upstream.hasVisitor())
+    #expect(!harness.upstream.hasVisitor())
     try server.send(answer("one"))
     #expect(try first.read(through: "one").hasSuffix("one"))
     #expect(try server.head().hasPrefix("GET /2 "))
@@ -41,7 +41,7 @@ struct LimitTests {
     #expect(try server.head().hasPrefix("GET /3 "))
     try server.send(answer("three"))
     _ = try third.read(through: "three")
-    let lines = try rig.end()
+    let lines = try harness.end()
     #expect(lines.filter { $0.verdict == "ok -" }.count == 3)
     #expect(lines.filter { $0.verdict == "rejected connecting" }.count == 1)
     #expect(lines.allSatisfy { ["ok -", "rejected connecting", "client_cancelled connecting"].contains($0.verdict) })
@@ -50,65 +50,65 @@ struct LimitTests {
 
   @Test("A client that leaves the queue is recorded, and its place goes to the next")
   func leavesQueue() throws {
-    let rig = try Rig { $0.inFlight = 1 }
-    let first = try rig.connect()
+    let harness = try ProxyHarness { $0.inFlight = 1 }
+    let first = try harness.connect()
     try first.send(get("/1"))
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.head()
-    let second = try rig.connect()
+    let second = try harness.connect()
     try second.send(chatRequest())
     second.reset()
-    try rig.awaitRecords(1)
-    let third = try rig.connect()
+    try harness.awaitRecords(1)
+    let third = try harness.connect()
     try third.send(get("/3"))
     first.reset()
     try server.departs()
-    let other = try rig.upstream.accept()
+    let other = try harness.upstream.accept()
     #expect(try other.head().hasPrefix("GET /3 "))
     try other.send(answer("three"))
     _ = try third.read(through: "three")
-    let verdicts = try rig.end().map(\.verdict)
+    let verdicts = try harness.end().map(\.verdict)
     #expect(verdicts == ["client_cancelled connecting", "client_cancelled waiting", "ok -"])
   }
 
   @Test("Whoever waits too long for a place may try again")
   func queueTimeout() throws {
-    let rig = try Rig {
+    let harness = try ProxyHarness {
       $0.inFlight = 1
       $0.queueTimeout = 1
       $0.retryAfter = 2_500_000_000
     }
-    let first = try rig.connect()
+    let first = try harness.connect()
     try first.send(get("/1"))
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.head()
-    let second = try rig.connect()
+    let second = try harness.connect()
     try second.send(get("/2"))
-    let refusal = try second.rest()
+    let refusal = try second.readToEnd()
     #expect(refusal.hasPrefix("HTTP/1.1 503 ") && refusal.contains("\r\nRetry-After: 3\r\n"))
     try server.send(answer("one"))
     _ = try first.read(through: "one")
-    #expect(try rig.end().map(\.verdict) == ["timeout connecting", "ok -"])
+    #expect(try harness.end().map(\.verdict) == ["timeout connecting", "ok -"])
   }
 
   @Test("A body that comes while its exchange waits goes out whole, however large")
   func bodyWhileQueued() throws {
-    let rig = try Rig {
+    let harness = try ProxyHarness {
       $0.inFlight = 1
       $0.highWatermark = 10_000
       $0.lowWatermark = 1_000
     }
-    let first = try rig.connect()
+    let first = try harness.connect()
     try first.send(get("/1"))
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.head()
-    let second = try rig.connect()
+    let second = try harness.connect()
     let body = String(repeating: "0123456789", count: 100_000)
     let sender = try onThread {
       try second.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: \(body.utf8.count)\r\n\r\n" + body)
     }
     // Paused at the mark, it stays there.
-    #expect(!rig.upstream.hasVisitor(milliseconds: 300))
+    #expect(!harness.upstream.hasVisitor(milliseconds: 300))
     try server.send(answer("one"))
     _ = try first.read(through: "one")
     #expect(try server.head().hasPrefix("POST /up "))
@@ -118,111 +118,111 @@ struct LimitTests {
     sender.join()
     try server.send(answer("two"))
     _ = try second.read(through: "two")
-    #expect(try rig.end().map { $0.int("request_bytes") } == [0, body.utf8.count])
+    #expect(try harness.end().map { $0.int("request_bytes") } == [0, body.utf8.count])
   }
 
   @Test("A large body that waits for its connection goes out whole")
   func bodyWhileConnecting() throws {
-    let rig = try Rig {
+    let harness = try ProxyHarness {
       $0.highWatermark = 10_000
       $0.lowWatermark = 1_000
     }
-    let client = try rig.connect()
+    let client = try harness.connect()
     let body = String(repeating: "0123456789", count: 100_000)
     let sender = try onThread {
       try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: \(body.utf8.count)\r\n\r\n" + body)
     }
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.head()
     var received = 0
     while received < body.utf8.count { received += try server.receive().count }
     sender.join()
     try server.send(answer("done"))
     _ = try client.read(through: "done")
-    _ = try rig.end()
+    _ = try harness.end()
   }
 
   @Test("Over all workers no more are at upstream than may be, and each gets there")
   func workers() throws {
-    let rig = try Rig {
+    let harness = try ProxyHarness {
       $0.workers = 4
       $0.inFlight = 2
     }
-    let clients = try (0..<12).map { _ in try rig.connect() }
+    let clients = try (0..<12).map { _ in try harness.connect() }
     for client in clients { try client.send(get("/")) }
-    var open = [try rig.upstream.accept(), try rig.upstream.accept()]
-    #expect(!rig.upstream.hasVisitor(milliseconds: 100))
+    var open = [try harness.upstream.accept(), try harness.upstream.accept()]
+    #expect(!harness.upstream.hasVisitor(milliseconds: 100))
     for number in 0..<12 {
       let server = open.removeFirst()
       _ = try server.head()
       try server.send(answer("x", "Connection: close\r\n"))
       server.close()
-      if number < 10 { open.append(try rig.upstream.accept()) }
+      if number < 10 { open.append(try harness.upstream.accept()) }
     }
     for client in clients { _ = try client.read(through: "\r\n\r\nx") }
-    let lines = try rig.end()
+    let lines = try harness.end()
     #expect(lines.count == 12)
     #expect(lines.allSatisfy { $0.verdict == "ok -" && ($0.int("in_flight") ?? 9) <= 2 })
   }
 
   @Test("A client with too many connections is told so, over all workers, and served again once it has fewer")
   func connectionsPerClient() throws {
-    let rig = try Rig {
+    let harness = try ProxyHarness {
       $0.workers = 3
       $0.connectionsPerClient = 2
     }
-    let held = [try rig.connect(), try rig.connect()]
+    let held = [try harness.connect(), try harness.connect()]
     // They are counted when they are accepted.
-    for (number, wire) in held.enumerated() {
-      try wire.send(get("/\(number)"))
-      let server = try rig.upstream.accept()
+    for (number, peer) in held.enumerated() {
+      try peer.send(get("/\(number)"))
+      let server = try harness.upstream.accept()
       _ = try server.head()
       try server.send(answer("x", "Connection: close\r\n"))
       server.close()
-      _ = try wire.head()
+      _ = try peer.head()
     }
-    let extra = try rig.connect()
+    let extra = try harness.connect()
     try extra.send(get("/extra"))
-    let refusal = try extra.rest()
+    let refusal = try extra.readToEnd()
     #expect(refusal.hasPrefix("HTTP/1.1 429 ") && refusal.contains("\r\nRetry-After: 1\r\n"))
     held[0].close()
     // The proxy learns of it by itself: until then it refuses.
     for _ in 0..<1_000 {
-      let again = try rig.connect()
+      let again = try harness.connect()
       try again.send(get("/again"))
-      if rig.upstream.hasVisitor(milliseconds: 50) {
-        let server = try rig.upstream.accept()
+      if harness.upstream.hasVisitor(milliseconds: 50) {
+        let server = try harness.upstream.accept()
         _ = try server.head()
         try server.send(answer("x"))
         _ = try again.head()
         break
       }
     }
-    let lines = try rig.end()
+    let lines = try harness.end()
     #expect(lines.filter { $0.verdict == "ok -" }.count == 3)
     #expect(lines.filter { $0.verdict == "rejected upload" && $0.int("status") == 429 }.count >= 1)
   }
 
   @Test("Clients beyond the budget of descriptors are told so, and those inside are served")
   func descriptors() throws {
-    let rig = try Rig {
+    let harness = try ProxyHarness {
       $0.descriptors = 32
       $0.idleUpstreamConnections = 0
     }
     // (32 - 1 spare - 2 refusing) / 2
-    let inside = try (0..<14).map { _ in try rig.connect() }
+    let inside = try (0..<14).map { _ in try harness.connect() }
     for client in inside { try client.send(get("/")) }
-    let servers = try inside.map { _ in try rig.upstream.accept() }
-    let extra = try rig.connect()
+    let servers = try inside.map { _ in try harness.upstream.accept() }
+    let extra = try harness.connect()
     try extra.send(get("/extra"))
-    let refusal = try extra.rest()
+    let refusal = try extra.readToEnd()
     #expect(refusal.hasPrefix("HTTP/1.1 503 ") && refusal.contains("\r\nRetry-After: 1\r\n"))
     for server in servers {
       _ = try server.head()
       try server.send(answer("x"))
     }
     for client in inside { #expect(try client.head().hasPrefix("HTTP/1.1 200 ")) }
-    let lines = try rig.end()
+    let lines = try harness.end()
     #expect(lines.filter { $0.verdict == "ok -" }.count == 14)
     #expect(lines.filter { $0.int("status") == 503 && $0.verdict == "rejected upload" }.count == 1)
   }

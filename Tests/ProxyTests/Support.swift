@@ -5,11 +5,11 @@ import Synchronization
 import Testing
 import Transport
 
-@testable import Measure
+@testable import Measurement
 @testable import Proxy
 @testable import RecordLog
 
-enum WireFailure: Error {
+enum SocketPeerFailure: Error {
   case refused
   /// Nothing came for ten seconds.
   case silent
@@ -20,7 +20,7 @@ enum WireFailure: Error {
 }
 
 /// One end of a TCP connection.
-final class Wire {
+final class SocketPeer {
   private(set) var descriptor: Int32
   private var pending: [UInt8] = []
 
@@ -32,7 +32,7 @@ final class Wire {
       setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
     }
     let result = withLoopback(port) { Glibc.connect(descriptor, $0, $1) }
-    guard result == 0 else { throw WireFailure.refused }
+    guard result == 0 else { throw SocketPeerFailure.refused }
   }
 
   deinit { close() }
@@ -62,12 +62,12 @@ final class Wire {
   func send(_ bytes: [UInt8]) throws {
     var sent = 0
     while sent < bytes.count {
-      guard isReady(POLLOUT, milliseconds: 10_000) else { throw WireFailure.silent }
+      guard isReady(POLLOUT, milliseconds: 10_000) else { throw SocketPeerFailure.silent }
       let count = bytes[sent...].withUnsafeBytes {
         Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
       }
       if count < 0, errno == EAGAIN { continue }
-      guard count > 0 else { throw WireFailure.reset }
+      guard count > 0 else { throw SocketPeerFailure.reset }
       sent += count
     }
   }
@@ -78,10 +78,10 @@ final class Wire {
       defer { pending = [] }
       return pending
     }
-    guard isReady(POLLIN, milliseconds: 10_000) else { throw WireFailure.silent }
+    guard isReady(POLLIN, milliseconds: 10_000) else { throw SocketPeerFailure.silent }
     return try [UInt8](unsafeUninitializedCapacity: 256 * 1024) { buffer, filled in
       let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
-      guard count >= 0 else { throw WireFailure.reset }
+      guard count >= 0 else { throw SocketPeerFailure.reset }
       filled = count
     }
   }
@@ -95,7 +95,7 @@ final class Wire {
         return String(decoding: bytes[..<end], as: UTF8.self)
       }
       let next = try receive()
-      guard !next.isEmpty else { throw WireFailure.ended(String(decoding: bytes, as: UTF8.self)) }
+      guard !next.isEmpty else { throw SocketPeerFailure.ended(String(decoding: bytes, as: UTF8.self)) }
       bytes += next
     }
   }
@@ -103,7 +103,7 @@ final class Wire {
   func head() throws -> String { try read(through: "\r\n\r\n") }
 
   /// Everything up to the end.
-  func rest() throws -> String {
+  func readToEnd() throws -> String {
     var bytes: [UInt8] = []
     while true {
       let next = try receive()
@@ -117,9 +117,9 @@ final class Wire {
   @discardableResult
   func departs() throws -> Bool {
     do {
-      _ = try rest()
+      _ = try readToEnd()
       return false
-    } catch WireFailure.reset {
+    } catch SocketPeerFailure.reset {
       return true
     }
   }
@@ -146,7 +146,7 @@ final class Upstream {
       setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
     }
     guard withLoopback(0, { [descriptor] in bind(descriptor, $0, $1) }) == 0, listen(descriptor, 64) == 0 else {
-      throw WireFailure.refused
+      throw SocketPeerFailure.refused
     }
     var address = sockaddr_in()
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -169,9 +169,9 @@ final class Upstream {
     return poll(&entry, 1, milliseconds) > 0
   }
 
-  func accept() throws -> Wire {
-    guard hasVisitor(milliseconds: 10_000) else { throw WireFailure.silent }
-    return Wire(Glibc.accept(descriptor, nil, nil))
+  func accept() throws -> SocketPeer {
+    guard hasVisitor(milliseconds: 10_000) else { throw SocketPeerFailure.silent }
+    return SocketPeer(Glibc.accept(descriptor, nil, nil))
   }
 }
 
@@ -188,7 +188,7 @@ struct Line {
 }
 
 /// A proxy on threads of its own, with one upstream and a log.
-final class Rig {
+final class ProxyHarness {
   let upstream: Upstream
   let server: ProxyServer
   private let writer: RecordWriter
@@ -213,9 +213,9 @@ final class Rig {
     try? FileManager.default.removeItem(atPath: folder)
   }
 
-  func connect(receiveBuffer: Int32? = nil) throws -> Wire {
+  func connect(receiveBuffer: Int32? = nil) throws -> SocketPeer {
     let port = try #require(server.address.split(separator: ":").last.flatMap { UInt16($0) })
-    return try Wire(connectingTo: port, receiveBuffer: receiveBuffer)
+    return try SocketPeer(connectingTo: port, receiveBuffer: receiveBuffer)
   }
 
   /// Waits until the proxy has ended by itself after a drain, and gives its records.
@@ -227,7 +227,7 @@ final class Rig {
       server.wait()
       ended.signal()
     }
-    guard ended.wait(timeout: .now() + 30) == .success else { throw WireFailure.proxyHangs }
+    guard ended.wait(timeout: .now() + 30) == .success else { throw SocketPeerFailure.proxyHangs }
     #expect(writer.close(timeoutMilliseconds: 5_000) == 0)
     let text = try String(contentsOfFile: folder + "/log", encoding: .utf8)
     return try text.split(separator: "\n").map {
@@ -238,11 +238,11 @@ final class Rig {
   /// Waits until so many records are written: what a client cannot see.
   func awaitRecords(_ count: Int) throws {
     for _ in 0..<2_000 where writer.statistics.written < count { _ = poll(nil, 0, 5) }
-    guard writer.statistics.written >= count else { throw WireFailure.silent }
+    guard writer.statistics.written >= count else { throw SocketPeerFailure.silent }
   }
 
   /// How often a limit was run into.
-  func hits(_ limit: Limit) -> UInt64 { server.shared.counters.reduce(0) { $0 + $1.limits.count(limit) } }
+  func hits(_ limit: Limit) -> UInt64 { server.state.counters.reduce(0) { $0 + $1.limits.count(limit) } }
 
   /// Ends everything and gives the records.
   func end() throws -> [Line] {

@@ -9,84 +9,84 @@ import Testing
 struct TimeoutTests {
   @Test("A head that does not come in time is a 408")
   func head() throws {
-    let rig = try Rig { $0.requestHeadTimeout = 1 }
-    let client = try rig.connect()
+    let harness = try ProxyHarness { $0.requestHeadTimeout = 1 }
+    let client = try harness.connect()
     try client.send("GET / HTTP/1.1\r\nHost")
-    #expect(try client.rest().hasPrefix("HTTP/1.1 408 "))
-    #expect(!rig.upstream.hasVisitor())
-    let lines = try rig.end()
+    #expect(try client.readToEnd().hasPrefix("HTTP/1.1 408 "))
+    #expect(!harness.upstream.hasVisitor())
+    let lines = try harness.end()
     #expect(lines.map(\.verdict) == ["timeout upload"])
     #expect(lines.first?.int("status") == 408)
   }
 
   @Test("A body that stops coming ends the exchange on both sides")
   func body() throws {
-    let rig = try Rig { $0.requestBodyTimeout = 1 }
-    let client = try rig.connect()
+    let harness = try ProxyHarness { $0.requestBodyTimeout = 1 }
+    let client = try harness.connect()
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 100\r\n\r\npart")
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     try server.departs()
-    #expect(try client.rest().hasPrefix("HTTP/1.1 408 "))
-    #expect(try rig.end().map(\.verdict) == ["timeout upload"])
+    #expect(try client.readToEnd().hasPrefix("HTTP/1.1 408 "))
+    #expect(try harness.end().map(\.verdict) == ["timeout upload"])
   }
 
   @Test("A body that trickles is ended though it never stops")
   func trickle() throws {
-    let rig = try Rig {
+    let harness = try ProxyHarness {
       $0.requestBodyTimeout = 600_000_000
       $0.requestBodyRate = 1_000_000
     }
-    let client = try rig.connect()
+    let client = try harness.connect()
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 1000000\r\n\r\n")
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     // A byte whenever one has arrived: it never pauses for as long as it may.
     while !client.isReady(POLLIN, milliseconds: 20) { try client.send("x") }
-    #expect(try client.rest().hasPrefix("HTTP/1.1 408 "))
+    #expect(try client.readToEnd().hasPrefix("HTTP/1.1 408 "))
     try server.departs()
-    let lines = try rig.end()
+    let lines = try harness.end()
     #expect(lines.map(\.verdict) == ["timeout upload"])
     #expect(lines.first?["error"]?.contains("slowly") == true)
   }
 
   @Test("A response's head that trickles is a 504")
   func responseHead() throws {
-    let rig = try Rig { $0.responseHeadTimeout = 1 }
-    let client = try rig.connect()
+    let harness = try ProxyHarness { $0.responseHeadTimeout = 1 }
+    let client = try harness.connect()
     try client.send(chatRequest())
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.read(through: "[]}")
     try server.send("HTTP/1.1 200 OK\r\nContent-")
-    #expect(try client.rest().hasPrefix("HTTP/1.1 504 "))
+    #expect(try client.readToEnd().hasPrefix("HTTP/1.1 504 "))
     try server.departs()
-    #expect(try rig.end().map(\.verdict) == ["timeout waiting"])
+    #expect(try harness.end().map(\.verdict) == ["timeout waiting"])
   }
 
   @Test("A stream that sends comments and no token runs into the deadlines of tokens", arguments: [true, false])
   func tokens(hasFirst: Bool) throws {
-    let rig = try Rig {
+    let harness = try ProxyHarness {
       if hasFirst { $0.betweenTokensTimeout = 1 } else { $0.firstTokenTimeout = 1 }
       $0.betweenReadsTimeout = 60_000_000_000
     }
-    let client = try rig.connect()
+    let client = try harness.connect()
     try client.send(chatRequest())
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.read(through: "[]}")
     try server.send(streamHead + (hasFirst ? chunk(token("a")) : chunk(": ping\n\n")))
     _ = try client.head()
     while !server.isReady(POLLIN, milliseconds: 20) { try server.send(chunk(": ping\n\n")) }
-    _ = try? client.rest()
+    _ = try? client.readToEnd()
     try server.departs()
-    let lines = try rig.end()
+    let lines = try harness.end()
     #expect(lines.map(\.verdict) == [hasFirst ? "timeout streaming" : "timeout waiting"])
     #expect(lines.first?.int("events") == (hasFirst ? 1 : 0))
   }
 
   @Test("A client that stops reading is reset, and upstream is free again")
   func clientStalled() throws {
-    let rig = try Rig { $0.clientStalledTimeout = 300_000_000 }
-    let client = try rig.connect(receiveBuffer: 4096)
+    let harness = try ProxyHarness { $0.clientStalledTimeout = 300_000_000 }
+    let client = try harness.connect(receiveBuffer: 4096)
     try client.send(chatRequest())
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.read(through: "[]}")
     try server.send(streamHead)
     let flood = Array(chunk(token(String(repeating: "x", count: 60_000))).utf8)
@@ -95,88 +95,88 @@ struct TimeoutTests {
     }
     _ = try? server.departs()
     #expect(try client.departs(), "not reset")
-    #expect(try rig.end().map(\.verdict) == ["timeout streaming"])
+    #expect(try harness.end().map(\.verdict) == ["timeout streaming"])
   }
 
   @Test("An upstream that takes nothing of a request is a 504")
   func upstreamStalled() throws {
-    let rig = try Rig(upstream: Upstream(receiveBuffer: 4096)) { $0.upstreamStalledTimeout = 300_000_000 }
-    let client = try rig.connect()
+    let harness = try ProxyHarness(upstream: Upstream(receiveBuffer: 4096)) { $0.upstreamStalledTimeout = 300_000_000 }
+    let client = try harness.connect()
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 100000000\r\n\r\n")
     let flood = [UInt8](repeating: 1, count: 1 << 20)
     let sender = try onThread { while (try? client.send(flood)) != nil {} }
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     #expect(try client.read(through: "\r\n").hasPrefix("HTTP/1.1 504 "))
     client.finish()
     sender.join()
     try? _ = server.departs()
-    #expect(try rig.end().map(\.verdict) == ["timeout upload"])
+    #expect(try harness.end().map(\.verdict) == ["timeout upload"])
   }
 
   @Test("A body that is larger than it may be never reaches upstream where it says so, and never as a whole where not")
   func bodyLimit() throws {
-    let rig = try Rig { $0.requestBodyBytes = 10 }
-    let said = try rig.connect()
+    let harness = try ProxyHarness { $0.requestBodyBytes = 10 }
+    let said = try harness.connect()
     try said.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 11\r\n\r\n")
-    #expect(try said.rest().hasPrefix("HTTP/1.1 413 "))
-    #expect(!rig.upstream.hasVisitor())
-    let fits = try rig.connect()
+    #expect(try said.readToEnd().hasPrefix("HTTP/1.1 413 "))
+    #expect(!harness.upstream.hasVisitor())
+    let fits = try harness.connect()
     try fits.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 10\r\n\r\n0123456789")
-    let first = try rig.upstream.accept()
+    let first = try harness.upstream.accept()
     _ = try first.read(through: "0123456789")
     try first.send(answer("done"))
     _ = try fits.read(through: "done")
-    let grown = try rig.connect()
+    let grown = try harness.connect()
     try grown.send("POST /up HTTP/1.1\r\nHost: llm\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
     // The pooled connection carries it.
     _ = try first.read(through: "01234\r\n")
     try grown.send("6\r\n567890\r\n0\r\n\r\n")
-    #expect(try grown.rest().hasPrefix("HTTP/1.1 413 "))
-    #expect(try !first.rest().contains("567890"))
-    #expect(try rig.end().map(\.verdict).sorted() == ["ok -", "rejected upload", "rejected upload"])
+    #expect(try grown.readToEnd().hasPrefix("HTTP/1.1 413 "))
+    #expect(try !first.readToEnd().contains("567890"))
+    #expect(try harness.end().map(\.verdict).sorted() == ["ok -", "rejected upload", "rejected upload"])
   }
 
   @Test("A response that does not come in time is a 504, and upstream is told")
   func response() throws {
-    let rig = try Rig { $0.responseTimeout = 1 }
-    let client = try rig.connect()
+    let harness = try ProxyHarness { $0.responseTimeout = 1 }
+    let client = try harness.connect()
     try client.send(chatRequest())
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.read(through: "[]}")
-    #expect(try client.rest().hasPrefix("HTTP/1.1 504 "))
+    #expect(try client.readToEnd().hasPrefix("HTTP/1.1 504 "))
     try server.departs()
-    #expect(try rig.end().map(\.verdict) == ["timeout waiting"])
+    #expect(try harness.end().map(\.verdict) == ["timeout waiting"])
   }
 
   @Test("A stream that falls silent is cut, and upstream is told")
   func betweenReads() throws {
-    let rig = try Rig { $0.betweenReadsTimeout = 1 }
-    let client = try rig.connect()
+    let harness = try ProxyHarness { $0.betweenReadsTimeout = 1 }
+    let client = try harness.connect()
     try client.send(chatRequest())
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.read(through: "[]}")
     try server.send(streamHead + chunk(token("a")))
-    let text = try client.rest()
+    let text = try client.readToEnd()
     #expect(text == streamHead + chunk(token("a")))
     try server.departs()
-    #expect(try rig.end().map(\.verdict) == ["timeout streaming"])
+    #expect(try harness.end().map(\.verdict) == ["timeout streaming"])
   }
 
   @Test("Idle connections end on both sides, without a record")
   func idle() throws {
-    let rig = try Rig {
+    let harness = try ProxyHarness {
       $0.idleTimeout = 1
       $0.upstreamIdleTimeout = 1
     }
-    let silent = try rig.connect()
-    #expect(try silent.rest() == "")
-    let client = try rig.connect()
+    let silent = try harness.connect()
+    #expect(try silent.readToEnd() == "")
+    let client = try harness.connect()
     try client.send(get("/"))
-    let server = try rig.upstream.accept()
+    let server = try harness.upstream.accept()
     _ = try server.head()
     try server.send(answer("done"))
-    #expect(try client.rest() == answer("done"))
+    #expect(try client.readToEnd() == answer("done"))
     try server.departs()
-    #expect(try rig.end().map(\.verdict) == ["ok -"])
+    #expect(try harness.end().map(\.verdict) == ["ok -"])
   }
 }

@@ -1,5 +1,5 @@
 // A tunnel's ends as a state machine: every order in which two sides can end, without a socket.
-import Measure
+import Measurement
 import Testing
 
 @testable import Proxy
@@ -7,7 +7,7 @@ import Testing
 @Suite("The state of a tunnel")
 struct TunnelStateTests {
   typealias Side = TunnelState.Side
-  private static let whole = Verdict(outcome: .tunnelled, stage: nil, error: nil)
+  private static let whole = Termination(outcome: .tunnelled, stage: nil, error: nil)
 
   @Test("A side that ends is told to the other once that has taken everything", arguments: [Side.client, .upstream])
   func halfClosed(side: Side) {
@@ -33,21 +33,21 @@ struct TunnelStateTests {
 
   @Test("A side that breaks ends the tunnel when the other has what it sent")
   func broken() {
-    let verdicts: [(Side, Verdict)] = [
-      (.client, Verdict(outcome: .clientCancelled, stage: .streaming, error: nil)),
-      (.upstream, Verdict(outcome: .upstreamReset, stage: .streaming, error: "why")),
+    let verdicts: [(Side, Termination)] = [
+      (.client, Termination(outcome: .clientCancelled, stage: .streaming, error: nil)),
+      (.upstream, Termination(outcome: .upstreamReset, stage: .streaming, error: "why")),
     ]
-    for (side, verdict) in verdicts {
+    for (side, termination) in verdicts {
       var state = TunnelState()
       #expect(state.handle(.failed(side, "why")) == .stopReading(side.other))
       #expect(state.isEnding)
-      #expect(state.handle(.drained(side.other)) == .close(verdict, reset: true))
+      #expect(state.handle(.drained(side.other)) == .close(termination, reset: true))
       var again = TunnelState()
       _ = again.handle(.failed(side, "why"))
-      #expect(again.handle(.failed(side.other, "too")) == .close(verdict, reset: true))
+      #expect(again.handle(.failed(side.other, "too")) == .close(termination, reset: true))
       var late = TunnelState()
       _ = late.handle(.failed(side, "why"))
-      #expect(late.handle(.idle) == .close(verdict, reset: true))
+      #expect(late.handle(.idle) == .close(termination, reset: true))
     }
   }
 

@@ -1,7 +1,7 @@
 // The encoder's lines, byte by byte, and read back by a parser that is not ours.
 // It must not write to a file.
 import JSON
-import Measure
+import Measurement
 import Testing
 
 @testable import RecordLog

@@ -1,6 +1,6 @@
 // What a log's lines are told apart into, on lines written by hand after record.md.
 // It must not use the encoder: reader and writer would agree on the same mistake.
-import Measure
+import Measurement
 import Testing
 
 @testable import RecordLog

@@ -1,7 +1,7 @@
 // The writer on real files, FIFOs and devices: whole lines, counted losses, a bounded end.
 // It must not sleep: it waits for what it has caused (a reader's bytes, a closed writer).
 import Foundation
-import Measure
+import Measurement
 import Synchronization
 import Testing
 
@@ -362,14 +362,14 @@ struct RecordQueueTests {
     #expect(queue.take(into: &batch).drops == 1)
     #expect(batch.count == 4)
     #expect(queue.push(QueuedRecord(filling: record(5))) == .dropped)
-    queue.settle(1)
+    queue.markWritten(1)
     #expect(queue.push(QueuedRecord(filling: record(6))) == .queued)
   }
 
   @Test("A record that was written is given back blank, and the larger lot of such is kept")
   func blanks() {
     var queue = RecordQueue(limit: 8)
-    #expect(queue.blank() == nil)
+    #expect(queue.recycled() == nil)
     var encoder = RecordEncoder()
     var batch = (0..<3).map { QueuedRecord(filling: record($0)) }
     let given = batch.map(ObjectIdentifier.init)
@@ -380,11 +380,11 @@ struct RecordQueueTests {
     queue.giveBack(&fewer)
     #expect(fewer.count == 1)
     for place in given.indices.reversed() {
-      let blank = queue.blank()
+      let blank = queue.recycled()
       #expect(blank.map(ObjectIdentifier.init) == given[place])
       blank?.fill { #expect($0 == ExchangeRecord()) }
     }
-    #expect(queue.blank() == nil)
+    #expect(queue.recycled() == nil)
   }
 
   @Test("The writer is woken once from its sleep, and once when the queue is half full")

@@ -1,7 +1,7 @@
 // Reports as text and as JSON.
 // It must not test what is counted.
 import JSON
-import Measure
+import Measurement
 import Testing
 
 @testable import Report
@@ -182,13 +182,13 @@ struct ReportRenderingTests {
   @Test("Lengths of time", arguments: [(1.5, "1.500 s"), (60, "1 min 0 s"), (3725, "1 h 2 min"), (90000, "1 d 1 h")])
   func durations(_ seconds: Double, _ text: String) { #expect(NumberText.duration(seconds: seconds) == text) }
 
-  @Test("Bars fill by eighths, and nothing above zero is invisible")
+  @Test("Sparkline fill by eighths, and nothing above zero is invisible")
   func bars() {
-    #expect(Bars.bar(1, columns: 3) == "███")
-    #expect(Bars.bar(0.5, columns: 3) == "█▌ ")
-    #expect(Bars.bar(0.0001, columns: 2) == "▏ ")
-    #expect(Bars.bar(0, columns: 2) == "  ")
-    #expect([0.5, 1, 4, 14, 10_000, 1e9].map(Bars.level) == [0, 0, 1, 2, 7, 7])
+    #expect(Sparkline.bar(1, columns: 3) == "███")
+    #expect(Sparkline.bar(0.5, columns: 3) == "█▌ ")
+    #expect(Sparkline.bar(0.0001, columns: 2) == "▏ ")
+    #expect(Sparkline.bar(0, columns: 2) == "  ")
+    #expect([0.5, 1, 4, 14, 10_000, 1e9].map(Sparkline.level) == [0, 0, 1, 2, 7, 7])
   }
 
   @Test("Progress shows a part where the whole is known")

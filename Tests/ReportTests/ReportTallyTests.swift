@@ -1,6 +1,6 @@
 // What is counted for whom: outcomes, sums, the rules of censoring, time windows, in-flight buckets, folding.
 // It must not know how a report is shown.
-import Measure
+import Measurement
 import Testing
 
 @testable import Report
@@ -63,7 +63,7 @@ struct ReportTallyTests {
       ended("client_cancelled", waited: "null"), ended("upstream_status", waited: "3"),
     ]).all
     #expect(all[.ttft]?.count == 1)
-    let waits = try #require(all[.waitCutShort])
+    let waits = try #require(all[.censoredWait])
     #expect(waits.count == 2)
     #expect(waits.max == 60_000)
     #expect(abs(waits.p50 - 4000) <= 4)

@@ -1,6 +1,6 @@
 // A tail's lines: columns, colours, what is left out in narrow terminals, and which exchanges are shown.
 // It must not read logs.
-import Measure
+import Measurement
 import Testing
 
 @testable import Report

@@ -33,7 +33,7 @@ struct DialectsTests {
 
   private func facts(_ body: String, _ dialect: String = "openai.chat") throws -> RequestFacts? {
     let bytes = Array(body.utf8)
-    let parser = EventParser()
+    let parser = DecodingContext()
     var facts = RequestFacts()
     return facts.read(bytes.span.bytes, try #require(Dialects.named(dialect)), parser) ? facts : nil
   }

@@ -180,16 +180,16 @@ struct ResponseDecoderTests {
 
   @Test("The closure may feed another decoder with the same parser")
   func reentrance() throws {
-    let parser = EventParser()
+    let parser = DecodingContext()
     let bytes = Array(stream.utf8)
     var outer = ResponseDecoder(dialect: try #require(Dialects.named("openai.chat")))
     outer.begin(AnnouncedBody(status: 200, contentType: "text/event-stream", contentEncoding: nil))
     var inner: [Decoded] = []
     for _ in 0..<3 {
       outer.feed(bytes.span.bytes, parser: parser) { observation in
-        let before = Seen(observation)
+        let before = DecodedEvent(observation)
         if let decoded = try? Recipe.sse("openai.chat").decode([bytes[...]], parser) { inner.append(decoded) }
-        #expect(Seen(observation) == before)
+        #expect(DecodedEvent(observation) == before)
       }
     }
     #expect(inner.count == 9)

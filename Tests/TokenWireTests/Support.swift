@@ -4,7 +4,7 @@ import Testing
 import TokenWire
 
 /// All that an observation says in public, to compare and to keep.
-struct Seen: Equatable {
+struct DecodedEvent: Equatable {
   var outputs: [ChoiceOutput] = []
   var silentChoices: [Int] = []
   var usage: TokenUsage?
@@ -32,7 +32,7 @@ struct Seen: Equatable {
 
 /// A response, decoded.
 struct Decoded: Equatable {
-  var events: [Seen] = []
+  var events: [DecodedEvent] = []
   var isStream: Bool?
   var isWhole = false
   var problem: String?
@@ -58,14 +58,14 @@ struct Recipe {
   static func json(_ dialect: String) -> Recipe { Recipe(dialect: dialect, contentType: "application/json") }
 
   /// Decodes a body that arrives in `parts`.
-  func decode(_ parts: [ArraySlice<UInt8>], _ parser: EventParser) throws -> Decoded {
+  func decode(_ parts: [ArraySlice<UInt8>], _ parser: DecodingContext) throws -> Decoded {
     var decoded = Decoded()
     var decoder = ResponseDecoder(dialect: try #require(Dialects.named(dialect)), limits: limits)
     decoder.begin(AnnouncedBody(status: status, contentType: contentType, contentEncoding: contentEncoding))
     for part in parts {
-      decoder.feed(part.span.bytes, parser: parser) { decoded.events.append(Seen($0)) }
+      decoder.feed(part.span.bytes, parser: parser) { decoded.events.append(DecodedEvent($0)) }
     }
-    decoder.finish(complete: complete, parser: parser) { decoded.events.append(Seen($0)) }
+    decoder.finish(complete: complete, parser: parser) { decoded.events.append(DecodedEvent($0)) }
     decoded.isStream = decoder.isStream
     decoded.isWhole = decoder.isWhole
     decoded.problem = decoder.problem
@@ -78,9 +78,9 @@ struct Recipe {
   /// - Returns: what all of them said alike.
   func decodeEveryWay(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> Decoded {
     let bytes = Array(text.utf8)
-    let reference = try decode([bytes[...]], EventParser(knowsByHeart: false))
-    let parsing = EventParser(knowsByHeart: false)
-    let warm = EventParser()
+    let reference = try decode([bytes[...]], DecodingContext(usesCache: false))
+    let parsing = DecodingContext(usesCache: false)
+    let warm = DecodingContext()
     var random = SplitMix(seed: 0x7AC0)
     var ways = [[bytes[...]], bytes.indices.map { bytes[$0...$0] }]
     for _ in 0..<40 { ways.append(random.cut(bytes)) }
@@ -88,7 +88,7 @@ struct Recipe {
       ways.append([bytes[..<cut], bytes[cut...]])
     }
     for way in ways {
-      for parser in [parsing, EventParser(), warm] {
+      for parser in [parsing, DecodingContext(), warm] {
         let decoded = try decode(way, parser)
         guard decoded != reference else { continue }
         Issue.record(

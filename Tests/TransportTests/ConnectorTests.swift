@@ -35,8 +35,8 @@ private final class DeadPort {
 
 @Suite("Connecting to one of several addresses")
 struct ConnectorTests {
-  private let never = Connector.Pace(staggerMilliseconds: 3_600_000)
-  private let soon = Connector.Pace(staggerMilliseconds: 10)
+  private let never = Connector.HappyEyeballsOptions(staggerMilliseconds: 3_600_000)
+  private let soon = Connector.HappyEyeballsOptions(staggerMilliseconds: 10)
 
   private func living() throws -> (socket: Int32, address: SocketAddress) {
     let listening = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -52,17 +52,17 @@ struct ConnectorTests {
 
   /// Connects, and gives what came of it.
   private func connect(
-    _ addresses: [SocketAddress], _ pace: Connector.Pace, spare: SpareAttempts = SpareAttempts(8)
+    _ addresses: [SocketAddress], _ options: Connector.HappyEyeballsOptions, budget: AttemptBudget = AttemptBudget(8)
   ) throws -> (result: Result<SocketAddress?, TransportError>, failures: Int) {
-    let turner = try Turner()
-    let connector = Connector(loop: turner.loop, addresses: addresses, pace: pace, spare: spare)
+    let driver = try LoopDriver()
+    let connector = Connector(loop: driver.loop, addresses: addresses, options: options, budget: budget)
     var result: Result<Stream, TransportError>?
     connector.start { result = $0 }
-    try turner.until { result != nil }
+    try driver.until { result != nil }
     let ended = try #require(result)
     defer {
       if case .success(let stream) = ended { stream.close() }
-      #expect(!turner.isAlive(), "an attempt or the timer is left")
+      #expect(!driver.isAlive(), "an attempt or the timer is left")
     }
     return (ended.map(\.peer), connector.failures)
   }
@@ -95,11 +95,11 @@ struct ConnectorTests {
   func dead() throws {
     let (socket, address) = try living()
     defer { close(socket) }
-    let spare = SpareAttempts(1)
-    let (result, _) = try connect([DeadPort().address, address], soon, spare: spare)
+    let budget = AttemptBudget(1)
+    let (result, _) = try connect([DeadPort().address, address], soon, budget: budget)
     #expect(try result.get() == address)
     // What the race took of the allowance has come back: a second one has as much.
-    let (again, _) = try connect([DeadPort().address, address], soon, spare: spare)
+    let (again, _) = try connect([DeadPort().address, address], soon, budget: budget)
     #expect(try again.get() == address)
   }
 
@@ -107,9 +107,9 @@ struct ConnectorTests {
   func givenUp() throws {
     let (socket, address) = try living()
     defer { close(socket) }
-    var pace = soon
-    pace.attemptNanoseconds = 1
-    let (result, failures) = try connect([DeadPort().address, address], pace, spare: SpareAttempts(0))
+    var options = soon
+    options.attemptNanoseconds = 1
+    let (result, failures) = try connect([DeadPort().address, address], options, budget: AttemptBudget(0))
     #expect(try result.get() == address)
     #expect(failures == 1)
   }
@@ -125,15 +125,15 @@ struct ConnectorTests {
 
   @Test("A connector that is cancelled leaves nothing and tells nobody")
   func cancelled() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     let dead = try DeadPort()
     let connector = Connector(
-      loop: turner.loop, addresses: [dead.address, dead.address], pace: soon, spare: SpareAttempts(8))
+      loop: driver.loop, addresses: [dead.address, dead.address], options: soon, budget: AttemptBudget(8))
     connector.start { _ in Issue.record("told") }
-    turner.loop.runOnce()
+    driver.loop.runOnce()
     connector.cancel()
     connector.cancel()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("Families take turns, each in its order")

@@ -27,8 +27,8 @@ struct LoopTests {
 
   @Test("A listener on port 0 says which port it got, and accepts there")
   func listener() throws {
-    let turner = try Turner()
-    let listener = try Listener(loop: turner.loop, address: loopback(), sharesPort: false)
+    let driver = try LoopDriver()
+    let listener = try Listener(loop: driver.loop, address: loopback(), sharesPort: false)
     #expect(listener.address.port != 0)
     var accepted: [Stream] = []
     listener.start {
@@ -38,11 +38,11 @@ struct LoopTests {
     }
     let peer = try client(of: listener)
     defer { close(peer) }
-    try turner.until { accepted.count == 1 }
+    try driver.until { accepted.count == 1 }
     #expect(accepted.first?.peer?.host == "127.0.0.1")
     accepted.forEach { $0.close() }
     listener.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("One instant has one wall time, however often the clocks are read before it is asked for again")
@@ -59,23 +59,23 @@ struct LoopTests {
 
   @Test("A port is taken once, unless it is shared")
   func sharedPort() throws {
-    let turner = try Turner()
-    let first = try Listener(loop: turner.loop, address: loopback(), sharesPort: true)
+    let driver = try LoopDriver()
+    let first = try Listener(loop: driver.loop, address: loopback(), sharesPort: true)
     let same = try #require(SocketAddress(literal: "127.0.0.1", port: first.address.port))
-    let second = try Listener(loop: turner.loop, address: same, sharesPort: true)
+    let second = try Listener(loop: driver.loop, address: same, sharesPort: true)
     #expect(second.address.port == first.address.port)
     #expect(throws: TransportError(.listen, code: -EADDRINUSE)) {
-      _ = try Listener(loop: turner.loop, address: same, sharesPort: false)
+      _ = try Listener(loop: driver.loop, address: same, sharesPort: false)
     }
     first.close()
     second.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("Clients who shook hands are handed over when the listener closes")
   func closeServesQueued() throws {
-    let turner = try Turner()
-    let listener = try Listener(loop: turner.loop, address: loopback(), sharesPort: false)
+    let driver = try LoopDriver()
+    let listener = try Listener(loop: driver.loop, address: loopback(), sharesPort: false)
     var accepted: [Stream] = []
     listener.start {
       accepted.append($0)
@@ -89,7 +89,7 @@ struct LoopTests {
     listener.close()
     #expect(accepted.count == 5)
     accepted.forEach { $0.close() }
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   /// A listener of a process that shares its port with others, and how many clients it got.
@@ -110,14 +110,14 @@ struct LoopTests {
 
   @Test("A listener that is about to close gets no further client of a port that a successor shares, and loses none")
   func yields() throws {
-    let turner = try Turner()
-    let old = try Sharer(turner.loop, loopback())
+    let driver = try LoopDriver()
+    let old = try Sharer(driver.loop, loopback())
     var peers: [Int32] = []
     func connectSome() throws { for _ in 0..<40 { peers.append(try client(of: old.listener)) } }
     defer { peers.forEach { close($0) } }
-    let new = try Sharer(turner.loop, #require(SocketAddress(literal: "127.0.0.1", port: old.listener.address.port)))
+    let new = try Sharer(driver.loop, #require(SocketAddress(literal: "127.0.0.1", port: old.listener.address.port)))
     try connectSome()
-    try turner.until { old.clients + new.clients == 40 }
+    try driver.until { old.clients + new.clients == 40 }
     #expect(old.clients > 0 && new.clients > 0)
     let before = old.clients
     // Still in the old one's queue, some of them, when it begins to close.
@@ -126,29 +126,29 @@ struct LoopTests {
     old.listener.close { isClosed = true }
     let queued = 80
     try connectSome()
-    try turner.until { isClosed }
-    try turner.until { old.clients + new.clients == queued + 40 }
+    try driver.until { isClosed }
+    try driver.until { old.clients + new.clients == queued + 40 }
     #expect(old.clients > before)
     let after = old.clients
     try connectSome()
-    try turner.until { old.clients + new.clients == queued + 80 }
+    try driver.until { old.clients + new.clients == queued + 80 }
     #expect(old.clients == after)
     // Whoever comes next shares the port evenly again.
-    let next = try Sharer(turner.loop, new.listener.address)
+    let next = try Sharer(driver.loop, new.listener.address)
     try connectSome()
-    try turner.until { new.clients + old.clients + next.clients == queued + 120 }
+    try driver.until { new.clients + old.clients + next.clients == queued + 120 }
     #expect(next.clients > 0 && next.clients < 40)
     for sharer in [new, next] { sharer.listener.close() }
     for sharer in [new, next] { sharer.listener.close() }
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("Several listeners take clients from one socket, which closes with the last")
   func oneSocket() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     let socket = try ListeningSocket(loopback())
     var clients = 0
-    let listeners = try (0..<3).map { _ in try Listener(loop: turner.loop, socket: socket) }
+    let listeners = try (0..<3).map { _ in try Listener(loop: driver.loop, socket: socket) }
     for listener in listeners {
       listener.start {
         clients += 1
@@ -162,9 +162,9 @@ struct LoopTests {
     listeners[1].close()
     let peer = try client(of: listeners[2])
     defer { close(peer) }
-    try turner.until { clients == 1 }
+    try driver.until { clients == 1 }
     listeners[2].close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
     _ = try ListeningSocket(socket.address)
   }
 
@@ -191,8 +191,8 @@ struct LoopTests {
 
   @Test("A listener that is paused while it accepts leaves the others in the queue")
   func pausedInside() throws {
-    let turner = try Turner()
-    let listener = try Listener(loop: turner.loop, address: loopback(), sharesPort: false)
+    let driver = try LoopDriver()
+    let listener = try Listener(loop: driver.loop, address: loopback(), sharesPort: false)
     let peers = try (0..<5).map { _ in try client(of: listener) }
     defer { peers.forEach { close($0) } }
     var accepted: [Stream] = []
@@ -202,74 +202,74 @@ struct LoopTests {
     } onFailure: {
       Issue.record("\($0)")
     }
-    try turner.until { accepted.count >= 2 }
-    turner.loop.runOnce()
+    try driver.until { accepted.count >= 2 }
+    driver.loop.runOnce()
     #expect(accepted.count == 2)
     listener.resume()
-    try turner.until { accepted.count == 5 }
+    try driver.until { accepted.count == 5 }
     accepted.forEach { $0.close() }
     listener.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("A timer fires once, or again and again until it is stopped")
   func timer() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     var once = 0
     var often = 0
-    let single = Timer(loop: turner.loop) { once += 1 }
-    let repeating = Timer(loop: turner.loop) { often += 1 }
+    let single = Timer(loop: driver.loop) { once += 1 }
+    let repeating = Timer(loop: driver.loop) { often += 1 }
     single.start(milliseconds: 1)
     repeating.start(milliseconds: 1, repeating: 1)
-    try turner.until { often >= 3 }
+    try driver.until { often >= 3 }
     #expect(once == 1)
     repeating.stop()
     single.close()
     repeating.close()
     single.close()
     single.start(milliseconds: 1)
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
     #expect(once == 1)
   }
 
   @Test("A timer may close itself while it fires")
   func timerClosesItself() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     var fired = 0
     var timer: Timer?
-    timer = Timer(loop: turner.loop) {
+    timer = Timer(loop: driver.loop) {
       fired += 1
       timer?.close()
       timer = nil
     }
     timer?.start(milliseconds: 1, repeating: 1)
-    try turner.until { fired == 1 }
-    #expect(!turner.isAlive())
+    try driver.until { fired == 1 }
+    #expect(!driver.isAlive())
     #expect(fired == 1)
   }
 
   @Test("Messages from another thread arrive in order; after the close they are dropped")
   func mailbox() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     var received: [Int] = []
-    let mailbox = try Mailbox<Int>(loop: turner.loop) { received.append($0) }
+    let mailbox = try Mailbox<Int>(loop: driver.loop) { received.append($0) }
     let thread = try WorkerThread(name: "poster") { for number in 0..<1_000 { mailbox.post(number) } }
-    try turner.until { received.count == 1_000 }
+    try driver.until { received.count == 1_000 }
     thread.join()
     #expect(received == Array(0..<1_000))
     mailbox.close()
     mailbox.post(1)
     mailbox.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
     #expect(received.count == 1_000)
   }
 
   @Test("A mailbox may be closed by what it brings")
   func mailboxClosedInside() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     var received: [Int] = []
     var mailbox: Mailbox<Int>?
-    mailbox = try Mailbox<Int>(loop: turner.loop) { message in
+    mailbox = try Mailbox<Int>(loop: driver.loop) { message in
       received.append(message)
       if message == 2 {
         mailbox?.close()
@@ -277,8 +277,8 @@ struct LoopTests {
       }
     }
     for number in 1...3 { mailbox?.post(number) }
-    try turner.until { received.count == 3 }
-    #expect(!turner.isAlive())
+    try driver.until { received.count == 3 }
+    #expect(!driver.isAlive())
   }
 
   @Test("A promise is waited for on one thread and kept on another")

@@ -55,155 +55,155 @@ struct ResolverTests {
 
   @Test("A literal address is resolved at once", arguments: ["127.0.0.1", "::1"])
   func literal(host: String) throws {
-    let turner = try Turner()
-    let resolver = Resolver(loop: turner.loop, host: host, port: 80)
+    let driver = try LoopDriver()
+    let resolver = Resolver(loop: driver.loop, host: host, port: 80)
     let answers = Answers()
     #expect(resolver.resolve(Resolver.Policy(fresh: 0)) { answers.take($0) } == nil)
     #expect(answers.hosts == [[host]])
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("The system resolves localhost, with the port")
   func system() throws {
-    let turner = try Turner()
-    let resolver = Resolver(loop: turner.loop, host: "localhost", port: 4141)
+    let driver = try LoopDriver()
+    let resolver = Resolver(loop: driver.loop, host: "localhost", port: 4141)
     var found: [SocketAddress] = []
     resolver.resolve { if case .success(let addresses) = $0 { found = addresses } }
-    try turner.until { !found.isEmpty }
+    try driver.until { !found.isEmpty }
     #expect(found.allSatisfy { $0.port == 4141 && ["127.0.0.1", "::1"].contains($0.host) })
     resolver.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("A name that cannot be is an error of the resolver, and is not asked for again at once")
   func noSuchName() throws {
-    let turner = try Turner()
-    let resolver = Resolver(loop: turner.loop, host: "no host has spaces", port: 1)
+    let driver = try LoopDriver()
+    let resolver = Resolver(loop: driver.loop, host: "no host has spaces", port: 1)
     let answers = Answers()
     resolver.resolve { answers.take($0) }
-    try turner.until { answers.count == 1 }
+    try driver.until { answers.count == 1 }
     #expect(answers.errors.first?.operation == .resolve)
     #expect(answers.errors.first?.name.hasPrefix("EAI_") == true)
     #expect(resolver.resolve { answers.take($0) } == nil)
     #expect(answers.errors.count == 2)
     resolver.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("A name is asked for once for all who wait, and remembered while it is fresh")
   func once() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     let system = System()
-    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    let resolver = Resolver(loop: driver.loop, host: "llm", port: 80, lookup: system.lookup)
     let answers = Answers()
     for _ in 0..<3 { resolver.resolve { answers.take($0) } }
     #expect(answers.count == 0)
     system.answer(0, .success([first]))
-    try turner.until { answers.count == 3 }
+    try driver.until { answers.count == 3 }
     #expect(resolver.resolve { answers.take($0) } == nil)
     #expect(answers.hosts == Array(repeating: ["127.0.0.1"], count: 4))
     #expect(system.count == 1)
     resolver.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("Once an answer is not fresh any more, the next one is waited for, and a change is told")
   func change() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     let system = System()
-    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    let resolver = Resolver(loop: driver.loop, host: "llm", port: 80, lookup: system.lookup)
     var changes = 0
     resolver.onChange = { changes += 1 }
     let answers = Answers()
     let policy = Resolver.Policy(fresh: 0)
     resolver.resolve(policy) { answers.take($0) }
     system.answer(0, .success([first]))
-    try turner.until { answers.count == 1 }
+    try driver.until { answers.count == 1 }
     #expect(resolver.isCurrent(first) && !resolver.isCurrent(second) && changes == 0)
     resolver.resolve(policy) { answers.take($0) }
     system.answer(1, .success([second]))
-    try turner.until { answers.count == 2 }
+    try driver.until { answers.count == 2 }
     #expect(answers.hosts == [["127.0.0.1"], ["127.0.0.2"]])
     #expect(!resolver.isCurrent(first) && resolver.isCurrent(second) && changes == 1)
     resolver.refresh(policy)
     system.answer(2, .success([second]))
     resolver.resolve(policy) { answers.take($0) }
-    try turner.until { answers.count == 3 }
+    try driver.until { answers.count == 3 }
     #expect(changes == 1)
     resolver.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("While the system hangs the last answer is used, and nobody waits for it twice")
   func hangs() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     let system = System()
-    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    let resolver = Resolver(loop: driver.loop, host: "llm", port: 80, lookup: system.lookup)
     let answers = Answers()
     let policy = Resolver.Policy(fresh: 0)
     resolver.resolve(policy) { answers.take($0) }
     system.answer(0, .success([first]))
-    try turner.until { answers.count == 1 }
+    try driver.until { answers.count == 1 }
     resolver.resolve(policy) { answers.take($0) }
     #expect(answers.count == 1)
-    try turner.until("after its grace") { answers.count == 2 }
+    try driver.until("after its grace") { answers.count == 2 }
     #expect(resolver.resolve(policy) { answers.take($0) } == nil)
     #expect(answers.hosts == Array(repeating: ["127.0.0.1"], count: 3))
     #expect(system.count == 2)
     // It answers after all.
     system.answer(1, .success([second]))
-    try turner.until { resolver.isCurrent(second) }
+    try driver.until { resolver.isCurrent(second) }
     resolver.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("Where nothing is known a hung system is waited for, and whoever gives up is not called")
   func hangsFromTheStart() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     let system = System()
-    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    let resolver = Resolver(loop: driver.loop, host: "llm", port: 80, lookup: system.lookup)
     let answers = Answers()
-    let ticket = try #require(resolver.resolve { answers.take($0) })
+    let query = try #require(resolver.resolve { answers.take($0) })
     resolver.resolve { _ in answers.take(.failure(noName)) }
-    resolver.cancel(ticket)
+    resolver.cancel(query)
     system.answer(0, .success([first]))
-    try turner.until { answers.count == 1 }
+    try driver.until { answers.count == 1 }
     #expect(answers.hosts.isEmpty)
     resolver.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("A failure falls back on the last answer, for as long as that may be used")
   func failure() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     let system = System()
-    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    let resolver = Resolver(loop: driver.loop, host: "llm", port: 80, lookup: system.lookup)
     let answers = Answers()
     resolver.resolve { answers.take($0) }
     system.answer(0, .success([first]))
-    try turner.until { answers.count == 1 }
+    try driver.until { answers.count == 1 }
     resolver.resolve(Resolver.Policy(fresh: 0)) { answers.take($0) }
     system.answer(1, .failure(noName))
-    try turner.until { answers.count == 2 }
+    try driver.until { answers.count == 2 }
     #expect(answers.hosts.count == 2 && answers.errors.isEmpty)
     // The same failure, where nothing stale may be used.
     #expect(resolver.resolve(Resolver.Policy(fresh: 0, stale: 0)) { answers.take($0) } == nil)
     #expect(answers.errors == [noName])
     #expect(system.count == 2)
     resolver.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 
   @Test("A system that never answers holds nothing up")
   func end() throws {
-    let turner = try Turner()
+    let driver = try LoopDriver()
     let system = System()
-    let resolver = Resolver(loop: turner.loop, host: "llm", port: 80, lookup: system.lookup)
+    let resolver = Resolver(loop: driver.loop, host: "llm", port: 80, lookup: system.lookup)
     resolver.resolve { _ in Issue.record("answered") }
     resolver.close()
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
     // The thread is let go with an answer that finds nobody.
     system.answer(0, .success([first]))
-    #expect(!turner.isAlive())
+    #expect(!driver.isAlive())
   }
 }

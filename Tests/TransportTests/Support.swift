@@ -7,7 +7,7 @@ import Testing
 @testable import Transport
 
 /// A loop turned until something holds.
-final class Turner {
+final class LoopDriver {
   let loop: EventLoop
 
   init() throws { loop = try EventLoop() }
@@ -32,7 +32,7 @@ final class Turner {
 }
 
 /// Writes down what a stream tells.
-final class Witness: StreamDelegate {
+final class RecordingDelegate: StreamDelegate {
   var bytes: [UInt8] = []
   var arrivals: [Arrival] = []
   var ends = 0
@@ -78,29 +78,29 @@ extension Stream {
 
 /// A stream whose peer is a blocking socket of the test's own.
 final class Pair {
-  let turner: Turner
-  let witness = Witness()
+  let driver: LoopDriver
+  let delegate = RecordingDelegate()
   let stream: Stream
   let peer: Int32
   private var isPeerOpen = true
 
   init() throws {
-    turner = try Turner()
+    driver = try LoopDriver()
     var accepted: Int32 = -1
     let listening = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(listening) }
     let port = listenOnLoopback(listening)
     let address = try #require(SocketAddress(literal: "127.0.0.1", port: port))
-    stream = try Stream.connect(loop: turner.loop, to: address, stamped: true, delegate: witness)
+    stream = try Stream.connect(loop: driver.loop, to: address, stamped: true, delegate: delegate)
     accepted = accept(listening, nil, nil)
     peer = accepted
-    try turner.until("connected") { witness.connects == 1 }
+    try driver.until("connected") { delegate.connects == 1 }
   }
 
   deinit {
     closePeer()
     stream.close()
-    _ = turner.isAlive()
+    _ = driver.isAlive()
   }
 
   func send(_ text: String) {

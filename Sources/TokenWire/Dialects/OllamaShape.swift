@@ -8,7 +8,7 @@ protocol OllamaDialect: Dialect {}
 extension OllamaDialect {
   static var framing: Framing { .newlineDelimitedJSON }
   static var streamsByDefault: Bool { true }
-  static var varyingKeys: [StaticString] { ["created_at"] }
+  static var volatileKeys: [StaticString] { ["created_at"] }
 
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {}
 

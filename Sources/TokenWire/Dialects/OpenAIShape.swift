@@ -8,8 +8,8 @@ protocol OpenAIDialect: Dialect {}
 extension OpenAIDialect {
   static var framing: Framing { .serverSentEvents }
   static var terminator: StaticString? { "[DONE]" }
-  static var varyingKeys: [StaticString] { ["id", "created", "obfuscation"] }
-  static var countingKeys: [StaticString] { OpenAIShape.countingKeys }
+  static var volatileKeys: [StaticString] { ["id", "created", "obfuscation"] }
+  static var usageKeys: [StaticString] { OpenAIShape.usageKeys }
 
   static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {
     OpenAIShape.readCounts(key, value, into: &observation)
@@ -28,9 +28,9 @@ enum OpenAIShape {
   }
 
   /// The keys that `readCounts` reads, in `readEnvelope`'s order.
-  static var countingKeys: [StaticString] { ["usage", "timings"] }
+  static var usageKeys: [StaticString] { ["usage", "timings"] }
 
-  /// Reads what stands under one of `countingKeys`.
+  /// Reads what stands under one of `usageKeys`.
   static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {
     if key == 0 { readUsage(value, into: &observation) } else { readTimings(value, into: &observation) }
   }

@@ -33,7 +33,7 @@ struct DemoCommand: ParsableCommand {
     }
     defer { folder.remove() }
     let loop = try EventLoop()
-    let stage = DemoStage(loop: loop, folder: folder)
+    let stage = DemoRunner(loop: loop, folder: folder)
     let signals = [SIGINT, SIGTERM, SIGHUP].map { SignalWatcher(loop: loop, signal: $0) { stage.end() } }
     defer {
       for signal in signals { signal.close() }

@@ -4,7 +4,7 @@ import Admin
 import ArgumentParser
 import Configuration
 import Glibc
-import Measure
+import Measurement
 import Proxy
 import RecordLog
 import Transport

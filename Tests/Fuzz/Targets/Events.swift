@@ -3,7 +3,7 @@
 import TokenWire
 
 /// Everything that an observation says, to compare.
-private struct Told: Equatable {
+private struct DecodedEvent: Equatable {
   let outputs: [ChoiceOutput]
   let silentChoices: [Int]
   let usage: TokenUsage?
@@ -32,23 +32,25 @@ private struct Told: Equatable {
 /// What a decoder made of a body.
 private struct Decoded: Equatable {
   /// Of each event that was whole.
-  var events: [Told] = []
+  var events: [DecodedEvent] = []
   /// Of what stood at the end without being an event.
-  var unfinished: [Told] = []
+  var unfinished: [DecodedEvent] = []
   var malformed = 0
   var problem: String?
   var isWhole = false
 }
 
 private func decode(
-  _ dialect: any Dialect.Type, _ type: String?, _ pieces: [ArraySlice<UInt8>], _ parser: EventParser
+  _ dialect: any Dialect.Type, _ type: String?, _ pieces: [ArraySlice<UInt8>], _ parser: DecodingContext
 ) -> Decoded {
   var decoded = Decoded()
   var decoder = ResponseDecoder(dialect: dialect, limits: DecoderLimits(eventBytes: 4096, bodyBytes: 16_384))
   decoder.begin(AnnouncedBody(status: 200, contentType: type, contentEncoding: nil))
-  for piece in pieces { unsafe decoder.feed(piece.span.bytes, parser: parser) { decoded.events.append(Told($0)) } }
+  for piece in pieces {
+    unsafe decoder.feed(piece.span.bytes, parser: parser) { decoded.events.append(DecodedEvent($0)) }
+  }
   decoded.malformed = decoder.malformedEvents
-  decoder.finish(complete: true, parser: parser) { decoded.unfinished.append(Told($0)) }
+  decoder.finish(complete: true, parser: parser) { decoded.unfinished.append(DecodedEvent($0)) }
   decoded.problem = decoder.problem
   decoded.isWhole = decoder.isWhole
   return decoded
@@ -58,8 +60,8 @@ private func decode(
 func checkDialect(_ name: String, _ bytes: [UInt8]) throws(Finding) {
   guard let dialect = Dialects.named(name) else { throw Finding("no dialect \(name)") }
   let ways = everyWay(bytes)
-  let parsing = EventParser(knowsByHeart: false)
-  let warm = EventParser()
+  let parsing = DecodingContext(usesCache: false)
+  let warm = DecodingContext()
   let stream = name.hasPrefix("ollama") ? "application/x-ndjson" : "text/event-stream"
   for type in [stream, "application/json", nil] {
     let parsed = decode(dialect, type, ways[0], parsing)
@@ -83,14 +85,14 @@ func checkEvents(_ bytes: [UInt8]) throws(Finding) {
   ] {
     guard let dialect = Dialects.named(dialect) else { throw Finding("no dialect \(dialect)") }
     let ways = everyWay(bytes)
-    let decoded = decode(dialect, type, ways[0], EventParser())
+    let decoded = decode(dialect, type, ways[0], DecodingContext())
     for way in ways.dropFirst() {
-      let other = decode(dialect, type, way, EventParser())
+      let other = decode(dialect, type, way, DecodingContext())
       try hold(decoded == other, "\(type): \(other) in place of \(decoded)")
     }
     // What is too long for one is too long for the other; where exactly it stops is the decoder's own affair.
     if decoded.problem != nil { continue }
-    let reference = decode(dialect, type, [framed[...]], EventParser(knowsByHeart: false))
+    let reference = decode(dialect, type, [framed[...]], DecodingContext(usesCache: false))
     try hold(
       decoded.events == reference.events && decoded.malformed == reference.malformed,
       "\(type): \(decoded) where another's framing gives \(reference)")

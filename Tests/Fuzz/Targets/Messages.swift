@@ -14,7 +14,7 @@ struct Understood: Equatable {
 /// What became of some bytes.
 struct Relayed: Equatable {
   var messages: [Understood] = []
-  var error: WireError?
+  var error: HTTPParseError?
   var emitted: [UInt8] = []
   /// The final message's body ends with the connection.
   var isUntilClose = false
@@ -24,7 +24,7 @@ struct Relayed: Equatable {
 private struct Side {
   let parser: MessageParser
   /// Judges a head, writes it anew; says how the body is sent, and what was understood.
-  let pass: (MessageParser, OutputBuffer) throws(WireError) -> (sent: BodyFraming, Understood)
+  let pass: (MessageParser, OutputBuffer) throws(HTTPParseError) -> (sent: BodyFraming, Understood)
   /// Whether another message may follow this one.
   let goesOn: (Understood) -> Bool
 }
@@ -40,13 +40,13 @@ private func relay(_ pieces: [ArraySlice<UInt8>], _ side: Side) -> Relayed {
     parsing: while true {
       let (consumed, progress) = unsafe parser.parse(rest.span.bytes)
       if progress != .headComplete, parser.isHeadComplete {
-        for index in 0..<parser.spans.count {
-          let span = parser.spans[index]
+        for index in 0..<parser.ranges.count {
+          let span = parser.ranges[index]
           let start = rest.startIndex + span.lowerBound
           relayed.messages[relayed.messages.count - 1].body += rest[start..<start + span.count]
         }
         if case .failed = progress {
-          unsafe BodyWriter.append(parser.spans, of: rest.span.bytes, framing: sent, to: output)
+          unsafe BodyWriter.append(parser.ranges, of: rest.span.bytes, framing: sent, to: output)
         } else {
           let taken = rest.prefix(consumed)
           unsafe BodyWriter.append(parser, of: taken.span.bytes, framing: sent, to: output)
@@ -58,7 +58,7 @@ private func relay(_ pieces: [ArraySlice<UInt8>], _ side: Side) -> Relayed {
       case .needsMore:
         break parsing
       case .headComplete:
-        do throws(WireError) {
+        do throws(HTTPParseError) {
           let (framing, understood) = try side.pass(parser, output)
           sent = framing
           relayed.messages.append(understood)
@@ -91,11 +91,11 @@ private func understood(_ start: [UInt8], _ fields: Fields) -> Understood {
 }
 
 /// A memory that has seen the first head of `bytes`, and one with other values in its fields: whoever reads with it finds
-/// `bytes` known where it can be, and has to understand the same.
-private func acquainted(with bytes: [UInt8], _ kind: MessageParser.Kind) -> KnownHeads {
-  let known = KnownHeads(fixed: [])
+/// `bytes` in its cache, and has to understand the same.
+private func warmed(with bytes: [UInt8], _ kind: MessageParser.Kind) -> HeadCache {
+  let cache = HeadCache(fixed: [])
   for text in [bytes, otherValues(bytes)] {
-    let parser = MessageParser(kind, limits: WireLimits(), spans: BodySpans(), known: known)
+    let parser = MessageParser(kind, limits: HTTPLimits(), ranges: BodyRanges(), cache: cache)
     guard case (_, .headComplete) = unsafe parser.parse(text.span.bytes) else { break }
     if kind == .request {
       _ = try? RequestHead.completed(by: parser, refusingVia: nil)
@@ -103,7 +103,7 @@ private func acquainted(with bytes: [UInt8], _ kind: MessageParser.Kind) -> Know
       _ = try? ResponseHead.completed(by: parser)
     }
   }
-  return known
+  return cache
 }
 
 /// The letters and digits of each first field value replaced by their neighbours.
@@ -128,12 +128,12 @@ private func otherValues(_ bytes: [UInt8]) -> [UInt8] {
 
 /// Splits never matter; what the proxy took for messages are messages to the letter; and what it wrote anew are the same.
 func checkRequests(_ bytes: [UInt8]) throws(Finding) {
-  let known = acquainted(with: bytes, .request)
-  let ways = ([([bytes[...]], nil)] + everyWay(bytes).map { ($0, known) }).map { pieces, known in
+  let cache = warmed(with: bytes, .request)
+  let ways = ([([bytes[...]], nil)] + everyWay(bytes).map { ($0, cache) }).map { pieces, cache in
     relay(
       pieces,
-      Side(parser: MessageParser(.request, limits: WireLimits(), spans: BodySpans(), known: known)) {
-        parser, output throws(WireError) in
+      Side(parser: MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges(), cache: cache)) {
+        parser, output throws(HTTPParseError) in
         let head = try RequestHead.completed(by: parser, refusingVia: nil)
         head.write(to: output, defaultHost: "upstream:80")
         return (head.framing, understood(Array(head.method.rawValue.utf8), head.fields))
@@ -166,9 +166,9 @@ func checkRequests(_ bytes: [UInt8]) throws(Finding) {
 /// The same for responses, to both versions of clients and for both kinds of requests.
 func checkResponses(_ bytes: [UInt8]) throws(Finding) {
   for (answersHead, client11) in [(false, true), (false, false), (true, true)] {
-    let known = acquainted(with: bytes, .response)
-    let ways = ([([bytes[...]], nil)] + everyWay(bytes).map { ($0, known) }).map { pieces, known in
-      respond(pieces, answersHead, client11, known)
+    let cache = warmed(with: bytes, .response)
+    let ways = ([([bytes[...]], nil)] + everyWay(bytes).map { ($0, cache) }).map { pieces, cache in
+      respond(pieces, answersHead, client11, cache)
     }
     try compare(ways)
     let relayed = ways[0]
@@ -193,15 +193,15 @@ func checkResponses(_ bytes: [UInt8]) throws(Finding) {
 }
 
 private func respond(
-  _ pieces: [ArraySlice<UInt8>], _ answersHead: Bool, _ client11: Bool, _ known: KnownHeads?
+  _ pieces: [ArraySlice<UInt8>], _ answersHead: Bool, _ client11: Bool, _ cache: HeadCache?
 ) -> Relayed {
-  let parser = MessageParser(.response, limits: WireLimits(), spans: BodySpans(), known: known)
+  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges(), cache: cache)
   parser.answersHead = answersHead
   var isUntilClose = false
   var sentUntilClose = false
   var relayed = relay(
     pieces,
-    Side(parser: parser) { parser, output throws(WireError) in
+    Side(parser: parser) { parser, output throws(HTTPParseError) in
       let head = try ResponseHead.completed(by: parser)
       if !head.isInformational || client11 { head.write(to: output, client11: client11, closing: !client11) }
       let sent = head.framing(forVersion11: client11)

@@ -2,7 +2,7 @@
 // It must not know what any setting or key means.
 import Configuration
 import Glibc
-import Measure
+import Measurement
 import RecordLog
 
 /// A file, and behind the first and second NUL an environment and assignments, a line each: loaded or refused in words.

@@ -1,0 +1,60 @@
+// What is remembered of each choice of an exchange: when its last token came and how many tokens it was said to have.
+// It must not grow without bound: a server's `index` is not to be trusted (some count tokens with it).
+import Clocks
+
+/// One choice (`index`) of an answer.
+struct ChoiceState: Sendable {
+  var index: Int
+  /// When its last token-bearing event came; nil before the first.
+  @PackedInstant var lastAt: Instant? = nil
+  /// When its tokens were last accounted for in `itl_ms`: `lastAt`, or earlier where an event brought no new token.
+  @PackedInstant var countedAt: Instant? = nil
+  /// The cumulative count at its last token-bearing event: 0 before the first, nil where that event stated none.
+  @PackedInt var countedTokens: Int? = 0
+  /// The last cumulative count that a usage stated for this choice.
+  @PackedInt var statedTokens: Int? = nil
+
+  init(index: Int) { self.index = index }
+}
+
+/// The choices of one exchange, the first one inline: nearly every exchange has one.
+struct ChoiceTable: Sendable {
+  /// Choices told apart: as many as an API lets a client ask for (OpenAI: `n` ≤ 128).
+  static let limit = 128
+
+  /// Distinct choices seen, at most `limit`.
+  private(set) var count = 0
+  /// More than `limit` choices came: what is per choice is not known any more.
+  private(set) var overflowed = false
+  private var first = ChoiceState(index: 0)
+  private var more: [ChoiceState] = []
+
+  /// Whether no other choice than `index` has been seen.
+  func isOnly(_ index: Int) -> Bool { count == 0 || count == 1 && first.index == index }
+
+  /// Gives the state of choice `index` to `body`, making it where it is new; nil past the limit.
+  mutating func withChoice<Result>(_ index: Int, _ body: (inout ChoiceState) -> Result) -> Result? {
+    if count == 0 {
+      first.index = index
+      count = 1
+    }
+    if first.index == index { return body(&first) }
+    if let place = more.firstIndex(where: { $0.index == index }) { return body(&more[place]) }
+    guard count < Self.limit else {
+      overflowed = true
+      return nil
+    }
+    count += 1
+    more.append(ChoiceState(index: index))
+    return body(&more[more.count - 1])
+  }
+
+  /// The sum of what usages stated for each choice; nil unless every choice had one.
+  var statedTokens: Int? {
+    guard count > 0, !overflowed else { return nil }
+    return more.reduce(first.statedTokens) { sum, choice in
+      guard let sum, let stated = choice.statedTokens else { return nil }
+      return sum &+ stated
+    }
+  }
+}

@@ -1,0 +1,77 @@
+// What this proxy itself adds: from a read's arrival to the client's socket having taken its bytes.
+// It must not know what the bytes were.
+import Clocks
+
+/// Delivery times of one exchange's reads, and how late the loop came to them.
+struct DeliveryMeter: Sendable {
+  /// Deliveries kept exactly; three figures come of them, so they are folded early.
+  static let exactDeliveries = 128
+  /// Reads remembered while the client's socket takes nothing; the longest-waiting ones are kept.
+  static let pendingReads = 64
+
+  /// Where every read is counted besides.
+  let counters: DeliveryCounters?
+  /// The worst lateness of a read that has a kernel stamp, ns; nil where none had.
+  private(set) var worstLag: Int64?
+  @PackedInstant private var oldestPending: Instant? = nil
+  private var morePending: [Instant] = []
+  private var sawKernel = false
+  private var sawLoop = false
+  /// When reading last went on after a pause.
+  @PackedInstant private var resumedAt: Instant? = nil
+  private(set) var samples = SampleStore(exactLimit: exactDeliveries)
+
+  init(counters: DeliveryCounters?) { self.counters = counters }
+
+  /// The clock of all reads so far; nil before the first.
+  var clock: ClockSource? {
+    switch (sawKernel, sawLoop) {
+    case (true, true): .mixed
+    case (true, false): .kernel
+    case (false, true): .loop
+    case (false, false): nil
+    }
+  }
+
+  /// A read with response bytes began.
+  mutating func begin(_ arrival: Arrival) {
+    switch arrival.source {
+    case .kernel:
+      sawKernel = true
+      // What arrived during a pause waited for the client, not for the loop.
+      let lag = arrival.readAt.nanoseconds(since: max(arrival.at, resumedAt ?? arrival.at))
+      worstLag = max(worstLag ?? 0, lag)
+      counters?.lag.add(lag)
+    case .loop:
+      sawLoop = true
+    }
+    if oldestPending == nil {
+      oldestPending = arrival.at
+    } else if morePending.count < Self.pendingReads - 1 {
+      morePending.append(arrival.at)
+    }
+  }
+
+  /// Reading goes on after a pause; every read before it has begun.
+  mutating func resumed(at: Instant) { resumedAt = at }
+
+  /// The client's socket has taken the bytes of every read so far.
+  mutating func delivered(at: Instant) {
+    guard let oldest = oldestPending else { return }
+    oldestPending = nil
+    take(at.nanoseconds(since: oldest))
+    if !morePending.isEmpty { takePending(at) }
+  }
+
+  /// Apart from `delivered`, which nearly every read goes through and nearly none with more than itself.
+  @inline(never)
+  private mutating func takePending(_ at: Instant) {
+    for arrivedAt in morePending { take(at.nanoseconds(since: arrivedAt)) }
+    morePending.removeAll()
+  }
+
+  private mutating func take(_ delay: Int64) {
+    samples.add(delay)
+    counters?.delay.add(delay)
+  }
+}

@@ -1,0 +1,175 @@
+// Every instant and counter of one exchange, from the request's first byte to the response's last.
+// It must not do I/O, read a clock, or keep any text but the words the record names.
+import Clocks
+import TokenWire
+
+/// How a response's body is measured.
+public enum MeasuredBody: UInt8, Sendable {
+  /// Event by event: its tokens have arrival times.
+  case stream
+  /// One whole body: it has counts, and no time but its end.
+  case whole
+}
+
+/// The meter of one exchange: told what happens as it happens, it fills the record at the end (metrics.md).
+///
+/// Allocates nothing an event but for the doubling of its sample stores; their size is bounded whatever arrives.
+public struct ExchangeMeter: ~Copyable, Sendable {
+  // What each token touches stands first and close together: between two tokens of a stream thousands of others pass, and
+  // memory that has left the cache costs more than what is done with it.
+  @PackedInstant private var readAt: Instant? = nil
+  @PackedInstant var firstEventAt: Instant? = nil
+  @PackedInstant var firstTokenAt: Instant? = nil
+  @PackedInstant var firstAnswerAt: Instant? = nil
+  @PackedInstant var lastTokenAt: Instant? = nil
+  var events = 0
+  var scalars = 0
+  var scalarsAfterFirstEvent = 0
+  var body: MeasuredBody?
+  var decodingStopped = false
+  private var readHasToken = false
+  var sawReasoning = false
+  /// The dialect's terminator was seen.
+  public private(set) var sawTerminator = false
+  /// The model that answers, as the server said it.
+  public internal(set) var responseModel: String?
+  var timeline: PackedTimeline?
+  var delivery: DeliveryMeter
+  var gaps = GapMeter()
+  var ledger = TokenLedger()
+
+  let received: WallAnchor
+  @PackedInstant var requestCompleteAt: Instant? = nil
+  @PackedInstant var connectStartedAt: Instant? = nil
+  @PackedInstant var connectedAt: Instant? = nil
+  var connectionReused: Bool?
+  @PackedInstant var headFirstByteAt: Instant? = nil
+  @PackedInstant var headCompleteAt: Instant? = nil
+  @PackedInstant var endedAt: Instant? = nil
+  var coalescedEvents = 0
+  var stalledNanoseconds: Int64 = 0
+  /// The finish reason, as the server last said it.
+  public internal(set) var finishReason: String?
+  /// The kind of an in-band error, where one came.
+  public private(set) var errorKind: String?
+
+  /// Starts with the first byte of the request.
+  /// - Parameters:
+  ///   - keepsTimeline: keep each token-bearing event's instant (`records.timeline`): eight bytes an event.
+  ///   - counters: where the exchange's reads are counted besides.
+  public init(received: WallAnchor, keepsTimeline: Bool, counters: DeliveryCounters? = nil) {
+    self.received = received
+    delivery = DeliveryMeter(counters: counters)
+    timeline = keepsTimeline ? PackedTimeline() : nil
+  }
+
+  /// The request is complete: t0, from which every interval counts.
+  public mutating func requestComplete(at: Instant) { requestCompleteAt = at }
+
+  /// A connection to upstream is ours, after waiting for it since `startedAt`. Where a second one is needed (the pool's
+  /// had died), the wait counts from the first.
+  public mutating func connected(startedAt: Instant, at: Instant, reused: Bool) {
+    connectStartedAt = connectStartedAt ?? startedAt
+    connectedAt = at
+    connectionReused = reused
+  }
+
+  /// The final response head (not a 1xx) began and was complete.
+  public mutating func responseHead(firstByteAt: Instant, completeAt: Instant) {
+    headFirstByteAt = firstByteAt
+    headCompleteAt = completeAt
+  }
+
+  /// A decoder will observe the response's body. Not called for a body that nobody decodes: its tokens stay unknown.
+  public mutating func measures(_ body: MeasuredBody) { self.body = body }
+
+  /// A read from upstream with response bytes in it; what is observed next was completed by it.
+  public mutating func beginRead(_ arrival: Arrival) {
+    delivery.begin(arrival)
+    // Two anchors err differently, by a microsecond or so: that is no reason for a read to come before the last.
+    readAt = max(arrival.at, readAt ?? arrival.at)
+    readHasToken = false
+  }
+
+  /// `beginRead` and `delivered` in one, for a read whose bytes the client's socket took at once.
+  public mutating func read(_ arrival: Arrival, deliveredAt: Instant) {
+    beginRead(arrival)
+    delivered(at: deliveredAt)
+  }
+
+  /// The client's socket has taken the bytes of every read begun so far. May come late, or never.
+  public mutating func delivered(at: Instant) { delivery.delivered(at: at) }
+
+  /// Reading from upstream was paused this long because the client was slow.
+  public mutating func clientStalled(nanoseconds: Int64) { stalledNanoseconds &+= max(nanoseconds, 0) }
+
+  /// Reading from upstream goes on after such a pause. Call it when every read before it has begun.
+  public mutating func readingResumed(at: Instant) { delivery.resumed(at: at) }
+
+  /// The decoder gave up on this body (an event beyond its bounds): what is not known yet will not be known.
+  public mutating func measuringStopped() { decodingStopped = true }
+
+  /// The last byte of the response, or the end of the exchange where it was cut.
+  public mutating func ended(at: Instant) { endedAt = at }
+
+  /// Takes an event that the current read completed, or the one observation of a whole body.
+  public mutating func observe(_ observation: borrowing Observation) {
+    guard !decodingStopped, let body else { return }
+    if let reason = observation.finishReason { finishReason = reason }
+    if responseModel == nil, let model = observation.responseModel { responseModel = model }
+    if let kind = observation.errorKind, errorKind == nil { errorKind = kind }
+    if observation.isTerminator { sawTerminator = true }
+    ledger.take(observation, choices: &gaps)
+    for choice in observation.silentChoices { gaps.register(choice: choice) }
+    switch body {
+    case .whole: observeWhole(observation)
+    case .stream: observeEvent(observation)
+    }
+  }
+
+  private mutating func observeWhole(_ observation: borrowing Observation) {
+    for output in observation.outputs {
+      events = 1
+      scalars &+= output.scalars
+      gaps.register(choice: output.choice)
+    }
+  }
+
+  private mutating func observeEvent(_ observation: borrowing Observation) {
+    guard let at = readAt else { return }
+    if firstEventAt == nil { firstEventAt = at }
+    guard !observation.outputs.isEmpty else { return }
+    events += 1
+    if readHasToken { coalescedEvents += 1 }
+    readHasToken = true
+    let isFirst = firstTokenAt == nil
+    if isFirst { firstTokenAt = at }
+    lastTokenAt = max(lastTokenAt ?? at, at)
+
+    var tokens: Int? = 0
+    for output in observation.outputs {
+      scalars &+= output.scalars
+      if !isFirst { scalarsAfterFirstEvent &+= output.scalars }
+      if output.kinds.contains(.reasoning) { sawReasoning = true }
+      if firstAnswerAt == nil, output.kinds.contains(.answer) { firstAnswerAt = at }
+      ledger.takeIDs(output.tokens)
+      let held = gaps.take(
+        output, at: at,
+        usageCount: observation.usageChoice == output.choice ? observation.usage?.output : nil,
+        serverCount: observation.serverCounts?.output)
+      tokens = tokens.flatMap { sum in held.map { sum &+ $0 } }
+    }
+    if timeline != nil, let t0 = requestCompleteAt {
+      timeline?.add(nanoseconds: at.nanoseconds(since: t0), tokens: tokens)
+    }
+  }
+
+  /// Whether output has begun: the first token, or the head of a body whose tokens are not timed.
+  public var hasOutput: Bool {
+    // Changes nothing: a borrowed meter would be copied, all of it.
+    mutating get { firstTokenAt != nil || (headCompleteAt != nil && (body != .stream || decodingStopped)) }
+  }
+
+  /// When the newest token came; nil before the first, and where tokens are not timed.
+  public var newestTokenAt: Instant? { lastTokenAt }
+}

@@ -1,0 +1,108 @@
+// The gaps between the token-bearing events of each choice, plain (`gaps_ms`) and token-weighted (`itl_ms`).
+// It must not know where the events came from.
+import Clocks
+import TokenWire
+
+/// Gaps and token-weighted gaps of one stream.
+struct GapMeter: Sendable {
+  /// Gaps kept exactly (2 KiB); more are folded into a histogram.
+  static let exactGaps = 512
+
+  /// What is known of the tokens in each event so far.
+  private enum Weights: Sendable {
+    /// Every event held one token: the weighted gaps are the plain ones, and not stored twice.
+    case allOnes
+    /// The weighted gaps are in `weighted`.
+    case known
+    /// An event did not say how many tokens it held: `itl_ms` is not known.
+    case unknown
+  }
+
+  /// The server's cumulative count at the last token-bearing event; nil where that event stated none.
+  @PackedInt private var serverCounted: Int? = 0
+  private var weights = Weights.allOnes
+  private(set) var choices = ChoiceTable()
+  private(set) var gaps = SampleStore(exactLimit: exactGaps)
+  /// None or one: an array, for most streams have none.
+  private var weighted: [SampleStore] = []
+
+  /// Whether the token-weighted gaps are the plain ones.
+  var areWeightsOnes: Bool { weights == .allOnes && !choices.overflowed }
+
+  /// The token-weighted gaps; nil where they are not known.
+  var weightedGaps: SampleStore? {
+    if choices.overflowed { return nil }
+    switch weights {
+    case .allOnes: return gaps
+    case .known: return weighted.first
+    case .unknown: return nil
+    }
+  }
+
+  /// Notes a choice, and the cumulative count that a usage states for it.
+  mutating func register(choice index: Int, statedTokens: Int? = nil) {
+    _ = choices.withChoice(index) { choice in
+      choice.statedTokens = statedTokens ?? choice.statedTokens
+    }
+  }
+
+  /// Takes one choice's output of an event that was completed at `at`.
+  ///
+  /// Its tokens are the growth of the cumulative count since this choice's last token-bearing event (a parser may have
+  /// swallowed tokens in between; SGLang's benchmark counts so), else what the event says of itself.
+  /// - Parameters:
+  ///   - usageCount: this choice's cumulative count, where this event states it.
+  ///   - serverCount: the exchange's cumulative count, where this event states it.
+  /// - Returns: the tokens of this output; nil where unknown.
+  mutating func take(_ output: ChoiceOutput, at: Instant, usageCount: Int?, serverCount: Int?) -> Int? {
+    let byServer = Self.growth(to: serverCount, from: serverCounted)
+    serverCounted = serverCount
+    let only = choices.isOnly(output.choice)
+    let step = choices.withChoice(output.choice) { choice in
+      let tokens =
+        Self.growth(to: usageCount, from: choice.countedTokens) ?? (only ? byServer : nil) ?? output.tokens
+      choice.countedTokens = usageCount
+      let gap = choice.lastAt.map { max(at.nanoseconds(since: $0), 0) }
+      let uncounted = choice.countedAt.map { max(at.nanoseconds(since: $0), 0) }
+      choice.lastAt = at
+      if gap == nil || tokens != 0 { choice.countedAt = at }
+      return Step(tokens: tokens, gap: gap, uncounted: uncounted)
+    }
+    guard let step else {
+      forgetWeights()
+      return output.tokens
+    }
+    addWeighted(step)
+    if let gap = step.gap { gaps.add(gap) }
+    return step.tokens
+  }
+
+  private struct Step {
+    var tokens: Int?
+    var gap: Int64?
+    /// From the last event that brought a new token.
+    var uncounted: Int64?
+  }
+
+  private mutating func addWeighted(_ step: Step) {
+    guard weights != .unknown else { return }
+    guard let tokens = step.tokens else { return forgetWeights() }
+    guard let gap = step.gap, let uncounted = step.uncounted else { return }
+    if weights == .allOnes {
+      if tokens == 1, gap == uncounted { return }
+      weighted = [gaps]
+      weights = .known
+    }
+    if tokens > 0 { weighted[0].add(uncounted / Int64(tokens), times: tokens) }
+  }
+
+  private mutating func forgetWeights() {
+    weights = .unknown
+    weighted = []
+  }
+
+  private static func growth(to count: Int?, from counted: Int?) -> Int? {
+    guard let count, let counted, counted >= 0, count >= counted else { return nil }
+    return count - counted
+  }
+}

@@ -1,0 +1,142 @@
+// Who sent a request, in which conversation, and by which ids: from its head, its body's facts and its address.
+// It must not keep a credential or any header but those it is asked to look at.
+import TokenWire
+
+/// A user, and how we know (record.md: `user`, `user_from`).
+public struct Identity: Hashable, Sendable {
+  /// Name or fingerprint, at most `StringLimit.limit` bytes.
+  public var user: String
+  /// `header:NAME`, `body:KEY`, `api_key` or `client_ip`.
+  public var from: String
+
+  /// Makes an identity; the user's name is cut to `StringLimit.limit`.
+  public init(user: String, from: String) {
+    self.user = StringLimit.capped(user)
+    self.from = from
+  }
+}
+
+/// Which header fields name the user and the session, in order of precedence.
+public struct IdentityHeaders: Sendable {
+  /// Fields that name the user, lower case.
+  public let user: [String]
+  /// Fields that name the session, lower case.
+  public let session: [String]
+  /// `user` as `user_from` writes it: made once, not per request.
+  let userFrom: [String]
+
+  /// What the usual gateways and chat front ends send (dialects.md, 2.18; LiteLLM's order first).
+  public static let usual = IdentityHeaders(
+    user: [
+      "x-litellm-customer-id", "x-litellm-end-user-id", "x-openwebui-user-id", "helicone-user-id", "x-user-id",
+    ],
+    session: ["x-openwebui-chat-id", "helicone-session-id", "x-litellm-trace-id", "x-session-id"])
+
+  /// Makes the lists from names in any case.
+  public init(user: [String], session: [String]) {
+    self.user = user.map { $0.lowercased() }
+    self.session = session.map { $0.lowercased() }
+    userFrom = self.user.map { "header:" + $0 }
+  }
+
+  /// All fields that tell who sends a request, lower case.
+  public var all: [String] { user + session + IdentityReader.credentials }
+}
+
+/// Who sent a request, by its head: the few strings a record needs, so that the head itself can go. The same for all heads
+/// with equal values of `IdentityHeaders.all`, which share it; so a class.
+public final class RequestOrigin: Sendable {
+  let user: Identity?
+  let keyOwner: Identity?
+  let session: String?
+
+  init(user: Identity? = nil, keyOwner: Identity? = nil, session: String? = nil) {
+    self.user = user
+    self.keyOwner = keyOwner
+    self.session = session
+  }
+
+  /// The user: configured headers, then the body, then the API key's fingerprint, then the client's address.
+  public func identity(facts: borrowing RequestFacts, client: String) -> Identity {
+    if let user { return user }
+    if let name = facts.user, !name.isEmpty { return Identity(user: name, from: facts.userKey ?? "body:user") }
+    return keyOwner ?? Identity(user: client, from: "client_ip")
+  }
+
+  /// The session: configured headers, then the body.
+  public func session(facts: borrowing RequestFacts) -> String? {
+    session ?? facts.session.flatMap { $0.isEmpty ? nil : StringLimit.capped($0) }
+  }
+}
+
+/// The ids that a request's head gives to it alone.
+public enum RequestIDs {
+  /// By the value of `x-request-id`.
+  public static func requestID(_ value: String) -> String? { IdentityReader.present(value).map(StringLimit.capped) }
+
+  /// The trace it is part of, by the value of `traceparent`; nil where that is not valid.
+  public static func traceID(_ value: String) -> String? { TraceParent.traceID(value) }
+}
+
+/// Reads heads: one value a worker, for it remembers the fingerprints of the keys it saw.
+public struct IdentityReader: Sendable {
+  private let headers: IdentityHeaders
+  private var fingerprints: KeyFingerprints
+
+  /// Makes a reader.
+  public init(headers: IdentityHeaders, secret: KeySecret) {
+    self.headers = headers
+    fingerprints = KeyFingerprints(secret: secret)
+  }
+
+  /// Reads who sent a head.
+  /// - Parameter field: the first value of the field of this lower-case name; nil where the head has none.
+  public mutating func read(_ field: (String) -> String?) -> RequestOrigin {
+    var user: Identity?
+    for index in headers.user.indices {
+      guard let value = Self.present(field(headers.user[index])) else { continue }
+      user = Identity(user: value, from: headers.userFrom[index])
+      break
+    }
+    var keyOwner: Identity?
+    if user == nil, let key = Self.credential(field) {
+      keyOwner = Identity(user: fingerprints.fingerprint(of: key), from: "api_key")
+    }
+    for name in headers.session {
+      guard let value = Self.present(field(name)) else { continue }
+      return RequestOrigin(user: user, keyOwner: keyOwner, session: StringLimit.capped(value))
+    }
+    return RequestOrigin(user: user, keyOwner: keyOwner)
+  }
+
+  /// The fields that carry API keys.
+  fileprivate static let credentials = ["authorization", "x-api-key", "api-key"]
+
+  /// The API key a head carries, where it carries one.
+  private static func credential(_ field: (String) -> String?) -> String? {
+    if let authorization = field("authorization"), let key = bearer(authorization) { return key }
+    return present(field("x-api-key")) ?? present(field("api-key"))
+  }
+
+  /// The token of a Bearer credential (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
+  private static func bearer(_ value: String) -> String? {
+    let text = value.utf8.drop { isBlank($0) }
+    let scheme = "bearer".utf8
+    guard text.count > scheme.count, isBlank(text[text.index(text.startIndex, offsetBy: scheme.count)]),
+      zip(text, scheme).allSatisfy({ $0 | 0x20 == $1 })
+    else { return nil }
+    return present(String(Substring(text.dropFirst(scheme.count))))
+  }
+
+  /// `value` without the blanks around it; nil where nothing is left.
+  fileprivate static func present(_ value: String?) -> String? {
+    guard let value, let head = value.utf8.first, let tail = value.utf8.last else { return nil }
+    if !isBlank(head), !isBlank(tail) { return value }
+    guard let first = value.utf8.firstIndex(where: { !isBlank($0) }),
+      let last = value.utf8.lastIndex(where: { !isBlank($0) })
+    else { return nil }
+    return String(value[first...last])
+  }
+
+  private static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+}

@@ -1,0 +1,144 @@
+// What follows from a head and the settings in force, found again with the next head that is like it.
+// It must not hold anything of one exchange.
+import HTTPWire
+import Measurement
+import TokenWire
+
+/// What a request's head leads to, by its start line and the fields that `HeadCaches` holds fixed. Exchanges keep it to
+/// their end, so there is no credential in it.
+final class RequestMetadata {
+  /// Who sent it; the ids of the request itself are not among it.
+  let origin: RequestOrigin
+  /// Where its `x-request-id` and its `traceparent` stand, which every request has of its own.
+  let requestID: Int?
+  let trace: Int?
+  let method: String
+  let path: String
+  let dialect: (any Dialect.Type)?
+  /// Whether its body is not encoded, and so can be looked at.
+  let bodyIsPlain: Bool
+  /// Whether it says for whom it comes.
+  let isForwarded: Bool
+
+  fileprivate init(_ head: RequestHead, _ worker: Worker) {
+    origin = worker.identities.value.read { head.first(named: $0) }
+    requestID = head.fields.firstIndex(named: "x-request-id")
+    trace = head.fields.firstIndex(named: "traceparent")
+    method = head.method.rawValue
+    path = head.path
+    dialect = Dialects.claiming(method: method, path: path)
+    bodyIsPlain = head.first("content-encoding") == nil
+    isForwarded = head.first("x-forwarded-for") != nil
+  }
+}
+
+/// Requests whose heads are alike: their metadata, and how they are written. Only heads hold on to it, for the key that came with
+/// one is in what is written.
+final class CachedRequest {
+  let metadata: RequestMetadata
+  /// The head as upstream gets it.
+  private let serialized = UniqueBox<SerializedHead?>(nil)
+  private var isRepeated = false
+  private let configuration: ConfigurationSnapshot
+
+  private init(_ head: RequestHead, _ configuration: ConfigurationSnapshot, _ worker: Worker) {
+    self.configuration = configuration
+    metadata = RequestMetadata(head, worker)
+  }
+
+  /// That of `head`, and of those that are like it.
+  static func of(_ head: RequestHead, _ configuration: ConfigurationSnapshot, _ worker: Worker) -> CachedRequest {
+    if let kept = head.metadata as? CachedRequest, kept.configuration === configuration {
+      kept.repeats(head)
+      return kept
+    }
+    let cached = CachedRequest(head, configuration, worker)
+    head.metadata = cached
+    return cached
+  }
+
+  /// `head` came again, and may come often.
+  private func repeats(_ head: RequestHead) {
+    guard !isRepeated else { return }
+    isRepeated = true
+    serialized.value = head.serialized(
+      defaultHost: configuration.upstreamAuthority, policy: configuration.settings.forwarding)
+  }
+
+  /// Writes `head` as upstream gets it.
+  /// - Returns: whether it did: not where it came but once, or what is written depends on the client.
+  func write(_ head: RequestHead, to output: OutputBuffer) -> Bool {
+    switch serialized.value {
+    case .some(let serialized): head.write(serialized, to: output)
+    case .none: return false
+    }
+    return true
+  }
+}
+
+/// What a response's head leads to.
+final class ResponseMetadata {
+  let body: AnnouncedBody
+  /// The head as clients get it, by what they speak and whether their connection closes.
+  private let serialized = UniqueBox(InlineArray<4, SerializedHead?> { _ in nil })
+  private var isRepeated = false
+  private let configuration: ConfigurationSnapshot
+
+  private init(_ head: ResponseHead, _ configuration: ConfigurationSnapshot) {
+    self.configuration = configuration
+    body = AnnouncedBody(
+      status: head.status, contentType: head.first("content-type"), contentEncoding: head.first("content-encoding"))
+  }
+
+  /// Those of `head`, or of one that is like it.
+  static func of(_ head: ResponseHead, _ configuration: ConfigurationSnapshot) -> ResponseMetadata {
+    if let kept = head.metadata as? ResponseMetadata, kept.configuration === configuration {
+      kept.isRepeated = true
+      return kept
+    }
+    let metadata = ResponseMetadata(head, configuration)
+    head.metadata = metadata
+    return metadata
+  }
+
+  /// Writes `head` as a client gets it.
+  func write(_ head: ResponseHead, client11: Bool, closing: Bool, to output: OutputBuffer) {
+    guard isRepeated else {
+      return head.write(to: output, client11: client11, closing: closing, policy: configuration.settings.forwarding)
+    }
+    let place = (client11 ? 1 : 0) + (closing ? 2 : 0)
+    if serialized.value[place] == nil {
+      serialized.value[place] = head.serialized(
+        client11: client11, closing: closing, policy: configuration.settings.forwarding)
+    }
+    switch serialized.value[place] {
+    case .some(let serialized): head.write(serialized, to: output)
+    case .none: break
+    }
+  }
+}
+
+/// The heads that one worker knows under the settings in force.
+final class HeadCaches {
+  let requests: HeadCache
+  let responses = HeadCache(fixed: ["content-type", "content-encoding"])
+
+  init(_ settings: ProxySettings) {
+    requests = HeadCache(fixed: settings.identityHeaders.all + ["content-encoding"])
+  }
+
+  /// Sweeps after which a head that nobody sent again is forgotten: it may carry a credential.
+  private static let sweeps = 8
+
+  /// Forgets what is not used. Call it four times a second.
+  func evictIdle() {
+    requests.evictIdle(after: Self.sweeps)
+    responses.evictIdle(after: Self.sweeps)
+  }
+
+  /// Forgets everything, for good: other settings are in force.
+  func invalidate() {
+    requests.invalidate()
+    responses.invalidate()
+  }
+}

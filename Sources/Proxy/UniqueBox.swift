@@ -1,0 +1,73 @@
+// Values at an address of their own, for the state that a short exchange touches a hundred times.
+// It must not be shared between threads, nor know what it holds.
+import Glibc
+
+/// Owns one value and lends it in place.
+///
+/// A struct stored in a class is checked for a second access at each use, and an optional one is copied to be looked at;
+/// behind a pointer neither happens (ParserState and OutputBuffer do the same for their rooms). The compiler's rule
+/// against overlapping accesses then holds only within a function: whoever holds it must not come back to it from a
+/// callback of its own methods.
+@safe
+struct UniqueBox<Value: ~Copyable>: ~Copyable {
+  private let pointer: UnsafeMutablePointer<Value>
+  private let blocks: FreeList<Value>
+
+  /// - Parameters:
+  ///   - blocks: where the memory comes from and goes back to.
+  ///   - make: makes the value, in its place.
+  @inline(__always)
+  init(in blocks: FreeList<Value>, _ make: () -> Value) {
+    self.blocks = blocks
+    unsafe pointer = blocks.allocate()
+    unsafe pointer.initialize(to: make())
+  }
+
+  /// The same, of a value that is there already, in the allocator's own memory.
+  init(_ value: consuming Value) {
+    blocks = FreeList(kept: 0)
+    unsafe pointer = blocks.allocate()
+    unsafe pointer.initialize(to: value)
+  }
+
+  deinit {
+    unsafe pointer.deinitialize(count: 1)
+    unsafe blocks.deallocate(pointer)
+  }
+
+  /// The value, in place.
+  var value: Value {
+    @inline(__always)
+    _read { yield unsafe pointer.pointee }
+    @inline(__always)
+    nonmutating _modify { yield unsafe &pointer.pointee }
+  }
+}
+
+/// Memory for values of one type, kept for the next one: an exchange's state is larger than what malloc keeps at hand, and
+/// what was used last is still in the processor's cache. Confined to one thread.
+@safe
+final class FreeList<Value: ~Copyable> {
+  private let spare: UnsafeMutableBufferPointer<UnsafeMutablePointer<Value>>
+  private var count = 0
+
+  /// - Parameter kept: blocks that are kept at most while nobody uses them.
+  init(kept: Int) { unsafe spare = .allocate(capacity: kept) }
+
+  deinit {
+    for index in 0..<count { unsafe spare[index].deallocate() }
+    unsafe spare.deallocate()
+  }
+
+  fileprivate func allocate() -> UnsafeMutablePointer<Value> {
+    guard count > 0 else { return .allocate(capacity: 1) }
+    count -= 1
+    return unsafe spare[count]
+  }
+
+  fileprivate func deallocate(_ block: UnsafeMutablePointer<Value>) {
+    guard unsafe count < spare.count else { return unsafe block.deallocate() }
+    unsafe spare[count] = unsafe block
+    count += 1
+  }
+}

@@ -1,0 +1,228 @@
+// Who a request is from: precedence, fingerprints, trace ids and exchange ids.
+// It must not touch the network; secrets live in a folder of their own that each test removes.
+import Foundation
+import Testing
+import TokenWire
+
+@testable import Measurement
+
+/// A folder that lives as long as one test.
+private struct Folder {
+  let path = NSTemporaryDirectory() + "tachograph-" + UUID().uuidString
+  init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+  func remove() { try? FileManager.default.removeItem(atPath: path) }
+}
+
+private let secret = KeySecret(bytes: Array(0..<32))
+
+private func reader() -> IdentityReader { IdentityReader(headers: .usual, secret: secret) }
+
+@Suite("Identity")
+struct IdentityTests {
+  @Test("Headers come before the body, the body before the key, the key before the address")
+  func precedence() {
+    var reader = reader()
+    var facts = RequestFacts()
+    facts.user = "from-body"
+    facts.userKey = "body:metadata.user_id"
+    let fields = ["x-user-id": " alice ", "authorization": "Bearer sk-1"]
+    #expect(
+      reader.read { fields[$0] }.identity(facts: facts, client: "10.0.0.1")
+        == Identity(user: "alice", from: "header:x-user-id"))
+
+    let keyed = reader.read { ["authorization": "Bearer sk-1"][$0] }
+    #expect(
+      keyed.identity(facts: facts, client: "10.0.0.1")
+        == Identity(user: "from-body", from: "body:metadata.user_id"))
+    #expect(keyed.identity(facts: RequestFacts(), client: "10.0.0.1").from == "api_key")
+
+    let bare = reader.read { _ in nil }
+    #expect(bare.identity(facts: RequestFacts(), client: "10.0.0.1") == Identity(user: "10.0.0.1", from: "client_ip"))
+  }
+
+  @Test("The first configured header that says anything wins, whatever its case in the configuration")
+  func configured() {
+    var reader = IdentityReader(
+      headers: IdentityHeaders(user: ["X-First", "X-Second"], session: ["X-Chat"]), secret: secret)
+    let fields = ["x-first": "  ", "x-second": "bob", "x-chat": "c1"]
+    let head = reader.read { fields[$0] }
+    #expect(head.identity(facts: RequestFacts(), client: "10.0.0.1") == Identity(user: "bob", from: "header:x-second"))
+    var facts = RequestFacts()
+    facts.session = "body-session"
+    #expect(head.session(facts: facts) == "c1")
+    #expect(RequestOrigin().session(facts: facts) == "body-session")
+  }
+
+  @Test(
+    "A key is a key by any of its fields, and gives the same fingerprint",
+    arguments: [
+      ("authorization", "Bearer sk-abc"), ("authorization", "bearer  sk-abc "), ("x-api-key", "sk-abc"),
+      ("api-key", "sk-abc"),
+    ])
+  func credentials(name: String, value: String) {
+    var reader = reader()
+    let identity = reader.read { $0 == name ? value : nil }.identity(facts: RequestFacts(), client: "10.0.0.1")
+    // HMAC-SHA-256 of "sk-abc" under the bytes 0 to 31, by Python's hmac.
+    #expect(identity == Identity(user: "key_79cab182c097", from: "api_key"))
+  }
+
+  @Test("What is no key is none", arguments: ["Basic dXNlcjpwYXNz", "Bearer", "Bearer  ", "", "Bearersk-1"])
+  func noCredential(value: String) {
+    var reader = reader()
+    let identity = reader.read { $0 == "authorization" ? value : nil }.identity(
+      facts: RequestFacts(), client: "10.0.0.1")
+    #expect(identity.from == "client_ip")
+  }
+
+  @Test("The head keeps a fingerprint and never the key")
+  func keepsNoKey() {
+    var reader = reader()
+    let head = reader.read { $0 == "authorization" ? "Bearer sk-very-secret" : nil }
+    #expect(head.keyOwner != nil)
+    #expect(!String(reflecting: (head.user, head.keyOwner, head.session)).contains("very-secret"))
+    #expect(!String(reflecting: reader).contains("very-secret"))
+  }
+
+  @Test("Fingerprints remembered are bounded, and the same when computed again")
+  func remembered() {
+    var fingerprints = KeyFingerprints(secret: secret, limit: 10)
+    let first = fingerprints.fingerprint(of: "key-0")
+    for number in 0..<1_000 { _ = fingerprints.fingerprint(of: "key-\(number)") }
+    #expect(fingerprints.remembered <= 20)
+    #expect(fingerprints.fingerprint(of: "key-0") == first)
+    #expect(fingerprints.fingerprint(of: "key-1") != first)
+  }
+
+  @Test("Long values are cut at a scalar's boundary")
+  func longValues() {
+    #expect(StringLimit.capped(String(repeating: "é", count: 128)).utf8.count == 256)
+    #expect(StringLimit.capped("x" + String(repeating: "é", count: 128)).utf8.count == 255)
+    #expect(Identity(user: String(repeating: "u", count: 9_999), from: "x").user.utf8.count == 256)
+  }
+
+  @Test("Only a valid traceparent gives a trace id")
+  func traceParent() {
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    #expect(TraceParent.traceID("00-\(trace)-00f067aa0ba902b7-01") == trace)
+    #expect(TraceParent.traceID("cc-\(trace)-00f067aa0ba902b7-01-what-the-future-brings") == trace)
+    for wrong in [
+      "ff-\(trace)-00f067aa0ba902b7-01", "00-\(String(repeating: "0", count: 32))-00f067aa0ba902b7-01",
+      "00-\(trace)-0000000000000000-01", "00-\(trace.uppercased())-00f067aa0ba902b7-01",
+      "00-\(trace)-00f067aa0ba902b7-01-more", "00-\(trace)-00f067aa0ba902b7-01.", "00-\(trace)-00f067aa0ba902b7", "",
+      "cc-\(trace)-00f067aa0ba902b7-01x", "0g-\(trace)-00f067aa0ba902b7-01",
+    ] {
+      #expect(TraceParent.traceID(wrong) == nil, "\(wrong)")
+    }
+  }
+}
+
+@Suite("KeySecret")
+struct KeySecretTests {
+  @Test("A secret is made once, for its owner only, and is the same for everybody who loads it")
+  func madeOnce() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let first = try KeySecret.load(beside: folder.path + "/records.jsonl")
+    let second = try KeySecret.load(beside: folder.path + "/others.jsonl")
+    #expect(KeyFingerprints.compute("k", first) == KeyFingerprints.compute("k", second))
+    let path = folder.path + "/" + KeySecret.fileName
+    let attributes = try FileManager.default.attributesOfItem(atPath: path)
+    #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [KeySecret.fileName])
+  }
+
+  @Test("Two folders have two secrets")
+  func distinct() throws {
+    let (one, two) = (try Folder(), try Folder())
+    defer {
+      one.remove()
+      two.remove()
+    }
+    let first = try KeySecret.load(beside: one.path + "/r")
+    let second = try KeySecret.load(beside: two.path + "/r")
+    #expect(KeyFingerprints.compute("k", first) != KeyFingerprints.compute("k", second))
+  }
+
+  @Test("A secret that others may read, or a damaged one, is refused with what to do")
+  func refused() throws {
+    let folder = try Folder()
+    defer { folder.remove() }
+    let path = folder.path + "/s"
+    _ = try KeySecret.load(path: path)
+    chmod(path, 0o644)
+    #expect(throws: KeySecretError(description: "the key secret \(path) is open to others: run chmod 600 \(path)")) {
+      try KeySecret.load(path: path)
+    }
+    chmod(path, 0o600)
+    try Data("abc\n".utf8).write(to: URL(fileURLWithPath: path))
+    chmod(path, 0o600)
+    #expect(throws: KeySecretError.self) { try KeySecret.load(path: path) }
+  }
+
+  @Test("Without a folder to write in, the error names the file")
+  func noFolder() {
+    #expect {
+      try KeySecret.load(path: "/nonexistent/folder/s")
+    } throws: { "\($0)".contains("/nonexistent/folder/s") }
+  }
+
+  @Test(
+    "Standard output and devices have their secret in the working directory",
+    arguments: ["-", "/dev/null", "plain.jsonl"])
+  func devices(path: String) { #expect(KeySecret.path(beside: path) == KeySecret.fileName) }
+}
+
+@Suite("UUIDv7Generator")
+struct UUIDv7Tests {
+  @Test("The time, the version and the variant stand where RFC 9562 puts them")
+  func layout() {
+    var generator = UUIDv7Generator()
+    // RFC 9562, appendix A.6, but for the bits that are random.
+    let text = generator.next(realtimeNanoseconds: 0x017F_22E2_79B0 * 1_000_000, random: { 0xFFFF_FFFF_FFFF_FCC3 })
+    #expect(text.description == "017f22e2-79b0-74c3-bfff-fffffffffcc3")
+  }
+
+  @Test("Identifiers ascend within a millisecond, past its counter, and through a step back of the clock")
+  func ascending() {
+    var generator = UUIDv7Generator()
+    var last = ""
+    for number in 0..<20_000 {
+      let next = generator.next(
+        realtimeNanoseconds: number < 15_000 ? 1_700_000_000_000_000_000 : 1_600_000_000_000_000_000
+      ).description
+      #expect(next > last)
+      last = next
+    }
+    #expect(UUID(uuidString: last) != nil)
+  }
+}
+
+@Suite("ExchangeID")
+struct ExchangeIDTests {
+  @Test("A UUID's text is the one it was made of, whatever its digits")
+  func text() {
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<1_000 {
+      let text = UUID.random(using: &generator).uuidString.lowercased()
+      let id = ExchangeID(text)
+      #expect(id.other == nil)
+      #expect(id.description == text)
+    }
+    #expect(ExchangeID("01234567-89ab-cdef-0123-456789abcdef").description == "01234567-89ab-cdef-0123-456789abcdef")
+    #expect(
+      ExchangeID(high: 0x0123_4567_89AB_CDEF, low: 0x0123_4567_89AB_CDEF) == "01234567-89ab-cdef-0123-456789abcdef")
+  }
+
+  @Test(
+    "What is not written like a UUID stays as it is",
+    arguments: [
+      "", "r1", "01234567-89AB-cdef-0123-456789abcdef", "01234567-89ab-cdef-0123-456789abcde",
+      "01234567-89ab-cdef-0123-456789abcdef0", "0123456789ab-cdef-0123-456789abcdef-",
+      "01234567-89ab-cdef-0123-456789abcdeg",
+      "01234567+89ab-cdef-0123-456789abcdef", "é1234567-89ab-cdef-0123-456789abcde",
+    ])
+  func others(text: String) {
+    #expect(ExchangeID(text).other == text)
+    #expect(ExchangeID(text).description == text)
+  }
+}
