@@ -14,9 +14,10 @@ import time
 import loads
 import processes
 import proxies
+import shapes
 import table
 
-PARTS = ("paced", "flood", "small", "accuracy", "memory")
+PARTS = ("paced", "flood", "small", "accuracy", "memory", "shapes")
 
 
 def arguments():
@@ -27,6 +28,7 @@ def arguments():
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--json")
+    parser.add_argument("--captures")
     options = parser.parse_args()
     options.parts = options.only.split(",")
     if unknown := set(options.parts) - set(PARTS):
@@ -68,6 +70,18 @@ class Run:
             for part, flooded in (("accuracy", False), ("accuracy_flooded", True)):
                 self.add(part, "tachograph", lambda: loads.accurate(self.bench, self.sizes, flooded))
 
+    def shapes(self, captures):
+        """Every shape, ours and the recorded ones, by its name."""
+        for group, streams in (("made", shapes.made()), ("recorded", shapes.recorded(captures) if captures else [])):
+            for stream in streams:
+                try:
+                    figures = loads.shape(self.bench, stream, self.sizes)
+                except RuntimeError as error:
+                    say(f"shapes: {stream.name} FAILED: {error}")
+                    continue
+                self.results.setdefault("shapes", {}).setdefault(group, {})[stream.name] = figures
+                say(f"shapes: {stream.name}: " + "  ".join(f"{k} {v:,.4g}" for k, v in figures.items()))
+
     def memory(self):
         for name in self.names:
             if name != "direct":
@@ -86,6 +100,8 @@ def main():
             run.round(options.parts)
         if "memory" in options.parts:
             run.memory()
+        if "shapes" in options.parts:
+            run.shapes(options.captures)
     text = table.markdown(run.results, sizes.rounds, f"{os.getloadavg()[0]:.1f}")
     print(text, end="")
     if options.json:

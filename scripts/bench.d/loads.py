@@ -5,6 +5,10 @@ It must not know how proxies are started, nor what is good enough.
 
 import contextlib
 import json
+import pathlib
+import re
+import statistics
+import sys
 import time
 
 import accuracy
@@ -24,6 +28,7 @@ class Sizes:
         self.paced_seconds = 2.5 if quick else 5
         self.flood_requests = 640 if quick else 1600
         self.small_requests = 10000 if quick else 40000
+        self.shape_answers = 160 if quick else 640
         self.open_streams = 5000
         self.opening_seconds = 2 if quick else 4
 
@@ -161,3 +166,44 @@ def memory(bench, name, sizes):
     if active < sizes.open_streams:
         raise RuntimeError(f"only {active} of {sizes.open_streams} streams stayed open")
     return {"kib_per_stream": (during - before) / 1024 / sizes.open_streams}
+
+
+REPLAY = pathlib.Path(__file__).with_name("replay.py")
+SHAPE_NAMES = ("nginx", "tachograph", proxies.NULL_CACHES)
+
+
+def shape(bench, shape, sizes):
+    """One stream through nginx, tachograph and tachograph without caches, in turn, until each has carried it three times
+    `shape_answers` times; microseconds of CPU an event, the median of the three. All on one core, as the flood."""
+    core = proxies.PROXY_CORE
+    file = bench.name("shape.json")
+    file.write_text(shape.json())
+    log = bench.name("replay.log")
+    costs = {name: [] for name in SHAPE_NAMES}
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(processes.running([sys.executable, REPLAY, "serve", file], core, log))
+        found = processes.wait_until(
+            lambda: server.poll() is not None or re.search(r"listening on \S+:(\d+)", log.read_text()), 10, "the replay")
+        if found is True:
+            raise RuntimeError(f"the replay ended: {log.read_text().strip()}")
+        ends = {name: stack.enter_context(proxies.proxy(bench, name, int(found[1]))) for name in SHAPE_NAMES}
+        for turn in range(4):
+            for name, proxy in ends.items():
+                count = sizes.shape_answers if turn else 16
+                before = proxy.cpu()
+                processes.output_of([sys.executable, REPLAY, "load", proxy.port, file, count], core, 120)
+                # The first turn opens connections and fills what is to be warm.
+                if turn:
+                    costs[name].append(share(before, proxy.cpu(), count * len(shape.events)))
+        checks = records_of(ends["tachograph"], len(shape.events))
+    return {"bytes": shape.bytes_per_event()} | {n: statistics.median(c) for n, c in costs.items()} | checks
+
+
+def records_of(proxy, events):
+    """Holds the records to the stream: a proxy that does not measure it would be fast for nothing."""
+    processes.stop(proxy.process)
+    records = [json.loads(line) for line in proxy.records.read_text().splitlines()]
+    proxy.records.unlink()
+    if bad := [r for r in records if "outcome" in r and (r["outcome"] != "ok" or not r["events"])]:
+        raise RuntimeError(f"{len(bad)} of {len(records)} records are not of whole, measured streams: {bad[0]}")
+    return {"events": records[0]["events"]}

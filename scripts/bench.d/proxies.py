@@ -18,6 +18,9 @@ import processes
 SERVER_CORE = 0
 PROXY_CORE = 1
 
+# The proxy without its caches of heads and events.
+NULL_CACHES = "tachograph-null-caches"
+
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log; {user}
 worker_rlimit_nofile {files};
@@ -144,7 +147,7 @@ def proxy(bench, name, upstream, timeline=False):
         yield Proxy(upstream)
         return
     port = free_port()
-    records = bench.name("records.jsonl") if name == "tachograph" else None
+    records = bench.name("records.jsonl") if name in ("tachograph", NULL_CACHES) else None
     log = bench.name(f"{name}.log")
     with processes.running(_arguments(bench, name, upstream, port, records, timeline), PROXY_CORE, log) as process:
         processes.wait_until(lambda: process.poll() is not None or listens(port), 10, name)
@@ -168,6 +171,8 @@ def _arguments(bench, name, upstream, port, records, timeline):
         file = bench.name("haproxy.cfg")
         file.write_text(HAPROXY.format(**values))
         return [shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", file]
-    arguments = [bench.binary, "serve", "--workers", "1", "--upstream", f"http://127.0.0.1:{upstream}"]
+    # `env` becomes the program: the process that is counted is the same.
+    arguments = ["/usr/bin/env", "TACHOGRAPH_NULL_CACHES=1"] if name == NULL_CACHES else []
+    arguments += [bench.binary, "serve", "--workers", "1", "--upstream", f"http://127.0.0.1:{upstream}"]
     arguments += ["--listen", f"127.0.0.1:{port}", "--records", records]
     return arguments + (["--set", "records.timeline=true"] if timeline else [])

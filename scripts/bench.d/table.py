@@ -80,6 +80,9 @@ def number(value, digits):
 
 
 def lines(results):
+    """The rows of the loads that were run; nothing where none was."""
+    if not any(row.part in results for row in ROWS):
+        return
     yield "| load | figure | direct | nginx | HAProxy | tachograph | against nginx | must | aim | |"
     yield "|---|---|--:|--:|--:|--:|--:|--:|--:|---|"
     for row in ROWS:
@@ -91,6 +94,35 @@ def lines(results):
         columns.append(f"{value:.2f}" if row.ratio and value is not None else "")
         columns += ["" if bound is None else f"≤ {bound:g}" for bound in (row.must, row.aim)]
         yield "| " + " | ".join(columns + [verdict(value, row)]) + " |"
+
+
+def ratio_cells(figures, name, must):
+    """A proxy's microseconds an event, what they are of nginx's, and whether that is as it must be."""
+    ratio = figures[name] / figures["nginx"]
+    return [f"{figures[name]:.2f}", f"{ratio:.2f}" if ratio <= must else f"**{ratio:.2f}**"]
+
+
+def shape_lines(made):
+    """A row for each of our own shapes."""
+    yield "| 400 events a response, CPU an event, µs | bytes | nginx | tachograph | against nginx | null caches | against nginx | must |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
+    for name, figures in made.items():
+        # A reader that has to walk 600 bytes may take a little longer than one that only passes them on.
+        must = 1.2 if figures["bytes"] > 500 else 1.0
+        columns = [name, f"{figures['bytes']}", f"{figures['nginx']:.2f}"]
+        for proxy in ("tachograph", "tachograph-null-caches"):
+            columns += ratio_cells(figures, proxy, must)
+        yield "| " + " | ".join(columns + [f"≤ {must:g}"]) + " |"
+
+
+def recorded_line(recorded):
+    """The medians over recorded streams, in one sentence."""
+    medians = [
+        statistics.median(figures[name] / figures["nginx"] for figures in recorded.values())
+        for name in ("tachograph", "tachograph-null-caches")]
+    return (
+        f"The median of {len(recorded)} recorded streams of real servers, stretched to 400 events: {medians[0]:.2f} of nginx "
+        f"(must ≤ 0.6, aim 0.45); with null caches {medians[1]:.2f} (must ≤ 1, aim 0.7).")
 
 
 def machine():
@@ -106,13 +138,18 @@ def markdown(results, rounds, loads):
         f"Measured on {datetime.date.today().isoformat()} by `scripts/bench`: {machine()}, {os.cpu_count()} cores, "
         f"Linux {platform.release()}; medians of {rounds} round{'s' if rounds > 1 else ''}; proxies with one worker "
         f"on core 1, simulator and client on core 0 (flood and small: all on core 1); load average {loads}.",
-        "\n".join(lines(results)),
+        *(["\n".join(rows)] if (rows := list(lines(results))) else []),
         "paced: 200 streams, a token each 20 ms. flood: 32 connections, 400 tokens an answer, as fast as they go. "
         "small: 32 connections, one-token streams; on two cores the client is what it waits for. Cores awake: kept from "
         "halting, for a halted core of a virtual machine wakes some 150 µs late, now and then. Delay: from the server's "
         "write to the kernel's stamp at the client, what the direct line takes taken off. Errors: gaps and TPOT in "
         "tachograph's records against the simulator's own times. CPU: the scheduler's accounting of the proxy's processes and threads.",
     ]
+    shapes = results.get("shapes", {})
+    if "made" in shapes:
+        paragraphs.append("\n".join(shape_lines(shapes["made"])))
+    if "recorded" in shapes:
+        paragraphs.append(recorded_line(shapes["recorded"]))
     return "\n\n".join(paragraphs) + "\n"
 
 
