@@ -1,7 +1,7 @@
 // When a read's bytes arrived, by which clock, and when the loop got round to them.
 // It must not know what the bytes mean.
 
-/// The arrival time of one read from upstream (metrics.md, "Clocks").
+/// The arrival time of one read from upstream (Documentation.docc/Metrics.md, "Clocks").
 public struct Arrival: Hashable, Sendable {
   /// Where an arrival time comes from.
   public enum Source: UInt8, Sendable {

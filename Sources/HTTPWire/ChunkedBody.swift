@@ -4,7 +4,8 @@
 /// How far a chunked body has been read: a pure value, fed with each read's bytes.
 ///
 /// Every line ends with CRLF and with nothing else, sizes are one to sixteen hexadecimal digits, extensions keep to their
-/// grammar, and nothing stands between: where servers differ in what they forgive, requests are smuggled (case 28).
+/// grammar, and nothing stands between: where servers differ in what they forgive, requests are smuggled
+/// (Documentation.docc/HTTPCases.md, case 28).
 struct ChunkedBody {
   private enum Expected {
     case size

@@ -1,11 +1,13 @@
-// From one exchange's instants and counters to the numbers of its record: the formulas of metrics.md.
+// From one exchange's instants and counters to the numbers of its record: the formulas of
+// Documentation.docc/Metrics.md.
 // It must not fall back from one instant to another: what is not known is nil.
 import Clocks
 import Metrics
 import TokenWire
 
 extension ExchangeMeter {
-  /// Fills every number of metrics.md, `ts`, and the words the server said (`response_model`, `finish_reason`).
+  /// Fills every number of Documentation.docc/Metrics.md, `ts`, and the words the server said (`response_model`,
+  /// `finish_reason`).
   ///
   /// Call it last: it reads the record's `dialect`, `status` and `stream`, and cuts all its strings to
   /// `StringLimit.limit`. Outcome, stage and error are the caller's own. The words are moved, not copied: once only.

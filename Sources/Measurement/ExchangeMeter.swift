@@ -11,7 +11,8 @@ public enum MeasuredBody: UInt8, Sendable {
   case whole
 }
 
-/// The meter of one exchange: told what happens as it happens, it fills the record at the end (metrics.md).
+/// The meter of one exchange: told what happens as it happens, it fills the record at the end
+/// (Documentation.docc/Metrics.md, "Numbers of one exchange").
 ///
 /// Allocates nothing an event but for the doubling of its sample stores; their size is bounded whatever arrives.
 public struct ExchangeMeter: ~Copyable, Sendable {

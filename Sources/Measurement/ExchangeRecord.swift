@@ -1,7 +1,7 @@
-// One exchange as the log keeps it: every key of record.md, version 1, in the log's order.
+// One exchange as the log keeps it: every key of Documentation.docc/Record.md, version 1, in the log's order.
 // It must not know how it is written or read, nor hold any text of a prompt or a completion.
 
-/// How an exchange ended (metrics.md, "Outcomes").
+/// How an exchange ended (Documentation.docc/Metrics.md, "Outcomes").
 public enum Outcome: String, CaseIterable, Sendable {
   case ok
   case upstreamStatus = "upstream_status"
@@ -27,7 +27,7 @@ public enum Stage: String, CaseIterable, Sendable {
   case streaming
 }
 
-/// Where `output_tokens` comes from, best first (metrics.md, "Counting tokens").
+/// Where `output_tokens` comes from, best first (Documentation.docc/Metrics.md, "Counting tokens").
 public enum TokenSource: String, CaseIterable, Sendable {
   case usage
   case server
@@ -111,7 +111,7 @@ public struct TimelineEntry: Hashable, Sendable {
   }
 }
 
-/// One exchange (record.md). A nil is written as null: "not known" or "did not happen", never a zero.
+/// One exchange (Documentation.docc/Record.md). A nil is written as null: "not known" or "did not happen", never a zero.
 public struct ExchangeRecord: Hashable, Sendable {
   /// The version of the format.
   public static let version = 1

@@ -2,7 +2,7 @@
 // It must not keep a credential or any header but those it is asked to look at.
 import TokenWire
 
-/// A user, and how we know (record.md: `user`, `user_from`).
+/// A user, and how we know (Documentation.docc/Record.md, "Identity": `user`, `user_from`).
 public struct Identity: Hashable, Sendable {
   /// Name or fingerprint, at most `StringLimit.limit` bytes.
   public var user: String
@@ -25,7 +25,8 @@ public struct IdentityHeaders: Sendable {
   /// `user` as `user_from` writes it: made once, not per request.
   let userFrom: [String]
 
-  /// What the usual gateways and chat front ends send (dialects.md, 2.18; LiteLLM's order first).
+  /// What the usual gateways and chat front ends send, in LiteLLM's order first
+  /// (Documentation.docc/Dialects.md, "Who sent the request").
   public static let usual = IdentityHeaders(
     user: [
       "x-litellm-customer-id", "x-litellm-end-user-id", "x-openwebui-user-id", "helicone-user-id", "x-user-id",

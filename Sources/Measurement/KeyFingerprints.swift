@@ -2,7 +2,8 @@
 // It must not keep a key: what it remembers is found by a keyed 128-bit hash of it.
 import Crypto
 
-/// Fingerprints of API keys: `key_` and the first 12 hex digits of HMAC-SHA-256 under the secret (record.md).
+/// Fingerprints of API keys: `key_` and the first 12 hex digits of HMAC-SHA-256 under the secret
+/// (Documentation.docc/Record.md, "What is never in a record").
 ///
 /// Remembers the keys last used, one value a worker; the memory is bounded.
 public struct KeyFingerprints: Sendable {

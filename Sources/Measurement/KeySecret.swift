@@ -9,7 +9,8 @@ public struct KeySecretError: Error, CustomStringConvertible, Equatable {
   public let description: String
 }
 
-/// The HMAC key for fingerprints of API keys (record.md). Losing it only means that fingerprints change.
+/// The HMAC key for fingerprints of API keys (Documentation.docc/Record.md, "What is never in a record").
+/// Losing it only means that fingerprints change.
 public struct KeySecret: Sendable {
   static let byteCount = 32
   /// The name of the file, in the records' folder.

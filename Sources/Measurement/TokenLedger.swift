@@ -1,4 +1,5 @@
-// What a server said of its token counts, by source, and which of them is to be believed (metrics.md, "Counting tokens").
+// What a server said of its token counts, by source, and which of them is to be believed
+// (Documentation.docc/Metrics.md, "Counting tokens").
 // It must not know about time.
 import TokenWire
 

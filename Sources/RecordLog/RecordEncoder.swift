@@ -1,4 +1,4 @@
-// One exchange to one line of JSON: record.md's keys, in record.md's order, nulls written.
+// One exchange to one line of JSON: the keys of Documentation.docc/Record.md, in its order, nulls written.
 // It must not know where the line goes.
 import JSON
 import Measurement

@@ -1,4 +1,5 @@
-// A line's members into a whole ExchangeRecord, in record.md's order so that one pass finds them all.
+// A line's members into a whole ExchangeRecord, in the order of Documentation.docc/Record.md
+// so that one pass finds them all.
 // It must not guess: what is missing, null or of another type is nil.
 import JSON
 import Measurement

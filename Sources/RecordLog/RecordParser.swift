@@ -3,7 +3,7 @@
 import JSON
 import Measurement
 
-/// What one line of the log is (record.md).
+/// What one line of the log is (Documentation.docc/Record.md, "Other lines").
 public enum RecordLine<Record> {
   /// A record of version 1.
   case record(Record)

@@ -46,7 +46,7 @@ struct GroupTally: Sendable {
     }
   }
 
-  /// Only `ok` feeds the distributions (metrics.md, "Outcomes").
+  /// Only `ok` feeds the distributions (Documentation.docc/Metrics.md, "Outcomes").
   private mutating func addTimes(_ row: ReportRow) {
     record(.ttft, row.ttft)
     record(.tpot, row.tpot)

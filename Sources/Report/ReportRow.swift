@@ -1,4 +1,5 @@
-// What a report takes from one record: a lean projection, read in record.md's order without a copy of any text.
+// What a report takes from one record: a lean projection, read in the order of Documentation.docc/Record.md
+// without a copy of any text.
 // It must not know how rows are counted.
 import JSON
 import Measurement

@@ -44,7 +44,8 @@ public struct ReportGroup: Sendable {
   public let name: Name
   /// Exchanges.
   public let requests: Int
-  /// Exchanges by outcome, those that happened only, in the order of metrics.md.
+  /// Exchanges by outcome, those that happened only, in the order of
+  /// Documentation.docc/Metrics.md, "Outcomes".
   public let outcomes: [(outcome: Outcome, count: Int)]
   /// The sum over the exchanges that say; nil where none does.
   public let inputTokens: Int?

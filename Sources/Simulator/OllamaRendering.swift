@@ -1,4 +1,4 @@
-// Ollama's /api/chat and /api/generate: NDJSON, or one object (dialects.md, Ollama).
+// Ollama's /api/chat and /api/generate: NDJSON, or one object (Documentation.docc/Dialects.md, "Ollama").
 // It must not know when anything is written, but for the created_at that each line carries.
 import Clocks
 

@@ -1,4 +1,5 @@
-// OpenAI's chat and legacy completions as vLLM and OpenAI write them (dialects.md 2.1, 2.2).
+// OpenAI's chat and legacy completions as vLLM and OpenAI write them
+// (Documentation.docc/Dialects.md, "OpenAI Chat Completions" and "OpenAI Completions").
 // It must not know when anything is written.
 
 /// Events of `/v1/chat/completions` and `/v1/completions`.

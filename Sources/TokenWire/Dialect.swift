@@ -2,11 +2,11 @@
 // It must not know about framing bytes or time.
 import JSON
 
-/// One server's way of writing requests, events and bodies (dialects.md).
+/// One server's way of writing requests, events and bodies (Documentation.docc/Dialects.md).
 ///
 /// Adding a dialect is one new file in `Dialects/` and one line in `Dialects.all`.
 public protocol Dialect: Sendable {
-  /// The record's `dialect` (record.md).
+  /// The record's `dialect` (Documentation.docc/Record.md, "Request and outcome").
   static var name: String { get }
 
   /// Whether a request is this dialect's.

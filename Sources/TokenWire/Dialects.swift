@@ -19,7 +19,7 @@ public enum Dialects {
     all.first { $0.claims(method: method, path: path) }
   }
 
-  /// The dialect of that name (record.md's `dialect`), or nil.
+  /// The dialect of that name (the record's `dialect`), or nil.
   public static func named(_ name: String) -> (any Dialect.Type)? { all.first { $0.name == name } }
 
   /// Whether `path` is `ending` or ends in it, whatever stands before (`/openai/deployments/x`), one slash at its end

@@ -21,7 +21,8 @@ public struct OutputKinds: OptionSet, Hashable, Sendable {
   public static var toolCall: OutputKinds { OutputKinds(rawValue: 4) }
 }
 
-/// Generated output that one event carried for one choice: what makes the event token-bearing (metrics.md).
+/// Generated output that one event carried for one choice: what makes the event token-bearing
+/// (Documentation.docc/Metrics.md, "Token-bearing events").
 public struct ChoiceOutput: Hashable, Sendable {
   /// The choice's index as the server numbers it.
   public var choice: Int

@@ -112,7 +112,8 @@ extension RequestFacts {
 }
 
 extension RequestFacts {
-  /// The first of the keys that LiteLLM's documentation lists, in its order (dialects.md §2.18).
+  /// The first of the keys that LiteLLM's documentation lists, in its order
+  /// (Documentation.docc/Dialects.md, "Who sent the request").
   fileprivate mutating func readUser(_ root: SparseMembers) {
     if let name = root["user"]?.name {
       (user, userKey) = (name, "body:user")

@@ -67,7 +67,7 @@ public final class EventLoop {
     return WallAnchor(realtimeNanoseconds: anchor.realtimeNanoseconds(at: instant), instant: instant)
   }
 
-  /// Maps a kernel stamp to the monotonic clock (metrics.md, "Clocks").
+  /// Maps a kernel stamp to the monotonic clock (Documentation.docc/Metrics.md, "Clocks").
   func arrival(stamp: Int64?, readAt: Instant, notBefore: Instant?) -> Arrival {
     reanchor(at: readAt)
     return unsafe clock.pointee.arrival(stamp: stamp, readAt: readAt, notBefore: notBefore)

@@ -126,7 +126,7 @@ def test_a_single_token_has_a_ttft_and_no_tpot(serve, scripted):
 
 
 def test_a_choice_that_says_nothing_is_a_choice(serve, scripted):
-    """Whose tokens the usage counts is not known then, so there is no TPOT (metrics.md)."""
+    """It is then not known whose tokens the usage counts: no TPOT (Documentation.docc/Metrics.md, "Numbers of one exchange")."""
     role = {"role": "assistant", "content": ""}
     pieces = [
         {"choices": [{"index": 0, "delta": role}, {"index": 1, "delta": role}]},

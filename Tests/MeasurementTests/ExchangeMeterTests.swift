@@ -75,7 +75,7 @@ private func isNear(_ a: Double?, _ b: Double, _ tolerance: Double = 1e-9) -> Bo
 
 @Suite("ExchangeMeter: instants and speeds")
 struct MeterInstantTests {
-  @Test("A plain stream gives every number of metrics.md")
+  @Test("A plain stream gives every number of Metrics.md")
   func plainStream() {
     var exchange = Exchange.streaming()
     exchange.read(51)

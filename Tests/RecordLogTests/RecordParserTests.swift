@@ -1,11 +1,11 @@
-// What a log's lines are told apart into, on lines written by hand after record.md.
+// What a log's lines are told apart into, on lines written by hand after Documentation.docc/Record.md.
 // It must not use the encoder: reader and writer would agree on the same mistake.
 import Measurement
 import Testing
 
 @testable import RecordLog
 
-/// A record with every key of version 1, in record.md's order.
+/// A record with every key of version 1, in the order of Documentation.docc/Record.md.
 private let goldenLine =
   #"{"v":1,"id":"01928f3e-7c1a-7abc-8def-0123456789ab","ts":"2026-10-01T12:34:56.123456Z","instance":"gpu-1","#
   + #""user":"ann","user_from":"header:x-user-id","session":"conv_1","client":"10.0.0.7","request_id":"req_9","#

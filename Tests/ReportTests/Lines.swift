@@ -1,4 +1,4 @@
-// Log lines for the tests, written by hand after record.md, and tallies made of them.
+// Log lines for the tests, written by hand after Documentation.docc/Record.md, and tallies made of them.
 // It must not use the encoder, nor any number that the code under test has computed.
 import RecordLog
 

@@ -351,7 +351,7 @@ final class DownstreamConnection: StreamDelegate {
   }
 
   func streamDidEnd(_ stream: Stream) {
-    // It has said all it wants to, and may still listen (case 45).
+    // It has said all it wants to, and may still listen (Documentation.docc/HTTPCases.md, case 45).
     if finishesHalfClosed, exchange?.state.isRequestComplete == true { hasEnded = true } else { left() }
   }
 
@@ -360,7 +360,7 @@ final class DownstreamConnection: StreamDelegate {
     if case .closing = phase { close() } else { left() }
   }
 
-  /// The client closed its side, or all of it: that is an abort (case 45).
+  /// The client closed its side, or all of it: that is an abort (Documentation.docc/HTTPCases.md, case 45).
   private func left() {
     if let exchange { return exchange.clientLeft() }
     // What is still to be sent to a client that only closed its side goes out first.

@@ -99,7 +99,7 @@ struct ExchangeState: Sendable {
   /// Whether an upstream connection is being made.
   var isConnecting: Bool { if case .connecting = link { true } else { false } }
 
-  /// How far the exchange has come (metrics.md, "Outcomes").
+  /// How far the exchange has come (Documentation.docc/Metrics.md, "Outcomes").
   var stage: Stage {
     if hasOutput { return .streaming }
     if request == .receiving { return .upload }

@@ -35,7 +35,8 @@ final class OperationCounters: Sendable {
   private static let firstTokens = Buckets(seconds: [
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560,
   ])
-  /// metrics.md's for tokens and gaps: OpenTelemetry's first bound, 10 ms, is too coarse (MLPerf's interactive limit is 15).
+  /// For tokens and gaps: OpenTelemetry's first bound, 10 ms, is too coarse (MLPerf's interactive limit is 15 ms).
+  /// Documentation.docc/Metrics.md, "Aggregates".
   private static let tokens = Buckets(seconds: [
     0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.0125, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3,
     0.4, 0.5, 0.75, 1, 2.5, 5, 10, 20, 40, 80,
@@ -44,7 +45,8 @@ final class OperationCounters: Sendable {
   let operation: Operation
   /// `total_ms`, of every exchange whose request was complete.
   let duration = BucketCounter(durations)
-  /// `ttft_ms`, of those that ended well (metrics.md, "Outcomes"), as all that follows but the tokens.
+  /// `ttft_ms`, of those that ended well, as all that follows but the tokens (Documentation.docc/Metrics.md,
+  /// "Outcomes").
   let timeToFirstToken = BucketCounter(firstTokens)
   /// `tpot_ms`.
   let timePerOutputToken = BucketCounter(tokens)

@@ -196,7 +196,8 @@ final class UpstreamConnection: StreamDelegate {
     if let exchange { exchange.upstreamFailed(error) } else { drop() }
   }
 
-  /// Leaves the pool: what an idle connection says, nobody asked for (case 37).
+  /// Leaves the pool: what an idle connection says, nobody asked for
+  /// (Documentation.docc/HTTPCases.md, case 37).
   private func drop() {
     close()
     worker.pool.remove(self)

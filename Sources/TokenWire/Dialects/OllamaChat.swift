@@ -1,4 +1,4 @@
-// Ollama's chat (dialects.md §2.9).
+// Ollama's chat (Documentation.docc/Dialects.md, "Ollama").
 // It must not know about framing or time.
 import JSON
 

@@ -1,4 +1,4 @@
-// Ollama's generate (dialects.md §2.9).
+// Ollama's generate (Documentation.docc/Dialects.md, "Ollama").
 // It must not know about framing or time.
 import JSON
 

@@ -27,7 +27,8 @@ enum OllamaShape {
     observation.errorKind = root.errorKind
     guard root["done"]?.bool == true else { return }
     observation.isTerminator = true
-    // `load` and `unload` answer empty prompts: no inference, no counts, no text (dialects.md §2.9).
+    // `load` and `unload` answer empty prompts: no inference, no counts, no text
+    // (Documentation.docc/Dialects.md, "Ollama").
     observation.finishReason = root["done_reason"]?.name
     let counts = TokenUsage(input: root["prompt_eval_count"]?.tokenCount, output: root["eval_count"]?.tokenCount)
     if counts != TokenUsage() { observation.serverCounts = counts }

@@ -1,4 +1,5 @@
-// OpenAI chat completions, as OpenAI and everyone after it writes them (dialects.md §2.1, 2.5 to 2.8, 2.12 to 2.15).
+// OpenAI chat completions, as OpenAI and everyone after it writes them
+// (Documentation.docc/Dialects.md, "OpenAI Chat Completions" and "Servers").
 // It must not know about framing or time.
 import JSON
 
@@ -46,7 +47,8 @@ struct OpenAIChat: OpenAIDialect {
     observation.usageChoice = nil
   }
 
-  /// The empty string in a delta that has no role: a token that decodes to nothing (metrics.md, "Token-bearing events").
+  /// The empty string in a delta that has no role: a token that decodes to nothing
+  /// (Documentation.docc/Metrics.md, "Token-bearing events").
   private static func isTokenWithoutText(_ delta: JSONValue) -> Bool {
     guard delta.present("role") == nil else { return false }
     return delta["content"]?.utf8Count == 0 || delta["reasoning_content"]?.utf8Count == 0

@@ -1,4 +1,4 @@
-// OpenAI legacy completions (dialects.md §2.2).
+// OpenAI legacy completions (Documentation.docc/Dialects.md, "OpenAI Completions").
 // It must not know about framing or time.
 import JSON
 

@@ -53,7 +53,7 @@ class Cases:
     def show(self) -> None:
         show(
             "cases",
-            ("cases of http.md held, whole and split at every byte", self.held),
+            ("cases of HTTPCases.md held, whole and split at every byte", self.held),
             ("exchanges told for them, one for each split", f"{self.tellings:,}"),
         )
 

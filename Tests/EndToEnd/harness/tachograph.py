@@ -40,9 +40,9 @@ def clean_environment(more: dict[str, str] | None = None) -> dict[str, str]:
 
 
 def check_record(record: dict) -> dict:
-    """`record`, held to the keys of record.md and their order."""
+    """`record`, held to the keys of Documentation.docc/Record.md and their order."""
     if record.get("outcome") is not None:
-        assert tuple(record) == tuple(KEYS), f"keys differ from record.md: {[*record]}"
+        assert tuple(record) == tuple(KEYS), f"keys differ from Record.md: {[*record]}"
         assert record["v"] == 1
     return record
 
