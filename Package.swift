@@ -8,7 +8,8 @@ let ours: [SwiftSetting] = [.strictMemorySafety(), .treatAllWarnings(as: .error)
 /// A test target beside its module.
 func tests(_ module: String, _ more: [Target.Dependency] = []) -> Target {
   .testTarget(
-    name: "\(module)Tests", dependencies: [.byName(name: module)] + more, swiftSettings: [.treatAllWarnings(as: .error)])
+    name: "\(module)Tests", dependencies: [.byName(name: module)] + more, swiftSettings: [.treatAllWarnings(as: .error)]
+  )
 }
 
 /// A module of the house: a target named after its folder.
@@ -36,7 +37,8 @@ let package = Package(
     // The proxy's own path, from the bottom up.
     module("Clocks"),
     module("Transport", ["CLibuv", "CSocket", "Clocks"]),
-    module("HTTPWire", ["CLLHTTP"]),
+    module("HTTP"),
+    module("HTTP1", ["CLLHTTP", "HTTP", "Transport"]),
     module("Metrics"),
     module("JSON", ["CYYJSON"]),
     module("TokenWire", ["JSON"]),
@@ -46,18 +48,19 @@ let package = Package(
         "Clocks", "Metrics", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
       ]),
     module("RecordLog", ["Clocks", "JSON", "Measurement", "Metrics"]),
-    module("Proxy", ["Clocks", "Transport", "HTTPWire", "Metrics", "TokenWire", "Measurement", "RecordLog"]),
+    module("Proxy", ["Clocks", "Transport", "HTTP", "HTTP1", "Metrics", "TokenWire", "Measurement", "RecordLog"]),
 
     // Beside the path: settings, what people look at, and the traffic we make ourselves.
     module("Configuration", ["Yams"]),
-    module("Admin", ["Clocks", "Transport", "HTTPWire"]),
+    module("Admin", ["Clocks", "Transport", "HTTP", "HTTP1"]),
     module("Report", ["JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
-    module("Simulator", ["Clocks", "Transport", "HTTPWire", "JSON"]),
-    module("LoadClient", ["Clocks", "Transport", "HTTPWire", "JSON", "TokenWire"]),
+    module("Simulator", ["Clocks", "Transport", "HTTP", "HTTP1", "JSON"]),
+    module("LoadClient", ["Clocks", "Transport", "HTTP", "HTTP1", "JSON", "TokenWire"]),
     .executableTarget(
       name: "tachograph",
       dependencies: [
-        "Clocks", "Transport", "Metrics", "Proxy", "Configuration", "Admin", "Measurement", "RecordLog", "Report", "Simulator", "LoadClient",
+        "Clocks", "Transport", "Metrics", "Proxy", "Configuration", "Admin", "Measurement", "RecordLog", "Report",
+        "Simulator", "LoadClient",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -65,13 +68,15 @@ let package = Package(
 
     // What is fuzzed: the tests replay its corpus, scripts/fuzz goes on from there.
     .target(
-      name: "FuzzTargets", dependencies: ["Transport", "HTTPWire", "TokenWire", "Measurement", "Configuration", "RecordLog"],
+      name: "FuzzTargets",
+      dependencies: ["Transport", "HTTP", "HTTP1", "TokenWire", "Measurement", "Configuration", "RecordLog"],
       path: "Tests/Fuzz/Targets", swiftSettings: ours),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Replay"),
 
     tests("Clocks"),
     tests("Transport", ["Clocks"]),
-    tests("HTTPWire"),
+    tests("HTTP"),
+    tests("HTTP1", ["HTTP"]),
     tests("Metrics"),
     tests("JSON"),
     tests("TokenWire", ["JSON"]),
@@ -81,7 +86,7 @@ let package = Package(
       "Report", ["JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     tests("Configuration"),
     tests("Admin", ["Transport"]),
-    tests("Proxy", ["Clocks", "HTTPWire", "Measurement", "Metrics", "RecordLog", "Transport"]),
+    tests("Proxy", ["Clocks", "HTTP", "HTTP1", "Measurement", "Metrics", "RecordLog", "Transport"]),
     tests("Simulator", ["Clocks", "Transport"]),
     tests("LoadClient", ["Simulator", "Transport"]),
   ],

@@ -1,7 +1,8 @@
 // A client of the admin listener: its requests one after the other, each answered before the next is looked at.
 // It must not know what the pages are about, nor trust its client in anything.
 import Clocks
-import HTTPWire
+import HTTP
+import HTTP1
 import Transport
 
 /// One client, confined to the admin thread.

@@ -1,5 +1,6 @@
 // What the admin listener answers, as bytes for a socket.
 // It must not know what any page is about.
+import HTTP
 
 /// One answer.
 public struct AdminPage: Sendable {
@@ -23,28 +24,12 @@ public struct AdminPage: Sendable {
   ///   - closes: whether the connection ends behind it.
   ///   - keepsAlive10: tell a client of HTTP/1.0 that it does not.
   func bytes(headOnly: Bool, closes: Bool, keepsAlive10: Bool = false) -> [UInt8] {
-    var head = "HTTP/1.1 \(status) \(Self.phrase(status))\r\n"
+    var head = "HTTP/1.1 \(status) \(ReasonPhrase.standard(for: status) ?? "Error")\r\n"
     head += "Content-Type: \(contentType)\r\nContent-Length: \(body.utf8.count)\r\n"
     // What is shown is true now, and for nobody's cache.
     head += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
     if status == 405 { head += "Allow: GET, HEAD\r\n" }
     if closes { head += "Connection: close\r\n" } else if keepsAlive10 { head += "Connection: keep-alive\r\n" }
     return Array((head + "\r\n" + (headOnly ? "" : body)).utf8)
-  }
-
-  private static func phrase(_ status: Int) -> String {
-    switch status {
-    case 200: "OK"
-    case 400: "Bad Request"
-    case 404: "Not Found"
-    case 405: "Method Not Allowed"
-    case 413: "Content Too Large"
-    case 414: "URI Too Long"
-    case 431: "Request Header Fields Too Large"
-    case 501: "Not Implemented"
-    case 503: "Service Unavailable"
-    case 505: "HTTP Version Not Supported"
-    default: "Error"
-    }
   }
 }

@@ -1,7 +1,8 @@
 // The load as a whole: who sends when, and what came of it.
 // It must not look into answers.
 import Clocks
-import HTTPWire
+import HTTP
+import HTTP1
 import Transport
 
 /// Makes one load, confined to its loop's thread.

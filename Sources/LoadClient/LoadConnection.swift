@@ -1,7 +1,8 @@
 // One connection of the load: a request, its answer walked to the end, the next request.
 // It must not decide how many requests there are, nor add anything up.
 import Clocks
-import HTTPWire
+import HTTP
+import HTTP1
 import Transport
 
 /// What became of one request.

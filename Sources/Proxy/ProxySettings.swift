@@ -1,6 +1,7 @@
 // What the proxy needs to be told, already checked: plain values.
 // It must not know where they came from (Configuration does).
-import HTTPWire
+import HTTP
+import HTTP1
 import Measurement
 import TokenWire
 import Transport

@@ -1,7 +1,8 @@
 // One event loop with its clients, its pool and its scratch memory: everything that one thread owns.
 // It must not share anything but `ProxyState` with other threads.
 import Clocks
-import HTTPWire
+import HTTP
+import HTTP1
 import Measurement
 import RecordLog
 import Synchronization

@@ -1,6 +1,7 @@
 // What one simulated answer is to be like: the server's defaults, changed by a request's x-sim-* fields.
 // It must not know how the answer is written.
-import HTTPWire
+import HTTP
+import HTTP1
 
 /// How a server that misbehaves does so, in place of the event that would follow a number of tokens.
 enum FaultKind: Hashable, Sendable {

@@ -1,7 +1,8 @@
 // One client's connection: requests in, one after the other, and the bytes of their answers out.
 // It must not pace anything.
 import Clocks
-import HTTPWire
+import HTTP
+import HTTP1
 import Transport
 
 /// A connection that a client has made.
@@ -130,7 +131,7 @@ final class ServerConnection: StreamDelegate {
     bytes.append("HTTP/1.1 " as StaticString)
     bytes.append(decimal: status)
     bytes.append(UInt8(ascii: " "))
-    bytes.append(reason(of: status))
+    bytes.append(ReasonPhrase.standard(for: status) ?? "Simulated")
     bytes.append("\r\nserver: tachograph-simulate\r\ncontent-type: " as StaticString)
     bytes.append(contentType)
     if let length {
@@ -175,24 +176,6 @@ final class ServerConnection: StreamDelegate {
     var bytes: [UInt8] = []
     bytes.append(text)
     stream.write(bytes)
-  }
-
-  private func reason(of status: Int) -> StaticString {
-    switch status {
-    case 200: "OK"
-    case 400: "Bad Request"
-    case 401: "Unauthorized"
-    case 403: "Forbidden"
-    case 404: "Not Found"
-    case 405: "Method Not Allowed"
-    case 413: "Content Too Large"
-    case 429: "Too Many Requests"
-    case 500: "Internal Server Error"
-    case 502: "Bad Gateway"
-    case 503: "Service Unavailable"
-    case 504: "Gateway Timeout"
-    default: "Simulated"
-    }
   }
 
   // MARK: The end

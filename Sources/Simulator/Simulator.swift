@@ -1,7 +1,8 @@
 // An LLM server without a model: whose turn it is, and when.
 // It must not know how an answer looks on the wire.
 import Clocks
-import HTTPWire
+import HTTP
+import HTTP1
 import JSON
 import Transport
 

@@ -1,5 +1,6 @@
 // The exchange as a state machine: every event in every state that matters, without a socket.
-import HTTPWire
+import HTTP
+import HTTP1
 import Measurement
 import Testing
 

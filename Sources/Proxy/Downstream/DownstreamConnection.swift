@@ -1,7 +1,8 @@
 // A client's connection: request after request, each an exchange; what comes too pipelined waits.
 // It must not know about upstream connections or tokens.
 import Clocks
-import HTTPWire
+import HTTP
+import HTTP1
 import Measurement
 import Transport
 

@@ -1,6 +1,7 @@
 // The proxy's own answers, for requests that it refuses and servers that it cannot reach.
 // It must not quote anything of the request.
-import HTTPWire
+import HTTP
+import HTTP1
 
 /// An error response of the proxy itself, in the shape that OpenAI's clients know how to show.
 enum LocalReply {
@@ -15,28 +16,8 @@ enum LocalReply {
     let allow = status == 405 ? "Allow: \(Method.allCases.map(\.rawValue).joined(separator: ", "))\r\n" : ""
     let retry = retryAfter.map { "Retry-After: \($0)\r\n" } ?? ""
     let head =
-      "HTTP/1.1 \(status) \(phrase(status))\r\n\(allow)\(retry)Content-Type: application/json\r\n"
+      "HTTP/1.1 \(status) \(ReasonPhrase.standard(for: status) ?? "Error")\r\n\(allow)\(retry)Content-Type: application/json\r\n"
       + "Content-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n"
     return Array((answersHead ? head : head + body).utf8)
-  }
-
-  private static func phrase(_ status: Int) -> String {
-    switch status {
-    case 400: "Bad Request"
-    case 405: "Method Not Allowed"
-    case 408: "Request Timeout"
-    case 413: "Content Too Large"
-    case 414: "URI Too Long"
-    case 417: "Expectation Failed"
-    case 429: "Too Many Requests"
-    case 431: "Request Header Fields Too Large"
-    case 501: "Not Implemented"
-    case 502: "Bad Gateway"
-    case 503: "Service Unavailable"
-    case 504: "Gateway Timeout"
-    case 505: "HTTP Version Not Supported"
-    case 508: "Loop Detected"
-    default: "Error"
-    }
   }
 }

@@ -1,7 +1,8 @@
 // One exchange as it is driven: requests go up, responses come down, and every byte is sent before it is looked at.
 // It must not decide (ExchangeState does), nor measure (ExchangeRecorder does).
 import Clocks
-import HTTPWire
+import HTTP
+import HTTP1
 import Measurement
 import TokenWire
 import Transport
@@ -198,7 +199,7 @@ final class Exchange {
     {
       return
     }
-    BodyWriter.append(parser, of: bytes, framing: requestFraming, to: worker.upstreamBuffer)
+    BodyEncoder.append(parser, of: bytes, framing: requestFraming, to: worker.upstreamBuffer)
     flushRequest()
     if !parser.isComplete { recorder.requestBody(ranges, of: bytes, limit: configuration.settings.inspectedBodyBytes) }
   }
@@ -334,9 +335,9 @@ final class Exchange {
       isTaken = downstream.write(bytes)
     } else {
       if hasResponded, isBroken {
-        BodyWriter.append(parser.ranges, of: bytes, framing: responseFraming, to: worker.downstreamBuffer)
+        BodyEncoder.append(parser.ranges, of: bytes, framing: responseFraming, to: worker.downstreamBuffer)
       } else if hasResponded {
-        BodyWriter.append(parser, of: bytes, framing: responseFraming, to: worker.downstreamBuffer)
+        BodyEncoder.append(parser, of: bytes, framing: responseFraming, to: worker.downstreamBuffer)
       }
       isTaken = worker.downstreamBuffer.isEmpty ? undelivered == nil : worker.sendOutput(to: downstream)
     }
@@ -400,7 +401,7 @@ final class Exchange {
   func upstreamEnded(at: Instant) {
     guard state.hasResponded, !state.isResponseComplete, isCloseDelimited else { return abort(.upstreamEnded) }
     worker.downstreamBuffer.removeAll()
-    BodyWriter.appendEnd(framing: responseFraming, trailers: Fields(), to: worker.downstreamBuffer)
+    BodyEncoder.appendEnd(framing: responseFraming, trailers: Fields(), to: worker.downstreamBuffer)
     if !worker.downstreamBuffer.isEmpty { _ = worker.sendOutput(to: downstream) }
     upstreamKeepsAlive = false
     responseCompleted(at: at)

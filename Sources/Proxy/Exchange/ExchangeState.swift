@@ -1,6 +1,7 @@
 // One exchange as a pure state machine: an event goes in, the one thing to do comes out.
 // It must not do I/O, read clocks or know of tokens.
-import HTTPWire
+import HTTP
+import HTTP1
 import Measurement
 
 /// How an exchange ended, as the record will say it.

@@ -1,6 +1,7 @@
 // What one worker has counted since its start: whatever an operator may want to look at or be woken by.
 // It must not be written by any other thread than its worker's.
-import HTTPWire
+import HTTP
+import HTTP1
 import Measurement
 import Metrics
 

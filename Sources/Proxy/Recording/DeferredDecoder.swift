@@ -1,7 +1,8 @@
 // What has been forwarded and is still to be looked at for tokens.
 // It must not hold anything back: bytes come here when they have gone.
 import Clocks
-import HTTPWire
+import HTTP
+import HTTP1
 import Transport
 
 /// Reads of many exchanges, their body bytes copied, until there are enough to be looked at together.
@@ -90,7 +91,7 @@ final class DeferredDecoder {
   func enqueue(_ exchange: Exchange, _ arrival: Arrival, deliveredAt: Instant?, _ ranges: BodyRanges, of read: RawSpan)
   {
     let start = bytes.count
-    BodyWriter.append(ranges, of: read, framing: .none, to: bytes)
+    BodyEncoder.append(ranges, of: read, framing: .none, to: bytes)
     let index = counts.value.reads
     unsafe (reads + index).initialize(
       to: Read(arrival: arrival, deliveredAt: deliveredAt, start: start, end: bytes.count))

@@ -1,7 +1,8 @@
 // The recorder on the pipe: what an exchange's bytes say of its tokens, kept until its record is written.
 // It must not touch the forwarding: whatever happens here, the bytes have gone already.
 import Clocks
-import HTTPWire
+import HTTP
+import HTTP1
 import Measurement
 import TokenWire
 

@@ -1,5 +1,6 @@
 // The heads that one worker has read before, under the settings in force.
-import HTTPWire
+import HTTP
+import HTTP1
 
 /// The heads that one worker knows under the settings in force.
 final class HeadCaches {

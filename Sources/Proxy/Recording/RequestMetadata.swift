@@ -1,6 +1,7 @@
 // What follows from a head and the settings in force, found again with the next head that is like it.
 // It must not hold anything of one exchange.
-import HTTPWire
+import HTTP
+import HTTP1
 import Measurement
 import TokenWire
 

@@ -1,5 +1,6 @@
 // What follows from a response's head and the settings in force, found again with the next head that is like it.
-import HTTPWire
+import HTTP
+import HTTP1
 import TokenWire
 
 /// What a response's head leads to.

@@ -1,7 +1,8 @@
 // A connection to the LLM server: made, lent to one exchange at a time, kept or closed.
 // It must not look into bodies.
 import Clocks
-import HTTPWire
+import HTTP
+import HTTP1
 import Transport
 
 /// One upstream connection, confined to its worker's thread.

@@ -1,6 +1,7 @@
 // Requests and responses: parsed, written anew, and read once more by somebody who was not there.
-// It must not repeat HTTPWire's reasoning: it only compares what three readers understood.
-import HTTPWire
+// It must not repeat HTTP1's reasoning: it only compares what three readers understood.
+import HTTP
+import HTTP1
 
 /// What the proxy understood of one message, and what it would have sent on.
 struct Understood: Equatable {
@@ -46,10 +47,10 @@ private func relay(_ pieces: [ArraySlice<UInt8>], _ side: Side) -> Relayed {
           relayed.messages[relayed.messages.count - 1].body += rest[start..<start + span.count]
         }
         if case .failed = progress {
-          unsafe BodyWriter.append(parser.ranges, of: rest.span.bytes, framing: sent, to: output)
+          unsafe BodyEncoder.append(parser.ranges, of: rest.span.bytes, framing: sent, to: output)
         } else {
           let taken = rest.prefix(consumed)
-          unsafe BodyWriter.append(parser, of: taken.span.bytes, framing: sent, to: output)
+          unsafe BodyEncoder.append(parser, of: taken.span.bytes, framing: sent, to: output)
         }
       }
       offset += consumed
@@ -216,7 +217,7 @@ private func respond(
   if isUntilClose, relayed.error == nil, let last = relayed.messages.indices.last, relayed.messages[last].end == nil {
     relayed.messages[last].end = pieces.reduce(0) { $0 + $1.count }
     let output = OutputBuffer()
-    BodyWriter.appendEnd(framing: sentUntilClose ? .untilClose : .chunked, trailers: Fields(), to: output)
+    BodyEncoder.appendEnd(framing: sentUntilClose ? .untilClose : .chunked, trailers: Fields(), to: output)
     relayed.emitted += output.bytes
   }
   // A body without length to a client without chunks: the close is its end, and a reset what breaks it off.

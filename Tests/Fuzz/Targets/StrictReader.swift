@@ -1,5 +1,5 @@
 // HTTP/1.1 by the letter of RFC 9112, read a second time: what the proxy's own reading is held against.
-// It must not share a line with HTTPWire, nor look at it.
+// It must not share a line with HTTP1, nor look at it.
 
 /// A message as a reader without mercy understands it.
 struct StrictMessage: Equatable {

@@ -1,0 +1,48 @@
+// How a message's body is delimited.
+// It must not know of any version's syntax.
+
+/// How the end of a body is known.
+public enum BodyFraming: Hashable, Sendable {
+  /// There is no body.
+  case none
+  /// Content-Length says how many bytes.
+  case length(UInt64)
+  /// Transfer-Encoding is exactly `chunked`.
+  case chunked
+  /// The body ends with the connection (responses only).
+  case untilClose
+
+  /// Whether it is known that no byte of a body follows: some clients say so with each GET, by a Content-Length of 0.
+  public var isEmpty: Bool { self == .none || self == .length(0) }
+
+  /// How a body is delimited whose head differs from one with this framing in the values that `template` may differ in.
+  package func like(_ fields: Fields, _ template: HeadTemplate) -> BodyFraming? {
+    guard let place = template.length else { return self }
+    guard let length = fields.plainLength(fields.list[place].value), case .length = self else { return nil }
+    return .length(length)
+  }
+}
+
+extension Fields {
+  /// The number of bytes that a Content-Length value says.
+  package func contentLength(_ value: Range<Int>) throws(HTTPParseError) -> UInt64 {
+    guard !value.isEmpty, bytes[value].allSatisfy(ASCII.isDigit) else {
+      throw HTTPParseError(400, "Content-Length is not a plain decimal number")
+    }
+    guard value.count <= 19 else { throw HTTPParseError(400, "Content-Length has more than 19 digits") }
+    var length: UInt64 = 0
+    for digit in bytes[value] {
+      let (product, overflow) = length.multipliedReportingOverflow(by: 10)
+      guard !overflow else { throw HTTPParseError(400, "Content-Length is too large") }
+      length = product &+ UInt64(digit - ASCII.zero)
+    }
+    guard length <= UInt64(Int64.max) else { throw HTTPParseError(400, "Content-Length is too large") }
+    return length
+  }
+
+  /// A length above nothing, if it is written as we would write it.
+  package func plainLength(_ value: Range<Int>) -> UInt64? {
+    guard let length = try? contentLength(value), bytes[value.lowerBound] != ASCII.zero else { return nil }
+    return length
+  }
+}

@@ -1,0 +1,205 @@
+// Header fields as they came: one buffer of bytes, and where each name and value stands in it.
+// It must not change their order, case or bytes.
+
+/// A name and a value inside a `Fields` buffer.
+public struct Field: Hashable, Sendable {
+  /// Where the name stands.
+  public var name: Range<Int>
+  /// Where the value stands, without the white space around it.
+  public var value: Range<Int>
+  /// What the name means to a proxy.
+  @usableFromInline package var kind = FieldKind.other
+
+  /// A field of that kind.
+  @inlinable
+  package init(name: Range<Int>, value: Range<Int>, kind: FieldKind = .other) {
+    self.name = name
+    self.value = value
+    self.kind = kind
+  }
+}
+
+/// The names that a proxy has to know, told apart once a head.
+@usableFromInline
+package enum FieldKind: UInt8, Sendable {
+  case other
+  case host
+  case contentLength
+  case transferEncoding
+  case connection
+  case proxyConnection
+  case keepAlive
+  case te
+  case upgrade
+  case expect
+  case forwardedFor
+  case forwarded
+  case via
+
+  /// Whether it is for the neighbour only, whatever Connection says (RFC 9110 §7.6.1).
+  package var isHopByHop: Bool {
+    switch self {
+    case .connection, .proxyConnection, .keepAlive, .te, .upgrade: true
+    case .other, .host, .contentLength, .transferEncoding, .expect, .forwardedFor, .forwarded, .via: false
+    }
+  }
+}
+
+/// A section of fields, and the start line before it: the bytes as they were received.
+public struct Fields: Sendable {
+  /// Everything from the first byte of the message's head.
+  public package(set) var bytes: [UInt8] = []
+  /// The fields, in order.
+  public package(set) var list: [Field] = []
+  /// One bit for each name, by its length and first letter: most look-ups are for names that are not there.
+  package var nameFilter: UInt64 = 0
+
+  /// Whether there is no field.
+  @inlinable
+  package var isEmpty: Bool { list.isEmpty }
+
+  /// No fields.
+  public init() {}
+
+  /// Fields that stand in `bytes` where `list` says, with the `nameFilter` of others that have the same names.
+  package init(bytes: [UInt8], list: [Field], nameFilter: UInt64) {
+    self.bytes = bytes
+    self.list = list
+    self.nameFilter = nameFilter
+  }
+
+  /// The bytes in `range` as text; what is not UTF-8 is replaced.
+  public func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
+
+  /// Whether the bytes in `range` are `lowercase`, letters of either case counting as the same.
+  public func matches(_ range: Range<Int>, _ lowercase: StaticString) -> Bool {
+    guard range.count == lowercase.utf8CodeUnitCount else { return false }
+    return unsafe bytes.withUnsafeBufferPointer { bytes in
+      for offset in 0..<range.count {
+        let byte = unsafe bytes[range.lowerBound + offset]
+        let folded = byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte
+        if unsafe folded != lowercase.utf8Start[offset] { return false }
+      }
+      return true
+    }
+  }
+
+  /// Whether the bytes in `range` are `text`, to the letter.
+  package func equals(_ range: Range<Int>, _ text: StaticString) -> Bool {
+    range.count == text.utf8CodeUnitCount && starts(range, with: text)
+  }
+
+  /// Whether the bytes in `range` begin with `text`, to the letter.
+  package func starts(_ range: Range<Int>, with text: StaticString) -> Bool {
+    guard range.count >= text.utf8CodeUnitCount else { return false }
+    return unsafe bytes.withUnsafeBufferPointer { bytes in
+      for offset in 0..<text.utf8CodeUnitCount {
+        if unsafe bytes[range.lowerBound + offset] != text.utf8Start[offset] { return false }
+      }
+      return true
+    }
+  }
+
+  /// Whether two ranges hold the same name, letters of either case counting as the same.
+  package func sameName(_ a: Range<Int>, _ b: Range<Int>) -> Bool {
+    a.count == b.count && zip(a, b).allSatisfy { ASCII.lowercased(bytes[$0]) == ASCII.lowercased(bytes[$1]) }
+  }
+
+  /// The value of the first field named `lowercase`, as text.
+  public func first(_ lowercase: StaticString) -> String? {
+    for field in list where matches(field.name, lowercase) { return text(field.value) }
+    return nil
+  }
+
+  /// The values of the fields named `lowercase`, as text, in their order.
+  public func all(_ lowercase: StaticString) -> [String] {
+    list.filter { matches($0.name, lowercase) }.map { text($0.value) }
+  }
+
+  /// The value of the first field whose name is `name`, compared without case.
+  public func first(named name: String) -> String? {
+    firstIndex(named: name).map { text(list[$0].value) }
+  }
+
+  /// The place of the first field whose name is `name`, compared without case.
+  public func firstIndex(named name: String) -> Int? {
+    let count = name.utf8.count
+    guard let first = name.utf8.first, nameFilter & Self.bit(count, first) != 0 else { return nil }
+    return list.firstIndex { $0.name.count == count && matches($0.name, name.utf8) }
+  }
+
+  /// Whether the bytes in `range` are `name`, which is as long, letters of either case counting as the same.
+  private func matches(_ range: Range<Int>, _ name: String.UTF8View) -> Bool {
+    unsafe bytes.withUnsafeBufferPointer { bytes in
+      let isSame = unsafe name.withContiguousStorageIfAvailable { name in
+        for offset in 0..<range.count {
+          let byte = unsafe bytes[range.lowerBound + offset]
+          if unsafe ASCII.lowercased(byte) != ASCII.lowercased(name[offset]) { return false }
+        }
+        return true
+      }
+      return isSame ?? zip(range, name).allSatisfy { unsafe ASCII.lowercased(bytes[$0]) == ASCII.lowercased($1) }
+    }
+  }
+
+  /// The comma-separated elements of a list value (RFC 9110 §5.6.1), white space trimmed, empty ones left out.
+  package func elements(_ value: Range<Int>) -> [Range<Int>] {
+    var elements: [Range<Int>] = []
+    var start = value.lowerBound
+    for index in value.lowerBound...value.upperBound where index == value.upperBound || bytes[index] == ASCII.comma {
+      let element = trimmed(start..<index)
+      if !element.isEmpty { elements.append(element) }
+      start = index + 1
+    }
+    return elements
+  }
+
+  /// `range` without the optional white space (SP, HTAB) at its ends.
+  package func trimmed(_ range: Range<Int>) -> Range<Int> {
+    var lower = range.lowerBound
+    var upper = range.upperBound
+    while lower < upper, ASCII.isBlank(bytes[lower]) { lower += 1 }
+    while upper > lower, ASCII.isBlank(bytes[upper - 1]) { upper -= 1 }
+    return lower..<upper
+  }
+
+  /// The bit in `nameFilter` of a name with `count` bytes that begins with `first`.
+  @inlinable
+  package static func bit(_ count: Int, _ first: UInt8) -> UInt64 {
+    1 << UInt64((count &* 5 &+ Int(ASCII.lowercased(first))) & 63)
+  }
+
+  /// Whether none of eight bytes is below 0x20 or 0x7F (a byte-wise comparison as in S. Anderson's Bit Twiddling Hacks,
+  /// "Determine if a word has a byte less than n").
+  private static func isClean(_ word: UInt64) -> Bool {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    let delete = word ^ (ones &* 0x7F)
+    let found = ((word &- (ones &* 0x20)) & ~word) | ((delete &- ones) & ~delete)
+    return found & (ones &* 0x80) == 0
+  }
+
+  /// Whether no value holds a control byte other than HTAB (RFC 9110 §5.5); 0x80 to 0xFF pass as they are.
+  package func valuesAreClean() -> Bool {
+    unsafe bytes.withUnsafeBytes { bytes in
+      for field in list where unsafe !Self.isClean(UnsafeRawBufferPointer(rebasing: bytes[field.value])) {
+        return false
+      }
+      return true
+    }
+  }
+
+  /// The same of one value.
+  package static func isClean(_ value: UnsafeRawBufferPointer) -> Bool {
+    var index = 0
+    // Eight bytes at a time, while none of them can be a control byte.
+    while index + 8 <= value.count, unsafe isClean(value.loadUnaligned(fromByteOffset: index, as: UInt64.self)) {
+      index += 8
+    }
+    while index < value.count {
+      let byte = unsafe value[index]
+      if byte < 0x20 && byte != ASCII.tab || byte == 0x7F { return false }
+      index += 1
+    }
+    return true
+  }
+}

@@ -1,0 +1,84 @@
+// Bodies written anew: counted as they are, or each span as a chunk of its own.
+// It must not join, split or change what a span holds.
+import HTTP
+
+extension OutputBuffer {
+  /// `name: value` and the line's end, both taken from `fields`.
+  func appendField(_ fields: Fields, _ name: Range<Int>, _ value: Range<Int>) {
+    unsafe fields.bytes.withUnsafeBytes { bytes in
+      unsafe append(UnsafeRawBufferPointer(rebasing: bytes[name]))
+      append(": ")
+      unsafe append(UnsafeRawBufferPointer(rebasing: bytes[value]))
+      append("\r\n")
+    }
+  }
+
+  /// `name: value` with a value of our own.
+  func appendField(_ fields: Fields, _ name: Range<Int>, text value: String) {
+    append(fields.bytes, name)
+    append(": ")
+    append(text: value)
+    append("\r\n")
+  }
+
+  /// `name: value` with a literal.
+  func appendField(_ fields: Fields, _ name: Range<Int>, _ value: StaticString) {
+    append(fields.bytes, name)
+    append(": ")
+    append(value)
+    append("\r\n")
+  }
+
+  /// Bytes as a chunk. Its size is written in lower-case hexadecimal, as most servers write it.
+  fileprivate func append(chunk body: UnsafeRawBufferPointer) {
+    let digits = max(1, (Int.bitWidth - body.count.leadingZeroBitCount + 3) / 4)
+    var place = unsafe room(for: digits + 2 + body.count + 2)
+    var shift = digits * 4
+    while shift > 0 {
+      shift -= 4
+      let digit = UInt8(truncatingIfNeeded: body.count >> shift & 15)
+      unsafe place.storeBytes(of: digit < 10 ? ASCII.zero + digit : UInt8(ascii: "a") + digit - 10, as: UInt8.self)
+      unsafe place += 1
+    }
+    unsafe place.storeBytes(of: Self.lineEnd, as: UInt16.self)
+    if let source = body.baseAddress { unsafe (place + 2).copyMemory(from: source, byteCount: body.count) }
+    unsafe (place + 2 + body.count).storeBytes(of: Self.lineEnd, as: UInt16.self)
+  }
+
+  /// CR and LF, in this order in memory.
+  private static let lineEnd = UInt16(littleEndian: UInt16(ASCII.lineFeed) << 8 | UInt16(ASCII.carriageReturn))
+}
+
+/// Writes what one read gave of a body in the framing that the receiver was promised.
+public enum BodyEncoder {
+  /// Appends what `parser` took last: the body bytes in it, and the body's end if that was there.
+  /// - Parameter bytes: those that it took.
+  public static func append(
+    _ parser: MessageParser, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer
+  ) {
+    let isChunked = framing == .chunked
+    if isChunked, parser.isCanonical { return unsafe bytes.withUnsafeBytes { unsafe output.append($0) } }
+    append(parser.ranges, of: bytes, framing: framing, to: output)
+    if isChunked, parser.isComplete { appendEnd(framing: framing, trailers: parser.trailers, to: output) }
+  }
+
+  /// Appends the body bytes at `ranges` in `bytes`: each a chunk where `framing` is chunked, plain otherwise.
+  public static func append(_ ranges: BodyRanges, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer) {
+    unsafe bytes.withUnsafeBytes { source in
+      for index in 0..<ranges.count {
+        let body = unsafe UnsafeRawBufferPointer(rebasing: source[ranges[index]])
+        if framing == .chunked { unsafe output.append(chunk: body) } else { unsafe output.append(body) }
+      }
+    }
+  }
+
+  /// Appends what ends a body: the last chunk with its trailers, or nothing.
+  public static func appendEnd(framing: BodyFraming, trailers: Fields, to output: OutputBuffer) {
+    guard framing == .chunked else { return }
+    output.append("0\r\n")
+    for field in trailers.list where !trailers.isForbiddenTrailer(field.name) {
+      output.appendField(trailers, field.name, trailers.trimmed(field.value))
+    }
+    output.append("\r\n")
+  }
+}

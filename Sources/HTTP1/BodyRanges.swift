@@ -1,0 +1,62 @@
+// Where body bytes stand in a read, chunk framing left out.
+// It must not hold the bytes themselves.
+import HTTP
+
+/// The ranges that the last `MessageParser.parse` found, relative to the bytes it was given.
+///
+/// One list serves all parsers of a thread: it is good until the next `parse` of any of them.
+@safe
+public final class BodyRanges {
+  @unsafe
+  private struct State {
+    var ranges: UnsafeMutableBufferPointer<Range<Int32>>
+    var count = 0
+  }
+  private let state: UnsafeMutablePointer<State>
+
+  /// An empty list.
+  public init() {
+    unsafe state = .allocate(capacity: 1)
+    unsafe state.initialize(to: State(ranges: .allocate(capacity: 256)))
+  }
+
+  deinit {
+    unsafe state.pointee.ranges.deallocate()
+    unsafe state.deallocate()
+  }
+
+  /// Spans in the list.
+  public var count: Int { unsafe state.pointee.count }
+  /// Whether there is none.
+  public var isEmpty: Bool { count == 0 }
+
+  /// The span at `index`, counted from 0.
+  public subscript(_ index: Int) -> Range<Int> {
+    precondition(index >= 0 && index < count)
+    let span = unsafe state.pointee.ranges[index]
+    return Int(span.lowerBound)..<Int(span.upperBound)
+  }
+
+  /// All the ranges' bytes.
+  public var byteCount: Int {
+    var bytes = 0
+    for index in 0..<count { bytes += self[index].count }
+    return bytes
+  }
+
+  func removeAll() { unsafe state.pointee.count = 0 }
+
+  func append(_ start: Int, count length: Int) {
+    let index = count
+    if unsafe index == state.pointee.ranges.count { grow() }
+    unsafe state.pointee.ranges[index] = Int32(truncatingIfNeeded: start)..<Int32(truncatingIfNeeded: start + length)
+    unsafe state.pointee.count = index + 1
+  }
+
+  private func grow() {
+    let larger = unsafe UnsafeMutableBufferPointer<Range<Int32>>.allocate(capacity: state.pointee.ranges.count * 2)
+    for index in 0..<count { unsafe larger[index] = state.pointee.ranges[index] }
+    unsafe state.pointee.ranges.deallocate()
+    unsafe state.pointee.ranges = larger
+  }
+}

@@ -1,0 +1,339 @@
+// One message at a time: llhttp reads its head, then we say where its body's bytes stand in each read, and its end.
+// It must not validate a head (RequestHead and ResponseHead do), nor copy body bytes.
+import CLLHTTP
+import HTTP
+
+/// A strict HTTP/1.1 parser for one side of one connection (all of llhttp's lenient flags stay off).
+///
+/// llhttp reads heads. Bodies are read here: llhttp takes size lines of any length for the sake of a chunk's size, and
+/// where it takes a response's framing for another than the fields say, nobody is told.
+/// It stops after each head and after each message; `reset()` makes it ready for the next message. Confined to one thread.
+@safe
+public final class MessageParser {
+  /// Which messages it reads.
+  public enum Kind: Sendable {
+    case request
+    case response
+  }
+
+  /// How far one `parse` came.
+  public enum Progress: Hashable, Sendable {
+    /// All bytes were used; more are wanted.
+    case needsMore
+    /// The head is whole and stands in `fields`; `parse` the rest to go on.
+    case headComplete
+    /// The message is whole; bytes behind it are left alone.
+    case messageComplete
+    /// The bytes are not a strict HTTP/1.1 message. The parser is of no more use.
+    case failed(HTTPParseError)
+  }
+
+  private let parser: UnsafeMutablePointer<llhttp_t>
+  private let state: UnsafeMutablePointer<ParserState>
+  /// The heads that need not be read in full.
+  let cache: HeadCache?
+
+  /// Makes a parser that reports body bytes in `ranges`.
+  /// - Parameter cache: heads that were judged within these limits; none where all are to be read.
+  public init(_ kind: Kind, limits: HTTPLimits, ranges: BodyRanges, cache: HeadCache? = nil) {
+    self.ranges = ranges
+    self.cache = cache
+    unsafe parser = .allocate(capacity: 1)
+    unsafe state = .allocate(capacity: 1)
+    unsafe state.initialize(to: ParserState(isResponse: kind == .response, limits: limits))
+    start()
+  }
+
+  deinit {
+    unsafe state.deinitialize(count: 1)
+    unsafe state.deallocate()
+    unsafe parser.deallocate()
+  }
+
+  /// Where the last `parse` found body bytes.
+  public let ranges: BodyRanges
+  /// Whether the last `parse` took whole chunks, the body's end among them or not, and nothing else: just as `BodyEncoder`
+  /// would write them.
+  public var isCanonical: Bool { unsafe state.pointee.chunked.isCanonical }
+  /// The head as it came, from `headComplete` on; `takeFields()` moves it out.
+  public var fields: Fields { unsafe state.pointee.fields }
+  /// Trailer fields that followed a chunked body.
+  public var trailers: Fields {
+    unsafe state.pointee.chunked.trailers.isEmpty ? Fields() : state.pointee.chunked.trailers
+  }
+  /// Whether the message is whole.
+  public var isComplete: Bool { unsafe state.pointee.stage == .complete }
+  /// Whether the head is whole.
+  public var isHeadComplete: Bool {
+    switch unsafe state.pointee.stage {
+    case .head, .unknownMethod: false
+    case .length, .chunks, .untilClose, .complete: true
+    }
+  }
+  /// Whether any byte of the present message has been seen; empty lines before it are none of it (RFC 9112 §2.2).
+  public var hasBegun: Bool { unsafe state.pointee.hasBegun }
+  /// For a response parser: whether the response answers a HEAD, and so has no body whatever it says.
+  public var answersHead: Bool {
+    get { unsafe state.pointee.answersHead }
+    set { unsafe state.pointee.answersHead = newValue }
+  }
+
+  /// Forgets the message that ended, for the next one.
+  public func reset() {
+    let ranParser = unsafe state.pointee.ranParser
+    unsafe state.pointee.restart()
+    if ranParser { start() }
+  }
+
+  /// Moves the head out, so that only one place keeps its bytes.
+  public func takeFields() -> Fields {
+    var taken = Fields()
+    unsafe swap(&taken, &state.pointee.fields)
+    return taken
+  }
+
+  /// Moves out the head that was found in the cache, if it was.
+  func takeCached() -> HeadCache.Head? { unsafe state.pointee.cached.take() }
+
+  private func start() {
+    unsafe llhttp_init(parser, state.pointee.isResponse ? HTTP_RESPONSE : HTTP_REQUEST, messageCallbacks)
+    unsafe parser.pointee.data = UnsafeMutableRawPointer(state)
+  }
+
+  /// Reads on. Body ranges are relative to `bytes`.
+  /// - Returns: how many bytes were used, and how far that led.
+  public func parse(_ bytes: RawSpan) -> (consumed: Int, progress: Progress) {
+    ranges.removeAll()
+    if unsafe state.pointee.isRefused, let refusal = unsafe state.pointee.refusal { return (0, .failed(refusal)) }
+    return unsafe bytes.withUnsafeBytes { bytes in
+      do throws(HTTPParseError) {
+        return unsafe try read(bytes)
+      } catch {
+        unsafe state.pointee.refusal = error
+        return (0, .failed(error))
+      }
+    }
+  }
+
+  private func read(_ bytes: UnsafeRawBufferPointer) throws(HTTPParseError) -> (consumed: Int, progress: Progress) {
+    var consumed = bytes.count
+    switch unsafe state.pointee.stage {
+    case .head:
+      return unsafe try readHead(bytes)
+    case .unknownMethod:
+      unsafe keepHead(bytes[...])
+      try validateMethod()
+      return (bytes.count, .needsMore)
+    case .complete:
+      return (0, .messageComplete)
+    case .untilClose:
+      if unsafe !bytes.isEmpty { ranges.append(0, count: bytes.count) }
+    case .length:
+      consumed = Int(unsafe min(state.pointee.remaining, UInt64(bytes.count)))
+      if consumed > 0 { ranges.append(0, count: consumed) }
+      unsafe state.pointee.remaining -= UInt64(consumed)
+      if unsafe state.pointee.remaining == 0 { unsafe state.pointee.stage = .complete }
+    case .chunks:
+      consumed = unsafe try state.pointee.chunked.read(bytes, from: 0, limits: state.pointee.limits, ranges: ranges)
+      if unsafe state.pointee.chunked.isComplete { unsafe state.pointee.stage = .complete }
+    }
+    return (consumed, unsafe state.pointee.stage == .complete ? .messageComplete : .needsMore)
+  }
+
+  // MARK: Heads
+
+  private func readHead(_ bytes: UnsafeRawBufferPointer) throws(HTTPParseError) -> (consumed: Int, progress: Progress) {
+    if unsafe !state.pointee.hasBegun, unsafe !state.pointee.isInEmptyLine,
+      let head = unsafe cache?.lookup(bytes, answersHead: answersHead, limit: state.pointee.limits.headBytes)
+    {
+      let count = head.fields.bytes.count
+      unsafe state.pointee.begin(consume head)
+      return (count, .headComplete)
+    }
+    let begun = unsafe hasBegun ? 0 : try skipEmptyLines(bytes)
+    let head = unsafe UnsafeRawBufferPointer(rebasing: bytes[begun...])
+    guard let start = unsafe head.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe !head.isEmpty else {
+      return (bytes.count, .needsMore)
+    }
+    unsafe state.pointee.ranParser = true
+    let error = unsafe llhttp_execute(parser, start, head.count)
+    if let refusal = unsafe state.pointee.refusal {
+      unsafe keepHead(head[...])
+      throw refusal
+    }
+    var consumed = head.count
+    if error != HPE_OK, let position = unsafe llhttp_get_error_pos(parser) {
+      consumed = unsafe min(max(0, position - start), head.count)
+    }
+    switch error {
+    case HPE_OK:
+      unsafe keepHead(head[...])
+      try checkSize()
+      return (bytes.count, .needsMore)
+    case HPE_PAUSED:
+      unsafe keepHead(head.prefix(consumed))
+      try checkSize()
+      finishHead()
+      return (begun + consumed, .headComplete)
+    case HPE_INVALID_METHOD where unsafe !state.pointee.isResponse:
+      // llhttp stops at the first byte that is in none of its methods: what it was is known at the method's end.
+      unsafe keepHead(head[...])
+      try validateMethod()
+      return (bytes.count, .needsMore)
+    default:
+      unsafe keepHead(head.prefix(consumed))
+      let fault = unsafe state.pointee.isResponse ? nil : RequestLine.fault(state.pointee.fields)
+      throw fault ?? HTTPParseError(400, framingComplaint(error) ?? Self.complaint(error))
+    }
+  }
+
+  /// Passes over the empty lines that a client may send before a request (RFC 9112 §2.2), up to a few.
+  private func skipEmptyLines(_ bytes: UnsafeRawBufferPointer) throws(HTTPParseError) -> Int {
+    guard unsafe !state.pointee.isResponse else {
+      guard unsafe bytes.first == UInt8(ascii: "H") || bytes.isEmpty else {
+        throw HTTPParseError(400, "not a status line")
+      }
+      unsafe state.pointee.hasBegun = unsafe !bytes.isEmpty
+      return 0
+    }
+    for index in bytes.indices {
+      let byte = unsafe bytes[index]
+      if unsafe state.pointee.isInEmptyLine {
+        guard byte == ASCII.lineFeed else { throw HTTPParseError(400, "CR without LF before the request line") }
+        unsafe state.pointee.isInEmptyLine = false
+      } else if byte == ASCII.carriageReturn {
+        unsafe state.pointee.emptyLines += 1
+        unsafe state.pointee.isInEmptyLine = true
+        guard unsafe state.pointee.emptyLines <= Self.mostEmptyLines else {
+          throw HTTPParseError(400, "too many empty lines before the request line")
+        }
+      } else if byte == ASCII.lineFeed {
+        throw HTTPParseError(400, "LF without CR before the request line")
+      } else {
+        unsafe state.pointee.hasBegun = true
+        return index
+      }
+    }
+    return bytes.count
+  }
+
+  private static let mostEmptyLines = 8
+
+  private func keepHead(_ bytes: Slice<UnsafeRawBufferPointer>) {
+    unsafe state.pointee.fields.bytes.append(contentsOf: bytes)
+  }
+
+  private func checkSize() throws(HTTPParseError) {
+    let limit = unsafe state.pointee.limits.headBytes
+    guard unsafe state.pointee.fields.bytes.count > limit else { return }
+    throw HTTPParseError(431, "head larger than \(limit) bytes", beyond: .head)
+  }
+
+  /// The head is whole: its fields say what follows.
+  private func finishHead() {
+    do throws(HTTPParseError) {
+      guard unsafe state.pointee.fields.split() == state.pointee.fieldCount else {
+        throw HTTPParseError(400, "ambiguous fields")
+      }
+      let declared = unsafe try state.pointee.fields.declaredFraming(isVersion11: version.minor == 1)
+      guard isFramed(declared) else { throw HTTPParseError(400, "ambiguous framing") }
+      unsafe state.pointee.framing = declared ?? .none
+      if unsafe state.pointee.isResponse {
+        let hasNoBody = answersHead || status < 200 || status == 204 || status == 304
+        unsafe state.pointee.framing = hasNoBody ? .none : declared ?? .untilClose
+      }
+    } catch {
+      unsafe state.pointee.refusal = error
+    }
+    unsafe state.pointee.beginBody()
+  }
+
+  /// Whether llhttp found the same framing: where two readers differ, the next ones may, too.
+  private func isFramed(_ framing: BodyFraming?) -> Bool {
+    let flags = unsafe UInt32(parser.pointee.flags)
+    let isChunked = flags & F_CHUNKED.rawValue != 0
+    let hasLength = flags & F_CONTENT_LENGTH.rawValue != 0
+    switch framing {
+    case .chunked: return isChunked && !hasLength
+    case .length(let length): return unsafe hasLength && !isChunked && parser.pointee.content_length == length
+    case nil, .some(.none), .untilClose: return !isChunked && !hasLength
+    }
+  }
+
+  /// How the body is delimited, by the head's fields alone; for a response, by its status and its request, too.
+  /// - Throws: what is wrong with the fields that say so.
+  func framing() throws(HTTPParseError) -> BodyFraming {
+    if let refusal = unsafe state.pointee.refusal { throw refusal }
+    return unsafe state.pointee.framing
+  }
+
+  /// A method that llhttp does not know: not implemented if it is one, malformed if it is not. Waits for its end.
+  private func validateMethod() throws(HTTPParseError) {
+    let bytes = unsafe state.pointee.fields.bytes
+    let method = bytes.prefix(Self.longestMethod + 1).prefix(while: ASCII.isToken)
+    if method.count > Self.longestMethod { throw HTTPParseError(501, "method not implemented") }
+    guard method.count < bytes.count else {
+      unsafe state.pointee.stage = .unknownMethod
+      return
+    }
+    throw bytes[method.count] == ASCII.space && !method.isEmpty
+      ? HTTPParseError(501, "method not implemented") : HTTPParseError(400, "malformed request line")
+  }
+
+  private static let longestMethod = 64
+
+  /// What our own reading says of framing fields that llhttp refused: its errors are about the field that it came to last,
+  /// whatever stood before that one. Nil where it finds nothing as far as the head was read.
+  private func framingComplaint(_ error: llhttp_errno_t) -> String? {
+    switch error {
+    case HPE_INVALID_CONTENT_LENGTH, HPE_UNEXPECTED_CONTENT_LENGTH, HPE_INVALID_TRANSFER_ENCODING: break
+    default: return nil
+    }
+    var read = Fields()
+    read.bytes = unsafe state.pointee.fields.bytes
+    read.bytes += (read.bytes.last == ASCII.lineFeed ? "\r\n" : "\r\n\r\n").utf8
+    guard read.split() != nil else { return nil }
+    do throws(HTTPParseError) {
+      // What is wrong in either version: the version is not what llhttp complained of.
+      _ = try read.declaredFraming(isVersion11: true)
+      return nil
+    } catch {
+      return error.reason
+    }
+  }
+
+  /// What llhttp found wrong with a head, in our words.
+  private static func complaint(_ error: llhttp_errno_t) -> String {
+    switch error {
+    case HPE_INVALID_URL: "malformed request target"
+    case HPE_INVALID_METHOD, HPE_INVALID_CONSTANT, HPE_INVALID_VERSION, HPE_INVALID_STATUS: "malformed start line"
+    case HPE_INVALID_HEADER_TOKEN: "a byte that may not stand in a field, or a folded line"
+    case HPE_UNEXPECTED_SPACE: "white space before a field"
+    case HPE_CR_EXPECTED, HPE_LF_EXPECTED, HPE_STRICT: "a line does not end with CRLF"
+    case HPE_INVALID_CONTENT_LENGTH: "Content-Length is not a plain decimal number"
+    case HPE_INVALID_TRANSFER_ENCODING: "Transfer-Encoding other than chunked"
+    default: "malformed head"
+    }
+  }
+
+  /// Whether llhttp read the same method: our own reading of the request line is held against it.
+  func hasMethod(_ method: Method) -> Bool {
+    let read = unsafe parser.pointee.method
+    switch method {
+    case .get: return read == UInt8(HTTP_GET.rawValue)
+    case .head: return read == UInt8(HTTP_HEAD.rawValue)
+    case .post: return read == UInt8(HTTP_POST.rawValue)
+    case .put: return read == UInt8(HTTP_PUT.rawValue)
+    case .delete: return read == UInt8(HTTP_DELETE.rawValue)
+    case .options: return read == UInt8(HTTP_OPTIONS.rawValue)
+    case .patch: return read == UInt8(HTTP_PATCH.rawValue)
+    case .trace: return read == UInt8(HTTP_TRACE.rawValue)
+    }
+  }
+  /// The version by llhttp's own reading.
+  var version: (major: Int, minor: Int) {
+    unsafe (Int(parser.pointee.http_major), Int(parser.pointee.http_minor))
+  }
+  /// The status by llhttp's own reading.
+  var status: Int { unsafe Int(parser.pointee.status_code) }
+}

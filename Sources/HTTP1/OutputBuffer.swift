@@ -1,0 +1,109 @@
+// Bytes about to be sent, put together in memory that is used again and again.
+// It must not know what they are.
+import HTTP
+
+/// A growing run of bytes, filled and emptied for every read: appending is a copy and nothing else.
+///
+/// Confined to one thread. Its state lies behind a pointer of its own: an array would be checked for a second owner, and a
+/// stored property for a second access, at each of the hundred appends that a short exchange makes.
+@safe
+public final class OutputBuffer {
+  @unsafe
+  @usableFromInline
+  struct State {
+    @usableFromInline var memory: UnsafeMutableRawBufferPointer
+    @usableFromInline var count = 0
+  }
+  @usableFromInline let state: UnsafeMutablePointer<State>
+
+  /// An empty buffer with room for `capacity` bytes.
+  public init(capacity: Int = 256) {
+    unsafe state = .allocate(capacity: 1)
+    unsafe state.initialize(to: State(memory: .allocate(byteCount: max(capacity, 64), alignment: 16)))
+  }
+
+  deinit {
+    unsafe state.pointee.memory.deallocate()
+    unsafe state.deallocate()
+  }
+
+  /// Bytes held.
+  @inlinable
+  public var count: Int { unsafe state.pointee.count }
+  /// Whether nothing is held.
+  @inlinable
+  public var isEmpty: Bool { count == 0 }
+
+  /// Forgets what is held, and keeps the memory.
+  @inlinable
+  public func removeAll() { unsafe state.pointee.count = 0 }
+
+  /// Adds bytes.
+  public func append(_ bytes: UnsafeRawBufferPointer) {
+    guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+    let place = unsafe room(for: bytes.count)
+    unsafe place.copyMemory(from: source, byteCount: bytes.count)
+  }
+
+  /// Adds the bytes in `range` of `bytes`.
+  public func append(_ bytes: [UInt8], _ range: Range<Int>) {
+    unsafe bytes.withUnsafeBytes { unsafe append(UnsafeRawBufferPointer(rebasing: $0[range])) }
+  }
+
+  /// Adds a text's UTF-8. It has a label so that a literal never comes this way.
+  public func append(text: String) {
+    var text = text
+    text.withUTF8 { unsafe append(UnsafeRawBufferPointer($0)) }
+  }
+
+  /// Adds a number in decimal digits.
+  func append(decimal value: UInt64) {
+    var divisor: UInt64 = 1
+    while value / divisor >= 10 { divisor *= 10 }
+    while divisor > 0 {
+      append(UInt8(truncatingIfNeeded: value / divisor % 10) | ASCII.zero)
+      divisor /= 10
+    }
+  }
+
+  /// Adds a literal.
+  @inline(__always)
+  public func append(_ text: StaticString) {
+    unsafe append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+
+  /// Adds a byte.
+  public func append(_ byte: UInt8) { unsafe room(for: 1).storeBytes(of: byte, as: UInt8.self) }
+
+  /// Lends what is held.
+  @inlinable
+  public func withBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
+    unsafe body(held.bytes)
+  }
+
+  /// A copy of what is held.
+  public var bytes: [UInt8] { unsafe Array(held) }
+
+  @inlinable
+  var held: UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(start: state.pointee.memory.baseAddress, count: state.pointee.count)
+  }
+
+  /// Counts `more` bytes in, and says where they belong.
+  @inline(__always)
+  func room(for more: Int) -> UnsafeMutableRawPointer {
+    let start = unsafe state.pointee.count
+    if unsafe start + more > state.pointee.memory.count { grow(to: start + more) }
+    unsafe state.pointee.count = start + more
+    // Never nil: no buffer here is empty.
+    return unsafe (state.pointee.memory.baseAddress ?? UnsafeMutableRawPointer(state)) + start
+  }
+
+  private func grow(to needed: Int) {
+    let larger = unsafe UnsafeMutableRawBufferPointer.allocate(
+      byteCount: max(needed, state.pointee.memory.count * 2), alignment: 16)
+    unsafe larger.copyMemory(from: held)
+    unsafe state.pointee.memory.deallocate()
+    unsafe state.pointee.memory = larger
+  }
+}

@@ -1,0 +1,106 @@
+// Request heads from and to bytes of HTTP/1.
+// It must not know where a request goes.
+import HTTP
+
+extension RequestHead {
+  /// Judges the head that `parser` has completed.
+  /// - Parameter pseudonym: our own name in `Via`: a request that carries it already goes in a circle (508).
+  /// - Throws: `HTTPParseError` with the status to answer.
+  public convenience init(_ parser: MessageParser, refusingVia pseudonym: String? = nil) throws(HTTPParseError) {
+    let version = parser.version
+    let fields = parser.fields
+    let line = try RequestLine(fields)
+    guard parser.hasMethod(line.method), line.minor == version.minor, version.major == 1 else {
+      throw HTTPParseError(400, "malformed request line")
+    }
+    let framing = try parser.framing()
+    let target = try line.passedOn(fields)
+    try self.init(line.method, target, isVersion11: line.minor == 1, fields, framing: framing)
+    if let pseudonym, fields.wentThrough(pseudonym) {
+      throw HTTPParseError(508, "the request has come through this proxy already")
+    }
+    // Of a head that is refused the parser keeps the bytes: the record says what they asked for.
+    _ = parser.takeFields()
+  }
+
+  /// The head that `parser` has completed: found in the cache, or validated now and inserted there.
+  /// - Throws: as `init(_:refusingVia:)`.
+  public static func completed(by parser: MessageParser, refusingVia pseudonym: String?) throws(HTTPParseError)
+    -> RequestHead
+  {
+    if case .request(let cached) = parser.takeCached() { return cached }
+    let head = try RequestHead(parser, refusingVia: pseudonym)
+    parser.cache?.insert(.request(head), answersHead: false, head.connection)
+    return head
+  }
+
+  /// Writes the head for upstream: HTTP/1.1, fields in their order, case and bytes, those for the neighbour left out.
+  /// - Parameters:
+  ///   - defaultHost: the Host to name where an HTTP/1.0 client named none, which HTTP/1.1 requires.
+  ///   - policy: what is added, and what is taken.
+  ///   - client: the client's literal address, for fields that name it.
+  ///   - offer: the protocols that upstream may switch to.
+  public func write(
+    to output: OutputBuffer, defaultHost: String, policy: ForwardingPolicy = ForwardingPolicy(), client: String = "",
+    offer: UpgradeOffer? = nil
+  ) {
+    write(to: output, defaultHost: defaultHost, policy: policy, client: client, offer: offer) { _, _ in }
+  }
+
+  /// - Parameter placed: told where in `output` the value of the field at a place begins, where it goes on as it came.
+  private func write(
+    to output: OutputBuffer, defaultHost: String, policy: ForwardingPolicy, client: String, offer: UpgradeOffer?,
+    placed: (_ index: Int, _ start: Int) -> Void
+  ) {
+    output.append(text: method.rawValue)
+    output.append(ASCII.space)
+    if let implied = target.implied { output.append(implied) }
+    output.append(fields.bytes, target.written)
+    output.append(" HTTP/1.1\r\n")
+    let (forwardedFor, forwarded) = fields.rewritings(policy, client: client)
+    for (index, field) in fields.list.enumerated() {
+      if fields.isHopByHop(field, connection) {
+        if let offer { fields.writeUpgrade(offer.elements, at: index, to: output) }
+      } else if field.kind == .forwardedFor, let forwardedFor {
+        forwardedFor.write(fields, index, to: output)
+      } else if field.kind == .forwarded, let forwarded {
+        forwarded.write(fields, index, to: output)
+      } else {
+        placed(index, output.count + field.name.count + 2)
+        write(field, to: output)
+      }
+    }
+    forwardedFor?.writeNew("X-Forwarded-For", to: output)
+    forwarded?.writeNew("Forwarded", to: output)
+    // A line of its own behind those that came is an element behind theirs (RFC 9110 §5.3).
+    if let via = policy.via { output.append(text: "Via: \(isVersion11 ? "1.1" : "1.0") \(via)\r\n") }
+    if !fields.list.contains(where: { $0.kind == .host }) {
+      output.append(text: "Host: \(target.authority.map { fields.text($0) } ?? defaultHost)\r\n")
+    }
+    output.append("\r\n")
+  }
+
+  /// What `write` writes for this head and its template; nil where the policy has each client's address written.
+  public func serialized(defaultHost: String, policy: ForwardingPolicy) -> SerializedHead? {
+    guard !policy.namesClients else { return nil }
+    let output = OutputBuffer()
+    var places: [Int: Int] = [:]
+    write(to: output, defaultHost: defaultHost, policy: policy, client: "", offer: nil) { places[$0] = $1 }
+    return SerializedHead(output.bytes, of: fields, template, places: places)
+  }
+
+  /// Writes the head as its template's serialized has it.
+  public func write(_ serialized: borrowing SerializedHead, to output: OutputBuffer) {
+    serialized.write(to: output, fields)
+  }
+
+  /// A field as it came, but for those that frame and route: what we understood them to say.
+  private func write(_ field: Field, to output: OutputBuffer) {
+    switch (field.kind, framing) {
+    case (.host, _): output.appendField(fields, field.name, target.authority ?? field.value)
+    case (.contentLength, .length(let length)): output.appendField(fields, field.name, text: "\(length)")
+    case (.transferEncoding, _): output.appendField(fields, field.name, "chunked")
+    default: output.appendField(fields, field.name, field.value)
+    }
+  }
+}

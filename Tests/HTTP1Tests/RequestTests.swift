@@ -1,0 +1,240 @@
+// Requests as upstream will see them, and those that it never sees.
+import Testing
+
+@testable import HTTP
+@testable import HTTP1
+
+@Suite("Requests")
+struct RequestTests {
+  @Test("A request keeps its order, case and bytes, and loses what was for its neighbour only")
+  func plainRequest() {
+    let request =
+      "POST /v1/chat/completions?x=1 HTTP/1.1\r\nHoSt: a:80\r\nX-Empty:\r\nx-obs: \u{e9}  \r\nConnection: close, X-A\r\n"
+      + "X-A: 1\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nContent-Length: 5\r\nX-B:  two  words \r\n\r\nhello"
+    let expected =
+      "POST /v1/chat/completions?x=1 HTTP/1.1\r\nHoSt: a:80\r\nX-Empty: \r\nx-obs: \u{e9}\r\nContent-Length: 5\r\n"
+      + "X-B: two  words\r\n\r\nhello"
+    for pieces in everySplit(request) {
+      #expect(relayRequest(pieces) == Relayed(bytes: expected, isComplete: true))
+    }
+  }
+
+  @Test("Fields that frame, route or identify stay, whatever Connection claims (case 2)")
+  func protectedFields() {
+    let relayed = relayRequest([
+      Array(
+        "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1\r\nConnection: Host, Content-Length, X-Forwarded-For\r\n\r\n"
+          .utf8)
+    ])
+    #expect(relayed.bytes == "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1\r\n\r\n")
+  }
+
+  @Test("A chunked body is chunked anew, extensions dropped, trailers kept but for forbidden ones")
+  func chunkedRequest() {
+    let head = "PUT /f HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    let relayed = relayRequest([
+      Array(
+        (head
+          + "5;ext=1\r\nhello\r\nA\r\n0123456789\r\n0\r\nX-T: v \r\nSet-Cookie: 9\r\nVia: x\r\nX-forwarded-for: 6.6.6.6\r\n\r\nGET ")
+          .utf8)
+    ])
+    #expect(relayed.bytes == head + "5\r\nhello\r\na\r\n0123456789\r\n0\r\nX-T: v\r\n\r\n")
+    #expect(relayed.isComplete)
+    #expect(relayed.leftOver == "GET ")
+  }
+
+  @Test("A chunked body split at every byte holds the same content")
+  func chunkedSplit() {
+    let head = "PUT /f HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for pieces in everySplit(head + "5\r\nhello\r\n2\r\n!!\r\n0\r\nX: y\r\n\r\n") {
+      let relayed = relayRequest(pieces)
+      #expect(relayed.isComplete && relayed.error == nil)
+      let again = relayRequest([Array(relayed.bytes.utf8)])
+      #expect(again.isComplete)
+      #expect(again.bytes.hasSuffix("0\r\nX: y\r\n\r\n"))
+    }
+  }
+
+  @Test(
+    "An absolute-form target gives its authority to Host, and no path is the root's (case 7)",
+    arguments: [
+      ("GET http://b/x?y", "GET /x?y"), ("GET HTTP://b", "GET /"), ("GET http://b?y=/", "GET /?y=/"),
+      ("OPTIONS http://b", "OPTIONS *"), ("OPTIONS http://b?y", "OPTIONS /?y"),
+    ])
+  func absoluteForm(asked: String, passedOn: String) {
+    for pieces in everySplit("\(asked) HTTP/1.1\r\nHost: a\r\n\r\n") {
+      #expect(relayRequest(pieces).bytes == "\(passedOn) HTTP/1.1\r\nHost: b\r\n\r\n")
+    }
+  }
+
+  @Test(
+    "What a refused request had asked for is told as far as it was said plainly",
+    arguments: [
+      ("\r\nPOST /v1/x?key=1 HTTP/1.1\r\nHost : a\r\n\r\n", "POST", "/v1/x"),
+      ("GET /a HTTP/1.1\r\n\r\n", "GET", "/a"), ("GET http://u:p@b/x HTTP/1.1\r\n\r\n", "GET", "/x"),
+      ("GET * HTTP/1.1\r\n\r\n", "GET", "*"), ("CONNECT a:80 HTTP/1.1\r\n\r\n", "CONNECT", nil),
+      ("GET /cut", "GET", nil), ("PROPFIND / HTTP/1.1\r\n\r\n", "PROPFIND", "/"),
+      // What is left of a body that was longer than its head said.
+      ("hunter2 is /my password\r\n", nil, nil), ("GET /my secret plan\r\n", "GET", nil),
+      ("DELETE it HTTP/1.1\r\n", "DELETE", nil), ("G\"ET / HTTP/1.1\r\n\r\n", nil, nil), ("", nil, nil),
+    ])
+  func partialRequestLine(request: String, method: String?, path: String?) {
+    var fields = Fields()
+    fields.bytes = Array(request.utf8)
+    let partialRequestLine = PartialRequestLine(fields)
+    #expect(partialRequestLine.method == method)
+    #expect(partialRequestLine.path == path)
+  }
+
+  @Test("A request without a body is whole with its head", arguments: ["", "Content-Length: 0\r\n"])
+  func withoutBody(field: String) {
+    for pieces in everySplit("GET / HTTP/1.1\r\nHost: a\r\n\(field)\r\n") {
+      #expect(relayRequest(pieces).isComplete)
+    }
+  }
+
+  @Test("An HTTP/1.0 request without Host is sent on with upstream's, which HTTP/1.1 requires")
+  func version10() {
+    let relayed = relayRequest([Array("GET / HTTP/1.0\r\n\r\n".utf8)])
+    #expect(relayed.bytes == "GET / HTTP/1.1\r\nHost: upstream:80\r\n\r\n")
+  }
+
+  static let refused: [(String, Int)] = [
+    ("GET / HTTP/1.1\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost:\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", 400),
+    ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("GET /#f HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    ("PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+    ("GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505),
+    ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505),
+    ("GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400),
+    ("GET / http/1.1\r\nHost: a\r\n\r\n", 400),
+    ("get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("FOO / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    ("DESCRIBE / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    ("PRI / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    ("PRI x HTTP/2.0\r\n\r\nSM\r\n\r\n", 501),
+    ("GET /<a> HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("GET /a\\b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: [1:2]\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a%62\r\n\r\n", 400),
+    ("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("\r\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ,chunked\r\n\r\n", 501),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked;q=1\r\n\r\n", 501),
+    ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nnocolon\r\n\r\n", 400),
+    ("GET / HTTP/1.1\nHost: a\n\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX: a\u{7f}\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX: a\u{0}\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", 400),
+  ]
+
+  @Test("A head that is not that of one unambiguous message is refused, whole or split", arguments: refused)
+  func refusedHeads(request: String, status: Int) {
+    for pieces in everySplit(request) {
+      let relayed = relayRequest(pieces)
+      #expect(relayed.error?.status == status, "\(relayed)")
+      #expect(relayed.error?.reason.contains("HPE") == false)
+      #expect(relayed.bytes.isEmpty)
+    }
+  }
+
+  @Test("What is said of a refused request's framing is true, whole or split", arguments: openFramings)
+  func refusedFraming(fields: String, reason: String) {
+    for pieces in everySplit("POST / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n\r\n") {
+      #expect(relayRequest(pieces).error?.reason == reason)
+    }
+  }
+
+  @Test("HTTP/2's preface is told from what is malformed", arguments: ["", "\u{0}\u{0}\u{4}\u{4}\u{0}"])
+  func preface(frames: String) {
+    for pieces in everySplit("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames) {
+      #expect(relayRequest(pieces).error == HTTPParseError(505, "HTTP/2 is not served"))
+    }
+  }
+
+  @Test("RTSP and ICE, which llhttp takes for HTTP, are refused", arguments: ["RTSP/1.1", "ICE/1.0"])
+  func otherProtocols(version: String) {
+    for method in ["GET", "OPTIONS", "SOURCE", "DESCRIBE"] {
+      #expect(relayRequest([Array("\(method) / \(version)\r\nHost: a\r\n\r\n".utf8)]).error != nil)
+    }
+  }
+
+  @Test(
+    "Hosts as clients write them are taken as they come",
+    arguments: ["a", "a:", "a:80", "A-b_c~d.e.", "127.0.0.1:8080", "[::1]", "[1:2:3:4:5:6:7:8]:1", "[::ffff:1.2.3.4]"])
+  func goodHosts(host: String) {
+    #expect(relayRequest([Array("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n".utf8)]).isComplete)
+  }
+
+  static let badBodies = [
+    "5;\r\nhello\r\n0\r\n\r\n", "5;a=\r\nhello\r\n0\r\n\r\n", "5;a=\"b\r\nhello\r\n0\r\n\r\n",
+    "5;a=\"b\\\r\n\"\r\nhello\r\n0\r\n\r\n", "5 ;a\r\nhello\r\n0\r\n\r\n", "5;a =b\r\nhello\r\n0\r\n\r\n",
+    "00000000000000005\r\nhello\r\n0\r\n\r\n", "8000000000000000\r\nhello", "5;a\n\r\nhello\r\n0\r\n\r\n",
+    "5\r\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\r\n",
+    "5\r\nhello\r\n0\r\nA : b\r\n\r\n",
+    "5\r\nhello\r\n0\r\nA: b\r\n c\r\n\r\n", "5\r\nhello\r\n0\r\nA: b\u{0}\r\n\r\n", "5\r\nhello\r\n0\r\n: b\r\n\r\n",
+    "5\r\nhello\r\n0\r\ntransfer-Encoding: b\r\n\r\n", "5\r\nhello\r\n0\r\nContent-Length: 5\r\n\r\n", "\r\n", "+5\r\n",
+    ";a\r\n",
+    "5\nhello\r\n0\r\n\r\n", "5\r\nhello\n0\r\n\r\n", "0x5\r\nhello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n",
+    "12345678901234567\r\nhello", "-1\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "5;a=\n1\r\nhello\r\n0\r\n\r\n",
+  ]
+
+  @Test("A chunked body that goes bad is an error, never the end of a message (case 28)", arguments: badBodies)
+  func badChunks(body: String) {
+    for pieces in everySplit("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body) {
+      let relayed = relayRequest(pieces)
+      #expect(relayed.error != nil)
+      #expect(!relayed.isComplete)
+      #expect(!relayed.bytes.hasSuffix("0\r\n\r\n"))
+    }
+  }
+
+  @Test("As many fields as may be pass, and one more is refused")
+  func fieldLimit() {
+    for (count, status) in [(8, nil), (9, 431)] {
+      let fields = (1..<count).map { "X-\($0): a\r\n" }.joined()
+      let request = Array("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n".utf8)
+      let relayed = relayRequest([request], limits: HTTPLimits(fieldCount: 8))
+      #expect(relayed.error?.status == status)
+      #expect(relayed.isComplete == (status == nil))
+    }
+  }
+
+  @Test("Heads, chunk extensions and trailers beyond their limits are refused")
+  func limits() {
+    let big = String(repeating: "x", count: 70_000)
+    #expect(relayRequest([Array("GET / HTTP/1.1\r\nHost: a\r\nX: \(big)\r\n\r\n".utf8)]).error?.status == 431)
+    #expect(relayRequest([Array("GET /\(big) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)]).error?.status == 414)
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    #expect(relayRequest([Array("\(head)1;\(big)\r\nx\r\n0\r\n\r\n".utf8)]).error?.status == 400)
+    #expect(relayRequest([Array("\(head)0\r\nX: \(big)\r\n\r\n".utf8)]).error?.status == 431)
+  }
+}

@@ -1,0 +1,154 @@
+// Feeds messages to the parsers whole and in pieces, and writes them anew as the proxy does.
+import Testing
+
+@testable import HTTP
+@testable import HTTP1
+
+/// What became of a message that was parsed and written anew.
+struct Relayed: Equatable {
+  var bytes = ""
+  var error: HTTPParseError?
+  var isComplete = false
+  var leftOver = ""
+}
+
+/// Parses one request given in `pieces` and re-emits it as for upstream: read in full, and by a parser that has seen it.
+func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits()) -> Relayed {
+  let cache = HeadCache(fixed: [])
+  let relayed = relayRequest(pieces, limits: limits, cache: nil)
+  for _ in 0..<3 {
+    let again = relayRequest(pieces, limits: limits, cache: cache)
+    guard again == relayed else {
+      Issue.record("read otherwise once cache: \(relayed) became \(again)")
+      return again
+    }
+  }
+  return relayed
+}
+
+/// The same once, by a parser with a memory of its own.
+func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits(), cache: HeadCache?) -> Relayed {
+  let parser = MessageParser(.request, limits: limits, ranges: BodyRanges(), cache: cache)
+  var head: RequestHead?
+  return relay(parser, pieces) { parser, output throws(HTTPParseError) in
+    if head == nil {
+      let made = try RequestHead.completed(by: parser, refusingVia: nil)
+      if let serialized = cache == nil ? nil : made.serialized(defaultHost: "upstream:80", policy: ForwardingPolicy()) {
+        made.write(serialized, to: output)
+      } else {
+        made.write(to: output, defaultHost: "upstream:80")
+      }
+      head = made
+    }
+    return head?.framing ?? .none
+  }
+}
+
+/// Parses one response given in `pieces` and re-emits it as for a client: in full, and by a parser that has seen it.
+func relayResponse(_ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false) -> Relayed {
+  let cache = HeadCache(fixed: [])
+  let relayed = relayResponse(pieces, client11: client11, answersHead: answersHead, cache: nil)
+  for _ in 0..<3 {
+    let again = relayResponse(pieces, client11: client11, answersHead: answersHead, cache: cache)
+    guard again == relayed else {
+      Issue.record("read otherwise once cache: \(relayed) became \(again)")
+      return again
+    }
+  }
+  return relayed
+}
+
+/// The same once, by a parser with a memory of its own.
+func relayResponse(
+  _ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false, cache: HeadCache?
+) -> Relayed {
+  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges(), cache: cache)
+  parser.answersHead = answersHead
+  var head: ResponseHead?
+  return relay(parser, pieces) { parser, output throws(HTTPParseError) in
+    if head == nil {
+      let made = try ResponseHead.completed(by: parser)
+      if cache != nil {
+        made.write(made.serialized(client11: client11, closing: false, policy: ForwardingPolicy()), to: output)
+      } else {
+        made.write(to: output, client11: client11, closing: false)
+      }
+      head = made
+    }
+    return head?.framing(forVersion11: client11) ?? .none
+  }
+}
+
+private func relay(
+  _ parser: MessageParser, _ pieces: [[UInt8]],
+  _ framing: (MessageParser, OutputBuffer) throws(HTTPParseError) -> BodyFraming
+) -> Relayed {
+  var relayed = Relayed()
+  let output = OutputBuffer()
+  var sent = BodyFraming.none
+  for piece in pieces {
+    var rest = piece[...]
+    while !relayed.isComplete {
+      let (consumed, progress) = parser.parse(rest.span.bytes)
+      switch progress {
+      case .needsMore: break
+      case .headComplete:
+        do throws(HTTPParseError) { sent = try framing(parser, output) } catch {
+          relayed.error = error
+          relayed.bytes = String(decoding: output.bytes, as: UTF8.self)
+          return relayed
+        }
+        rest = rest.dropFirst(consumed)
+        continue
+      case .messageComplete:
+        relayed.isComplete = true
+      case .failed(let error):
+        relayed.error = error
+        relayed.bytes = String(decoding: output.bytes, as: UTF8.self)
+        return relayed
+      }
+      let taken = rest.prefix(consumed)
+      BodyEncoder.append(parser, of: taken.span.bytes, framing: sent, to: output)
+      rest = rest.dropFirst(consumed)
+      break
+    }
+    relayed.leftOver += String(decoding: rest, as: UTF8.self)
+  }
+  relayed.bytes = String(decoding: output.bytes, as: UTF8.self)
+  return relayed
+}
+
+/// A text cut in two at every place, and once byte by byte, besides the whole.
+func everySplit(_ text: String) -> [[[UInt8]]] {
+  let bytes = Array(text.utf8)
+  let halves = (1..<max(bytes.count, 2)).map { cut in
+    [Array(bytes.prefix(cut)), Array(bytes.dropFirst(cut))]
+  }
+  return [[bytes]] + halves + [bytes.map { [$0] }]
+}
+
+/// Framing fields that leave it open where a message ends, and what is said of them: of requests and responses alike.
+let openFramings = [
+  ("Content-Length: 1|Transfer-Encoding: chunked", "Content-Length beside Transfer-Encoding"),
+  ("Transfer-Encoding: chunked|Content-Length: 1", "Content-Length beside Transfer-Encoding"),
+  ("content-length: 1|X: y|TRANSFER-ENCODING:\tchunked", "Content-Length beside Transfer-Encoding"),
+  ("Transfer-Encoding: gzip|X: y|Content-Length: 1", "Content-Length beside Transfer-Encoding"),
+  ("Content-Length: 1|Transfer-Encoding:", "Content-Length beside Transfer-Encoding"),
+  ("Transfer-Encoding:|Content-Length: 1", "Content-Length beside Transfer-Encoding"),
+  ("Content-Length: 1|Content-Length: 1", "Content-Length given twice"),
+  ("Content-Length: 1|X: y|content-length:", "Content-Length given twice"),
+  ("Transfer-Encoding: chunked|Transfer-Encoding: chunked", "Transfer-Encoding given twice"),
+  ("Transfer-Encoding: chunked|Transfer-Encoding: gzip", "Transfer-Encoding given twice"),
+  ("Transfer-Encoding: gzip|X: y|Transfer-Encoding: chunked", "Transfer-Encoding given twice"),
+  ("Transfer-Encoding: gzip, chunked", "Transfer-Encoding other than chunked"),
+  ("Transfer-Encoding: chunked, gzip", "Transfer-Encoding other than chunked"),
+  ("Transfer-Encoding: chunked;q=1", "Transfer-Encoding other than chunked"),
+  ("Transfer-Encoding: gzip", "Transfer-Encoding other than chunked"),
+  ("Content-Length: 1, 1", "Content-Length is not a plain decimal number"),
+  ("Content-Length: 0x1", "Content-Length is not a plain decimal number"),
+  ("Content-Length:", "Content-Length is not a plain decimal number"),
+  ("Content-Length:|Transfer-Encoding: chunked", "Content-Length is not a plain decimal number"),
+  ("Content-Length: 00000000000000000001", "Content-Length has more than 19 digits"),
+  ("Content-Length: 18446744073709551616", "Content-Length has more than 19 digits"),
+  ("Content-Length: 9223372036854775808", "Content-Length is too large"),
+].map { (fields: $0.split(separator: "|").joined(separator: "\r\n"), reason: $1) }
