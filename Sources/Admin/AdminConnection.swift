@@ -23,7 +23,7 @@ final class AdminConnection: StreamDelegate {
     case lingering
   }
 
-  private let stream: Stream
+  private let stream: any ByteStream
   private let parser = MessageParser(.request, limits: limits, ranges: BodyRanges())
   private let pageAt: (String) -> AdminPage?
   private let onClose: (AdminConnection) -> Void
@@ -33,7 +33,8 @@ final class AdminConnection: StreamDelegate {
   /// When it last asked for something or took something: the deadlines count from then.
   private(set) var activeAt = Instant.now()
 
-  init(_ stream: Stream, pageAt: @escaping (String) -> AdminPage?, onClose: @escaping (AdminConnection) -> Void) {
+  init(_ stream: any ByteStream, pageAt: @escaping (String) -> AdminPage?, onClose: @escaping (AdminConnection) -> Void)
+  {
     self.stream = stream
     self.pageAt = pageAt
     self.onClose = onClose
@@ -43,7 +44,7 @@ final class AdminConnection: StreamDelegate {
 
   // MARK: The stream
 
-  func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
+  func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     guard case .open = phase else { return }
     // A head that trickles in has as long as one that stops: the deadline counts from its first byte.
     if !parser.hasBegun { activeAt = arrival.readAt }
@@ -51,7 +52,7 @@ final class AdminConnection: StreamDelegate {
     answerAll()
   }
 
-  func streamDidFlush(_ stream: Stream) {
+  func streamDidFlush(_ stream: any ByteStream) {
     activeAt = .now()
     guard stream.queuedBytes == 0 else { return }
     if case .closing = phase { return linger() }
@@ -59,9 +60,9 @@ final class AdminConnection: StreamDelegate {
     answerAll()
   }
 
-  func streamDidEnd(_ stream: Stream) { close() }
-  func streamDidFail(_ stream: Stream, _ error: TransportError) { close() }
-  func streamDidConnect(_ stream: Stream) {}
+  func streamDidEnd(_ stream: any ByteStream) { close() }
+  func streamDidFail(_ stream: any ByteStream, _ error: TransportError) { close() }
+  func streamDidConnect(_ stream: any ByteStream) {}
 
   // MARK: Requests
 

@@ -98,7 +98,7 @@ private final class AdminListener {
     listener.start(onAccept: { [unowned self] in accept($0) }, onFailure: onTrouble)
   }
 
-  private func accept(_ stream: Stream) {
+  private func accept(_ stream: any ByteStream) {
     // Whoever has been still for longest makes room: nobody can lock an operator out by holding connections.
     if clients.count >= AdminServer.connections { clients.values.min { $0.activeAt < $1.activeAt }?.close() }
     let client = AdminConnection(stream, pageAt: pageAt) { [unowned self] in

@@ -13,20 +13,12 @@ static inline uv_handle_t *tg_check_handle(uv_check_t *check) { return (uv_handl
 static inline uv_handle_t *tg_prepare_handle(uv_prepare_t *prepare) { return (uv_handle_t *)prepare; }
 
 // libuv polls by level: behind each event the kernel keeps the socket on its list, and looks at it once more at the next
-// wait to find that there is nothing. Polled by edge, a socket is told of once for what has come (epoll(7)): whoever asks for
-// that reads until nothing is left, or has it polled anew. libuv passes its watcher's mask on to epoll_ctl as it stands, and
-// masks what comes back by it (1.44 to 1.51, uv__io_poll); the bit is taken off before libuv is to compare masks.
-static inline int tg_poll_stop(uv_poll_t *poll) {
-  poll->io_watcher.pevents &= ~(unsigned int)EPOLLET;
-  return uv_poll_stop(poll);
-}
-
-static inline int tg_poll_start(uv_poll_t *poll, int events, int by_edge, uv_poll_cb ready) {
-  poll->io_watcher.pevents &= ~(unsigned int)EPOLLET;
-  int result = uv_poll_start(poll, events, ready);
-  if (result == 0 && by_edge) poll->io_watcher.pevents |= (unsigned int)EPOLLET;
-  return result;
-}
+// wait to find that there is nothing. Polled by edge, a socket is told of once for what has come (epoll(7)). libuv has no call
+// for that, but passes its watcher's mask on to epoll_ctl as it stands, and masks what comes back by it (1.44 to 1.51,
+// uv__io_poll). So the bit is put into that mask, a private field, behind uv_poll_start; it has to be out again before any
+// other call on the handle, for libuv compares masks.
+static inline void tg_poll_set_edge(uv_poll_t *poll) { poll->io_watcher.pevents |= (unsigned int)EPOLLET; }
+static inline void tg_poll_clear_edge(uv_poll_t *poll) { poll->io_watcher.pevents &= ~(unsigned int)EPOLLET; }
 
 // glibc declares it only under _GNU_SOURCE, which a Swift module cannot promise to have been set first.
 extern int pthread_setname_np(pthread_t thread, const char *name);

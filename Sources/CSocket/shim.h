@@ -12,12 +12,15 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,9 +51,35 @@ static inline tg_address tg_address_of(const struct addrinfo *info) {
   return address;
 }
 
-// Whether two addresses name the same host and port.
+// The bytes of a Unix socket's path: none where the socket has no name. A name that is no file begins with a NUL (unix(7)).
+static inline const char *tg_unix_path(const tg_address *address, size_t *count) {
+  const struct sockaddr_un *local = (const struct sockaddr_un *)&address->storage;
+  const size_t start = offsetof(struct sockaddr_un, sun_path);
+  const size_t room = address->length > start ? address->length - start : 0;
+  *count = room > 0 && local->sun_path[0] ? strnlen(local->sun_path, room) : room;
+  return local->sun_path;
+}
+
+// Of the file at `path`, which is to have no NUL within: 0, or -EINVAL where the path is empty or longer than an address holds.
+static inline int tg_unix_address(const char *path, tg_address *into) {
+  memset(into, 0, sizeof *into);
+  struct sockaddr_un *local = (struct sockaddr_un *)&into->storage;
+  const size_t count = strlen(path);
+  if (count == 0 || count >= sizeof local->sun_path) return -EINVAL;
+  local->sun_family = AF_UNIX;
+  memcpy(local->sun_path, path, count);
+  into->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + count + 1);
+  return 0;
+}
+
+// Whether two addresses name the same host and port, or the same path.
 static inline int tg_same_address(const tg_address *one, const tg_address *other) {
   if (one->storage.ss_family != other->storage.ss_family) return 0;
+  if (one->storage.ss_family == AF_UNIX) {
+    size_t one_count, other_count;
+    const char *one_path = tg_unix_path(one, &one_count), *other_path = tg_unix_path(other, &other_count);
+    return one_count == other_count && memcmp(one_path, other_path, one_count) == 0;
+  }
   if (one->storage.ss_family == AF_INET) {
     const struct sockaddr_in *a = (const struct sockaddr_in *)&one->storage;
     const struct sockaddr_in *b = (const struct sockaddr_in *)&other->storage;
@@ -98,9 +127,10 @@ static inline uint16_t tg_format_address(const tg_address *address, char *host, 
   return 0;
 }
 
-// A non-blocking, close-on-exec TCP socket.
-static inline int tg_tcp_socket(int family) {
-  return (int)tg_result(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+// A non-blocking, close-on-exec stream socket: TCP for IPv4 and IPv6.
+static inline int tg_stream_socket(int family) {
+  const int protocol = family == AF_UNIX ? 0 : IPPROTO_TCP;
+  return (int)tg_result(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
 }
 
 static inline int tg_set_option(int fd, int level, int option, int value) {
@@ -228,5 +258,14 @@ static inline int tg_signal_on_parent_death(int signal) {
 }
 
 static inline int tg_shutdown_writing(int fd) { return (int)tg_result(shutdown(fd, SHUT_WR)); }
+
+// Which file of which device stands at `path`, and whether it is a socket (1) or something else (0); or -errno.
+static inline int tg_socket_file(const char *path, uint64_t *device, uint64_t *inode) {
+  struct stat info;
+  if (lstat(path, &info) < 0) return -errno;
+  *device = info.st_dev;
+  *inode = info.st_ino;
+  return S_ISSOCK(info.st_mode) ? 1 : 0;
+}
 
 #endif

@@ -42,7 +42,7 @@ final class LoadConnection: StreamDelegate {
   private unowned let client: LoadClient
   private let plan: LoadPlan
   private let parser: MessageParser
-  private var stream: Stream?
+  private var stream: (any ByteStream)?
   private var phase = Phase.idle
   private var head: ResponseHead?
   private var chunks = ChunkedBody()
@@ -81,8 +81,8 @@ final class LoadConnection: StreamDelegate {
     }
   }
 
-  private func connect() throws(TransportError) -> Stream {
-    let stream = try Stream.connect(
+  private func connect() throws(TransportError) -> any ByteStream {
+    let stream = try SocketStream.connect(
       loop: client.loop, to: plan.address, stamped: plan.usesKernelStamps, delegate: self)
     stream.startReading()
     self.stream = stream
@@ -125,7 +125,7 @@ final class LoadConnection: StreamDelegate {
 
   // MARK: Answers
 
-  func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
+  func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     result?.bytes += bytes.byteCount
     let before = lines.tokens
     let ending = take(bytes)
@@ -145,7 +145,7 @@ final class LoadConnection: StreamDelegate {
     if plan.keepsArrivals { result?.arrivals.append(contentsOf: repeatElement(arrival.at, count: tokens)) }
   }
 
-  private func pause(_ stream: Stream) {
+  private func pause(_ stream: any ByteStream) {
     stream.pauseReading(detectingClose: true)
     if readTimer == nil { readTimer = Timer(loop: client.loop) { [unowned self] in self.stream?.startReading() } }
     readTimer?.start(milliseconds: plan.readPauseMilliseconds)
@@ -214,10 +214,10 @@ final class LoadConnection: StreamDelegate {
     return lines.sawEnd ? .ok : .unterminated
   }
 
-  func streamDidEnd(_ stream: Stream) { lost() }
-  func streamDidFail(_ stream: Stream, _ error: TransportError) { lost() }
-  func streamDidConnect(_ stream: Stream) {}
-  func streamDidFlush(_ stream: Stream) {}
+  func streamDidEnd(_ stream: any ByteStream) { lost() }
+  func streamDidFail(_ stream: any ByteStream, _ error: TransportError) { lost() }
+  func streamDidConnect(_ stream: any ByteStream) {}
+  func streamDidFlush(_ stream: any ByteStream) {}
 
   private func lost() {
     let ending: LoadResult.Ending = head?.framing == .untilClose ? ending() : .broken

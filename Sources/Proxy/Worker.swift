@@ -120,7 +120,7 @@ final class Worker {
     loop.run()
   }
 
-  private func accept(_ stream: Stream) {
+  private func accept(_ stream: any ByteStream) {
     let peer = stream.peer?.host ?? ""
     guard !settings.awaitsProxyHeader || settings.mayIntroduce(peer) else {
       counters.hit(.proxyHeader)

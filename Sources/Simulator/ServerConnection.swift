@@ -11,7 +11,7 @@ final class ServerConnection: StreamDelegate {
   private static let pendingLimit = 256 * 1024
   private static let bodyLimit = 256 << 20
 
-  let stream: Stream
+  let stream: any ByteStream
   private unowned let simulator: Simulator
   private let parser: MessageParser
   private var head: RequestHead?
@@ -26,7 +26,7 @@ final class ServerConnection: StreamDelegate {
   var knowsChunks: Bool { head?.isVersion11 ?? true }
   private var keepsAlive: Bool { head?.keepsAlive ?? false }
 
-  init(_ stream: Stream, _ simulator: Simulator) {
+  init(_ stream: any ByteStream, _ simulator: Simulator) {
     self.stream = stream
     self.simulator = simulator
     parser = MessageParser(.request, limits: HTTPLimits(), ranges: simulator.ranges, cache: simulator.headCache)
@@ -39,7 +39,7 @@ final class ServerConnection: StreamDelegate {
 
   // MARK: Requests
 
-  func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
+  func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     if isAnswering || !pending.isEmpty {
       unsafe bytes.withUnsafeBytes { unsafe pending.append(contentsOf: $0) }
       if pending.count > Self.pendingLimit { stream.pauseReading(detectingClose: true) }
@@ -190,7 +190,7 @@ final class ServerConnection: StreamDelegate {
     simulator.connectionClosed(self)
   }
 
-  func streamDidFlush(_ stream: Stream) {
+  func streamDidFlush(_ stream: any ByteStream) {
     if isClosing {
       if stream.queuedBytes == 0 { close() }
       return
@@ -198,11 +198,11 @@ final class ServerConnection: StreamDelegate {
     if let reply, reply.waitsForDrain { simulator.resume(reply) }
   }
 
-  func streamDidEnd(_ stream: Stream) { departed() }
+  func streamDidEnd(_ stream: any ByteStream) { departed() }
 
-  func streamDidConnect(_ stream: Stream) {}
+  func streamDidConnect(_ stream: any ByteStream) {}
 
-  func streamDidFail(_ stream: Stream, _ error: TransportError) { departed() }
+  func streamDidFail(_ stream: any ByteStream, _ error: TransportError) { departed() }
 
   /// The simulator is being stopped: what is under way ends where it is.
   func streamStopped() {
@@ -219,7 +219,7 @@ final class ServerConnection: StreamDelegate {
   }
 }
 
-extension Stream {
+extension ByteStream {
   /// Writes an array.
   @discardableResult
   func write(_ bytes: [UInt8]) -> Bool { unsafe write(bytes.span.bytes) }

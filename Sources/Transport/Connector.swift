@@ -30,7 +30,7 @@ public final class Connector: StreamDelegate {
   }
 
   private struct Attempt {
-    let stream: Stream
+    let stream: any ByteStream
     let beganAt: Instant
     /// Whether it is one of the budget ones.
     let isSpare: Bool
@@ -43,7 +43,7 @@ public final class Connector: StreamDelegate {
   private var attempts: [Attempt] = []
   private var attemptDelay: Timer?
   private var lastError = TransportError(.resolve, code: 0)
-  private var onEnd: ((Result<Stream, TransportError>) -> Void)?
+  private var onEnd: ((Result<any ByteStream, TransportError>) -> Void)?
 
   /// Attempts that failed by themselves, or were given up for another.
   public private(set) var failures = 0
@@ -58,7 +58,7 @@ public final class Connector: StreamDelegate {
 
   /// Begins. `onEnd` is called once, with the stream that connected first (its delegate still to be set) or with the
   /// last failure: perhaps before this returns, never after `cancel`.
-  public func start(_ onEnd: @escaping (Result<Stream, TransportError>) -> Void) {
+  public func start(_ onEnd: @escaping (Result<any ByteStream, TransportError>) -> Void) {
     self.onEnd = onEnd
     if addresses.count > 1 {
       let attemptDelay = Timer(loop: loop) { [self] in headStartEnded() }
@@ -83,7 +83,7 @@ public final class Connector: StreamDelegate {
     guard !isSpare || budget.left > 0 else { return }
     while let address = addresses.popFirst() {
       do throws(TransportError) {
-        let stream = try Stream.connect(loop: loop, to: address, stamped: true, delegate: self)
+        let stream = try SocketStream.connect(loop: loop, to: address, stamped: true, delegate: self)
         attempts.append(Attempt(stream: stream, beganAt: .now(), isSpare: isSpare))
         if isSpare { budget.left -= 1 }
         return
@@ -114,7 +114,7 @@ public final class Connector: StreamDelegate {
     if attempt.isSpare { budget.left += 1 }
   }
 
-  private func end(_ result: Result<Stream, TransportError>) {
+  private func end(_ result: Result<any ByteStream, TransportError>) {
     guard let onEnd else { return }
     cancel()
     onEnd(result)
@@ -123,7 +123,7 @@ public final class Connector: StreamDelegate {
   // MARK: What the attempts tell
 
   /// An attempt has succeeded: the race is over.
-  public func streamDidConnect(_ stream: Stream) {
+  public func streamDidConnect(_ stream: any ByteStream) {
     guard let index = attempts.firstIndex(where: { $0.stream === stream }) else { return }
     if attempts.remove(at: index).isSpare { budget.left += 1 }
     stream.delegate = nil
@@ -131,7 +131,7 @@ public final class Connector: StreamDelegate {
   }
 
   /// An attempt has failed: the next may begin at once.
-  public func streamDidFail(_ stream: Stream, _ error: TransportError) {
+  public func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
     guard let index = attempts.firstIndex(where: { $0.stream === stream }) else { return }
     failures += 1
     lastError = error
@@ -140,11 +140,11 @@ public final class Connector: StreamDelegate {
   }
 
   /// Never: attempts neither read nor write.
-  public func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {}
+  public func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {}
   /// Never: attempts neither read nor write.
-  public func streamDidEnd(_ stream: Stream) {}
+  public func streamDidEnd(_ stream: any ByteStream) {}
   /// Never: attempts neither read nor write.
-  public func streamDidFlush(_ stream: Stream) {}
+  public func streamDidFlush(_ stream: any ByteStream) {}
 }
 
 extension SocketAddress {

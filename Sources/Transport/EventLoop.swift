@@ -22,9 +22,14 @@ public final class EventLoop {
   private let clock: UnsafeMutablePointer<StampClock>
   private var anchor: WallAnchor
 
+  /// How its TCP streams are told that bytes wait.
+  let trigger: PollTrigger
+
   /// Makes a loop of its own (never libuv's default one).
+  /// - Parameter trigger: how its TCP streams are told that bytes wait. By edge costs less; tests run both ways.
   /// - Throws: `TransportError` where the system has no descriptor left for it.
-  public init() throws(TransportError) {
+  public init(trigger: PollTrigger = .edge) throws(TransportError) {
+    self.trigger = trigger
     _ = KernelStamps.held
     anchor = .now()
     unsafe clock = .allocate(capacity: 1)

@@ -13,7 +13,7 @@ final class KernelStamps: Sendable {
   private let descriptor: Int32
 
   private init() {
-    descriptor = tg_tcp_socket(AF_INET)
+    descriptor = tg_stream_socket(AF_INET)
     if descriptor >= 0 { _ = tg_enable_receive_stamps(descriptor) }
   }
 

@@ -1,6 +1,5 @@
 // Takes clients from a listening socket on a loop, and stops for a while when descriptors run out.
 // It must not know what clients want.
-import CLibuv
 import CSocket
 import Glibc
 
@@ -19,10 +18,11 @@ public final class Listener {
   public let address: SocketAddress
 
   private let loop: EventLoop
-  private let poll: UnsafeMutablePointer<uv_poll_t>
+  private var poll: SocketPoll
   private let sharing: ListeningSocket.Sharing
   private var descriptor: Int32
-  private var onAccept: ((Stream) -> Void)?
+  private var file: SocketFile?
+  private var onAccept: ((any ByteStream) -> Void)?
   private var onFailure: ((TransportError) -> Void)?
   private var onClose: (() -> Void)?
   private var retry: Timer?
@@ -47,21 +47,20 @@ public final class Listener {
     guard descriptor >= 0 else { throw TransportError(.listen, code: -errno) }
     address = socket.address
     sharing = socket.sharing
+    file = socket.file
     self.loop = loop
     self.descriptor = descriptor
-    unsafe poll = .allocate(capacity: 1)
-    let result = unsafe uv_poll_init(loop.handle, poll, descriptor)
-    guard result == 0 else {
+    do throws(TransportError) {
+      poll = try SocketPoll(loop: loop, descriptor: descriptor, trigger: .level)
+    } catch {
       _ = Glibc.close(descriptor)
-      throw TransportError(.listen, code: result)
+      throw TransportError(.listen, code: error.code)
     }
-    unsafe poll.pointee.data = Unmanaged.passRetained(self).toOpaque()
+    poll.attach(to: self)
   }
 
-  deinit { unsafe poll.deallocate() }
-
   /// Begins to accept. `onFailure` is told of clients that could not be taken, descriptors having run out among them.
-  public func start(onAccept: @escaping (Stream) -> Void, onFailure: @escaping (TransportError) -> Void) {
+  public func start(onAccept: @escaping (any ByteStream) -> Void, onFailure: @escaping (TransportError) -> Void) {
     self.onAccept = onAccept
     self.onFailure = onFailure
     if sharing == .processes {
@@ -75,14 +74,14 @@ public final class Listener {
   public func pause() {
     guard descriptor >= 0 else { return }
     isPaused = true
-    _ = unsafe uv_poll_stop(poll)
+    poll.stop()
   }
 
   /// Accepts again.
   public func resume() {
     guard descriptor >= 0 else { return }
     isPaused = false
-    _ = unsafe uv_poll_start(poll, Int32(UV_READABLE.rawValue)) { handle, status, _ in
+    unsafe poll.watch(.readable) { handle, _, _ in
       guard let data = unsafe handle?.pointee.data else { return }
       unsafe Unmanaged<Listener>.fromOpaque(data).takeUnretainedValue().acceptClients()
     }
@@ -113,6 +112,8 @@ public final class Listener {
   }
 
   private func closeNow() {
+    // Nobody finds the socket any more once its file is gone, so that no client comes behind the last that is accepted.
+    file = nil
     acceptClients(atMost: .max, evenPaused: true)
     onAccept = nil
     onFailure = nil
@@ -120,10 +121,7 @@ public final class Listener {
     retry = nil
     sharer?.close()
     sharer = nil
-    unsafe uv_close(tg_poll_handle(poll)) { handle in
-      guard let data = unsafe handle?.pointee.data else { return }
-      unsafe Unmanaged<Listener>.fromOpaque(data).release()
-    }
+    poll.close()
     _ = Glibc.close(descriptor)
     descriptor = -1
     let closed = onClose
@@ -141,7 +139,7 @@ public final class Listener {
       if client < 0 { return refused(client) }
       taken += 1
       do throws(TransportError) {
-        onAccept?(try Stream.accepted(loop: loop, descriptor: client, peer: SocketAddress(peer)))
+        onAccept?(try SocketStream.accepted(loop: loop, descriptor: client, peer: SocketAddress(peer) ?? address))
       } catch {
         onFailure?(error)
       }

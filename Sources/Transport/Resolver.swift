@@ -234,7 +234,7 @@ public final class Resolver {
     var addresses: [SocketAddress] = []
     var next = unsafe list
     while let info = unsafe next {
-      unsafe addresses.append(SocketAddress(tg_address_of(info)))
+      if let address = unsafe SocketAddress(tg_address_of(info)) { addresses.append(address) }
       unsafe next = info.pointee.ai_next
     }
     return .success(addresses)

@@ -9,7 +9,7 @@ import Testing
 @Suite("Reads that wait to be looked at")
 struct DeferredDecodingTests {
   /// A stream of which a comment has been looked at by itself, so that what comes next waits.
-  private struct Stream {
+  private struct TokenStream {
     let harness: ProxyHarness
     let client: SocketPeer
     let server: SocketPeer
@@ -38,7 +38,7 @@ struct DeferredDecodingTests {
   @Test(
     "An exchange that is broken off counts every token that went by, and its stage is theirs", arguments: End.allCases)
   func brokenOff(by end: End) throws {
-    let stream = try Stream()
+    let stream = try TokenStream()
     for text in ["a", "b", "c"] { try stream.pass(token(text)) }
     switch end {
     case .clientFinishes: stream.client.close()
@@ -65,7 +65,7 @@ struct DeferredDecodingTests {
   @Test("A request that breaks while its answer comes leaves none of the answer's tokens out")
   func requestBreaks() throws {
     let body = #"{"model":"m","stream":true,"messages":[]}"#
-    let stream = try Stream(
+    let stream = try TokenStream(
       "POST /v1/chat/completions HTTP/1.1\r\nHost: llm\r\nTransfer-Encoding: chunked\r\n\r\n\(chunk(body))")
     for text in ["a", "b"] { try stream.pass(token(text)) }
     try stream.client.send("zz\r\n")
@@ -77,7 +77,7 @@ struct DeferredDecodingTests {
 
   @Test("A client that leaves behind a terminator that waits has had its answer")
   func terminator() throws {
-    let stream = try Stream()
+    let stream = try TokenStream()
     try stream.pass(token("a"))
     try stream.pass("data: [DONE]\n\n")
     stream.client.close()
@@ -87,7 +87,7 @@ struct DeferredDecodingTests {
 
   @Test("A stream that ends well counts what waited")
   func whole() throws {
-    let stream = try Stream()
+    let stream = try TokenStream()
     for text in ["a", "b"] { try stream.pass(token(text)) }
     try stream.server.send(chunk("data: [DONE]\n\n") + "0\r\n\r\n")
     _ = try stream.client.read(through: "0\r\n\r\n")
@@ -99,7 +99,7 @@ struct DeferredDecodingTests {
   @Test("A token that came before its request was whole is in no timeline")
   func beforeTheRequest() throws {
     let body = #"{"model":"m","stream":true,"messages":[]}"#
-    let stream = try Stream(
+    let stream = try TokenStream(
       "POST /v1/chat/completions HTTP/1.1\r\nHost: llm\r\nTransfer-Encoding: chunked\r\n\r\n\(chunk(body))"
     ) { $0.keepsTimeline = true }
     try stream.pass(token("early"))
@@ -115,7 +115,7 @@ struct DeferredDecodingTests {
 
   @Test("A deadline counts every token that went by before it")
   func deadline() throws {
-    let stream = try Stream { $0.betweenReadsTimeout = 1 }
+    let stream = try TokenStream { $0.betweenReadsTimeout = 1 }
     var sent = 0
     while !stream.server.isReady(POLLIN, milliseconds: 1) {
       try stream.server.send(chunk(token("a")))
@@ -131,7 +131,7 @@ struct DeferredDecodingTests {
   @Test("A stream is not ended for want of a token that only waits to be looked at")
   func tokenDeadline() throws {
     let limit = 30.0
-    let stream = try Stream { $0.betweenTokensTimeout = Int64(limit * 1e6) }
+    let stream = try TokenStream { $0.betweenTokensTimeout = Int64(limit * 1e6) }
     try stream.pass(token("a"))
     for _ in 0..<400 where !stream.server.isReady(POLLIN, milliseconds: 3) {
       try stream.server.send(chunk(token("a")))
@@ -148,7 +148,7 @@ struct DeferredDecodingTests {
 
   @Test("A read that nothing follows is counted soon all the same")
   func bounded() throws {
-    let stream = try Stream()
+    let stream = try TokenStream()
     for text in ["a", "b"] { try stream.pass(token(text)) }
     let delivery = stream.harness.server.state.counters[0].delivery
     for _ in 0..<2_000 where delivery.delay.counts.count < 3 { _ = poll(nil, 0, 5) }

@@ -56,7 +56,7 @@ struct ConnectorTests {
   ) throws -> (result: Result<SocketAddress?, TransportError>, failures: Int) {
     let driver = try LoopDriver()
     let connector = Connector(loop: driver.loop, addresses: addresses, options: options, budget: budget)
-    var result: Result<Stream, TransportError>?
+    var result: Result<any ByteStream, TransportError>?
     connector.start { result = $0 }
     try driver.until { result != nil }
     let ended = try #require(result)

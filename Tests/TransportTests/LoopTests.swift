@@ -30,7 +30,7 @@ struct LoopTests {
     let driver = try LoopDriver()
     let listener = try Listener(loop: driver.loop, address: loopback(), sharesPort: false)
     #expect(listener.address.port != 0)
-    var accepted: [Stream] = []
+    var accepted: [any ByteStream] = []
     listener.start {
       accepted.append($0)
     } onFailure: {
@@ -76,7 +76,7 @@ struct LoopTests {
   func closeServesQueued() throws {
     let driver = try LoopDriver()
     let listener = try Listener(loop: driver.loop, address: loopback(), sharesPort: false)
-    var accepted: [Stream] = []
+    var accepted: [any ByteStream] = []
     listener.start {
       accepted.append($0)
     } onFailure: {
@@ -195,7 +195,7 @@ struct LoopTests {
     let listener = try Listener(loop: driver.loop, address: loopback(), sharesPort: false)
     let peers = try (0..<5).map { _ in try client(of: listener) }
     defer { peers.forEach { close($0) } }
-    var accepted: [Stream] = []
+    var accepted: [any ByteStream] = []
     listener.start {
       accepted.append($0)
       if accepted.count == 2 { listener.pause() }

@@ -201,7 +201,7 @@ struct StreamTests {
     let delegate = RecordingDelegate()
     var error: TransportError?
     do throws(TransportError) {
-      let stream = try Stream.connect(loop: driver.loop, to: address, stamped: true, delegate: delegate)
+      let stream = try SocketStream.connect(loop: driver.loop, to: address, stamped: true, delegate: delegate)
       try? driver.until { !delegate.errors.isEmpty }
       error = delegate.errors.first
       stream.close()

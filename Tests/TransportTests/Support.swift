@@ -41,37 +41,37 @@ final class RecordingDelegate: StreamDelegate {
   var errors: [TransportError] = []
   /// What came, in order: `read`, `end`, `connect`, `flush`, `fail`.
   var told: [String] = []
-  var onRead: ((Stream) -> Void)?
+  var onRead: ((any ByteStream) -> Void)?
 
   var text: String { String(decoding: bytes, as: UTF8.self) }
 
-  func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
+  func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     bytes.withUnsafeBytes { self.bytes.append(contentsOf: $0) }
     arrivals.append(arrival)
     told.append("read")
     onRead?(stream)
   }
 
-  func streamDidEnd(_ stream: Stream) {
+  func streamDidEnd(_ stream: any ByteStream) {
     ends += 1
     told.append("end")
   }
 
-  func streamDidConnect(_ stream: Stream) {
+  func streamDidConnect(_ stream: any ByteStream) {
     connects += 1
     told.append("connect")
     stream.startReading()
   }
 
-  func streamDidFlush(_ stream: Stream) { flushes += 1 }
+  func streamDidFlush(_ stream: any ByteStream) { flushes += 1 }
 
-  func streamDidFail(_ stream: Stream, _ error: TransportError) {
+  func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
     errors.append(error)
     told.append("fail")
   }
 }
 
-extension Stream {
+extension ByteStream {
   func write(_ bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { write($0.bytes) } }
   func write(_ text: String) -> Bool { write(Array(text.utf8)) }
 }
@@ -80,7 +80,7 @@ extension Stream {
 final class Pair {
   let driver: LoopDriver
   let delegate = RecordingDelegate()
-  let stream: Stream
+  let stream: any ByteStream
   let peer: Int32
   private var isPeerOpen = true
 
@@ -91,7 +91,7 @@ final class Pair {
     defer { close(listening) }
     let port = listenOnLoopback(listening)
     let address = try #require(SocketAddress(literal: "127.0.0.1", port: port))
-    stream = try Stream.connect(loop: driver.loop, to: address, stamped: true, delegate: delegate)
+    stream = try SocketStream.connect(loop: driver.loop, to: address, stamped: true, delegate: delegate)
     accepted = accept(listening, nil, nil)
     peer = accepted
     try driver.until("connected") { delegate.connects == 1 }

@@ -50,9 +50,9 @@ final class DownstreamConnection: StreamDelegate {
   /// answer, where closing at once would meet requests that are on their way.
   private static let drainIdleNanoseconds: Int64 = 1_000_000_000
 
-  // What each write touches stands first, as in Stream.
+  // What each write touches stands first, as in SocketStream.
   let worker: Worker
-  private let stream: Stream
+  private let stream: any ByteStream
   /// Bytes ever written to the client.
   private(set) var writtenBytes: UInt64 = 0
   /// The client's address as text: the peer's, or the one that a PROXY header named.
@@ -79,7 +79,7 @@ final class DownstreamConnection: StreamDelegate {
   /// Whether nothing has come behind the last request, and that was whole.
   private var hasSaidAll = false
 
-  init(worker: Worker, stream: Stream) {
+  init(worker: Worker, stream: any ByteStream) {
     self.worker = worker
     self.stream = stream
     peer = stream.peer?.host ?? ""
@@ -129,7 +129,7 @@ final class DownstreamConnection: StreamDelegate {
 
   /// Gives the client's stream to a tunnel, with what came behind the request, and whether that was all. It comes back to
   /// be closed by `exchangeEnded(.gone)`.
-  func handOver() -> (stream: Stream, pipelined: [UInt8], hasEnded: Bool) {
+  func handOver() -> (stream: any ByteStream, pipelined: [UInt8], hasEnded: Bool) {
     defer { pipelined = PipelinedBytes() }
     return (stream, pipelined.bytes, hasEnded)
   }
@@ -184,7 +184,7 @@ final class DownstreamConnection: StreamDelegate {
 
   // MARK: Reading
 
-  func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
+  func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     worker.counters.downstreamReads.add()
     worker.counters.downstreamReadBytes.add(bytes.byteCount)
     switch phase {
@@ -343,20 +343,20 @@ final class DownstreamConnection: StreamDelegate {
 
   // MARK: The rest of the stream's life
 
-  func streamDidConnect(_ stream: Stream) {}
+  func streamDidConnect(_ stream: any ByteStream) {}
 
-  func streamDidFlush(_ stream: Stream) {
+  func streamDidFlush(_ stream: any ByteStream) {
     activeAt = .now()
     exchange?.clientFlushed()
     if case .closing(let ending) = phase, stream.queuedBytes == 0, !stream.isClosed { finishClosing(ending) }
   }
 
-  func streamDidEnd(_ stream: Stream) {
+  func streamDidEnd(_ stream: any ByteStream) {
     // It has said all it wants to, and may still listen (Documentation.docc/HTTPCases.md, case 45).
     if finishesHalfClosed, exchange?.state.isRequestComplete == true { hasEnded = true } else { left() }
   }
 
-  func streamDidFail(_ stream: Stream, _ error: TransportError) {
+  func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
     // Nothing that is still queued can reach anybody.
     if case .closing = phase { close() } else { left() }
   }

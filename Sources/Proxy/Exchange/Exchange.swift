@@ -16,7 +16,7 @@ final class Exchange {
   private let downstream: DownstreamConnection
   private(set) var upstream: UpstreamConnection?
   private let hot: UniqueBox<HotState>
-  // What each token touches stands first and close together, as in Stream.
+  // What each token touches stands first and close together, as in SocketStream.
   /// When something last happened, for deadlines.
   private(set) var activeAt: Instant
   private var headStartedAt: Instant?

@@ -27,8 +27,8 @@ final class Tunnel: StreamDelegate {
   private static let lastWordsNanoseconds: Int64 = 10_000_000_000
 
   private let counters: Counters
-  private let client: Stream
-  private let upstream: Stream
+  private let client: any ByteStream
+  private let upstream: any ByteStream
   private let highWatermark: Int
   private let lowWatermark: Int
   private let idleTimeout: Int64?
@@ -47,7 +47,8 @@ final class Tunnel: StreamDelegate {
   ///   - early: what the client has sent behind its request.
   ///   - count: what has passed already.
   init(
-    _ worker: Worker, client: Stream, upstream: Stream, early: [UInt8], count: TunnelCount, settings: ProxySettings,
+    _ worker: Worker, client: any ByteStream, upstream: any ByteStream, early: [UInt8], count: TunnelCount,
+    settings: ProxySettings,
     at: Instant,
     onEnd: @escaping (End) -> Void
   ) {
@@ -72,7 +73,7 @@ final class Tunnel: StreamDelegate {
 
   // MARK: The two streams
 
-  func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
+  func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     activeAt = arrival.readAt
     if stream === client {
       count.fromClient += bytes.byteCount
@@ -89,33 +90,33 @@ final class Tunnel: StreamDelegate {
     holdBack()
   }
 
-  func streamDidFlush(_ stream: Stream) {
+  func streamDidFlush(_ stream: any ByteStream) {
     activeAt = .now()
     if stream.queuedBytes <= lowWatermark { letGo(stream) }
     if stream.queuedBytes == 0 { perform(state.handle(.drained(side(of: stream)))) }
   }
 
-  func streamDidEnd(_ stream: Stream) {
+  func streamDidEnd(_ stream: any ByteStream) {
     let side = side(of: stream)
     perform(state.handle(.ended(side)))
     perform(ifDrained: side.other)
   }
 
-  func streamDidFail(_ stream: Stream, _ error: TransportError) {
+  func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
     let side = side(of: stream)
     perform(state.handle(.failed(side, error.description)))
     perform(ifDrained: side.other)
   }
 
-  func streamDidConnect(_ stream: Stream) {}
+  func streamDidConnect(_ stream: any ByteStream) {}
 
   private func sendUp(_ bytes: RawSpan) {
     counters.upstreamWrittenBytes.add(bytes.byteCount)
     upstream.write(bytes)
   }
 
-  private func side(of stream: Stream) -> TunnelState.Side { stream === client ? .client : .upstream }
-  private func stream(_ side: TunnelState.Side) -> Stream { side == .client ? client : upstream }
+  private func side(of stream: any ByteStream) -> TunnelState.Side { stream === client ? .client : .upstream }
+  private func stream(_ side: TunnelState.Side) -> any ByteStream { side == .client ? client : upstream }
 
   /// Pauses a side whose bytes the other one does not take.
   private func holdBack() {
@@ -132,7 +133,7 @@ final class Tunnel: StreamDelegate {
   }
 
   /// Reads again from the side whose bytes `stream` has taken.
-  private func letGo(_ stream: Stream) {
+  private func letGo(_ stream: any ByteStream) {
     if stream === upstream, isClientPaused {
       isClientPaused = false
       client.startReading()

@@ -7,12 +7,12 @@ import Transport
 
 /// One upstream connection, confined to its worker's thread.
 final class UpstreamConnection: StreamDelegate {
-  // What each read touches stands first, as in Stream.
+  // What each read touches stands first, as in SocketStream.
   private let worker: Worker
   private var exchange: Exchange?
   /// Reads this connection's responses.
   let parser: MessageParser
-  private var stream: Stream?
+  private var stream: (any ByteStream)?
   /// What was asked of the resolver, and the race that its answer began.
   private var query: Resolver.QueryID?
   private var connector: Connector?
@@ -90,7 +90,7 @@ final class UpstreamConnection: StreamDelegate {
     }
   }
 
-  private func connected(_ stream: Stream) {
+  private func connected(_ stream: any ByteStream) {
     self.stream = stream
     stream.delegate = self
     isOpen = true
@@ -137,7 +137,7 @@ final class UpstreamConnection: StreamDelegate {
   }
 
   /// Gives the stream to a tunnel, which will have closed it before `close`.
-  func handOver() -> Stream? {
+  func handOver() -> (any ByteStream)? {
     exchange = nil
     return stream
   }
@@ -175,21 +175,21 @@ final class UpstreamConnection: StreamDelegate {
 
   // MARK: The stream's life
 
-  func streamDidConnect(_ stream: Stream) {}
+  func streamDidConnect(_ stream: any ByteStream) {}
 
-  func streamDidRead(_ stream: Stream, _ bytes: RawSpan, _ arrival: Arrival) {
+  func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     worker.counters.upstreamReads.add()
     worker.counters.upstreamReadBytes.add(bytes.byteCount)
     if let exchange { exchange.upstreamRead(self, bytes, arrival) } else { drop() }
   }
 
-  func streamDidFlush(_ stream: Stream) { exchange?.upstreamFlushed() }
+  func streamDidFlush(_ stream: any ByteStream) { exchange?.upstreamFlushed() }
 
-  func streamDidEnd(_ stream: Stream) {
+  func streamDidEnd(_ stream: any ByteStream) {
     if let exchange { exchange.upstreamEnded(at: .now()) } else { drop() }
   }
 
-  func streamDidFail(_ stream: Stream, _ error: TransportError) {
+  func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
     fail(error)
   }
 

@@ -1,0 +1,117 @@
+// Watches one socket for what it is ready for, by level or by edge.
+import CLibuv
+
+/// What a socket is watched for, and found ready for: libuv's bits.
+struct PollEvents: OptionSet, Hashable, Sendable {
+  let rawValue: Int32
+
+  /// Bytes wait, or a client, or the peer's end.
+  static var readable: PollEvents { PollEvents(rawValue: Int32(UV_READABLE.rawValue)) }
+  /// There is room for bytes, or the connection stands.
+  static var writable: PollEvents { PollEvents(rawValue: Int32(UV_WRITABLE.rawValue)) }
+  /// The peer has ended its side.
+  static var disconnect: PollEvents { PollEvents(rawValue: Int32(UV_DISCONNECT.rawValue)) }
+  /// Urgent data waits.
+  static var urgent: PollEvents { PollEvents(rawValue: Int32(UV_PRIORITIZED.rawValue)) }
+}
+
+/// How the kernel reports that a socket has something to be read.
+public enum PollTrigger: Sendable {
+  /// Once for what has arrived: who is told reads it all, or asks again. One look at the socket an arrival.
+  case edge
+  /// For as long as anything is left: the kernel looks at each ready socket a second time at the next wait.
+  case level
+}
+
+/// The `uv_poll_t` of one socket: its memory, what it is watched for, and by which trigger.
+///
+/// The loop retains the owner from `attach` until the close callback; the memory is freed with the owner, and so after it.
+@safe
+struct SocketPoll: ~Copyable {
+  private let handle: UnsafeMutablePointer<uv_poll_t>
+  private var events: PollEvents = []
+  private var trigger: PollTrigger
+  /// Whether what is watched for now is reported by edge: a read that may have left something calls `rearm`.
+  private(set) var isByEdge = false
+
+  /// - Parameter trigger: how reads are reported where nothing else is waited for; writes are by level in any case.
+  init(loop: EventLoop, descriptor: Int32, trigger: PollTrigger) throws(TransportError) {
+    let handle = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
+    let result = unsafe uv_poll_init(loop.handle, handle, descriptor)
+    guard result == 0 else {
+      unsafe handle.deallocate()
+      throw TransportError(.loop, code: result)
+    }
+    unsafe self.handle = unsafe handle
+    self.trigger = trigger
+  }
+
+  deinit { unsafe handle.deallocate() }
+
+  /// Has the loop retain `owner`, whom the callback finds in the handle's `data`. Call it once, before `watch`.
+  func attach(to owner: AnyObject) { unsafe handle.pointee.data = Unmanaged.passRetained(owner).toOpaque() }
+
+  /// Watches for `wanted` from now on; for nothing at all where that is empty.
+  mutating func watch(_ wanted: PollEvents, _ ready: uv_poll_cb) {
+    let byEdge = trigger == .edge && wanted == .readable
+    let wanted = byEdge ? EdgeTriggeredPoll.events : wanted
+    guard wanted != events else { return }
+    if isByEdge { unsafe EdgeTriggeredPoll.end(handle) }
+    events = wanted
+    isByEdge = byEdge
+    if byEdge {
+      unsafe EdgeTriggeredPoll.start(handle, ready)
+    } else {
+      unsafe LevelTriggeredPoll.start(handle, wanted, ready)
+    }
+  }
+
+  /// Has the kernel look at the socket anew, where something may be left that it has reported already.
+  mutating func rearm(_ ready: uv_poll_cb) {
+    guard isByEdge else { return }
+    events = []
+    unsafe watch(.readable, ready)
+  }
+
+  /// Uses no edge any more. What is watched for now stays as it is until the next `watch`.
+  mutating func useLevel() { trigger = .level }
+
+  /// Watches for nothing. Also where libuv has stopped by itself, as it does at an error.
+  mutating func stop() {
+    if isByEdge { unsafe EdgeTriggeredPoll.end(handle) }
+    isByEdge = false
+    events = []
+    _ = unsafe uv_poll_stop(handle)
+  }
+
+  /// Takes the descriptor off the loop, after which it may be closed, and lets go of the owner once libuv is done. Call
+  /// it once.
+  mutating func close() {
+    stop()
+    unsafe uv_close(tg_poll_handle(handle)) { handle in
+      guard let data = unsafe handle?.pointee.data else { return }
+      unsafe Unmanaged<AnyObject>.fromOpaque(data).release()
+    }
+  }
+}
+
+/// Polling as libuv offers it.
+private enum LevelTriggeredPoll {
+  static func start(_ handle: UnsafeMutablePointer<uv_poll_t>, _ events: PollEvents, _ ready: uv_poll_cb) {
+    _ = events.isEmpty ? unsafe uv_poll_stop(handle) : unsafe uv_poll_start(handle, events.rawValue, ready)
+  }
+}
+
+/// Polling by edge, which libuv does not offer: it sets a bit in a private field of libuv's (CLibuv's shim says why that
+/// works), and nothing else in this program does.
+private enum EdgeTriggeredPoll {
+  /// The end and urgent data are asked for by name: by edge, the kernel says once what stands behind the bytes.
+  static var events: PollEvents { [.readable, .disconnect, .urgent] }
+
+  static func start(_ handle: UnsafeMutablePointer<uv_poll_t>, _ ready: uv_poll_cb) {
+    if unsafe uv_poll_start(handle, events.rawValue, ready) == 0 { unsafe tg_poll_set_edge(handle) }
+  }
+
+  /// Before any other call on the handle.
+  static func end(_ handle: UnsafeMutablePointer<uv_poll_t>) { unsafe tg_poll_clear_edge(handle) }
+}
