@@ -39,6 +39,7 @@ let package = Package(
     module("Transport", ["CLibuv", "CSocket", "Clocks"]),
     module("HTTP"),
     module("HTTP1", ["CLLHTTP", "HTTP", "Transport"]),
+    module("Logging"),
     module("Metrics"),
     module("JSON", ["CYYJSON"]),
     module("TokenWire", ["JSON"]),
@@ -47,8 +48,10 @@ let package = Package(
       [
         "Clocks", "Metrics", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
       ]),
-    module("RecordLog", ["Clocks", "JSON", "Measurement", "Metrics"]),
-    module("Proxy", ["Clocks", "Transport", "HTTP", "HTTP1", "Metrics", "TokenWire", "Measurement", "RecordLog"]),
+    module("RecordLog", ["Clocks", "JSON", "Logging", "Measurement", "Metrics"]),
+    module(
+      "Proxy",
+      ["Clocks", "Transport", "HTTP", "HTTP1", "Logging", "Metrics", "TokenWire", "Measurement", "RecordLog"]),
 
     // Beside the path: settings, what people look at, and the traffic we make ourselves.
     module("Configuration", ["Yams"]),
@@ -59,8 +62,8 @@ let package = Package(
     .executableTarget(
       name: "tachograph",
       dependencies: [
-        "Clocks", "Transport", "Metrics", "Proxy", "Configuration", "Admin", "Measurement", "RecordLog", "Report",
-        "Simulator", "LoadClient",
+        "Clocks", "Transport", "Logging", "Metrics", "Proxy", "Configuration", "Admin", "Measurement", "RecordLog",
+        "Report", "Simulator", "LoadClient",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -77,16 +80,17 @@ let package = Package(
     tests("Transport", ["Clocks"]),
     tests("HTTP"),
     tests("HTTP1", ["HTTP"]),
+    tests("Logging"),
     tests("Metrics"),
     tests("JSON"),
     tests("TokenWire", ["JSON"]),
     tests("Measurement", ["Clocks", "Metrics", "TokenWire"]),
-    tests("RecordLog", ["Measurement"]),
+    tests("RecordLog", ["Logging", "Measurement"]),
     tests(
       "Report", ["JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     tests("Configuration"),
     tests("Admin", ["Transport"]),
-    tests("Proxy", ["Clocks", "HTTP", "HTTP1", "Measurement", "Metrics", "RecordLog", "Transport"]),
+    tests("Proxy", ["Clocks", "HTTP", "HTTP1", "Logging", "Measurement", "Metrics", "RecordLog", "Transport"]),
     tests("Simulator", ["Clocks", "Transport"]),
     tests("LoadClient", ["Simulator", "Transport"]),
   ],

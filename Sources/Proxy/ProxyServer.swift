@@ -1,6 +1,7 @@
 // The proxy as a whole: its workers' threads, from the first bind to the last record.
 // It must not know about signals or settings files.
 import Clocks
+import Logging
 import Measurement
 import RecordLog
 import Synchronization
@@ -23,10 +24,11 @@ public final class ProxyServer: Sendable {
   /// - Parameter inherited: sockets to take clients from, in place of one on the settings' address.
   /// - Throws: `TransportError`: the address is in use, is not ours, or is no address.
   public init(
-    settings: ProxySettings, writer: RecordWriter, secret: KeySecret, inherited: [ListeningSocket] = []
+    settings: ProxySettings, writer: RecordWriter, secret: KeySecret, inherited: [ListeningSocket] = [],
+    log: Log = .standardError
   ) throws(TransportError) {
     SignalWatcher.ignoreBrokenPipes()
-    state = ProxyState(settings: settings, writer: writer, secret: secret)
+    state = ProxyState(settings: settings, writer: writer, secret: secret, log: log)
     let sockets = try inherited.isEmpty ? Self.bind(settings) : [inherited]
     address = sockets[0].map(\.address.description).joined(separator: ", ")
     defer { for socket in sockets.joined() { socket.close() } }

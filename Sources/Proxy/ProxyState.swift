@@ -1,4 +1,5 @@
 // What all workers of one proxy share.
+import Logging
 import Measurement
 import RecordLog
 import Synchronization
@@ -6,6 +7,7 @@ import Synchronization
 /// What all workers share.
 final class ProxyState: Sendable {
   let writer: RecordWriter
+  let log: Log
   let secret: KeySecret
   /// What each worker counts, by its number.
   let counters: [Counters]
@@ -17,12 +19,12 @@ final class ProxyState: Sendable {
   let clientConnections = PerClientConnectionCounter()
   private let current: Mutex<ConfigurationSnapshot>
   private let inFlight = Atomic<Int>(0)
-  private let said = Mutex<Set<Limit>>([])
   private let clients = Atomic<Int>(0)
 
-  init(settings: ProxySettings, writer: RecordWriter, secret: KeySecret) {
+  init(settings: ProxySettings, writer: RecordWriter, secret: KeySecret, log: Log) {
     current = Mutex(ConfigurationSnapshot(settings))
     self.writer = writer
+    self.log = log
     self.secret = secret
     counters = (0..<max(1, settings.workers)).map { _ in Counters() }
     operations = ModelRegistry(limit: settings.countedModels)
@@ -52,10 +54,11 @@ final class ProxyState: Sendable {
   /// A dispatched exchange has ended.
   func ended() { inFlight.subtract(1, ordering: .relaxed) }
 
-  /// Says on standard error what a limit does the first time that it is run into; further ones are only counted.
-  func sayOnce(_ limit: Limit, _ what: String) {
-    guard said.withLock({ $0.insert(limit).inserted }) else { return }
-    RecordWriter.sayOnStandardError("\(what); further ones are counted, and not told")
+  /// Logs what a limit did when it is reached for the first time; later times are only counted.
+  func logOnce(_ limit: Limit, _ message: String) {
+    log.once(
+      limit.rawValue, .warning,
+      "\(message); later ones are only counted, in tachograph_limits_hit_total{limit=\"\(limit.rawValue)\"}")
   }
 
   /// Exchanges dispatched and not ended.

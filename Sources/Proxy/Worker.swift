@@ -111,10 +111,10 @@ final class Worker {
     for listener in listeners {
       listener.start(
         onAccept: { [unowned self] in accept($0) },
-        onFailure: { [counters] error in
+        onFailure: { [counters, proxy] error in
           counters.connectionsFailed.add(.downstream)
           if error.isOutOfDescriptors { counters.hit(.descriptors) }
-          RecordWriter.sayOnStandardError("a client could not be accepted: \(error)")
+          proxy.log.warning("cannot accept a client's connection: \(error)")
         })
     }
     loop.run()
@@ -124,7 +124,7 @@ final class Worker {
     let peer = stream.peer?.host ?? ""
     guard !settings.awaitsProxyHeader || settings.mayIntroduce(peer) else {
       counters.hit(.proxyHeader)
-      proxy.sayOnce(.proxyHeader, "closed a connection from \(peer): it is none of proxy_protocol.peers")
+      proxy.logOnce(.proxyHeader, "closed a connection from \(peer): this address is not in proxy_protocol.peers")
       return stream.close()
     }
     let client = DownstreamConnection(worker: self, stream: stream)

@@ -2,6 +2,7 @@
 // It must not hold a worker up, whatever becomes of the sink.
 import Clocks
 import Glibc
+import Logging
 import Measurement
 import Metrics
 import Synchronization
@@ -75,17 +76,17 @@ public final class RecordWriter: Sendable {
   let written = Atomic<Int>(0)
   let dropped = Atomic<Int>(0)
   let troubles = CounterFamily<FailureKind>()
-  /// Says one line to the operator, at most one in `saysEachMilliseconds`.
-  let say: @Sendable (String) -> Void
+  /// Gets a message about failures, at most one in `saysEachMilliseconds`.
+  let log: Log
 
   /// Opens the log and starts its thread.
-  /// - Parameter say: where a line about failure goes; standard error unless given. Called on the writer's thread.
+  /// - Parameter log: where messages about failures go.
   /// - Throws: `RecordWriterError` where the path cannot be opened. A FIFO that has no reader yet is no error.
   public init(
-    _ settings: Settings, say: @escaping @Sendable (String) -> Void = RecordWriter.sayOnStandardError
+    _ settings: Settings, log: Log = .standardError
   ) throws(RecordWriterError) {
     self.settings = settings
-    self.say = say
+    self.log = log
     queue = Mutex(RecordQueue(limit: settings.queueLimit))
     guard let wake = Wakeup(), let done = Wakeup() else {
       throw RecordWriterError(description: "cannot start the log's thread: \(Self.message(errno))")
@@ -99,7 +100,7 @@ public final class RecordWriter: Sendable {
     }
     // One descriptor from the start on: a FIFO's reader would take a second opening's close for the end.
     let descriptor = sink.release()
-    let thread = RecordWriterThread.start { [self] in RecordWriterLoop.run(for: self, descriptor: descriptor) }
+    let thread = DetachedThread.start { [self] in RecordWriterLoop.run(for: self, descriptor: descriptor) }
     guard thread == 0 else {
       throw RecordWriterError(description: "cannot start the log's thread: \(Self.message(thread))")
     }
@@ -144,12 +145,6 @@ public final class RecordWriter: Sendable {
       waiting: queue.withLock { $0.outstanding }, waitingLimit: settings.queueLimit,
       openErrors: Int(clamping: troubles.count(.open)), writeErrors: Int(clamping: troubles.count(.write)),
       reopenErrors: Int(clamping: troubles.count(.reopen)))
-  }
-
-  /// Writes one line to standard error, in one piece.
-  public static func sayOnStandardError(_ line: String) {
-    let text = "tachograph: \(line)\n"
-    _ = unsafe write(STDERR_FILENO, text, text.utf8.count)
   }
 
   static func message(_ error: Int32) -> String { unsafe String(cString: strerror(error)) }

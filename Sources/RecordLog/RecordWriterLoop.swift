@@ -210,7 +210,8 @@ struct RecordWriterLoop: ~Copyable {
     let lost = writer.queue.withLock { $0.accepted } - writer.written.load(ordering: .acquiring)
     if lost > 0 {
       writer.dropped.add(lost, ordering: .relaxed)
-      writer.say("\(lost) records could not be written to \(writer.settings.path) before the end")
+      writer.log.error(
+        "\(lost) records could not be written to \(writer.settings.path) before the proxy stopped; they are lost")
     }
     writer.done.set()
   }
@@ -223,8 +224,8 @@ struct RecordWriterLoop: ~Copyable {
     saidAt = now
     let dropped = writer.dropped.load(ordering: .relaxed)
     let attempt = failure == .write ? "write to" : failure.rawValue
-    writer.say(
-      "cannot \(attempt) the log \(writer.settings.path): \(RecordWriter.message(error)); trying again (\(dropped) records dropped)"
+    writer.log.error(
+      "cannot \(attempt) the record log \(writer.settings.path): \(RecordWriter.message(error)); will try again (\(dropped) records dropped so far)"
     )
   }
 }

@@ -2,9 +2,9 @@
 // It must not show content, credentials or users: settings and counts only.
 import Admin
 import Configuration
+import Logging
 import Metrics
 import Proxy
-import RecordLog
 import Synchronization
 import Transport
 
@@ -23,13 +23,12 @@ final class ServeAdmin: Sendable {
   func start() throws(TransportError) -> AdminServer? {
     guard let listen = configuration.settings.admin.listen else { return nil }
     if !listen.isLoopback {
-      StandardError.line(
-        "tachograph: the admin listener on \(listen) has no access control: whoever reaches it sees settings and metrics"
-      )
+      Log.standardError.warning(
+        "the admin listener on \(listen) has no access control: anyone who can connect to it sees settings and metrics")
     }
     return try AdminServer(
       host: listen.host, port: listen.port, sharesPort: configuration.settings.listenReusePort,
-      onTrouble: { RecordWriter.sayOnStandardError("a client of the admin listener could not be accepted: \($0)") },
+      onTrouble: { Log.standardError.warning("cannot accept a connection on the admin listener: \($0)") },
       pageAt: { [self] in page(at: $0) })
   }
 
@@ -58,6 +57,10 @@ final class ServeAdmin: Sendable {
     page.family("tachograph_config_reloads_total", .counter, "Times the settings were read again, by what came of it.")
     page.sample(reloads.taken, ["result": "taken"])
     page.sample(reloads.refused, ["result": "refused"])
+    page.family(
+      "tachograph_operator_log_dropped_total", .counter,
+      "Messages of the operator's log that standard error did not accept in time.")
+    page.sample(Log.standardError.droppedMessages)
     ProcessFacts.collect(into: &page)
     return page.text
   }

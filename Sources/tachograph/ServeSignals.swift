@@ -2,6 +2,7 @@
 // It must not know how any of it is done.
 import Configuration
 import Glibc
+import Logging
 import Proxy
 import RecordLog
 import Synchronization
@@ -47,7 +48,8 @@ final class ServeSignals: Sendable {
   private func end() {
     guard !isDraining.exchange(true, ordering: .relaxed) else { return server.shutDown() }
     let limit = configuration.settings.timeouts.drain
-    StandardError.line("draining: open exchanges have \(limit) to end; a second signal ends at once")
+    Log.standardError.info(
+      "draining: no new clients; open exchanges may take \(limit) to end; a second signal ends them at once")
     server.drain()
   }
 
@@ -55,14 +57,15 @@ final class ServeSignals: Sendable {
     do {
       let reload = try configuration.reload()
       if !reload.changes.isEmpty { server.apply(ProxySettings(reload.settings, instance: instance)) }
-      for change in reload.changes { StandardError.line("tachograph: \(change)") }
+      for change in reload.changes { Log.standardError.info("\(change)") }
       for change in reload.needingRestart {
-        StandardError.line("tachograph: \(change.name) needs a restart: \(change.before) stays in force")
+        Log.standardError.warning("\(change.name) needs a restart: \(change.before) stays in force")
       }
-      StandardError.line("settings read again, \(Self.count(reload.changes.count)) changed; the log is opened anew")
+      Log.standardError.info(
+        "settings read again, \(Self.count(reload.changes.count)) changed; the record log is opened again")
     } catch {
-      for line in error.description.split(separator: "\n") { StandardError.line("tachograph: \(line)") }
-      StandardError.line("tachograph: the settings were not changed: what was in force stays so")
+      for line in error.description.split(separator: "\n") { Log.standardError.error("\(line)") }
+      Log.standardError.error("the settings are not changed: the earlier ones stay in force")
     }
   }
 

@@ -3,15 +3,6 @@
 import Glibc
 import Transport
 
-/// Lines for people, on standard error.
-enum StandardError {
-  static func line(_ text: String) {
-    var bytes = Array(text.utf8)
-    bytes.append(0x0A)
-    _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
-  }
-}
-
 /// The process's file descriptors.
 enum OpenFiles {
   /// The soft limit on open files.

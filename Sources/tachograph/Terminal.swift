@@ -2,8 +2,8 @@
 // It must not know what is written.
 import ArgumentParser
 import Glibc
+import Logging
 import RecordLog
-import Report
 
 /// When to write colours.
 enum ColourChoice: String, CaseIterable, ExpressibleByArgument {
@@ -77,26 +77,19 @@ enum Terminal {
   }
 }
 
-extension Terminal {
-  /// A remark to whoever runs the command, on stderr.
-  static func note(_ text: String) {
-    _ = write("tachograph: \(TerminalText.safe(text))\n", to: STDERR_FILENO)
-  }
-}
-
 /// How the commands that look at logs fail.
 enum CommandFailure {
   /// What `write` has just refused to take: nobody is left to read it (`| head`), which is no failure, or it is lost.
   static func unwritten() throws {
     let reason = errno
     guard reason != EPIPE else { return }
-    Terminal.note("error: cannot write to standard output: \(unsafe String(cString: strerror(reason)))")
+    Log.standardError.error("cannot write to standard output: \(unsafe String(cString: strerror(reason)))")
     throw ExitCode.failure
   }
 
   /// Says why a log cannot be read, and gives the exit code for it.
   static func unreadable(_ error: RecordReadError) -> ExitCode {
-    Terminal.note("error: \(error)")
+    Log.standardError.error("\(error)")
     return ExitCode(2)
   }
 }

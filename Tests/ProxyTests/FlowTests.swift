@@ -1,6 +1,7 @@
 // Bodies larger than every buffer, slow ends, and the proxy's own end.
 // It must not depend on time, but for how long a stuck sender waits before it says so.
 import Foundation
+import Logging
 import RecordLog
 import Synchronization
 import Testing
@@ -295,7 +296,8 @@ struct FlowTests {
       upstreamHost: "127.0.0.1", upstreamPort: upstream.port, listenHost: "127.0.0.1", listenPort: 0)
     settings.drainTimeout = 20_000_000_000
     // Made here, then only touched by the worker's thread: so the drain is there before the first turn of its loop.
-    let state = ProxyState(settings: settings, writer: writer, secret: KeySecret(bytes: [1]))
+    let state = ProxyState(
+      settings: settings, writer: writer, secret: KeySecret(bytes: [1]), log: .standardError)
     let address = try #require(SocketAddress(literal: "127.0.0.1", port: 0))
     let socket = try ListeningSocket(address)
     nonisolated(unsafe) let worker = try Worker(proxy: state, number: 0, sockets: [socket])

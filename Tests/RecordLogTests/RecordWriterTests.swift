@@ -1,6 +1,7 @@
 // The writer on real files, FIFOs and devices: whole lines, counted losses, a bounded end.
 // It must not sleep: it waits for what it has caused (a reader's bytes, a closed writer).
 import Foundation
+import Logging
 import Measurement
 import Synchronization
 import Testing
@@ -66,11 +67,12 @@ private func settings(_ path: String, limit: Int = 8_192) -> RecordWriter.Settin
   return settings
 }
 
-/// What a writer said, from its thread.
-private final class Said: Sendable {
+/// Texts of another thread: what a writer has logged, or a reader has read.
+private final class Collected: LogSink {
   private let kept = Mutex<[String]>([])
-  var lines: [String] { kept.withLock { $0 } }
-  func add(_ line: String) { kept.withLock { $0.append(line) } }
+  var texts: [String] { kept.withLock { $0 } }
+  func add(_ text: String) { kept.withLock { $0.append(text) } }
+  func accept(_ entry: Log.Entry) { add(entry.message) }
 }
 
 @Suite("RecordWriter")
@@ -145,19 +147,19 @@ struct RecordWriterTests {
 
   @Test("A full disk holds nobody up, loses what does not fit, and the end is bounded")
   func fullDisk() throws {
-    let said = Said()
+    let logged = Collected()
     var settings = settings("/dev/full", limit: 100)
     settings.saysEachMilliseconds = 3_600_000
-    let writer = try RecordWriter(settings) { said.add($0) }
+    let writer = try RecordWriter(settings, log: Log(sink: logged))
     for number in 0..<1_000 { writer.submit(filling: record(number)) }
     #expect(writer.close(timeoutMilliseconds: 50) == 100)
     let statistics = writer.statistics
     #expect(statistics.written == 0)
     #expect(statistics.dropped == 1_000)
     #expect(statistics.errors >= 1)
-    #expect(said.lines.first?.contains("No space left on device") == true)
+    #expect(logged.texts.first?.contains("No space left on device") == true)
     // One line about the device, one about the end, however often it was tried.
-    #expect(said.lines.count == 2)
+    #expect(logged.texts.count == 2)
   }
 
   @Test("A FIFO whose reader stopped holds nobody up; when it reads on it gets whole lines and the number missing")
@@ -174,7 +176,7 @@ struct RecordWriterTests {
     let dropped = writer.statistics.dropped
     #expect(dropped > 0)
 
-    let text = Said()
+    let text = Collected()
     let atEnd = DispatchSemaphore(value: 0)
     Thread.detachNewThread {
       text.add(read(from: reader, until: nil))
@@ -182,7 +184,7 @@ struct RecordWriterTests {
     }
     #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
     atEnd.wait()
-    let all = text.lines.joined().split(separator: "\n").map(String.init)
+    let all = text.texts.joined().split(separator: "\n").map(String.init)
     let ids = all.compactMap(id)
     let missing = all.compactMap { line -> Int? in
       let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
@@ -200,7 +202,7 @@ struct RecordWriterTests {
     defer { folder.remove() }
     let path = folder.file("fifo")
     #expect(mkfifo(path, 0o600) == 0)
-    let writer = try RecordWriter(settings(path)) { _ in }
+    let writer = try RecordWriter(settings(path), log: Log(sink: Collected()))
     for number in 0..<10 { writer.submit(filling: record(number)) }
     #expect(writer.close(timeoutMilliseconds: 30) == 10)
   }
@@ -212,7 +214,7 @@ struct RecordWriterTests {
     let path = folder.file("fifo")
     #expect(mkfifo(path, 0o600) == 0)
     let first = open(path, O_RDONLY | O_NONBLOCK)
-    let writer = try RecordWriter(settings(path, limit: 4_000)) { _ in }
+    let writer = try RecordWriter(settings(path, limit: 4_000), log: Log(sink: Collected()))
     // More than the pipe holds: the writer is in the middle of a line when its reader goes.
     for number in 0..<2_000 { writer.submit(filling: record(number)) }
     _ = read(from: first, until: "\"id\":\"r0\"")

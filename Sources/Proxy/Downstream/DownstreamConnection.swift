@@ -223,7 +223,7 @@ final class DownstreamConnection: StreamDelegate {
   /// Closes a connection whose first words were no PROXY header: nobody knows who is there, so nobody is answered.
   private func rejectProxyHeader(_ limit: Limit, _ reason: String) {
     worker.counters.hit(limit)
-    worker.proxy.sayOnce(limit, "closed a connection from \(peer): \(reason)")
+    worker.proxy.logOnce(limit, "closed a connection from \(peer): \(reason)")
     close()
   }
 

@@ -2,6 +2,7 @@
 // It must not know how any of them works: each is a child process of this same binary.
 import ArgumentParser
 import Glibc
+import Logging
 import Transport
 
 struct DemoCommand: ParsableCommand {
@@ -28,7 +29,7 @@ struct DemoCommand: ParsableCommand {
 
   func run() throws {
     guard let folder = DemoFolder() else {
-      StandardError.line("cannot make a temporary folder: \(unsafe String(cString: strerror(errno)))")
+      Log.standardError.error("cannot make a temporary folder: \(unsafe String(cString: strerror(errno)))")
       throw ExitCode.failure
     }
     defer { folder.remove() }
@@ -41,7 +42,7 @@ struct DemoCommand: ParsableCommand {
     }
     let failure = stage.play(listen: listen, seconds: seconds)
     if let failure {
-      StandardError.line(failure)
+      Log.standardError.error(failure)
       throw ExitCode.failure
     }
   }

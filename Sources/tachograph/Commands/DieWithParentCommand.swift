@@ -2,6 +2,7 @@
 // It must not know what it becomes.
 import ArgumentParser
 import Glibc
+import Logging
 import Transport
 
 struct DieWithParentCommand: ParsableCommand {
@@ -19,7 +20,7 @@ struct DieWithParentCommand: ParsableCommand {
   func run() throws {
     guard ParentProcess.dieWith(expected: parent) else { throw ExitCode.failure }
     _ = unsafe withCStrings(["tachograph"] + arguments) { unsafe execv("/proc/self/exe", $0) }
-    StandardError.line("cannot start: \(unsafe String(cString: strerror(errno)))")
+    Log.standardError.error("cannot start: \(unsafe String(cString: strerror(errno)))")
     throw ExitCode.failure
   }
 }

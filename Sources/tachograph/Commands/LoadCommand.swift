@@ -3,6 +3,7 @@
 import ArgumentParser
 import Glibc
 import LoadClient
+import Logging
 import Transport
 
 struct LoadCommand: ParsableCommand {
@@ -81,7 +82,7 @@ struct LoadCommand: ParsableCommand {
     while loop.runOnce() {}
     if let truth {
       let (found, wanted) = summary.hold(againstTruth: truth)
-      if found < wanted { StandardError.line("the truth lacks \(wanted - found) of \(wanted) requests") }
+      if found < wanted { Log.standardError.warning("the truth lacks \(wanted - found) of \(wanted) requests") }
     }
     if !quiet { print(summary.json) }
   }

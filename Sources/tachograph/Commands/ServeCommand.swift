@@ -4,6 +4,7 @@ import Admin
 import ArgumentParser
 import Configuration
 import Glibc
+import Logging
 import Measurement
 import Proxy
 import RecordLog
@@ -94,9 +95,9 @@ struct ServeCommand: ParsableCommand {
     // Signals first: whoever reads that we listen may send one at once.
     let signals = ServeSignals(configuration: configuration, server: server, writer: writer, instance: instance)
     guard try signals.obey() else { throw Self.failure("no file descriptor left for the signal loop") }
-    if let adminServer { StandardError.line("admin pages on http://\(adminServer.address)/") }
-    StandardError.line("listening on \(server.address)\(inherited.isEmpty ? "" : ", as handed down in LISTEN_FDS")")
-    StandardError.line("forwarding to http://\(settings.upstream), records in \(path)")
+    if let adminServer { Log.standardError.info("admin pages on http://\(adminServer.address)/") }
+    Log.standardError.info("listening on \(server.address)\(inherited.isEmpty ? "" : ", on the sockets in LISTEN_FDS")")
+    Log.standardError.info("forwarding to http://\(settings.upstream), writing records to \(path)")
     server.wait()
     // What was lost the writer says itself.
     _ = writer.close(timeoutMilliseconds: 5_000)
@@ -122,7 +123,7 @@ struct ServeCommand: ParsableCommand {
     flags["admin.listen"] = admin
     do {
       let configuration = try ServeConfiguration(file: config, flags: flags, assignments: assignments)
-      for warning in configuration.warnings { StandardError.line("tachograph: \(warning)") }
+      for warning in configuration.warnings { Log.standardError.warning("\(warning)") }
       return configuration
     } catch {
       throw Self.failure(error.description, code: 2)
@@ -130,7 +131,7 @@ struct ServeCommand: ParsableCommand {
   }
 
   private static func failure(_ message: String, code: Int32 = 1) -> any Error {
-    for line in message.split(separator: "\n") { StandardError.line("tachograph: \(line)") }
+    for line in message.split(separator: "\n") { Log.standardError.error("\(line)") }
     return ExitCode(code)
   }
 }

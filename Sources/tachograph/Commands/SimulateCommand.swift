@@ -2,6 +2,7 @@
 // It must not know how the simulator works.
 import ArgumentParser
 import Glibc
+import Logging
 import Simulator
 import Transport
 
@@ -103,10 +104,10 @@ struct SimulateCommand: ParsableCommand {
     var hasLostTruth = false
     simulator.onTruthLost = { error in
       hasLostTruth = true
-      Terminal.note("error: \(error); requests are still answered")
+      Log.standardError.error("\(error); requests are still answered")
     }
     let signals = [SIGTERM, SIGINT].map { SignalWatcher(loop: loop, signal: $0) { simulator.stop() } }
-    StandardError.line("listening on \(simulator.address)")
+    Log.standardError.info("listening on \(simulator.address)")
     simulator.run()
     for signal in signals { signal.close() }
     while loop.runOnce() {}

@@ -2,6 +2,7 @@
 // Wiring only: it must not know how lines are read, filtered or rendered.
 import ArgumentParser
 import Glibc
+import Logging
 import RecordLog
 import Report
 
@@ -80,7 +81,7 @@ struct TailCommand: ParsableCommand {
       case .idle where follow:
         if !follower.isOpen, !hasSaidThatItWaits {
           hasSaidThatItWaits = true
-          Terminal.note("waiting for \(file)")
+          Log.standardError.info("waiting for \(file)")
         }
         guard follower.wait(milliseconds: 100, watching: STDOUT_FILENO) else { return }
       case .idle where !follower.isOpen:
@@ -151,7 +152,9 @@ private struct TailScreen {
 
   func note(tornLines: Int) {
     let unreadable = unreadableLines + tornLines
-    if unreadable > 0 { Terminal.note("lines skipped, torn or no record: \(unreadable)") }
-    if otherVersionLines > 0 { Terminal.note("lines skipped, records of another version: \(otherVersionLines)") }
+    if unreadable > 0 { Log.standardError.warning("lines skipped, torn or no record: \(unreadable)") }
+    if otherVersionLines > 0 {
+      Log.standardError.warning("lines skipped, records of another version: \(otherVersionLines)")
+    }
   }
 }

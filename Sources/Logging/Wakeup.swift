@@ -1,14 +1,13 @@
-// Waking one thread from others, and waiting for it with a timeout: a pipe that any thread may write to and poll.
-// It must not carry data.
+// Waking one thread from others, and waiting for that with a timeout: a pipe, so that it can be polled beside a sink.
 import Glibc
 
 /// A wake-up that stays set until it is cleared.
-final class Wakeup: Sendable {
+package final class Wakeup: Sendable {
   private let reading: Int32
   private let writing: Int32
 
   /// Nil where no descriptors are left (`errno`).
-  init?() {
+  package init?() {
     var ends: [Int32] = [-1, -1]
     guard unsafe pipe(&ends) == 0 else { return nil }
     for end in ends {
@@ -23,19 +22,20 @@ final class Wakeup: Sendable {
     close(writing)
   }
 
-  /// Sets it. A pipe that is full has been set often enough.
-  func set() {
+  /// Sets it, without blocking: a pipe that is full is set.
+  package func set() {
     var one: UInt8 = 1
     _ = unsafe write(writing, &one, 1)
   }
 
-  func clear() {
+  /// Clears it.
+  package func clear() {
     var bytes: UInt64 = 0
     while unsafe read(reading, &bytes, 8) == 8 {}
   }
 
   /// Waits until it is set, `writable` takes bytes, or `milliseconds` (negative: no limit) have passed.
-  func wait(milliseconds: Int32, orWritable writable: Int32? = nil) {
+  package func wait(milliseconds: Int32, orWritable writable: Int32? = nil) {
     if let writable {
       var entries = (
         pollfd(fd: reading, events: Int16(POLLIN), revents: 0),

@@ -1,0 +1,136 @@
+// Lines on a pipe that stands in for standard error: read, full, and without a reader.
+import Glibc
+import Testing
+
+@testable import Logging
+
+/// A pipe whose reading end does not block.
+private final class Pipe {
+  private(set) var reading: Int32 = -1
+  let writing: Int32
+  private var text = ""
+
+  init() throws {
+    var ends: [Int32] = [-1, -1]
+    try #require(pipe(&ends) == 0)
+    (reading, writing) = (ends[0], ends[1])
+    _ = fcntl(reading, F_SETFL, O_NONBLOCK)
+    // A sink's thread outlives its test: what it would write to must not become another test's descriptor.
+    _ = fcntl(writing, F_SETFD, FD_CLOEXEC)
+  }
+
+  deinit { closeReading() }
+
+  func closeReading() {
+    if reading >= 0 { close(reading) }
+    reading = -1
+  }
+
+  /// Fills the pipe with spaces.
+  func fill() {
+    _ = fcntl(writing, F_SETFL, O_NONBLOCK)
+    let spaces = [UInt8](repeating: 0x20, count: 4_096)
+    while write(writing, spaces, spaces.count) > 0 {}
+    // As standard error usually is.
+    _ = fcntl(writing, F_SETFL, 0)
+  }
+
+  var hasBytes: Bool {
+    var entry = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
+    return poll(&entry, 1, 0) == 1
+  }
+
+  /// Reads until a line contains `mark`; then gives the whole lines so far, without the spaces of `fill`.
+  func lines(until mark: String) -> [String] {
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while !(text.contains(mark) && text.hasSuffix("\n")) {
+      var entry = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
+      guard poll(&entry, 1, 10_000) == 1, case let count = read(reading, &buffer, buffer.count), count > 0 else {
+        break
+      }
+      text += String(decoding: buffer[..<count], as: UTF8.self)
+    }
+    return text.split(separator: "\n").map { String($0.drop { $0 == " " }) }
+  }
+}
+
+@Suite("StandardErrorSink", .timeLimit(.minutes(1)))
+struct StandardErrorSinkTests {
+  @Test("Each message is a line with the program's name, and its level where that matters")
+  func format() throws {
+    let pipe = try Pipe()
+    let log = Log(level: .debug, sink: StandardErrorSink(program: "name", descriptor: pipe.writing))
+    log.debug("a")
+    log.info("b")
+    log.warning("c")
+    log.error("d")
+    #expect(pipe.lines(until: ": d\n") == ["name: debug: a", "name: b", "name: warning: c", "name: error: d"])
+    #expect(log.droppedMessages == 0)
+  }
+
+  @Test("A full pipe holds nobody up; once it is read the lines that waited come, and how many are missing")
+  func fullPipe() throws {
+    let pipe = try Pipe()
+    pipe.fill()
+    let log = Log(sink: StandardErrorSink(program: "name", descriptor: pipe.writing, queueLimit: 10))
+    // Were a message written on this thread, the pipe would block it for good.
+    for number in 0..<100 { log.info("message \(number)") }
+    #expect(log.droppedMessages == 90)
+    let lines = pipe.lines(until: "missing")
+    #expect(lines.dropLast() == (0..<10).map { "name: message \($0)" }[...])
+    #expect(lines.last == "name: warning: 90 messages are missing here: standard error did not accept them in time")
+  }
+
+  @Test("A second full pipe is reported with its own number, and messages after it are logged")
+  func fullPipeTwice() throws {
+    let pipe = try Pipe()
+    let log = Log(sink: StandardErrorSink(program: "name", descriptor: pipe.writing, queueLimit: 10))
+    for (round, missing) in [(1, 20), (2, 5)] {
+      log.flush(milliseconds: 10_000)
+      pipe.fill()
+      for _ in 0..<(10 + missing) { log.info("round \(round)") }
+      let lines = pipe.lines(until: " \(missing) messages are missing")
+      #expect(lines.filter { $0 == "name: round \(round)" }.count == 10)
+    }
+    log.flush(milliseconds: 10_000)
+    log.info("after")
+    #expect(pipe.lines(until: "after").last == "name: after")
+    #expect(log.droppedMessages == 25)
+  }
+
+  @Test("A flush returns when all is written, and gives up on a full pipe when its time has passed")
+  func flush() throws {
+    let pipe = try Pipe()
+    let sink = StandardErrorSink(program: "name", descriptor: pipe.writing)
+    sink.accept(Log.Entry(level: .info, message: "a"))
+    sink.flush(milliseconds: 10_000)
+    #expect(pipe.hasBytes)
+    #expect(pipe.lines(until: "a") == ["name: a"])
+    pipe.fill()
+    sink.accept(Log.Entry(level: .info, message: "b"))
+    sink.flush(milliseconds: 20)
+    #expect(pipe.lines(until: "b").last == "name: b")
+  }
+
+  @Test("A reader that has gone stops nothing: its messages are dropped and counted")
+  func noReader() throws {
+    let pipe = try Pipe()
+    pipe.closeReading()
+    let log = Log(sink: StandardErrorSink(program: "name", descriptor: pipe.writing))
+    log.info("a")
+    log.flush(milliseconds: 10_000)
+    #expect(log.droppedMessages == 1)
+  }
+
+  @Test("A line is no longer than a pipe takes in one piece, and ends at a whole character", arguments: 0..<4)
+  func longLine(shift: Int) throws {
+    let pipe = try Pipe()
+    let log = Log(sink: StandardErrorSink(program: "name", descriptor: pipe.writing))
+    log.info(String(repeating: "x", count: shift) + String(repeating: "€", count: 3_000))
+    log.info("next")
+    let lines = pipe.lines(until: "next")
+    try #require(lines.count == 2)
+    #expect(lines[0].utf8.count < Int(PIPE_BUF) && lines[0].utf8.count > Int(PIPE_BUF) - 8)
+    #expect(lines[0].hasSuffix("€…") && !lines[0].unicodeScalars.contains("\u{FFFD}"))
+  }
+}
