@@ -65,7 +65,7 @@ final class ServeSignals: Sendable {
         "settings read again, \(Self.count(reload.changes.count)) changed; the record log is opened again")
     } catch {
       for line in error.description.split(separator: "\n") { Log.standardError.error("\(line)") }
-      Log.standardError.error("the settings are not changed: the earlier ones stay in force")
+      Log.standardError.error("the settings were not changed: the earlier ones stay in force")
     }
   }
 
