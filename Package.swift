@@ -8,8 +8,8 @@ let ours: [SwiftSetting] = [.strictMemorySafety(), .treatAllWarnings(as: .error)
 /// A test target beside its module.
 func tests(_ module: String, _ more: [Target.Dependency] = []) -> Target {
   .testTarget(
-    name: "\(module)Tests", dependencies: [.byName(name: module)] + more, swiftSettings: [.treatAllWarnings(as: .error)]
-  )
+    name: "\(module)Tests", dependencies: [.byName(name: module), "TestSupport"] + more,
+    swiftSettings: [.treatAllWarnings(as: .error)])
 }
 
 /// A module of the house: a target named after its folder.
@@ -75,6 +75,11 @@ let package = Package(
       dependencies: ["Transport", "HTTP", "HTTP1", "TokenWire", "Measurement", "Configuration", "RecordLog"],
       path: "Tests/Fuzz/Targets", swiftSettings: ours),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Replay"),
+
+    // What the tests of several modules share.
+    .target(
+      name: "TestSupport", path: "Tests/Support", exclude: ["README.md"], swiftSettings: [.treatAllWarnings(as: .error)]
+    ),
 
     tests("Clocks"),
     tests("Transport", ["Clocks"]),

@@ -1,5 +1,4 @@
-# What every script here shares: where things are, how to speak, how to run a command in silence.
-# It must not change anything: it is sourced, and leaves it to the scripts to act.
+# Functions and paths for all scripts here, which source it. It changes nothing by itself.
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -10,11 +9,11 @@ export HOME
 command -v swift >/dev/null || PATH="$PATH:/opt/swift/usr/bin"
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# What takes long to make and belongs to no one checkout: the Python of the tests, llama.cpp's server.
+# What takes long to make and serves every checkout: the Python packages of the tests, llama.cpp's server.
 cache="${TACHOGRAPH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tachograph}"
 me=$(basename "$0")
 
-# stdout belongs to what a script makes; what it does is told on stderr.
+# Results go to stdout, messages to stderr.
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
@@ -39,7 +38,7 @@ build_release() {
   touch "$stamp.next"
   quietly "$log" swift build --package-path "$top" -c release --product tachograph --static-swift-stdlib &
   pid=$!
-  # Only a build that takes long is worth a word.
+  # A message only if the build takes longer than three seconds.
   for _ in 1 2 3 4 5 6; do
     sleep 0.5
     kill -0 "$pid" 2>/dev/null || break

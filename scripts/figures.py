@@ -1,10 +1,9 @@
-"""The figures of suites, gathered: printed, and put into the table of Tests/README.md where that is asked for.
+"""Prints the figures that suites have written, and puts them into the table of Tests/README.md.
 
     python3 scripts/figures.py FOLDER           prints the table of what suites have kept in FOLDER
-    python3 scripts/figures.py FOLDER --write   and puts it into Tests/README.md; suites that did not run keep their rows
+    python3 scripts/figures.py FOLDER --write   and puts it into Tests/README.md; other suites keep their rows
 
-A suite keeps `{"suite": "…", "rows": [["what", "figure"], …]}` in the folder that $TACHOGRAPH_FIGURES names (harness/figures.py).
-It must not know what any figure means.
+A suite writes `{"suite": "…", "rows": [["what", "figure"], …]}` into the folder $TACHOGRAPH_FIGURES (harness/figures.py).
 """
 
 import datetime
@@ -23,7 +22,7 @@ Rows = list[tuple[str, str]]
 
 
 def kept(folder: pathlib.Path) -> dict[str, Rows]:
-    """What suites have kept, by suite."""
+    """The rows of each suite."""
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     return {suite["suite"]: [(str(what), str(figure)) for what, figure in suite["rows"]] for suite in found}
 
@@ -41,7 +40,7 @@ def where() -> str:
 
 
 def table(suites: dict[str, tuple[str, Rows]]) -> str:
-    """Markdown of suites with the day of their run."""
+    """The Markdown table: each suite's rows, with the day of its run."""
     lines = ["| suite | what | figure | run |", "|---|---|---|---|"]
     for suite, (day, rows) in sorted(suites.items()):
         lines += [f"| `{suite}` | {cell(what)} | {cell(figure)} | {day} |" for what, figure in rows]
@@ -53,7 +52,7 @@ def cell(text: str) -> str:
 
 
 def standing(text: str) -> dict[str, tuple[str, Rows]]:
-    """The suites of a table that was written before."""
+    """The suites of the table that is in the README."""
     found: dict[str, tuple[str, Rows]] = {}
     for line in text.splitlines():
         parts = [part.strip().replace("\\|", "|") for part in re.split(r"(?<!\\)\|", line)[1:-1]]
@@ -63,7 +62,7 @@ def standing(text: str) -> dict[str, tuple[str, Rows]]:
 
 
 def write(fresh: dict[str, Rows]) -> None:
-    """Puts the rows of fresh suites in place of theirs in Tests/README.md."""
+    """Replaces the rows of these suites in Tests/README.md."""
     old = README.read_text()
     before, begin, rest = old.partition(BEGIN)
     section, end, after = rest.partition(END)

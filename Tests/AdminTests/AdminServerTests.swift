@@ -1,6 +1,7 @@
 // The admin listener over real sockets: what it answers, what it refuses, and that nobody can hold it.
 // It must not know the pages of `serve`: the end-to-end tests have those.
 import Admin
+import TestSupport
 import Testing
 import Transport
 
@@ -21,15 +22,15 @@ import Transport
   @Test("A page is answered whole, and the connection serves the next request")
   func pages() throws {
     try withServer { port in
-      let client = try Client(port: port)
+      let client = try SocketPeer(connectingTo: port)
       for _ in 0..<3 {
-        client.send("GET /page?ignored=1 HTTP/1.1\r\nHost: a\r\n\r\n")
-        let answer = try client.until("hello\n")
+        try client.send("GET /page?ignored=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        let answer = try client.read(through: "hello\n")
         #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 6\r\n"))
         #expect(answer.contains("Cache-Control: no-store\r\n"))
       }
-      client.send("GET /broken HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-      let last = try #require(client.rest())
+      try client.send("GET /broken HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+      let last = try client.readToEndOrReset().text
       #expect(last.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n") && last.contains("Connection: close\r\n"))
     }
   }
@@ -37,24 +38,25 @@ import Transport
   @Test("Requests that come together, or byte by byte, are answered one after the other")
   func pipelined() throws {
     try withServer { port in
-      let together = try Client(port: port)
-      together.send(
+      let together = try SocketPeer(connectingTo: port)
+      try together.send(
         String(repeating: "GET /page HTTP/1.1\r\nHost: a\r\n\r\n", count: 5)
           + "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-      let answers = try #require(together.rest())
+      let answers = try together.readToEndOrReset().text
       #expect(answers.split(separator: "HTTP/1.1 200 OK").count == 5 && answers.contains("HTTP/1.1 404 Not Found"))
-      let slow = try Client(port: port)
-      for byte in "GET /page HTTP/1.1\r\nHost: a\r\n\r\n" { slow.send(String(byte)) }
-      #expect(try slow.until("hello\n").hasPrefix("HTTP/1.1 200"))
+      let slow = try SocketPeer(connectingTo: port)
+      for byte in "GET /page HTTP/1.1\r\nHost: a\r\n\r\n" { try slow.send(String(byte)) }
+      #expect(try slow.read(through: "hello\n").hasPrefix("HTTP/1.1 200"))
     }
   }
 
   @Test("A large page reaches a slow reader whole, and a second request waits for it")
   func largePages() throws {
     try withServer { port in
-      let client = try Client(port: port)
-      client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\nGET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-      let answer = try #require(client.rest())
+      let client = try SocketPeer(connectingTo: port)
+      try client.send(
+        "GET /large HTTP/1.1\r\nHost: a\r\n\r\nGET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+      let answer = try client.readToEndOrReset().text
       #expect(answer.utf8.count > 4_000_000 && answer.contains("end\nHTTP/1.1 200 OK") && answer.hasSuffix("hello\n"))
     }
   }
@@ -62,9 +64,9 @@ import Transport
   @Test("HEAD has the page's head alone")
   func heads() throws {
     try withServer { port in
-      let client = try Client(port: port)
-      client.send("HEAD /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-      let answer = try #require(client.rest())
+      let client = try SocketPeer(connectingTo: port)
+      try client.send("HEAD /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+      let answer = try client.readToEndOrReset().text
       #expect(answer.contains("Content-Length: 6\r\n") && answer.hasSuffix("\r\n\r\n"))
     }
   }
@@ -81,9 +83,9 @@ import Transport
     ])
   func refusals(request: String, status: String) throws {
     try withServer { port in
-      let client = try Client(port: port)
-      client.send(request)
-      let answer = try #require(client.rest(), "the server did not close")
+      let client = try SocketPeer(connectingTo: port)
+      try client.send(request)
+      let answer = try client.readToEndOrReset().text
       #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(answer.prefix(80))")
     }
   }
@@ -91,12 +93,12 @@ import Transport
   @Test("Clients that hold connections make room for the next one")
   func hoarding() throws {
     try withServer { port in
-      let hoard = try (0..<100).map { _ in try Client(port: port) }
-      for client in hoard { client.send("GET ") }
-      let client = try Client(port: port)
-      client.send("GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-      #expect(try #require(client.rest()).hasSuffix("hello\n"))
-      #expect(hoard[0].rest() == "")
+      let hoard = try (0..<100).map { _ in try SocketPeer(connectingTo: port) }
+      for client in hoard { try client.send("GET ") }
+      let client = try SocketPeer(connectingTo: port)
+      try client.send("GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+      #expect(try client.readToEndOrReset().text.hasSuffix("hello\n"))
+      #expect(try hoard[0].readToEndOrReset().text == "")
     }
   }
 

@@ -1,17 +1,11 @@
 // Who a request is from: precedence, fingerprints, trace ids and exchange ids.
 // It must not touch the network; secrets live in a folder of their own that each test removes.
 import Foundation
+import TestSupport
 import Testing
 import TokenWire
 
 @testable import Measurement
-
-/// A folder that lives as long as one test.
-private struct Folder {
-  let path = NSTemporaryDirectory() + "tachograph-" + UUID().uuidString
-  init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
-  func remove() { try? FileManager.default.removeItem(atPath: path) }
-}
 
 private let secret = KeySecret(bytes: Array(0..<32))
 
@@ -120,7 +114,7 @@ struct IdentityTests {
 struct KeySecretTests {
   @Test("A secret is made once, for its owner only, and is the same for everybody who loads it")
   func madeOnce() throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let first = try KeySecret.load(beside: folder.path + "/records.jsonl")
     let second = try KeySecret.load(beside: folder.path + "/others.jsonl")
@@ -133,7 +127,7 @@ struct KeySecretTests {
 
   @Test("Two folders have two secrets")
   func distinct() throws {
-    let (one, two) = (try Folder(), try Folder())
+    let (one, two) = (try TemporaryFolder(), try TemporaryFolder())
     defer {
       one.remove()
       two.remove()
@@ -145,7 +139,7 @@ struct KeySecretTests {
 
   @Test("A secret that others may read, or a damaged one, is refused with what to do")
   func refused() throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.path + "/s"
     _ = try KeySecret.load(path: path)

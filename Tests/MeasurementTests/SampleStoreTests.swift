@@ -1,21 +1,10 @@
 // The sample store against sorted arrays of the same samples.
 // It must not know what the samples are of.
 import Metrics
+import TestSupport
 import Testing
 
 @testable import Measurement
-
-/// A small generator with a fixed seed: the same samples in every run (SplitMix64).
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-}
 
 @Suite("SampleStore")
 struct SampleStoreTests {
@@ -32,7 +21,7 @@ struct SampleStoreTests {
 
   @Test("Few samples are exact to the nanosecond", arguments: [1, 2, 3, 10, 511, 512])
   func exact(count: Int) {
-    var generator = SplitMix(state: UInt64(count))
+    var generator = SeededRandom(seed: UInt64(count))
     var store = SampleStore(exactLimit: 512)
     var samples: [Int64] = []
     for _ in 0..<count {
@@ -60,7 +49,7 @@ struct SampleStoreTests {
 
   @Test("Many samples are right to 0.4 %, the largest exactly", arguments: [513, 1_000, 50_000])
   func folded(count: Int) throws {
-    var generator = SplitMix(state: UInt64(count))
+    var generator = SeededRandom(seed: UInt64(count))
     var store = SampleStore(exactLimit: 512)
     var samples: [Int64] = []
     for _ in 0..<count {
@@ -103,7 +92,7 @@ struct SampleStoreTests {
     "Samples taken one by one and as once each are the same bag",
     arguments: [1, 2, 7, 8, 9, 511, 512, 513, 519, 520, 521])
   func oneByOne(count: Int) {
-    var generator = SplitMix(state: UInt64(count) &+ 5)
+    var generator = SeededRandom(seed: UInt64(count) &+ 5)
     var store = SampleStore(exactLimit: 512)
     var reference = SampleStore(exactLimit: 512)
     for _ in 0..<count {

@@ -1,6 +1,7 @@
 // A log followed on real files: growth, rotation by rename and by truncation, late files, pipes.
 // It must not wait for time to pass: a follower looks when it is told to.
 import Glibc
+import TestSupport
 import Testing
 
 @testable import RecordLog

@@ -1,35 +1,10 @@
 // Files into lines: whole, by ranges, in blocks split anywhere, and what cannot be read at all.
 // It must not know what lines mean.
 import Glibc
+import TestSupport
 import Testing
 
 @testable import RecordLog
-
-/// A folder of its own for one test, gone afterwards.
-final class TemporaryFolder {
-  let path: String
-
-  init() throws {
-    var template = Array("/tmp/tachograph-test-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw RecordReadError.system(path: "/tmp", call: "mkdtemp", errno: errno) }
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  deinit {
-    for name in ["log", "log.1", "fifo", "folder"] { remove("\(path)/\(name)") }
-    rmdir(path)
-  }
-
-  /// Appends to a file, as the log's writer does.
-  func append(_ text: String, to name: String = "log") throws {
-    let descriptor = open("\(path)/\(name)", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
-    defer { close(descriptor) }
-    let bytes = Array(text.utf8)
-    guard write(descriptor, bytes, bytes.count) == bytes.count else {
-      throw RecordReadError.system(path: name, call: "write", errno: errno)
-    }
-  }
-}
 
 func text(_ line: RawSpan) -> String { line.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
 

@@ -4,17 +4,10 @@ import Foundation
 import Logging
 import Measurement
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import RecordLog
-
-/// A folder that lives as long as one test.
-private struct Folder {
-  let path = NSTemporaryDirectory() + "tachograph-" + UUID().uuidString
-  init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
-  func remove() { try? FileManager.default.removeItem(atPath: path) }
-  func file(_ name: String) -> String { path + "/" + name }
-}
 
 private func lines(_ path: String) throws -> [String] {
   let text = try String(contentsOfFile: path, encoding: .utf8)
@@ -79,7 +72,7 @@ private final class Collected: LogSink {
 struct RecordWriterTests {
   @Test("Every record submitted is a line of the file, in order")
   func wholeLog() throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.file("log")
     let writer = try RecordWriter(settings(path))
@@ -95,7 +88,7 @@ struct RecordWriterTests {
 
   @Test("Nothing of one record is in a later one's line, whatever memory they shared")
   func nothingLeftOver() throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     var brief = settings(folder.file("log"))
     brief.tickMilliseconds = 1
@@ -118,7 +111,7 @@ struct RecordWriterTests {
 
   @Test("Lines of many threads are whole")
   func manyThreads() async throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.file("log")
     let writer = try RecordWriter(settings(path))
@@ -135,7 +128,7 @@ struct RecordWriterTests {
 
   @Test("A torn last line of an earlier run stays torn alone")
   func tornBefore() throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.file("log")
     try Data("{\"v\":1,\"id\":\"half".utf8).write(to: URL(fileURLWithPath: path))
@@ -164,7 +157,7 @@ struct RecordWriterTests {
 
   @Test("A FIFO whose reader stopped holds nobody up; when it reads on it gets whole lines and the number missing")
   func stoppedReader() throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.file("fifo")
     #expect(mkfifo(path, 0o600) == 0)
@@ -198,7 +191,7 @@ struct RecordWriterTests {
 
   @Test("A FIFO without a reader is no error at the start, and the end is bounded")
   func noReader() throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.file("fifo")
     #expect(mkfifo(path, 0o600) == 0)
@@ -209,7 +202,7 @@ struct RecordWriterTests {
 
   @Test("A FIFO's reader that goes is replaced by the next, which starts with a whole line")
   func nextReader() throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.file("fifo")
     #expect(mkfifo(path, 0o600) == 0)
@@ -230,7 +223,7 @@ struct RecordWriterTests {
 
   @Test("Rotation by renaming under load loses no line and splits none")
   func rotation() async throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.file("log")
     let writer = try RecordWriter(settings(path, limit: 100_000))
@@ -267,7 +260,7 @@ struct RecordWriterTests {
 
   @Test("Records submitted after the end are counted as dropped")
   func afterTheEnd() throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let writer = try RecordWriter(settings(folder.file("log")))
     writer.close(timeoutMilliseconds: 1_000)
@@ -289,7 +282,7 @@ struct RecordWriterSinkTests {
 
   @Test("A line left torn is ended before the next, in the file where it was left and not in the next one")
   func tornLine() throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.file("log")
     var sink = RecordWriterSink(path: path)
@@ -314,7 +307,7 @@ struct RecordWriterSinkTests {
 
   @Test("A line that another process is in the middle of is not taken for torn")
   func lineUnderWay() throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.file("log")
     let other = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o640)
@@ -342,7 +335,7 @@ struct RecordWriterSinkTests {
 
   @Test("A file opened again knows how its last line ended", arguments: [("", false), ("a\n", false), ("a\nb", true)])
   func lastLine(content: String, endsWithinLine: Bool) throws {
-    let folder = try Folder()
+    let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.file("log")
     try Data(content.utf8).write(to: URL(fileURLWithPath: path))

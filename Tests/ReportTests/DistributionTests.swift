@@ -1,6 +1,7 @@
 // Percentiles against exact ones, small distributions against the library's histogram, and merging.
 // It must not know about records.
 import Histogram
+import TestSupport
 import Testing
 
 @testable import Report
@@ -9,7 +10,7 @@ import Testing
 struct DistributionTests {
   /// Values over the whole range, from microseconds to a day, more of them small.
   private static func values(_ count: Int, seed: UInt64) -> [UInt64] {
-    var random = SplitMix64(state: seed)
+    var random = SeededRandom(seed: seed)
     return (0..<count).map { _ in
       let magnitude = UInt64.random(in: 0...36, using: &random)
       return UInt64.random(in: 0...(1 << magnitude), using: &random)

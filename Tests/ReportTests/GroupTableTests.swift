@@ -1,5 +1,6 @@
 // Bounded memory: folding the smallest groups, and merging parts that have folded different ones.
 // It must not know how a report is shown.
+import TestSupport
 import Testing
 
 @testable import Report
@@ -72,7 +73,7 @@ struct GroupTableTests {
     var limits = ReportLimits()
     limits.bytes = 64 * 1024
     // Weighed every 65,536 rows.
-    var random = SplitMix64(state: 1)
+    var random = SeededRandom(seed: 1)
     var table = GroupTable(limits: limits)
     var row = ReportRow()
     for count in 0..<65_536 {

@@ -2,29 +2,24 @@
 // It must not test how lines are told apart.
 import Glibc
 import RecordLog
+import TestSupport
 import Testing
 
 @testable import Report
 
 @Suite("Scanning logs")
 struct ReportScanTests {
-  private static func temporaryFile(_ content: String) throws -> String {
-    var template = Array("/tmp/tachograph-scan-XXXXXX".utf8CString)
-    let descriptor = mkstemp(&template)
-    defer { close(descriptor) }
-    let bytes = Array(content.utf8)
-    #expect(write(descriptor, bytes, bytes.count) == bytes.count)
-    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
 
   @Test("Several threads and pieces make the report that one makes, to the last digit", arguments: [1, 2, 4])
   func threads(_ threads: Int) throws {
     let lines = (0..<300).map { place in
       line(["user": "\"u\(place % 7)\"", "ttft_ms": "\(place * place % 977)", "in_flight": "\(place % 9 + 1)"])
     }
-    let first = try Self.temporaryFile(lines[..<200].joined(separator: "\n") + "\ntorn {")
-    let second = try Self.temporaryFile(lines[200...].joined(separator: "\n"))
-    defer { for path in [first, second] { remove(path) } }
+    let first = try folder.write(lines[..<200].joined(separator: "\n") + "\ntorn {", to: "first")
+    let second = try folder.write(lines[200...].joined(separator: "\n"), to: "second")
     let scan = try ReportScan(paths: [first, second], pieceBytes: 1000)
     let scanned = try scan.run(into: ReportTally(by: .user), threads: threads)
     let expected = ReportSummary(tally(lines + ["torn {"], by: .user), top: .max).json { "\($0)" }
@@ -33,8 +28,7 @@ struct ReportScanTests {
 
   @Test("A log that is not there is told before anything is read")
   func missing() throws {
-    let path = try Self.temporaryFile(line())
-    defer { remove(path) }
+    let path = try folder.write(line(), to: "log")
     #expect(throws: RecordReadError.system(path: path + ".gone", call: "open", errno: ENOENT)) {
       try ReportScan(paths: [path, path + ".gone"])
     }
@@ -42,8 +36,7 @@ struct ReportScanTests {
 
   @Test("An empty log is an empty report")
   func empty() throws {
-    let path = try Self.temporaryFile("")
-    defer { remove(path) }
+    let path = try folder.write("", to: "log")
     let tally = try ReportScan(paths: [path]).run(into: ReportTally(by: .model), threads: 2)
     #expect(ReportSummary(tally, top: 5).all.requests == 0)
   }

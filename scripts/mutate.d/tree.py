@@ -56,10 +56,11 @@ class Copy:
 
     def build(self) -> None:
         command = ["swift", "build", "--package-path", str(self.tree), "--scratch-path", str(self.build_folder), "--build-tests"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        (self.folder / "build.log").write_text(done.stdout)
+        log = self.folder / "build.log"
+        with log.open("w") as output:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         if done.returncode:
-            raise BuildError(done.stdout)
+            raise BuildError(log.read_text())
 
     def errors(self, output: str) -> set[tuple[str, int, str]]:
         """(file, line, message) of each error in what the compiler said."""
