@@ -14,13 +14,6 @@ public enum BodyFraming: Hashable, Sendable {
 
   /// Whether it is known that no byte of a body follows: some clients say so with each GET, by a Content-Length of 0.
   public var isEmpty: Bool { self == .none || self == .length(0) }
-
-  /// How a body is delimited whose head differs from one with this framing in the values that `template` may differ in.
-  package func like(_ fields: Fields, _ template: HeadTemplate) -> BodyFraming? {
-    guard let place = template.length else { return self }
-    guard let length = fields.plainLength(fields.list[place].value), case .length = self else { return nil }
-    return .length(length)
-  }
 }
 
 extension Fields {

@@ -9,6 +9,9 @@ package struct ConnectionOptions: Sendable {
   /// The names of fields that the sender meant for its neighbour only.
   package private(set) var names: [Range<Int>] = []
 
+  /// Whether the connection persists behind the message (RFC 9112 §9.3).
+  package func isPersistent(isVersion11: Bool) -> Bool { !closes && (isVersion11 || keepsAlive) }
+
   /// More than anybody has reason to name, and each is looked for among all fields.
   private static let mostNames = 64
 

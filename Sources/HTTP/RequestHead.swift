@@ -1,27 +1,53 @@
-// A request's head, judged strictly and written anew for upstream.
-// It must not know where it goes.
+// A request's head: what it asks for, once validated.
 
-/// What a request head and those that are like it were judged to say.
-final class RequestTemplate: HeadTemplate {
-  let method: Method
-  let isVersion11: Bool
-  let expectsContinue: Bool
-  let connection: ConnectionOptions
-  let target: RequestTarget
+/// The head of a request that has exactly one meaning.
+///
+/// A class, because it is passed on and never changed: copying a structure would retain each of its arrays. Confined to one
+/// thread.
+public final class RequestHead {
+  /// The head as it was received.
+  public let fields: Fields
+  /// How the body is delimited.
+  public let framing: BodyFraming
+  /// The method.
+  public let method: Method
+  /// Whether the client speaks HTTP/1.1 or later (otherwise 1.0).
+  public let isVersion11: Bool
+  /// Whether the client waits for `100 (Continue)` before it sends its body.
+  public let expectsContinue: Bool
+  /// The options of the Connection fields.
+  package let connection: ConnectionOptions
+  /// The target, by where it is in the bytes of `fields`.
+  package let target: RequestTarget
 
-  init(
-    _ method: Method, _ target: RequestTarget, isVersion11: Bool, _ fields: Fields, _ framing: BodyFraming
+  /// Validates what a parser has read.
+  /// - Throws: `HTTPParseError` where the fields have no single meaning, or ask for what is not served.
+  package init(
+    _ method: Method, _ target: RequestTarget, isVersion11: Bool, _ fields: Fields, framing: BodyFraming
   ) throws(HTTPParseError) {
+    guard fields.valuesAreClean() else { throw HTTPParseError(400, "control byte in a field value") }
+    try Self.validateHost(fields, isVersion11: isVersion11)
+    connection = try ConnectionOptions(fields)
+    expectsContinue = try Self.expectsContinue(fields, isVersion11: isVersion11, framing: framing)
     self.method = method
     self.target = target
     self.isVersion11 = isVersion11
-    guard fields.valuesAreClean() else { throw HTTPParseError(400, "control byte in a field value") }
-    try Self.checkHost(fields, isVersion11: isVersion11)
-    connection = try ConnectionOptions(fields)
-    expectsContinue = try Self.expectation(fields, isVersion11: isVersion11, framing: framing)
+    self.framing = framing
+    self.fields = fields
   }
 
-  private static func checkHost(_ fields: Fields, isVersion11: Bool) throws(HTTPParseError) {
+  /// A head that differs from `other` only in values that nothing here depends on, and in its length.
+  public init(_ other: RequestHead, replacing fields: Fields, framing: BodyFraming) {
+    self.fields = fields
+    self.framing = framing
+    method = other.method
+    isVersion11 = other.isVersion11
+    expectsContinue = other.expectsContinue
+    connection = other.connection
+    target = other.target
+  }
+
+  private static func validateHost(_ fields: Fields, isVersion11: Bool) throws(HTTPParseError) {
     var hosts = 0
     for field in fields.list where field.kind == .host {
       hosts += 1
@@ -31,7 +57,7 @@ final class RequestTemplate: HeadTemplate {
     guard hosts == 1 || !isVersion11 else { throw HTTPParseError(400, "Host is missing") }
   }
 
-  private static func expectation(
+  private static func expectsContinue(
     _ fields: Fields, isVersion11: Bool, framing: BodyFraming
   ) throws(HTTPParseError) -> Bool {
     var expects = false
@@ -41,76 +67,31 @@ final class RequestTemplate: HeadTemplate {
     }
     return expects && isVersion11 && framing != .none
   }
-}
 
-/// A request head that is that of one unambiguous message.
-///
-/// A class, because it is handed about and never changed: a copy would own its arrays anew. Confined to one thread.
-public final class RequestHead {
-  /// The head as it came.
-  public let fields: Fields
-  /// How the body is delimited.
-  public let framing: BodyFraming
-  private let judged: RequestTemplate
-
-  /// What it shares with heads that are like it.
-  package var template: HeadTemplate { judged }
-  /// What whoever read the first head like this one made of it. Nothing that may differ may be in it.
-  public var metadata: AnyObject? {
-    get { judged.metadata }
-    set { judged.metadata = newValue }
-  }
-  /// What is asked for.
-  public var method: Method { judged.method }
-  /// Whether the client speaks HTTP/1.1 (otherwise 1.0).
-  public var isVersion11: Bool { judged.isVersion11 }
-  /// Whether the client waits for `100 (Continue)` before its body.
-  public var expectsContinue: Bool { judged.expectsContinue }
-  package var connection: ConnectionOptions { judged.connection }
-  package var target: RequestTarget { judged.target }
-
-  /// Whether the connection may carry another request after this one.
-  public var keepsAlive: Bool { isVersion11 ? !connection.closes : connection.keepsAlive && !connection.closes }
+  /// Whether the client's connection may carry another request after this one (RFC 9112 §9.3).
+  public var keepsAlive: Bool { connection.isPersistent(isVersion11: isVersion11) }
+  /// Whether Connection names fields that are not to be forwarded.
+  public var namesHopByHopFields: Bool { !connection.names.isEmpty }
   /// The value of the first field whose name is `name`, compared without case.
   public func first(named name: String) -> String? { fields.first(named: name) }
   /// The value of the first field named `lowercase`, as text.
   public func first(_ lowercase: StaticString) -> String? { fields.first(lowercase) }
-  /// The value of the field at a place, as text.
+  /// The value of the field at `index`, as text.
   public func value(at index: Int) -> String { fields.text(fields.list[index].value) }
   /// The path without its query.
   public var path: String {
     if let implied = target.implied { return String(decoding: CollectionOfOne(implied), as: UTF8.self) }
     return String(decoding: fields.bytes[target.written].prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
   }
-
-  /// A head whose fields say one thing only.
-  /// - Parameters:
-  ///   - target: where the target stands in the bytes of `fields`.
-  /// - Throws: `HTTPParseError` where they are ambiguous or ask for what is not served.
-  package init(
-    _ method: Method, _ target: RequestTarget, isVersion11: Bool, _ fields: Fields, framing: BodyFraming
-  ) throws(HTTPParseError) {
-    judged = try RequestTemplate(method, target, isVersion11: isVersion11, fields, framing)
-    self.framing = framing
-    self.fields = fields
-  }
-
-  /// A head that differs from `other` in values that mean nothing here, and in its length; nil where that is none.
-  package init?(like other: RequestHead, _ fields: Fields) {
-    guard let framing = other.framing.like(fields, other.judged) else { return nil }
-    self.framing = framing
-    self.fields = fields
-    judged = other.judged
-  }
 }
 
-/// A request target in the form in which it is passed on: origin or asterisk form.
+/// A request target in the form in which it is forwarded: origin or asterisk form.
 package struct RequestTarget: Sendable {
-  /// What an absolute form leaves out: the root's `/`, or `*`.
+  /// What an absolute form omits: the root's `/`, or `*`.
   package var implied: UInt8?
-  /// What is passed on of the head's own bytes.
+  /// The part of the head's bytes that is forwarded.
   package var written: Range<Int>
-  /// The authority of an absolute form, which takes Host's place (RFC 9112 §3.2.2).
+  /// The authority of an absolute form, which replaces Host (RFC 9112 §3.2.2).
   package var authority: Range<Int>?
 
   package init(implied: UInt8? = nil, written: Range<Int>, authority: Range<Int>? = nil) {

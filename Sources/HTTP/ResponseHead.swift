@@ -1,59 +1,63 @@
-// A response's head, judged strictly and written anew for the client.
-// It must not know where it came from.
+// A response's head, once validated.
 
-/// What a response head and those that are like it were judged to say.
-final class ResponseTemplate: HeadTemplate {
-  let status: Int
-  let reason: Range<Int>
-  let isVersion11: Bool
-  let connection: ConnectionOptions
-  let answersHead: Bool
-
-  init(
-    _ status: Int, reason: Range<Int>, isVersion11: Bool, _ fields: Fields, answersHead: Bool
-  ) throws(HTTPParseError) {
-    self.status = status
-    self.reason = reason
-    self.isVersion11 = isVersion11
-    connection = try ConnectionOptions(fields)
-    self.answersHead = answersHead
-  }
-}
-
-/// A response head that is that of one unambiguous message. A class, as RequestHead is, and confined to one thread.
+/// The head of a response that has exactly one meaning. A class, like `RequestHead`, and confined to one thread.
 public final class ResponseHead {
-  /// The head as it came.
+  /// The head as it was received.
   public let fields: Fields
   /// How the body is delimited.
   public let framing: BodyFraming
-  private let judged: ResponseTemplate
-
-  /// What it shares with heads that are like it.
-  package var template: HeadTemplate { judged }
-  /// What whoever read the first head like this one made of it. Nothing that may differ may be in it.
-  public var metadata: AnyObject? {
-    get { judged.metadata }
-    set { judged.metadata = newValue }
-  }
   /// 100 to 599.
-  public var status: Int { judged.status }
-  package var reason: Range<Int> { judged.reason }
-  package var isVersion11: Bool { judged.isVersion11 }
-  package var connection: ConnectionOptions { judged.connection }
-  package var answersHead: Bool { judged.answersHead }
+  public let status: Int
+  /// Where the reason phrase is in the bytes of `fields`.
+  package let reason: Range<Int>
+  /// Whether the server speaks HTTP/1.1 or later (otherwise 1.0).
+  package let isVersion11: Bool
+  /// The options of the Connection fields.
+  package let connection: ConnectionOptions
+  /// Whether it answers a HEAD, and so has no body.
+  package let answersHead: Bool
+
+  /// Validates what a parser has read.
+  /// - Throws: `HTTPParseError` where the fields have no single meaning.
+  package init(
+    status: Int, reason: Range<Int>, isVersion11: Bool, _ fields: Fields, framing: BodyFraming, answersHead: Bool
+  ) throws(HTTPParseError) {
+    connection = try ConnectionOptions(fields)
+    guard fields.valuesAreClean() else { throw HTTPParseError(502, "control byte in a field value") }
+    self.status = status
+    self.reason = reason
+    self.isVersion11 = isVersion11
+    self.answersHead = answersHead
+    self.framing = framing
+    self.fields = fields
+  }
+
+  /// A head that differs from `other` only in values that nothing here depends on, and in its length.
+  public init(_ other: ResponseHead, replacing fields: Fields, framing: BodyFraming) {
+    self.fields = fields
+    self.framing = framing
+    status = other.status
+    reason = other.reason
+    isVersion11 = other.isVersion11
+    connection = other.connection
+    answersHead = other.answersHead
+  }
 
   /// The value of the first field named `lowercase`, as text.
   public func first(_ lowercase: StaticString) -> String? { fields.first(lowercase) }
   /// Whether this is a 1xx: another head follows.
   public var isInformational: Bool { status < 200 }
-  /// Whether the upstream connection may carry another exchange after this one.
+  /// Whether Connection names fields that are not to be forwarded.
+  public var namesHopByHopFields: Bool { !connection.names.isEmpty }
+  /// Whether the server's connection may carry another exchange after this one (RFC 9112 §9.3).
   public var keepsAlive: Bool {
-    guard framing != .untilClose, !claimsBodyWithoutOne else { return false }
-    return isVersion11 ? !connection.closes : connection.keepsAlive && !connection.closes
+    guard framing != .untilClose, !announcesForbiddenBody else { return false }
+    return connection.isPersistent(isVersion11: isVersion11)
   }
 
-  /// Whether a body is announced where none can be, and may come all the same: what follows could be taken for a response.
-  private var claimsBodyWithoutOne: Bool {
+  /// Whether a body is announced where none is allowed. The server may send it all the same, and it could be taken for the
+  /// next response.
+  private var announcesForbiddenBody: Bool {
     guard status == 204 || status == 304 else { return false }
     return fields.list.contains { field in
       field.kind == .transferEncoding
@@ -61,30 +65,8 @@ public final class ResponseHead {
     }
   }
 
-  /// A head whose fields say one thing only.
-  /// - Parameters:
-  ///   - reason: where the reason phrase stands in the bytes of `fields`.
-  ///   - answersHead: whether it answers a HEAD, and so has no body.
-  package init(
-    status: Int, reason: Range<Int>, isVersion11: Bool, _ fields: Fields, framing: BodyFraming, answersHead: Bool
-  ) throws(HTTPParseError) {
-    judged = try ResponseTemplate(
-      status, reason: reason, isVersion11: isVersion11, fields, answersHead: answersHead)
-    guard fields.valuesAreClean() else { throw HTTPParseError(502, "control byte in a field value") }
-    self.framing = framing
-    self.fields = fields
-  }
-
-  /// A head that differs from `other` in values that mean nothing here, and in its length; nil where that is none.
-  package init?(like other: ResponseHead, _ fields: Fields) {
-    guard let framing = other.framing.like(fields, other.judged) else { return nil }
-    self.framing = framing
-    self.fields = fields
-    judged = other.judged
-  }
-
-  /// How the body reaches a client: as it came, but chunked for an HTTP/1.1 client where only the close would end it,
-  /// and ended by the close for an HTTP/1.0 client that knows no chunks.
+  /// How the body is delimited for a client: as it was received, except that what only the close would end is chunked for an
+  /// HTTP/1.1 client, and what is chunked is ended by the close for an HTTP/1.0 client.
   public func framing(forVersion11 client11: Bool) -> BodyFraming {
     switch framing {
     case .none, .length: framing

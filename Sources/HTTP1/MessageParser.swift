@@ -30,14 +30,10 @@ public final class MessageParser {
 
   private let parser: UnsafeMutablePointer<llhttp_t>
   private let state: UnsafeMutablePointer<ParserState>
-  /// The heads that need not be read in full.
-  let cache: HeadCache?
 
   /// Makes a parser that reports body bytes in `ranges`.
-  /// - Parameter cache: heads that were judged within these limits; none where all are to be read.
-  public init(_ kind: Kind, limits: HTTPLimits, ranges: BodyRanges, cache: HeadCache? = nil) {
+  public init(_ kind: Kind, limits: HTTPLimits, ranges: BodyRanges) {
     self.ranges = ranges
-    self.cache = cache
     unsafe parser = .allocate(capacity: 1)
     unsafe state = .allocate(capacity: 1)
     unsafe state.initialize(to: ParserState(isResponse: kind == .response, limits: limits))
@@ -92,8 +88,15 @@ public final class MessageParser {
     return taken
   }
 
-  /// Moves out the head that was found in the cache, if it was.
-  func takeCached() -> HeadCache.Head? { unsafe state.pointee.cached.take() }
+  /// Whether the next byte is the first one of a message.
+  public var isBetweenMessages: Bool {
+    unsafe state.pointee.stage == .head && !state.pointee.hasBegun && !state.pointee.isInEmptyLine
+  }
+  /// Size of the longest head that is accepted, in bytes.
+  public var headLimit: Int { unsafe state.pointee.limits.headBytes }
+
+  /// Continues behind a head that somebody else has read, as after `headComplete`.
+  public func skipHead(framing: BodyFraming) { unsafe state.pointee.skipHead(framing) }
 
   private func start() {
     unsafe llhttp_init(parser, state.pointee.isResponse ? HTTP_RESPONSE : HTTP_REQUEST, messageCallbacks)
@@ -143,13 +146,6 @@ public final class MessageParser {
   // MARK: Heads
 
   private func readHead(_ bytes: UnsafeRawBufferPointer) throws(HTTPParseError) -> (consumed: Int, progress: Progress) {
-    if unsafe !state.pointee.hasBegun, unsafe !state.pointee.isInEmptyLine,
-      let head = unsafe cache?.lookup(bytes, answersHead: answersHead, limit: state.pointee.limits.headBytes)
-    {
-      let count = head.fields.bytes.count
-      unsafe state.pointee.begin(consume head)
-      return (count, .headComplete)
-    }
     let begun = unsafe hasBegun ? 0 : try skipEmptyLines(bytes)
     let head = unsafe UnsafeRawBufferPointer(rebasing: bytes[begun...])
     guard let start = unsafe head.baseAddress?.assumingMemoryBound(to: CChar.self), unsafe !head.isEmpty else {

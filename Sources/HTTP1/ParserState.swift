@@ -31,8 +31,6 @@ struct ParserState {
   }
   /// How the body is delimited, by the head's own fields.
   var framing = BodyFraming.none
-  /// The head, where it was found in the cache.
-  var cached: HeadCache.Head?
   /// Fields that llhttp has found: our own reading of the head must find as many.
   private(set) var fieldCount = 0
   private var targetBytes = 0
@@ -66,20 +64,14 @@ struct ParserState {
     framing = .none
     remaining = 0
     chunked.restart()
-    cached = nil
     fieldCount = 0
     targetBytes = 0
   }
 
-  /// Goes on behind a head from the cache.
-  mutating func begin(_ head: consuming HeadCache.Head) {
+  /// Continues behind a head that somebody else has read.
+  mutating func skipHead(_ framing: BodyFraming) {
     hasBegun = true
-    framing =
-      switch head {
-      case .request(let head): head.framing
-      case .response(let head): head.framing
-      }
-    cached = consume head
+    self.framing = framing
     beginBody()
   }
 

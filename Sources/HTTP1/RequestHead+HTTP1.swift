@@ -1,11 +1,10 @@
-// Request heads from and to bytes of HTTP/1.
-// It must not know where a request goes.
+// Request heads from bytes of HTTP/1 and to them.
 import HTTP
 
 extension RequestHead {
-  /// Judges the head that `parser` has completed.
-  /// - Parameter pseudonym: our own name in `Via`: a request that carries it already goes in a circle (508).
-  /// - Throws: `HTTPParseError` with the status to answer.
+  /// Validates the head that `parser` has completed.
+  /// - Parameter pseudonym: our own name in `Via`: a request that carries it already has come back to us.
+  /// - Throws: `HTTPParseError`; the parser then keeps the head's bytes, for the record.
   public convenience init(_ parser: MessageParser, refusingVia pseudonym: String? = nil) throws(HTTPParseError) {
     let version = parser.version
     let fields = parser.fields
@@ -19,26 +18,14 @@ extension RequestHead {
     if let pseudonym, fields.wentThrough(pseudonym) {
       throw HTTPParseError(508, "the request has come through this proxy already")
     }
-    // Of a head that is refused the parser keeps the bytes: the record says what they asked for.
     _ = parser.takeFields()
   }
 
-  /// The head that `parser` has completed: found in the cache, or validated now and inserted there.
-  /// - Throws: as `init(_:refusingVia:)`.
-  public static func completed(by parser: MessageParser, refusingVia pseudonym: String?) throws(HTTPParseError)
-    -> RequestHead
-  {
-    if case .request(let cached) = parser.takeCached() { return cached }
-    let head = try RequestHead(parser, refusingVia: pseudonym)
-    parser.cache?.insert(.request(head), answersHead: false, head.connection)
-    return head
-  }
-
-  /// Writes the head for upstream: HTTP/1.1, fields in their order, case and bytes, those for the neighbour left out.
+  /// Writes the head for upstream: as HTTP/1.1, fields in their order, case and bytes, without the hop-by-hop ones.
   /// - Parameters:
   ///   - defaultHost: the Host to name where an HTTP/1.0 client named none, which HTTP/1.1 requires.
-  ///   - policy: what is added, and what is taken.
-  ///   - client: the client's literal address, for fields that name it.
+  ///   - policy: which fields are added and removed.
+  ///   - client: the client's literal address, for fields that contain it.
   ///   - offer: the protocols that upstream may switch to.
   public func write(
     to output: OutputBuffer, defaultHost: String, policy: ForwardingPolicy = ForwardingPolicy(), client: String = "",
@@ -47,7 +34,7 @@ extension RequestHead {
     write(to: output, defaultHost: defaultHost, policy: policy, client: client, offer: offer) { _, _ in }
   }
 
-  /// - Parameter placed: told where in `output` the value of the field at a place begins, where it goes on as it came.
+  /// - Parameter placed: called with where in `output` the value of the field at an index begins, if it is written unchanged.
   private func write(
     to output: OutputBuffer, defaultHost: String, policy: ForwardingPolicy, client: String, offer: UpgradeOffer?,
     placed: (_ index: Int, _ start: Int) -> Void
@@ -80,21 +67,17 @@ extension RequestHead {
     output.append("\r\n")
   }
 
-  /// What `write` writes for this head and its template; nil where the policy has each client's address written.
-  public func serialized(defaultHost: String, policy: ForwardingPolicy) -> SerializedHead? {
+  /// What `write` writes for this head, and for heads that differ from it only in the fields `varying`.
+  /// - Returns: nil where the policy has each client's address written.
+  public func serialized(varying: [Int], defaultHost: String, policy: ForwardingPolicy) -> SerializedHead? {
     guard !policy.namesClients else { return nil }
     let output = OutputBuffer()
     var places: [Int: Int] = [:]
     write(to: output, defaultHost: defaultHost, policy: policy, client: "", offer: nil) { places[$0] = $1 }
-    return SerializedHead(output.bytes, of: fields, template, places: places)
+    return SerializedHead(output.bytes, of: fields, varying: varying, places: places)
   }
 
-  /// Writes the head as its template's serialized has it.
-  public func write(_ serialized: borrowing SerializedHead, to output: OutputBuffer) {
-    serialized.write(to: output, fields)
-  }
-
-  /// A field as it came, but for those that frame and route: what we understood them to say.
+  /// A field as it was received; but those that frame and route as they were understood.
   private func write(_ field: Field, to output: OutputBuffer) {
     switch (field.kind, framing) {
     case (.host, _): output.appendField(fields, field.name, target.authority ?? field.value)

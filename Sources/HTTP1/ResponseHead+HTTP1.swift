@@ -1,10 +1,9 @@
-// Response heads from and to bytes of HTTP/1.
-// It must not know where a response came from.
+// Response heads from bytes of HTTP/1 and to them.
 import HTTP
 
 extension ResponseHead {
-  /// Judges the head that `parser` has completed.
-  /// - Throws: `HTTPParseError`; the client gets a 502 whatever its status.
+  /// Validates the head that `parser` has completed.
+  /// - Throws: `HTTPParseError`.
   public convenience init(_ parser: MessageParser) throws(HTTPParseError) {
     let version = parser.version
     let llhttpStatus = parser.status
@@ -18,40 +17,26 @@ extension ResponseHead {
       answersHead: parser.answersHead)
   }
 
-  /// The head that `parser` has completed: found in the cache, or validated now and inserted there.
-  /// - Throws: as `init(_:)`.
-  public static func completed(by parser: MessageParser) throws(HTTPParseError) -> ResponseHead {
-    if case .response(let cached) = parser.takeCached() { return cached }
-    let head = try ResponseHead(parser)
-    parser.cache?.insert(.response(head), answersHead: head.answersHead, head.connection)
-    return head
-  }
-
-  /// What `write` writes for this head and those that equal it.
-  public func serialized(client11: Bool, closing: Bool, policy: ForwardingPolicy) -> SerializedHead {
+  /// What `write` writes for this head, and for heads that differ from it only in the fields `varying`.
+  public func serialized(varying: [Int], client11: Bool, closing: Bool, policy: ForwardingPolicy) -> SerializedHead {
     let output = OutputBuffer()
     var places: [Int: Int] = [:]
     write(to: output, client11: client11, closing: closing, policy: policy) { places[$0] = $1 }
-    return SerializedHead(output.bytes, of: fields, template, places: places)
+    return SerializedHead(output.bytes, of: fields, varying: varying, places: places)
   }
 
-  /// Writes the head as `serialized` has it.
-  public func write(_ serialized: borrowing SerializedHead, to output: OutputBuffer) {
-    serialized.write(to: output, fields)
-  }
-
-  /// Writes the head for the client: HTTP/1.1, fields in their order, case and bytes, those for the neighbour left out.
+  /// Writes the head for the client: as HTTP/1.1, fields in their order, case and bytes, without the hop-by-hop ones.
   /// - Parameters:
   ///   - client11: whether the client speaks HTTP/1.1.
-  ///   - closing: whether the connection ends after this response, which is then said.
-  ///   - policy: what is added; and the protocols that a client may be told of by a 426, or be switched to by a 101.
+  ///   - closing: whether the connection is closed after this response, which a Connection field then says.
+  ///   - policy: which fields are added, and the protocols that may stand in the Upgrade field of a 426 or a 101.
   public func write(
     to output: OutputBuffer, client11: Bool, closing: Bool, policy: ForwardingPolicy = ForwardingPolicy()
   ) {
     write(to: output, client11: client11, closing: closing, policy: policy) { _, _ in }
   }
 
-  /// - Parameter placed: told where in `output` the value of the field at a place begins, where it goes on as it came.
+  /// - Parameter placed: called with where in `output` the value of the field at an index begins, if it is written unchanged.
   private func write(
     to output: OutputBuffer, client11: Bool, closing: Bool, policy: ForwardingPolicy,
     placed: (_ index: Int, _ start: Int) -> Void
@@ -63,7 +48,7 @@ extension ResponseHead {
     output.append("\r\n")
     let sent = framing(forVersion11: client11)
     var saidChunked = false
-    // These two statuses mean nothing without their Upgrade field (RFC 9110 §15.2.2 and §15.5.22).
+    // These two statuses require an Upgrade field (RFC 9110 §15.2.2 and §15.5.22).
     let upgrade = status == 101 || status == 426 ? fields.upgradeElements(policy.tunnels) : []
     for (index, field) in fields.list.enumerated() {
       if fields.isHopByHop(field, connection) {

@@ -19,7 +19,7 @@ public final class LoadClient {
   private var openLoopDueAt = Instant.now()
   private let ranges = BodyRanges()
   /// Answers' heads are all alike.
-  private let headCache = HeadCache(fixed: [])
+  private let headCache = HeadCache<ResponseHead, Void>()
 
   /// Prepares the load.
   public init(loop: EventLoop, plan: LoadPlan) {

@@ -42,6 +42,7 @@ final class LoadConnection: StreamDelegate {
   private unowned let client: LoadClient
   private let plan: LoadPlan
   private let parser: MessageParser
+  private let headCache: HeadCache<ResponseHead, Void>
   private var stream: (any ByteStream)?
   private var phase = Phase.idle
   private var head: ResponseHead?
@@ -55,10 +56,11 @@ final class LoadConnection: StreamDelegate {
 
   var isIdle: Bool { result == nil }
 
-  init(_ client: LoadClient, ranges: BodyRanges, headCache: HeadCache) {
+  init(_ client: LoadClient, ranges: BodyRanges, headCache: HeadCache<ResponseHead, Void>) {
     self.client = client
     plan = client.plan
-    parser = MessageParser(.response, limits: HTTPLimits(), ranges: ranges, cache: headCache)
+    parser = MessageParser(.response, limits: HTTPLimits(), ranges: ranges)
+    self.headCache = headCache
     lines = TokenLines(path: client.plan.path)
   }
 
@@ -154,6 +156,11 @@ final class LoadConnection: StreamDelegate {
   private func take(_ bytes: RawSpan) -> LoadResult.Ending? {
     var start = 0
     while phase == .head {
+      if let found = headCache.lookup(bytes.extracting(start..<bytes.byteCount), for: parser) {
+        start += found.head.fields.bytes.count
+        begin(found.head)
+        continue
+      }
       let (consumed, progress) = parser.parse(bytes.extracting(start..<bytes.byteCount))
       start += consumed
       switch progress {
@@ -170,15 +177,20 @@ final class LoadConnection: StreamDelegate {
   /// An informational head is followed by another one.
   private func validateHead() -> Bool {
     do throws(HTTPParseError) {
-      let head = try ResponseHead.completed(by: parser)
-      if head.isInformational { return true }
-      if case .length(let length) = head.framing { remaining = length }
-      self.head = head
-      phase = .body
+      let head = try ResponseHead(parser)
+      headCache.insert(head, from: parser)
+      begin(head)
       return true
     } catch {
       return false
     }
+  }
+
+  private func begin(_ head: ResponseHead) {
+    if head.isInformational { return }
+    if case .length(let length) = head.framing { remaining = length }
+    self.head = head
+    phase = .body
   }
 
   private func walk(

@@ -29,7 +29,7 @@ final class ServerConnection: StreamDelegate {
   init(_ stream: any ByteStream, _ simulator: Simulator) {
     self.stream = stream
     self.simulator = simulator
-    parser = MessageParser(.request, limits: HTTPLimits(), ranges: simulator.ranges, cache: simulator.headCache)
+    parser = MessageParser(.request, limits: HTTPLimits(), ranges: simulator.ranges)
   }
 
   func start() {
@@ -57,6 +57,10 @@ final class ServerConnection: StreamDelegate {
         unsafe rest.withUnsafeBytes { unsafe pending.append(contentsOf: $0) }
         return
       }
+      if let found = simulator.headCache.lookup(rest, for: parser) {
+        rest = rest.extracting(found.head.fields.bytes.count..<rest.byteCount)
+        begin(found.head)
+      }
       let (consumed, progress) = parser.parse(rest)
       switch progress {
       case .needsMore:
@@ -78,14 +82,19 @@ final class ServerConnection: StreamDelegate {
 
   private func validateHead() -> Bool {
     do throws(HTTPParseError) {
-      let head = try RequestHead.completed(by: parser, refusingVia: nil)
-      self.head = head
-      if head.expectsContinue { write("HTTP/1.1 100 Continue\r\n\r\n") }
+      let head = try RequestHead(parser)
+      simulator.headCache.insert(head, from: parser)
+      begin(head)
       return true
     } catch {
       refuse(error)
       return false
     }
+  }
+
+  private func begin(_ head: RequestHead) {
+    self.head = head
+    if head.expectsContinue { write("HTTP/1.1 100 Continue\r\n\r\n") }
   }
 
   private func collect(_ bytes: RawSpan) {

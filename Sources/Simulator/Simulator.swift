@@ -39,7 +39,7 @@ public final class Simulator {
 
   let ranges = BodyRanges()
   /// The requests of one client are much alike.
-  let headCache = HeadCache(fixed: [])
+  let headCache = HeadCache<RequestHead, Void>()
   private let loop: EventLoop
   private let listener: Listener
   private let options: SimulatorOptions

@@ -1,10 +1,10 @@
-// Heads that are cache by their bytes: they say what they would say if they were read in full.
+// Cached heads mean what they would mean if they were read in full, and are removed when they are not used.
+import HTTP
 import Testing
 
-@testable import HTTP
 @testable import HTTP1
 
-@Suite("Known heads")
+@Suite("Head cache")
 struct HeadCacheTests {
   private static let values = [
     "1", "5", "0", "05", "+5", "5 ", " 5", "5\t", "", "12345678", "9223372036854775807", "9223372036854775808",
@@ -34,19 +34,20 @@ struct HeadCacheTests {
 
   @Test("A head with another value says what it says when it is read in full", arguments: names)
   func otherValues(name: String) {
-    // What is cache when a value comes depends on those before it: each follows each.
+    // What is cached when a value comes depends on those before it: each follows each.
     for first in Self.values {
-      let requests = HeadCache(fixed: [])
-      let responses = HeadCache(fixed: [])
+      let requests = RequestCache()
+      let responses = ResponseCache()
       for value in ["1", first, "7"] + Self.values {
         let request = Self.request(name, value)
         #expect(
-          relayRequest(request, cache: requests) == relayRequest(request, cache: nil), "\(name): \(first), \(value)")
+          relayRequest(request, cache: requests) == relayRequest(request, cache: .null()), "\(name): \(first), \(value)"
+        )
         let response = Self.response(name, value)
         for answersHead in [false, true] {
           #expect(
             relayResponse(response, answersHead: answersHead, cache: responses)
-              == relayResponse(response, answersHead: answersHead, cache: nil), "\(name): \(first), \(value)")
+              == relayResponse(response, answersHead: answersHead, cache: .null()), "\(name): \(first), \(value)")
         }
       }
     }
@@ -54,19 +55,19 @@ struct HeadCacheTests {
 
   @Test("A head that is cut short is not taken for the one it begins like")
   func cutShort() {
-    let cache = HeadCache(fixed: [])
+    let cache = RequestCache()
     let whole = Self.request("X-Request-Id", "1")[0]
     _ = relayRequest([whole], cache: cache)
     _ = relayRequest(Self.request("X-Request-Id", "2"), cache: cache)
     for cut in 1..<whole.count {
       let pieces = [Array(whole.prefix(cut)), Array(whole.dropFirst(cut))]
-      #expect(relayRequest(pieces, cache: cache) == relayRequest(pieces, cache: nil))
+      #expect(relayRequest(pieces, cache: cache) == relayRequest(pieces, cache: .null()))
     }
   }
 
-  @Test("A head that comes in pieces is kept once")
+  @Test("A head that comes in pieces is kept once", .enabled(if: !NullCaches.areRequested))
   func pieces() {
-    let cache = HeadCache(fixed: [])
+    let cache = RequestCache()
     let whole = Self.request("X-Request-Id", "1")[0]
     for cut in [0, 20, 30, 0, 40] {
       _ = relayRequest([Array(whole.prefix(cut)), Array(whole.dropFirst(cut))].filter { !$0.isEmpty }, cache: cache)
@@ -74,54 +75,117 @@ struct HeadCacheTests {
     }
   }
 
-  @Test("Ids and lengths may differ, and the head is cache all the same")
-  func template() throws {
-    let cache = HeadCache(fixed: ["authorization"])
-    func head(_ id: String, _ length: Int, key: String = "k") throws -> RequestHead {
-      let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges(), cache: cache)
-      let text =
-        "POST / HTTP/1.1\r\nHost: a\r\nx-request-id: \(id)\r\nAuthorization: \(key)\r\ncontent-length: \(length)\r\n\r\n"
-      _ = parser.parse(Array(text.utf8).span.bytes)
-      return try RequestHead.completed(by: parser, refusingVia: nil)
-    }
-    let first = try head("one", 7)
-    let second = try head("two", 1234)
-    // The third is the first that is found: what differs was learnt from the second.
-    let third = try head("three-and-more", 56)
-    let fourth = try head("", 3)
-    #expect(first.template !== second.template)
-    #expect(third.template === (try head("five", 5)).template)
-    #expect(third.first(named: "x-request-id") == "three-and-more")
-    #expect(third.first(named: "authorization") == "k")
-    #expect(third.framing == .length(56))
-    #expect(fourth.template !== third.template)
-    #expect(try head("six", 6, key: "another").template !== third.template)
+  /// Reads one head as a server does: from the cache, or in full and then into the cache with `number`.
+  /// - Returns: the head, and the number that it was cached with.
+  private func read(_ text: String, _ cache: RequestCache, number: Int) throws -> (head: RequestHead, number: Int) {
+    let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
+    let bytes = Array(text.utf8)
+    if let found = cache.lookup(bytes.span.bytes, for: parser) { return (found.head, found.payload) }
+    #expect(parser.parse(bytes.span.bytes).progress == .headComplete)
+    let head = try RequestHead(parser)
+    cache.insert(head, number, from: parser)
+    return (head, number)
   }
 
-  @Test("What nobody sends again is forgotten, and nothing is kept once other settings are in force")
-  func forgetting() throws {
-    let cache = HeadCache(fixed: [])
-    func template() throws -> HeadTemplate {
-      let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges(), cache: cache)
-      _ = parser.parse(Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8).span.bytes)
-      return try RequestHead.completed(by: parser, refusingVia: nil).template
+  @Test("Ids and lengths may differ, and the head is found with its payload", .enabled(if: !NullCaches.areRequested))
+  func alike() throws {
+    let cache = RequestCache(fixedFields: ["authorization"])
+    func read(_ id: String, _ length: Int, key: String = "k", number: Int) throws -> (head: RequestHead, number: Int) {
+      let text =
+        "POST / HTTP/1.1\r\nHost: a\r\nx-request-id: \(id)\r\nAuthorization: \(key)\r\ncontent-length: \(length)\r\n\r\n"
+      return try self.read(text, cache, number: number)
     }
-    let first = try template()
+    #expect(try read("one", 7, number: 1).number == 1)
+    // It is read in full, and takes the first one's place: what differs is known from here on.
+    #expect(try read("two", 1234, number: 2).number == 2)
+    let third = try read("three-and-more", 56, number: 3)
+    #expect(third.number == 2)
+    #expect(third.head.first(named: "x-request-id") == "three-and-more")
+    #expect(third.head.first(named: "authorization") == "k")
+    #expect(third.head.framing == .length(56))
+    #expect(third.head.method == .post && third.head.path == "/" && third.head.keepsAlive)
+    // An empty value is not found.
+    #expect(try read("", 3, number: 4).number == 4)
+    #expect(try read("five", 5, number: 5).number == 2)
+    // A fixed field has to be the same.
+    #expect(try read("six", 6, key: "another", number: 6).number == 6)
+    #expect(try read("seven", 7, key: "another", number: 7).number == 7)
+    #expect(try read("eight", 8, key: "another", number: 8).number == 7)
+    #expect(try read("nine", 9, number: 9).number == 2)
+  }
+
+  private static let plain = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+  @Test("A head that is not used is removed, and each use makes it new", .enabled(if: !NullCaches.areRequested))
+  func eviction() throws {
+    let cache = RequestCache()
+    #expect(try read(Self.plain, cache, number: 1).number == 1)
+    // Used between the calls it stays for any number of them.
+    for _ in 0..<5 {
+      cache.evictIdle(after: 1)
+      #expect(try read(Self.plain, cache, number: 2).number == 1)
+    }
     cache.evictIdle(after: 1)
-    #expect(try template() === first)
+    #expect(cache.count == 1)
     cache.evictIdle(after: 1)
-    cache.evictIdle(after: 1)
-    let second = try template()
-    #expect(second !== first)
-    #expect(try template() === second)
+    #expect(cache.count == 0)
+    #expect(try read(Self.plain, cache, number: 3).number == 3)
+    #expect(try read(Self.plain, cache, number: 4).number == 3)
+  }
+
+  @Test("A payload is released with its head", .enabled(if: !NullCaches.areRequested))
+  func release() throws {
+    final class Secret {}
+    for removes in [
+      { $0.evictIdle(after: 0) }, { $0.invalidate() },
+    ] as [(HeadCache<RequestHead, Secret>) -> Void] {
+      let cache = HeadCache<RequestHead, Secret>()
+      weak var weakly: Secret?
+      do {
+        let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
+        _ = parser.parse(Array(Self.plain.utf8).span.bytes)
+        let secret = Secret()
+        weakly = secret
+        cache.insert(try RequestHead(parser), secret, from: parser)
+      }
+      #expect(weakly != nil)
+      removes(cache)
+      #expect(weakly == nil)
+    }
+  }
+
+  @Test("An invalidated cache finds nothing and takes nothing", .enabled(if: !NullCaches.areRequested))
+  func invalidation() throws {
+    let cache = RequestCache()
+    _ = try read(Self.plain, cache, number: 1)
+    #expect(cache.count == 1)
     cache.invalidate()
-    #expect(try template() !== second)
-    #expect(try template() !== template())
+    #expect(cache.count == 0)
+    #expect(try read(Self.plain, cache, number: 2).number == 2)
+    #expect(cache.count == 0)
+    #expect(try read(Self.plain, cache, number: 3).number == 3)
+  }
+
+  @Test("A null cache finds nothing and takes nothing")
+  func null() throws {
+    let cache = RequestCache.null()
+    for number in 1...3 { #expect(try read(Self.plain, cache, number: number).number == number) }
+    #expect(cache.count == 0)
+  }
+
+  @Test("A head whose Connection names a field is not cached")
+  func namedFields() throws {
+    let cache = RequestCache()
+    for number in 1...3 {
+      let text = "GET / HTTP/1.1\r\nHost: a\r\nX-A: \(number)\r\nConnection: x-a\r\n\r\n"
+      #expect(try read(text, cache, number: number).number == number)
+    }
+    #expect(cache.count == 0)
   }
 
   @Test("More heads than are kept are all read right")
   func many() {
-    let cache = HeadCache(fixed: [])
+    let cache = RequestCache()
     for round in 0..<3 {
       for number in 0..<100 {
         let text = "GET /\(number) HTTP/1.1\r\nHost: a\r\nX-Round: \(round)\r\n\r\n"
@@ -130,12 +194,12 @@ struct HeadCacheTests {
     }
   }
 
-  @Test("A cache head longer than heads may be is refused like any other")
+  @Test("A cached head longer than heads may be is refused like any other")
   func limits() {
-    let cache = HeadCache(fixed: [])
+    let cache = RequestCache()
     for id in ["1", "2", String(repeating: "3", count: 70_000), "4"] {
       let request = Self.request("X-Request-Id", id)
-      #expect(relayRequest(request, cache: cache) == relayRequest(request, cache: nil))
+      #expect(relayRequest(request, cache: cache) == relayRequest(request, cache: .null()))
     }
   }
 }

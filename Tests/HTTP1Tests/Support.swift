@@ -12,76 +12,81 @@ struct Relayed: Equatable {
   var leftOver = ""
 }
 
-/// Parses one request given in `pieces` and re-emits it as for upstream: read in full, and by a parser that has seen it.
+/// A cache of request heads. The payload tells heads apart that were read in full.
+typealias RequestCache = HeadCache<RequestHead, Int>
+/// A cache of response heads.
+typealias ResponseCache = HeadCache<ResponseHead, Int>
+
+/// Parses one request given in `pieces` and serializes it as for upstream: read in full, and with a cache that has it.
 func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits()) -> Relayed {
-  let cache = HeadCache(fixed: [])
-  let relayed = relayRequest(pieces, limits: limits, cache: nil)
+  let cache = RequestCache()
+  let relayed = relayRequest(pieces, limits: limits, cache: .null())
   for _ in 0..<3 {
     let again = relayRequest(pieces, limits: limits, cache: cache)
     guard again == relayed else {
-      Issue.record("read otherwise once cache: \(relayed) became \(again)")
+      Issue.record("read otherwise once cached: \(relayed) became \(again)")
       return again
     }
   }
   return relayed
 }
 
-/// The same once, by a parser with a memory of its own.
-func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits(), cache: HeadCache?) -> Relayed {
-  let parser = MessageParser(.request, limits: limits, ranges: BodyRanges(), cache: cache)
-  var head: RequestHead?
-  return relay(parser, pieces) { parser, output throws(HTTPParseError) in
-    if head == nil {
-      let made = try RequestHead.completed(by: parser, refusingVia: nil)
-      if let serialized = cache == nil ? nil : made.serialized(defaultHost: "upstream:80", policy: ForwardingPolicy()) {
-        made.write(serialized, to: output)
-      } else {
-        made.write(to: output, defaultHost: "upstream:80")
-      }
-      head = made
-    }
-    return head?.framing ?? .none
+/// The same once.
+func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits(), cache: RequestCache) -> Relayed {
+  let parser = MessageParser(.request, limits: limits, ranges: BodyRanges())
+  return relay(parser, pieces) { bytes, output in
+    guard let found = cache.lookup(bytes, for: parser) else { return nil }
+    found.head.serialized(varying: found.varying, defaultHost: "upstream:80", policy: ForwardingPolicy())?
+      .append(to: output, valuesOf: found.head.fields)
+    return (found.head.fields.bytes.count, found.head.framing)
+  } framing: { output throws(HTTPParseError) in
+    let head = try RequestHead(parser)
+    cache.insert(head, 0, from: parser)
+    head.write(to: output, defaultHost: "upstream:80")
+    return head.framing
   }
 }
 
-/// Parses one response given in `pieces` and re-emits it as for a client: in full, and by a parser that has seen it.
+/// Parses one response given in `pieces` and serializes it as for a client: read in full, and with a cache that has it.
 func relayResponse(_ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false) -> Relayed {
-  let cache = HeadCache(fixed: [])
-  let relayed = relayResponse(pieces, client11: client11, answersHead: answersHead, cache: nil)
+  let cache = ResponseCache()
+  let relayed = relayResponse(pieces, client11: client11, answersHead: answersHead, cache: .null())
   for _ in 0..<3 {
     let again = relayResponse(pieces, client11: client11, answersHead: answersHead, cache: cache)
     guard again == relayed else {
-      Issue.record("read otherwise once cache: \(relayed) became \(again)")
+      Issue.record("read otherwise once cached: \(relayed) became \(again)")
       return again
     }
   }
   return relayed
 }
 
-/// The same once, by a parser with a memory of its own.
+/// The same once.
 func relayResponse(
-  _ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false, cache: HeadCache?
+  _ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false, cache: ResponseCache
 ) -> Relayed {
-  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges(), cache: cache)
+  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
   parser.answersHead = answersHead
-  var head: ResponseHead?
-  return relay(parser, pieces) { parser, output throws(HTTPParseError) in
-    if head == nil {
-      let made = try ResponseHead.completed(by: parser)
-      if cache != nil {
-        made.write(made.serialized(client11: client11, closing: false, policy: ForwardingPolicy()), to: output)
-      } else {
-        made.write(to: output, client11: client11, closing: false)
-      }
-      head = made
-    }
-    return head?.framing(forVersion11: client11) ?? .none
+  return relay(parser, pieces) { bytes, output in
+    guard let found = cache.lookup(bytes, for: parser) else { return nil }
+    found.head.serialized(varying: found.varying, client11: client11, closing: false, policy: ForwardingPolicy())
+      .append(to: output, valuesOf: found.head.fields)
+    return (found.head.fields.bytes.count, found.head.framing(forVersion11: client11))
+  } framing: { output throws(HTTPParseError) in
+    let head = try ResponseHead(parser)
+    cache.insert(head, 0, from: parser)
+    head.write(to: output, client11: client11, closing: false)
+    return head.framing(forVersion11: client11)
   }
 }
 
+/// - Parameters:
+///   - cached: serializes the head that the bytes begin with, if it is cached; its size, and the framing of its body.
+///   - framing: serializes the head that `parser` has completed, and tells the framing of its body.
 private func relay(
   _ parser: MessageParser, _ pieces: [[UInt8]],
-  _ framing: (MessageParser, OutputBuffer) throws(HTTPParseError) -> BodyFraming
+  cached: (RawSpan, OutputBuffer) -> (consumed: Int, framing: BodyFraming)?,
+  framing: (OutputBuffer) throws(HTTPParseError) -> BodyFraming
 ) -> Relayed {
   var relayed = Relayed()
   let output = OutputBuffer()
@@ -89,11 +94,15 @@ private func relay(
   for piece in pieces {
     var rest = piece[...]
     while !relayed.isComplete {
+      if let found = cached(rest.span.bytes, output) {
+        sent = found.framing
+        rest = rest.dropFirst(found.consumed)
+      }
       let (consumed, progress) = parser.parse(rest.span.bytes)
       switch progress {
       case .needsMore: break
       case .headComplete:
-        do throws(HTTPParseError) { sent = try framing(parser, output) } catch {
+        do throws(HTTPParseError) { sent = try framing(output) } catch {
           relayed.error = error
           relayed.bytes = String(decoding: output.bytes, as: UTF8.self)
           return relayed

@@ -60,6 +60,7 @@ final class DownstreamConnection: StreamDelegate {
   /// What it counts as; the worker keeps it.
   var accounting = ConnectionAccounting()
   private let parser: MessageParser
+  private let headCache: HeadCache<RequestHead, CachedRequest>
   private var exchange: Exchange?
   private var phase = Phase.open
   /// Bytes behind the present request.
@@ -84,8 +85,8 @@ final class DownstreamConnection: StreamDelegate {
     self.stream = stream
     peer = stream.peer?.host ?? ""
     let settings = worker.configuration.settings
-    parser = MessageParser(
-      .request, limits: settings.requestLimits, ranges: worker.ranges, cache: worker.headCaches.requests)
+    headCache = worker.headCaches.requests
+    parser = MessageParser(.request, limits: settings.requestLimits, ranges: worker.ranges)
     finishesHalfClosed = settings.finishesHalfClosed
     // Behind its FIN nothing else tells that it is gone.
     if finishesHalfClosed { stream.detectsReset = true }
@@ -263,6 +264,10 @@ final class DownstreamConnection: StreamDelegate {
     defer { worker.upstreamBuffer.removeAll() }
     var rest = bytes
     while true {
+      if exchange == nil, let found = headCache.lookup(rest, for: parser) {
+        rest = rest.extracting(found.head.fields.bytes.count..<rest.byteCount)
+        guard begin(found.head, CachedRequest.of(found), at: at) else { return }
+      }
       let (consumed, progress) = parser.parse(rest)
       switch progress {
       case .needsMore:
@@ -295,19 +300,24 @@ final class DownstreamConnection: StreamDelegate {
     }
   }
 
-  /// Makes an exchange of the head that is complete now.
+  /// Makes an exchange of the head that `parser` has completed.
   /// - Returns: whether there is one, and the rest is to be read.
   private func begin(at: Instant) -> Bool {
-    let worker = worker
-    let configuration = worker.configuration
-    let head: RequestHead
     do throws(HTTPParseError) {
-      head = try RequestHead.completed(by: parser, refusingVia: configuration.settings.forwarding.via)
+      let head = try RequestHead(parser, refusingVia: worker.configuration.settings.forwarding.via)
+      let cached = CachedRequest(head, worker.configuration, worker)
+      headCache.insert(head, cached, from: parser)
+      return begin(head, cached, at: at)
     } catch {
       reject(error)
       return false
     }
-    let cached = CachedRequest.of(head, configuration, worker)
+  }
+
+  /// Makes an exchange of a head.
+  private func begin(_ head: RequestHead, _ cached: CachedRequest, at: Instant) -> Bool {
+    let worker = worker
+    let configuration = worker.configuration
     let exchange = Exchange(
       downstream: self, head: head, configuration: consume configuration,
       client: cached.metadata.isForwarded ? worker.clientAddress(peer: peer, head) : peer, received: received ?? .now(),

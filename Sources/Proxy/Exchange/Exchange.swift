@@ -253,11 +253,11 @@ final class Exchange {
     var failure: HTTPParseError?
     var isComplete = false
     parsing: while true {
-      let (consumed, progress) = parser.parse(rest)
+      let (consumed, progress) = state.hasResponded ? parser.parse(rest) : connection.parseHead(rest)
       switch progress {
       case .headComplete:
         do throws(HTTPParseError) {
-          try forwardHead(parser, arrival)
+          try forwardHead(connection, arrival)
         } catch {
           failure = error
           break parsing
@@ -291,9 +291,9 @@ final class Exchange {
     if isComplete { responseCompleted(at: arrival.at) }
   }
 
-  private func forwardHead(_ parser: MessageParser, _ arrival: Arrival) throws(HTTPParseError) {
+  private func forwardHead(_ connection: UpstreamConnection, _ arrival: Arrival) throws(HTTPParseError) {
     let worker = worker
-    let head = try ResponseHead.completed(by: parser)
+    let (head, metadata) = try connection.completedHead(configuration)
     if head.status == 101 { return try forwardSwitchingProtocols(head, arrival) }
     if head.isInformational {
       // Together they may be as long as one head: there is no other end to them.
@@ -315,7 +315,6 @@ final class Exchange {
     // A client that has not sent all of its request will not be believed about where the next one begins.
     closesClient =
       !clientKeepsAlive || !state.isRequestComplete || responseFraming == .untilClose || worker.isDraining
-    let metadata = ResponseMetadata.of(head, configuration)
     metadata.write(head, client11: client11, closing: closesClient, to: worker.downstreamBuffer)
     perform(state.handle(.responseBegan))
     repeatable = nil

@@ -1,26 +1,26 @@
-// The heads that one worker has read before, under the settings in force.
+// The heads that one worker has cached under one configuration.
 import HTTP
 import HTTP1
 
-/// The heads that one worker knows under the settings in force.
+/// The heads that one worker has cached under one configuration, with what it derived from each.
 final class HeadCaches {
-  let requests: HeadCache
-  let responses = HeadCache(fixed: ["content-type", "content-encoding"])
+  let requests: HeadCache<RequestHead, CachedRequest>
+  let responses = HeadCache<ResponseHead, ResponseMetadata>(fixedFields: ["content-type", "content-encoding"])
 
   init(_ settings: ProxySettings) {
-    requests = HeadCache(fixed: settings.identityHeaders.all + ["content-encoding"])
+    requests = HeadCache(fixedFields: settings.identityHeaders.all + ["content-encoding"])
   }
 
-  /// Sweeps after which a head that nobody sent again is forgotten: it may carry a credential.
+  /// Calls of `evictIdle` after which an unused head is removed: it may carry a credential.
   private static let sweeps = 8
 
-  /// Forgets what is not used. Call it four times a second.
+  /// Removes heads that are not used. Call it four times a second.
   func evictIdle() {
     requests.evictIdle(after: Self.sweeps)
     responses.evictIdle(after: Self.sweeps)
   }
 
-  /// Forgets everything, for good: other settings are in force.
+  /// Removes everything, for good: another configuration is in force.
   func invalidate() {
     requests.invalidate()
     responses.invalidate()

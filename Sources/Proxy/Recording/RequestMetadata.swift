@@ -42,35 +42,27 @@ final class CachedRequest {
   private var isRepeated = false
   private let configuration: ConfigurationSnapshot
 
-  private init(_ head: RequestHead, _ configuration: ConfigurationSnapshot, _ worker: Worker) {
+  init(_ head: RequestHead, _ configuration: ConfigurationSnapshot, _ worker: Worker) {
     self.configuration = configuration
     metadata = RequestMetadata(head, worker)
   }
 
-  /// That of `head`, and of those that are like it.
-  static func of(_ head: RequestHead, _ configuration: ConfigurationSnapshot, _ worker: Worker) -> CachedRequest {
-    if let kept = head.metadata as? CachedRequest, kept.configuration === configuration {
-      kept.repeats(head)
-      return kept
-    }
-    let cached = CachedRequest(head, configuration, worker)
-    head.metadata = cached
+  /// That of a head that was found in the cache; it is serialized now, for it may come often.
+  static func of(_ found: HeadCache<RequestHead, CachedRequest>.Found) -> CachedRequest {
+    let cached = found.payload
+    guard !cached.isRepeated else { return cached }
+    cached.isRepeated = true
+    cached.serialized.value = found.head.serialized(
+      varying: found.varying, defaultHost: cached.configuration.upstreamAuthority,
+      policy: cached.configuration.settings.forwarding)
     return cached
-  }
-
-  /// `head` came again, and may come often.
-  private func repeats(_ head: RequestHead) {
-    guard !isRepeated else { return }
-    isRepeated = true
-    serialized.value = head.serialized(
-      defaultHost: configuration.upstreamAuthority, policy: configuration.settings.forwarding)
   }
 
   /// Writes `head` as upstream gets it.
   /// - Returns: whether it did: not where it came but once, or what is written depends on the client.
   func write(_ head: RequestHead, to output: OutputBuffer) -> Bool {
     switch serialized.value {
-    case .some(let serialized): head.write(serialized, to: output)
+    case .some(let serialized): serialized.append(to: output, valuesOf: head.fields)
     case .none: return false
     }
     return true

@@ -13,6 +13,9 @@ final class UpstreamConnection: StreamDelegate {
   /// Reads this connection's responses.
   let parser: MessageParser
   private var stream: (any ByteStream)?
+  private let headCache: HeadCache<ResponseHead, ResponseMetadata>
+  /// The head that was found in the cache last, until the exchange has it.
+  private var found: HeadCache<ResponseHead, ResponseMetadata>.Found?
   /// What was asked of the resolver, and the race that its answer began.
   private var query: Resolver.QueryID?
   private var connector: Connector?
@@ -37,9 +40,26 @@ final class UpstreamConnection: StreamDelegate {
     self.worker = worker
     configuration = worker.configuration
     resolver = worker.resolver
-    parser = MessageParser(
-      .response, limits: configuration.settings.responseLimits, ranges: worker.ranges,
-      cache: worker.headCaches.responses)
+    headCache = worker.headCaches.responses
+    parser = MessageParser(.response, limits: configuration.settings.responseLimits, ranges: worker.ranges)
+  }
+
+  /// Parses while a response's head has not come; behind it, `parser` is to be used.
+  func parseHead(_ bytes: RawSpan) -> (consumed: Int, progress: MessageParser.Progress) {
+    found = headCache.lookup(bytes, for: parser)
+    guard let found else { return parser.parse(bytes) }
+    return (found.head.fields.bytes.count, .headComplete)
+  }
+
+  /// The head that `parseHead` has completed, with what follows from it under `configuration`.
+  func completedHead(
+    _ configuration: ConfigurationSnapshot
+  ) throws(HTTPParseError) -> (ResponseHead, ResponseMetadata) {
+    if let found = found.take() { return (found.head, ResponseMetadata.of(found)) }
+    let head = try ResponseHead(parser)
+    let metadata = ResponseMetadata(head, configuration)
+    headCache.insert(head, metadata, from: parser)
+    return (head, metadata)
   }
 
   /// Bytes that the upstream socket has not taken.

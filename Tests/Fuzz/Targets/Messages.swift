@@ -24,8 +24,11 @@ struct Relayed: Equatable {
 /// The sides of a relay that differ between requests and responses.
 private struct Side {
   let parser: MessageParser
-  /// Judges a head, writes it anew; says how the body is sent, and what was understood.
-  let pass: (MessageParser, OutputBuffer) throws(HTTPParseError) -> (sent: BodyFraming, Understood)
+  /// Takes the head that the bytes begin with from a cache and serializes it; its size, how the body is sent, and what was
+  /// understood.
+  let cached: (RawSpan, OutputBuffer) -> (consumed: Int, (sent: BodyFraming, Understood))?
+  /// Validates a head and serializes it; how the body is sent, and what was understood.
+  let pass: (OutputBuffer) throws(HTTPParseError) -> (sent: BodyFraming, Understood)
   /// Whether another message may follow this one.
   let goesOn: (Understood) -> Bool
 }
@@ -39,6 +42,12 @@ private func relay(_ pieces: [ArraySlice<UInt8>], _ side: Side) -> Relayed {
   pieces: for piece in pieces {
     var rest = piece
     parsing: while true {
+      if let (consumed, (framing, understood)) = unsafe side.cached(rest.span.bytes, output) {
+        sent = framing
+        relayed.messages.append(understood)
+        offset += consumed
+        rest = rest.dropFirst(consumed)
+      }
       let (consumed, progress) = unsafe parser.parse(rest.span.bytes)
       if progress != .headComplete, parser.isHeadComplete {
         for index in 0..<parser.ranges.count {
@@ -60,7 +69,7 @@ private func relay(_ pieces: [ArraySlice<UInt8>], _ side: Side) -> Relayed {
         break parsing
       case .headComplete:
         do throws(HTTPParseError) {
-          let (framing, understood) = try side.pass(parser, output)
+          let (framing, understood) = try side.pass(output)
           sent = framing
           relayed.messages.append(understood)
         } catch {
@@ -91,18 +100,17 @@ private func understood(_ start: [UInt8], _ fields: Fields) -> Understood {
     })
 }
 
-/// A memory that has seen the first head of `bytes`, and one with other values in its fields: whoever reads with it finds
-/// `bytes` in its cache, and has to understand the same.
-private func warmed(with bytes: [UInt8], _ kind: MessageParser.Kind) -> HeadCache {
-  let cache = HeadCache(fixed: [])
+/// A cache with the first head of `bytes`, and with one that has other values in its fields: whoever reads with it finds
+/// `bytes` there, and has to understand the same.
+private func warmed<Head>(
+  with bytes: [UInt8], _ kind: MessageParser.Kind, answersHead: Bool = false, _ head: (MessageParser) throws -> Head
+) -> HeadCache<Head, Void> {
+  let cache = HeadCache<Head, Void>()
   for text in [bytes, otherValues(bytes)] {
-    let parser = MessageParser(kind, limits: HTTPLimits(), ranges: BodyRanges(), cache: cache)
-    guard case (_, .headComplete) = unsafe parser.parse(text.span.bytes) else { break }
-    if kind == .request {
-      _ = try? RequestHead.completed(by: parser, refusingVia: nil)
-    } else {
-      _ = try? ResponseHead.completed(by: parser)
-    }
+    let parser = MessageParser(kind, limits: HTTPLimits(), ranges: BodyRanges())
+    parser.answersHead = answersHead
+    guard case (_, .headComplete) = unsafe parser.parse(text.span.bytes), let head = try? head(parser) else { break }
+    cache.insert(head, from: parser)
   }
   return cache
 }
@@ -129,19 +137,8 @@ private func otherValues(_ bytes: [UInt8]) -> [UInt8] {
 
 /// Splits never matter; what the proxy took for messages are messages to the letter; and what it wrote anew are the same.
 func checkRequests(_ bytes: [UInt8]) throws(Finding) {
-  let cache = warmed(with: bytes, .request)
-  let ways = ([([bytes[...]], nil)] + everyWay(bytes).map { ($0, cache) }).map { pieces, cache in
-    relay(
-      pieces,
-      Side(parser: MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges(), cache: cache)) {
-        parser, output throws(HTTPParseError) in
-        let head = try RequestHead.completed(by: parser, refusingVia: nil)
-        head.write(to: output, defaultHost: "upstream:80")
-        return (head.framing, understood(Array(head.method.rawValue.utf8), head.fields))
-      } goesOn: { _ in
-        true
-      })
-  }
+  let cache = warmed(with: bytes, .request) { try RequestHead($0) }
+  let ways = ([([bytes[...]], .null())] + everyWay(bytes).map { ($0, cache) }).map { request($0, $1) }
   try compare(ways)
   let relayed = ways[0]
 
@@ -164,11 +161,28 @@ func checkRequests(_ bytes: [UInt8]) throws(Finding) {
   try checkUnended(&sent, relayed)
 }
 
+private func request(_ pieces: [ArraySlice<UInt8>], _ cache: HeadCache<RequestHead, Void>) -> Relayed {
+  let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
+  func pass(_ head: RequestHead, _ output: OutputBuffer) -> (sent: BodyFraming, Understood) {
+    head.write(to: output, defaultHost: "upstream:80")
+    return (head.framing, understood(Array(head.method.rawValue.utf8), head.fields))
+  }
+  return relay(
+    pieces,
+    Side(parser: parser) { bytes, output in
+      cache.lookup(bytes, for: parser).map { ($0.head.fields.bytes.count, pass($0.head, output)) }
+    } pass: { output throws(HTTPParseError) in
+      pass(try RequestHead(parser), output)
+    } goesOn: { _ in
+      true
+    })
+}
+
 /// The same for responses, to both versions of clients and for both kinds of requests.
 func checkResponses(_ bytes: [UInt8]) throws(Finding) {
   for (answersHead, client11) in [(false, true), (false, false), (true, true)] {
-    let cache = warmed(with: bytes, .response)
-    let ways = ([([bytes[...]], nil)] + everyWay(bytes).map { ($0, cache) }).map { pieces, cache in
+    let cache = warmed(with: bytes, .response, answersHead: answersHead) { try ResponseHead($0) }
+    let ways = ([([bytes[...]], .null())] + everyWay(bytes).map { ($0, cache) }).map { pieces, cache in
       respond(pieces, answersHead, client11, cache)
     }
     try compare(ways)
@@ -194,21 +208,25 @@ func checkResponses(_ bytes: [UInt8]) throws(Finding) {
 }
 
 private func respond(
-  _ pieces: [ArraySlice<UInt8>], _ answersHead: Bool, _ client11: Bool, _ cache: HeadCache?
+  _ pieces: [ArraySlice<UInt8>], _ answersHead: Bool, _ client11: Bool, _ cache: HeadCache<ResponseHead, Void>
 ) -> Relayed {
-  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges(), cache: cache)
+  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
   parser.answersHead = answersHead
   var isUntilClose = false
   var sentUntilClose = false
+  func pass(_ head: ResponseHead, _ output: OutputBuffer) -> (sent: BodyFraming, Understood) {
+    if !head.isInformational || client11 { head.write(to: output, client11: client11, closing: !client11) }
+    let sent = head.framing(forVersion11: client11)
+    isUntilClose = head.framing == .untilClose
+    sentUntilClose = sent == .untilClose
+    return (sent, understood(Array("\(head.status)".utf8), head.fields))
+  }
   var relayed = relay(
     pieces,
-    Side(parser: parser) { parser, output throws(HTTPParseError) in
-      let head = try ResponseHead.completed(by: parser)
-      if !head.isInformational || client11 { head.write(to: output, client11: client11, closing: !client11) }
-      let sent = head.framing(forVersion11: client11)
-      isUntilClose = head.framing == .untilClose
-      sentUntilClose = sent == .untilClose
-      return (sent, understood(Array("\(head.status)".utf8), head.fields))
+    Side(parser: parser) { bytes, output in
+      cache.lookup(bytes, for: parser).map { ($0.head.fields.bytes.count, pass($0.head, output)) }
+    } pass: { output throws(HTTPParseError) in
+      pass(try ResponseHead(parser), output)
     } goesOn: { message in
       parser.answersHead = answersHead
       return message.start.first == UInt8(ascii: "1")
