@@ -81,6 +81,10 @@ let package = Package(
       name: "TestSupport", path: "Tests/Support", exclude: ["README.md"], swiftSettings: [.treatAllWarnings(as: .error)]
     ),
 
+    .target(
+      name: "SimulatorSupport", dependencies: ["Simulator", "Transport", "TestSupport"], path: "Tests/SimulatorSupport",
+      swiftSettings: [.treatAllWarnings(as: .error)]),
+
     tests("Clocks"),
     tests("Transport", ["Clocks"]),
     tests("HTTP"),
@@ -96,8 +100,8 @@ let package = Package(
     tests("Configuration"),
     tests("Admin", ["Transport"]),
     tests("Proxy", ["Clocks", "HTTP", "HTTP1", "Logging", "Measurement", "Metrics", "RecordLog", "Transport"]),
-    tests("Simulator", ["Clocks", "Transport"]),
-    tests("LoadClient", ["Simulator", "Transport"]),
+    tests("Simulator", ["SimulatorSupport"]),
+    tests("LoadClient", ["SimulatorSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

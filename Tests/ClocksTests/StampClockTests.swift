@@ -1,6 +1,6 @@
 // The stamp clock against a simulated wall clock that steps, slews and lies.
-// It must not read the machine's clocks: every time here is made up.
 import Clocks
+import Glibc
 import Testing
 
 private let microsecond: Int64 = 1_000
@@ -149,6 +149,20 @@ struct StampClockTests {
     }
   }
 
+  @Test("A slew between two anchors ten seconds apart is no step")
+  func slewUnseen() {
+    var machine = Machine()
+    var clock = StampClock(anchor: machine.anchor)
+    machine.pass(5 * second)
+    machine.offset += 2 * millisecond
+    let stamp = machine.stamp
+    machine.pass(5 * second)
+    machine.offset += 2 * millisecond
+    clock.reanchor(machine.anchor)
+    let arrival = clock.arrival(stamp: stamp, readAt: machine.instant, notBefore: nil)
+    #expect(arrival.source == .kernel)
+  }
+
   @Test("A stale anchor is ignored")
   func staleAnchor() {
     var machine = Machine()
@@ -215,6 +229,19 @@ struct InstantTests {
       machine.offset += 500
       anchor = anchor.renewed(by: machine.anchor)
       #expect((anchor.realtimeNanoseconds(at: machine.instant) - machine.stamp).magnitude <= UInt64(20 * microsecond))
+    }
+  }
+
+  @Test("Now is the system's monotonic clock, to the nanosecond")
+  func now() {
+    func nanoseconds() -> UInt64 {
+      var time = timespec()
+      clock_gettime(CLOCK_MONOTONIC, &time)
+      return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+    for _ in 0..<10 {
+      let (before, now, after) = (nanoseconds(), Instant.now().nanoseconds, nanoseconds())
+      #expect(before <= now && now <= after)
     }
   }
 

@@ -1,6 +1,6 @@
 // The load client against the simulator: every token counted, every ending named, arrivals held against the truth.
 import Foundation
-import Simulator
+import SimulatorSupport
 import Testing
 import Transport
 
@@ -12,34 +12,14 @@ struct LoadTests {
   func load(
     _ fields: [(String, String)] = [], path: String = "/v1/chat/completions", _ change: (inout LoadPlan) -> Void
   ) throws -> (json: [String: Any], found: Int, wanted: Int) {
-    let truth = FileManager.default.temporaryDirectory.appendingPathComponent("truth-\(UUID().uuidString)").path
-    defer { try? FileManager.default.removeItem(atPath: truth) }
-    var behaviour = try Behaviour()
-    behaviour.ttft = try Distribution(duration: "1ms")
-    behaviour.interval = try Distribution(duration: "1ms")
-    behaviour.tokens = try Distribution(count: "5")
-    let listen = try #require(SocketAddress(literal: "127.0.0.1", port: 0))
-    var options = SimulatorOptions(listen: listen, behaviour: behaviour)
-    options.truthPath = truth
-    // Made here, then only touched by the thread.
-    nonisolated(unsafe) let serverLoop = try EventLoop()
-    nonisolated(unsafe) let simulator = try Simulator(loop: serverLoop, options: options)
-    let stop = try Mailbox<Void>(loop: serverLoop) { simulator.stop() }
+    let simulator = try RunningSimulator(tokens: 5)
+    defer { simulator.stop() }
     var plan = LoadPlan(address: simulator.address, path: path, body: #"{"stream":true}"#)
     plan.fields = fields.map { (name: $0.0, value: $0.1) }
     plan.keepsArrivals = true
     change(&plan)
-    let thread = try WorkerThread(name: "simulator") {
-      simulator.run()
-      stop.close()
-      while serverLoop.runOnce() {}
-    }
-    defer {
-      stop.post(())
-      thread.join()
-    }
     var summary = LoadClient(loop: try EventLoop(), plan: plan).run()
-    let (found, wanted) = summary.hold(againstTruth: truth)
+    let (found, wanted) = summary.hold(againstTruth: simulator.truthPath)
     let json = try JSONSerialization.jsonObject(with: Data(summary.json.utf8)) as? [String: Any]
     return (try #require(json), found, wanted)
   }

@@ -229,15 +229,15 @@ struct MeterInstantTests {
     #expect(whole.waitedMilliseconds == nil)
   }
 
-  @Test("An error's body ends the wait")
-  func waitedForAnError() {
+  @Test("An error's body ends the wait", arguments: [400, 503])
+  func waitedForAnError(status: Int) {
     var exchange = Exchange()
     exchange.meter.requestComplete(at: Exchange.at(10))
     exchange.meter.responseHead(firstByteAt: Exchange.at(20), completeAt: Exchange.at(20))
     exchange.meter.ended(at: Exchange.at(30))
     let record = exchange.record {
       $0.dialect = "openai.chat"
-      $0.status = 503
+      $0.status = status
       $0.stream = false
     }
     #expect(isNear(record.waitedMilliseconds, 20))
@@ -379,6 +379,21 @@ struct MeterCountTests {
     #expect((final.record().outputTokens, final.record().tokensFrom) == (9, .usage))
   }
 
+  @Test("Reasoning that is counted beside one of two choices is not that of both")
+  func reasoningOfOneChoice() {
+    var exchange = Exchange.streaming()
+    exchange.read(100)
+    exchange.token(choice: 0)
+    exchange.token(choice: 1)
+    exchange.event {
+      $0.usage = TokenUsage(output: 9, reasoning: 4)
+      $0.usageChoice = 1
+      $0.finishReason = "stop"
+    }
+    #expect(exchange.record().outputTokens == 9)
+    #expect(exchange.record().reasoningTokens == nil)
+  }
+
   @Test("An index that counts tokens makes choices and gaps unknown, and costs no memory")
   func runawayIndex() {
     var exchange = Exchange.streaming()
@@ -482,6 +497,18 @@ struct MeterDistributionTests {
     #expect(exchange.record().itlMilliseconds == Quantiles(p50: 15, p90: 15, p99: 15, max: 15))
   }
 
+  @Test("The server's own count of all choices weighs no choice's gaps")
+  func serverCountOfTwoChoices() {
+    var exchange = Exchange.streaming()
+    for (step, choice) in [0, 1, 0, 1].enumerated() {
+      exchange.read(100 + Double(step) * 10)
+      exchange.token(choice: choice, server: step + 1)
+    }
+    let record = exchange.record()
+    #expect(record.gapsMilliseconds?.max == 20)
+    #expect(record.itlMilliseconds == nil)
+  }
+
   @Test("A count that is missing once, or shrinks, makes weighted gaps unknown", arguments: [nil, 1])
   func unknownWeights(second: Int?) {
     var exchange = Exchange.streaming()
@@ -530,6 +557,7 @@ struct MeterDistributionTests {
     exchange.meter.delivered(at: Exchange.at(203))
     exchange.meter.delivered(at: Exchange.at(900))
     exchange.read(950)
+    exchange.meter.delivered(at: Exchange.at(951))
     exchange.meter.clientStalled(nanoseconds: 1_500_000)
     exchange.meter.clientStalled(nanoseconds: 500_000)
     let record = exchange.record()

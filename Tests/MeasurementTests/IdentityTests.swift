@@ -30,6 +30,9 @@ struct IdentityTests {
         == Identity(user: "from-body", from: "body:metadata.user_id"))
     #expect(keyed.identity(facts: RequestFacts(), client: "10.0.0.1").from == "api_key")
 
+    facts.user = ""
+    #expect(keyed.identity(facts: facts, client: "10.0.0.1").from == "api_key")
+
     let bare = reader.read { _ in nil }
     #expect(bare.identity(facts: RequestFacts(), client: "10.0.0.1") == Identity(user: "10.0.0.1", from: "client_ip"))
   }
@@ -137,13 +140,13 @@ struct KeySecretTests {
     #expect(KeyFingerprints.compute("k", first) != KeyFingerprints.compute("k", second))
   }
 
-  @Test("A secret that others may read, or a damaged one, is refused with what to do")
-  func refused() throws {
+  @Test("A secret that others may read, or a damaged one, is refused with what to do", arguments: [0o644, 0o640])
+  func refused(mode: mode_t) throws {
     let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.path + "/s"
     _ = try KeySecret.load(path: path)
-    chmod(path, 0o644)
+    chmod(path, mode)
     #expect(throws: KeySecretError(description: "the key secret \(path) is open to others: run chmod 600 \(path)")) {
       try KeySecret.load(path: path)
     }

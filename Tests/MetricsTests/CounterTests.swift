@@ -6,9 +6,12 @@ import Testing
 
 private enum Fruit: String, CaseIterable { case apple, pear, plum }
 
+private enum Size: String, CaseIterable { case small, large }
+
 private final class Basket: Sendable {
   let pieces = Counter()
   let fruit = CounterFamily<Fruit>()
+  let sizes = CounterGrid<Fruit, Size>()
 }
 
 @Suite("Counters") struct CounterTests {
@@ -27,6 +30,20 @@ private final class Basket: Sendable {
     basket.fruit.add(.pear)
     basket.fruit.add(.plum, 3)
     #expect(Fruit.allCases.map { basket.fruit.count($0) } == [0, 1, 3])
+  }
+
+  @Test("Each pair of two labels has a count of its own, and each first label one without the second")
+  func countsByTwoLabels() {
+    let basket = Basket()
+    var times = 0
+    for fruit in Fruit.allCases {
+      for size in [nil] + Size.allCases {
+        times += 1
+        for _ in 0..<times { basket.sizes.add(fruit, size) }
+      }
+    }
+    let counts = Fruit.allCases.flatMap { fruit in ([nil] + Size.allCases).map { basket.sizes.count(fruit, $0) } }
+    #expect(counts == Array(1...9))
   }
 
   @Test("A reader on another thread sees counts that only grow, and the last of them once the writer has ended")

@@ -1,5 +1,6 @@
 // What a page of metrics looks like, and where values fall in buckets.
 // It must not test what Prometheus makes of it: the end-to-end tests ask a real one.
+import Glibc
 import Metrics
 import Testing
 
@@ -28,6 +29,15 @@ import Testing
     let lines = page.text.split(separator: "\n")
     #expect(lines[0] == "# HELP models one\\ntwo \\\\ three")
     #expect(Array(lines[2].utf8) == Array("models{model=\"a\\\"b\\\\c\\nd é \\\"\u{301} {x=1}\"} 1".utf8))
+  }
+
+  @Test(
+    "Each of the three is escaped where it stands alone", arguments: [("\\", "\\\\"), ("\"", "\\\""), ("\n", "\\n")])
+  func escapingOne(value: String, escaped: String) {
+    var page = Exposition()
+    page.family("models", .gauge, "Models.")
+    page.sample(1, ["model": "a\(value)b"])
+    #expect(page.text.hasSuffix("models{model=\"a\(escaped)b\"} 1\n"))
   }
 
   @Test("Buckets are cumulative, +Inf is the count, and the sum is in seconds")
@@ -87,12 +97,17 @@ import Testing
   func process() throws {
     var page = Exposition()
     ProcessFacts.collect(into: &page)
+    let now = Double(time(nil))
     for name in [
       "process_cpu_seconds_total", "process_start_time_seconds", "process_resident_memory_bytes", "process_open_fds",
       "process_max_fds",
     ] {
       let line = try #require(page.text.split(separator: "\n").first { $0.hasPrefix("\(name) ") })
       #expect(Double(line.split(separator: " ")[1]) ?? -1 > 0 || name == "process_cpu_seconds_total", "\(line)")
+      if name == "process_start_time_seconds" {
+        let started = try #require(Double(line.split(separator: " ")[1]))
+        #expect(started <= now + 2 && started > now - 86_400, "\(started), and now is \(now)")
+      }
     }
   }
 }

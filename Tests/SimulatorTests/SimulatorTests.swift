@@ -92,9 +92,9 @@ struct SimulatorTests {
     try withSimulator { client in
       let connection = try client.connect()
       let chat = Client.request("/v1/chat/completions", streamed, closes: false)
-      connection.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\nHEAD /v1/models HTTP/1.1\r\nHost: a\r\n\r\n\(chat)")
-      connection.send("GET /nope HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-      let parts = connection.read().text.components(separatedBy: "HTTP/1.1 ")
+      try connection.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\nHEAD /v1/models HTTP/1.1\r\nHost: a\r\n\r\n\(chat)")
+      try connection.send("GET /nope HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+      let parts = try connection.readToEnd().components(separatedBy: "HTTP/1.1 ")
       #expect(parts.map { $0.prefix(3) } == ["", "200", "200", "200", "404"])
       #expect(parts[2].hasSuffix("\r\n\r\n"))
       #expect(parts[3].contains("data: [DONE]"))
@@ -162,8 +162,8 @@ struct FaultTests {
       let torn = try client.ask(path, streamed, ["x-sim-tear-after: 1"], id: "torn")
       #expect(content(events(torn.text)) == "The" && !torn.text.hasSuffix("\n") && !torn.wasReset)
       let connection = try client.connect()
-      connection.send(Client.request(path, streamed, ["x-sim-garbage-after: 1"], id: "garbage"))
-      #expect(connection.read { $0.contains("no chunk") }.text.contains("\u{7F}no chunk\r\n"))
+      try connection.send(Client.request(path, streamed, ["x-sim-garbage-after: 1"], id: "garbage"))
+      #expect(try connection.read(through: "no chunk\r\n").hasSuffix("\u{7F}no chunk\r\n"))
     }
     #expect(truth.outcome("torn") == "tear" && truth.outcome("garbage") == "garbage")
     #expect(truth.line("torn")?["tokens"] as? Int == 1)
@@ -197,8 +197,9 @@ struct FaultTests {
     let truth = try withSimulator { client in
       do {
         let connection = try client.connect()
-        connection.send(Client.request(path, streamed, ["x-sim-tokens: 1000000"]))
-        #expect(connection.read { $0.contains(" brown") }.text.contains(" brown"))
+        defer { connection.close() }
+        try connection.send(Client.request(path, streamed, ["x-sim-tokens: 1000000"]))
+        _ = try connection.read(through: " brown")
         let active = try client.state("active")
         #expect(active == 1)
       }
@@ -218,11 +219,14 @@ struct FaultTests {
   func hang() throws {
     let truth = try withSimulator { client in
       do {
-        let connection = try client.connect()
-        connection.send(Client.request(path, streamed, ["x-sim-hang: 1"], id: "late"))
-        _ = connection.read { $0.contains("\"The\"") }
-        let silent = try client.connect()
-        silent.send(Client.request(path, streamed, ["x-sim-hang: head"], id: "mute"))
+        let (connection, silent) = (try client.connect(), try client.connect())
+        defer {
+          connection.close()
+          silent.close()
+        }
+        try connection.send(Client.request(path, streamed, ["x-sim-hang: 1"], id: "late"))
+        _ = try connection.read(through: "\"The\"")
+        try silent.send(Client.request(path, streamed, ["x-sim-hang: head"], id: "mute"))
         while try client.state("active") < 2 {}
       }
       while try client.state("active") > 0 {}
@@ -235,12 +239,12 @@ struct FaultTests {
   func slots() throws {
     let truth = try withSimulator(slots: 1) { client in
       let first = try client.connect()
-      first.send(Client.request(path, streamed, ["x-sim-tokens: 30"], id: "first"))
+      try first.send(Client.request(path, streamed, ["x-sim-tokens: 30"], id: "first"))
       while try client.state("active") == 0 {}
       let second = try client.connect()
-      second.send(Client.request(path, streamed, id: "second"))
-      #expect(second.read().text.contains("[DONE]"))
-      #expect(first.read().text.contains("[DONE]"))
+      try second.send(Client.request(path, streamed, id: "second"))
+      #expect(try second.readToEnd().contains("[DONE]"))
+      #expect(try first.readToEnd().contains("[DONE]"))
     }
     let firstEnd = try #require(truth.line("first")?["end_ns"] as? Int)
     let secondStart = try #require(truth.line("second")?["start_ns"] as? Int)
@@ -253,10 +257,10 @@ struct FaultTests {
       let fields = ["x-sim-ttft: 30ms", "x-sim-interval: 0", "x-sim-tokens: 1000"]
       let connections = try [client.connect(), client.connect()]
       for (index, connection) in connections.enumerated() {
-        connection.send(Client.request(path, streamed, fields, id: "f\(index)"))
+        try connection.send(Client.request(path, streamed, fields, id: "f\(index)"))
       }
       for connection in connections {
-        #expect(content(events(connection.read().text)).hasPrefix("The quick brown fox"))
+        #expect(content(events(try connection.readToEnd())).hasPrefix("The quick brown fox"))
       }
     }
     let (a, b) = (truth.writes("f0"), truth.writes("f1"))

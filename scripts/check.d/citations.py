@@ -22,9 +22,8 @@ def problems(tree: Tree) -> Iterator[Problem]:
     for file in tree.under("Sources", "Tests", suffix=".swift"):
         for line, block in blocks(tree.swift(file).comments, r"^\s*/{2,3} ?"):
             yield from in_comment(tree, names, file, line, block)
-    for file in tree.under("Tests", "scripts", suffix=".py"):
-        if not file.startswith("scripts/check.d/"):
-            yield from in_comment(tree, names, file, 1, tree.text(file))
+    for file in tree.under("Tests", suffix=".py"):
+        yield from in_comment(tree, names, file, 1, tree.text(file))
     for file in tree.files:
         if file.endswith(".md"):
             yield from in_markdown(tree, names, file)

@@ -75,7 +75,7 @@ class Run:
     """One run of a test target: until its end, the first failure, or the time limit."""
 
     def __init__(self, bundle: pathlib.Path, tests: str, mutant: int | None, limit: float):
-        environment = os.environ | {"SWIFT_BACKTRACE": "enable=no"}
+        environment = os.environ | {"SWIFT_BACKTRACE": "enable=no", "NO_COLOR": "1"}
         environment.pop("TACHOGRAPH_MUTANT", None)
         if mutant is not None:
             environment["TACHOGRAPH_MUTANT"] = str(mutant)
@@ -121,7 +121,7 @@ class Run:
 
     @property
     def text(self) -> str:
-        return self.output.decode(errors="replace")
+        return COLOUR.sub("", self.output.decode(errors="replace"))
 
     @property
     def count(self) -> int:
@@ -154,3 +154,4 @@ class Run:
 
 # A failure is written when it happens, which is well before the test ends.
 FAILURE = re.compile(r"^✘ +Test (?P<test>\"(?:[^\"\\]|\\.)*\"|\S+\(.*?\)) (?:recorded an issue|failed)", re.MULTILINE)
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
