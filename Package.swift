@@ -86,7 +86,7 @@ let package = Package(
       swiftSettings: [.treatAllWarnings(as: .error)]),
 
     tests("Clocks"),
-    tests("Transport", ["Clocks"]),
+    tests("Transport", ["CSocket", "Clocks"]),
     tests("HTTP"),
     tests("HTTP1", ["HTTP"]),
     tests("Logging"),

@@ -71,7 +71,7 @@ public struct ProxySettings: Sendable {
   /// How long addresses of the server's name are used.
   public var resolving = Resolver.Policy()
   /// How attempts at several addresses follow each other.
-  public var happyEyeballs = Connector.HappyEyeballsOptions(attemptNanoseconds: 5_000_000_000)
+  public var happyEyeballs = HappyEyeballs.Options(attemptTimeout: .seconds(5))
   /// For a connection to upstream, resolving its name and all attempts included.
   public var connectTimeout: Int64? = 10_000_000_000
   /// For a request's head, from its first byte to its last.

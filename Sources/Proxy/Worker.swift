@@ -240,12 +240,12 @@ final class Worker {
     if let preferredFamily, Instant.now().nanoseconds(since: preferredFamily.at) > Self.preferredFamilyNanoseconds {
       self.preferredFamily = nil
     }
-    return addresses.interleaved(preferring: preferredFamily?.address)
+    return addresses.interleaved(preferring: preferredFamily?.address.family)
   }
 
   /// A connection was made there.
   func rememberFamily(_ address: SocketAddress?) {
-    guard let address, preferredFamily.map({ !$0.address.isOfFamily(of: address) }) ?? true else { return }
+    guard let address, preferredFamily.map({ $0.address.family != address.family }) ?? true else { return }
     preferredFamily = (address, .now())
   }
 

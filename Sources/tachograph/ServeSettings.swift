@@ -61,9 +61,8 @@ extension ProxySettings {
 
   private mutating func setTimeouts(_ timeouts: Settings.Timeouts) {
     connectTimeout = timeouts.connect.nanoseconds
-    happyEyeballs = Connector.HappyEyeballsOptions(
-      staggerMilliseconds: UInt64(max(10, timeouts.connectStagger.nanoseconds / 1_000_000)),
-      attemptNanoseconds: timeouts.connectAttempt.nanoseconds)
+    happyEyeballs = HappyEyeballs.Options(
+      attemptDelay: max(.milliseconds(10), timeouts.connectStagger), attemptTimeout: timeouts.connectAttempt)
     requestHeadTimeout = timeouts.requestHead.nanoseconds
     requestBodyTimeout = timeouts.requestBody?.nanoseconds
     clientStalledTimeout = timeouts.clientStalled?.nanoseconds

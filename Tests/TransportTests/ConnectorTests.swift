@@ -1,148 +1,169 @@
-// Several addresses, one connection: who is tried when, who wins, and that nothing of the others is left.
+// Several addresses, one connection: which is tried when over real sockets, and that nothing of the others is left.
 // It must not measure: a head start is either one that never ends, or one that the test waits for.
+import CSocket
 import Glibc
 import Testing
 
 @testable import Transport
 
-/// A port whose listener's queue is full: whoever connects waits for ever, as if nobody were there.
-private final class DeadPort {
-  let address: SocketAddress
-  private var sockets: [Int32] = []
+/// An address that answers nothing: its listener's queue is full, and the kernel drops the packets of further clients. It
+/// does so for as long as this object lives; afterwards it refuses them.
+private final class DeadAddress {
+  private let listening: PlainListener
+  private var fillers: [Int32] = []
+  var address: SocketAddress { listening.address }
 
   init() throws {
-    let listening = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    address = try #require(SocketAddress(literal: "127.0.0.1", port: listenOnLoopback(listening)))
-    listen(listening, 0)
-    sockets = [listening]
+    listening = try PlainListener(backlog: 0)
     for _ in 0..<8 {
-      let filler = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
-      var target = sockaddr_in()
-      target.sin_family = sa_family_t(AF_INET)
-      target.sin_port = address.port.bigEndian
-      target.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-      _ = withUnsafePointer(to: &target) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          connect(filler, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-        }
-      }
-      sockets.append(filler)
+      let filler = tg_stream_socket(AF_INET)
+      var raw = address.raw
+      _ = tg_connect(filler, &raw)
+      fillers.append(filler)
     }
+    var last = pollfd(fd: fillers[7], events: Int16(POLLOUT), revents: 0)
+    try #require(poll(&last, 1, 0) == 0, "the queue takes another client")
   }
 
-  deinit { sockets.forEach { close($0) } }
+  deinit { fillers.forEach { close($0) } }
 }
 
 @Suite("Connecting to one of several addresses")
 struct ConnectorTests {
-  private let never = Connector.HappyEyeballsOptions(staggerMilliseconds: 3_600_000)
-  private let soon = Connector.HappyEyeballsOptions(staggerMilliseconds: 10)
-
-  private func living() throws -> (socket: Int32, address: SocketAddress) {
-    let listening = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    return (listening, try #require(SocketAddress(literal: "127.0.0.1", port: listenOnLoopback(listening))))
-  }
+  private let never = HappyEyeballs.Options(attemptDelay: .seconds(3_600))
+  private let soon = HappyEyeballs.Options(attemptDelay: .milliseconds(10))
 
   /// An address at which nobody listens.
-  private func refusing() throws -> SocketAddress {
-    let (socket, address) = try living()
-    close(socket)
-    return address
-  }
+  private func refusing() throws -> SocketAddress { try PlainListener().address }
 
   /// Connects, and gives what came of it.
   private func connect(
-    _ addresses: [SocketAddress], _ options: Connector.HappyEyeballsOptions, budget: AttemptBudget = AttemptBudget(8)
+    _ addresses: [SocketAddress], _ options: HappyEyeballs.Options, budget: AttemptBudget = AttemptBudget(8)
   ) throws -> (result: Result<SocketAddress?, TransportError>, failures: Int) {
     let driver = try LoopDriver()
     let connector = Connector(loop: driver.loop, addresses: addresses, options: options, budget: budget)
     var result: Result<any ByteStream, TransportError>?
-    connector.start { result = $0 }
+    var calls = 0
+    connector.start {
+      result = $0
+      calls += 1
+    }
     try driver.until { result != nil }
     let ended = try #require(result)
     defer {
       if case .success(let stream) = ended { stream.close() }
       #expect(!driver.isAlive(), "an attempt or the timer is left")
+      #expect(calls == 1)
     }
     return (ended.map(\.peer), connector.failures)
   }
 
-  @Test("The first address that answers is taken, and the next is not asked")
-  func first() throws {
-    let (one, first) = try living()
-    let (other, second) = try living()
-    defer {
-      close(one)
-      close(other)
-    }
-    let (result, failures) = try connect([first, second], never)
-    #expect(try result.get() == first)
+  @Test(
+    "The first address that answers is taken, and the next is not asked", arguments: [SocketAddress.Family.ipv4, .unix])
+  func first(family: SocketAddress.Family) throws {
+    let (first, second) = try (PlainListener(family), PlainListener())
+    let (result, failures) = try connect([first.address, second.address], never)
+    #expect(try result.get() == first.address)
     #expect(failures == 0)
-    var entry = pollfd(fd: other, events: Int16(POLLIN), revents: 0)
-    #expect(poll(&entry, 1, 0) == 0)
+    #expect(first.hasClient && !second.hasClient)
   }
 
   @Test("One that refuses is followed by the next without a head start")
   func refused() throws {
-    let (socket, address) = try living()
-    defer { close(socket) }
-    let (result, failures) = try connect([refusing(), refusing(), address], never)
-    #expect(try result.get() == address)
+    let living = try PlainListener()
+    let (result, failures) = try connect([refusing(), refusing(), living.address], never)
+    #expect(try result.get() == living.address)
     #expect(failures == 2)
   }
 
-  @Test("One that is dead costs its head start, and is closed once another has answered")
+  @Test("One that fails on the spot is followed by the next likewise")
+  func refusedOnTheSpot() throws {
+    let living = try PlainListener()
+    let (result, failures) = try connect([SocketPath().address(), living.address], never)
+    #expect(try result.get() == living.address)
+    #expect(failures == 1)
+  }
+
+  @Test("One that is dead costs its head start, and is closed once another has answered, as often as it is tried")
   func dead() throws {
-    let (socket, address) = try living()
-    defer { close(socket) }
+    let (dead, living) = try (DeadAddress(), PlainListener())
     let budget = AttemptBudget(1)
-    let (result, _) = try connect([DeadPort().address, address], soon, budget: budget)
-    #expect(try result.get() == address)
-    // What the race took of the allowance has come back: a second one has as much.
-    let (again, _) = try connect([DeadPort().address, address], soon, budget: budget)
-    #expect(try again.get() == address)
+    for _ in 0..<3 {
+      let (result, failures) = try connect([dead.address, living.address], soon, budget: budget)
+      #expect(try result.get() == living.address)
+      #expect(failures == 0)
+      // What the race took of the allowance has come back.
+      #expect(budget.available == 1)
+    }
   }
 
   @Test("Where no second attempt can be afforded, a dead one is given up for the next")
   func givenUp() throws {
-    let (socket, address) = try living()
-    defer { close(socket) }
+    let (dead, living) = try (DeadAddress(), PlainListener())
     var options = soon
-    options.attemptNanoseconds = 1
-    let (result, failures) = try connect([DeadPort().address, address], options, budget: AttemptBudget(0))
-    #expect(try result.get() == address)
+    options.attemptTimeout = .nanoseconds(1)
+    let (result, failures) = try connect([dead.address, living.address], options, budget: AttemptBudget(0))
+    #expect(try result.get() == living.address)
     #expect(failures == 1)
   }
 
-  @Test("Where all refuse, the last failure is told")
-  func nobody() throws {
-    let (result, failures) = try connect([refusing(), refusing()], never)
-    #expect(throws: TransportError.self) { try result.get() }
-    guard case .failure(let error) = result else { return }
-    #expect(error.operation == .connect && error.name == "ECONNREFUSED")
-    #expect(failures == 2)
-  }
-
-  @Test("A connector that is cancelled leaves nothing and tells nobody")
-  func cancelled() throws {
+  @Test("What a race takes of the budget comes back when attempts fail")
+  func budgetAfterFailures() throws {
     let driver = try LoopDriver()
-    let dead = try DeadPort()
+    let dead = try DeadAddress()
+    let budget = AttemptBudget(1)
     let connector = Connector(
-      loop: driver.loop, addresses: [dead.address, dead.address], options: soon, budget: AttemptBudget(8))
-    connector.start { _ in Issue.record("told") }
-    driver.loop.runOnce()
+      loop: driver.loop, addresses: try [dead.address, refusing(), refusing()], options: soon, budget: budget)
+    connector.start { _ in Issue.record("called") }
+    try driver.until { connector.failures == 2 }
+    #expect(budget.available == 1)
     connector.cancel()
-    connector.cancel()
+    #expect(budget.available == 1)
     #expect(!driver.isAlive())
   }
 
-  @Test("Families take turns, each in its order")
-  func interleaved() throws {
-    let six = try (1...3).map { try #require(SocketAddress(literal: "::\($0)", port: 1)) }
-    let four = try (1...2).map { try #require(SocketAddress(literal: "127.0.0.\($0)", port: 1)) }
-    #expect((six + four).interleaved() == [six[0], four[0], six[1], four[1], six[2]])
-    #expect((six + four).interleaved(preferring: four[1]) == [four[0], six[0], four[1], six[1], six[2]])
-    #expect(four.interleaved(preferring: six[0]) == four)
-    #expect([SocketAddress]().interleaved().isEmpty)
+  @Test("Where all refuse, the last failure is reported")
+  func nobody() throws {
+    let (result, failures) = try connect([refusing(), refusing()], never)
+    #expect(throws: TransportError(.connect, code: -ECONNREFUSED)) { try result.get() }
+    #expect(failures == 2)
+  }
+
+  @Test("A connector that is cancelled leaves nothing open, gives its budget back and calls nobody")
+  func cancelled() throws {
+    let driver = try LoopDriver()
+    let dead = try DeadAddress()
+    let budget = AttemptBudget(8)
+    let connector = Connector(
+      loop: driver.loop, addresses: [dead.address, dead.address], options: soon, budget: budget)
+    connector.start { _ in Issue.record("called") }
+    try driver.until("a second attempt") { budget.available == 7 }
+    connector.cancel()
+    #expect(budget.available == 8)
+    connector.cancel()
+    #expect(budget.available == 8)
+    #expect(!driver.isAlive())
+  }
+
+  @Test("Connectors that run at once share one budget")
+  func sharedBudget() throws {
+    let driver = try LoopDriver()
+    let (dead, living) = try (DeadAddress(), PlainListener())
+    let budget = AttemptBudget(1)
+    let greedy = Connector(loop: driver.loop, addresses: [dead.address, dead.address], options: soon, budget: budget)
+    greedy.start { _ in Issue.record("called") }
+    try driver.until { budget.available == 0 }
+    var result: Result<any ByteStream, TransportError>?
+    let waiting = Connector(
+      loop: driver.loop, addresses: [dead.address, living.address], options: soon, budget: budget)
+    waiting.start { result = $0 }
+    _ = try driver.turnsWhileIdle()
+    #expect(result == nil && !living.hasClient)
+    greedy.cancel()
+    try driver.until { result != nil }
+    let stream = try #require(try result?.get())
+    #expect(stream.peer == living.address && budget.available == 1)
+    stream.close()
+    #expect(!driver.isAlive())
   }
 }

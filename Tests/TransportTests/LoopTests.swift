@@ -1,5 +1,6 @@
 // Listeners, timers, mailboxes, resolvers, promises and the byte queue.
 // It must not know the proxy.
+import CSocket
 import Clocks
 import Glibc
 import Testing
@@ -8,20 +9,7 @@ import Testing
 
 @Suite("What else lives on a loop")
 struct LoopTests {
-  private func client(of listener: Listener) throws -> Int32 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = listener.address.port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    let result = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
-    try #require(result == 0)
-    return descriptor
-  }
+  private func client(of listener: Listener) throws -> Int32 { try plainClient(of: listener.address) }
 
   private func loopback() throws -> SocketAddress { try #require(SocketAddress(literal: "127.0.0.1", port: 0)) }
 

@@ -1,5 +1,4 @@
-// One stream over loopback: reads, writes, ends, and every way to break.
-// It must not know the proxy.
+// One stream: reads, writes, ends, and every way to break. What all streams have in common is tested on each kind.
 import Clocks
 import Glibc
 import Testing
@@ -8,9 +7,9 @@ import Testing
 
 @Suite("A stream")
 struct StreamTests {
-  @Test("Bytes come in as they were sent, and go out as they were written")
-  func bothWays() throws {
-    let pair = try Pair()
+  @Test("Bytes come in as they were sent, and go out as they were written", arguments: StreamKind.allCases)
+  func bothWays(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     pair.send("hello")
     try pair.driver.until { pair.delegate.text == "hello" }
     #expect(pair.stream.write("answer"))
@@ -19,9 +18,9 @@ struct StreamTests {
     #expect(pair.stream.sentBytes == 7 && pair.stream.queuedBytes == 0)
   }
 
-  @Test("What the socket does not take waits in order, and is flushed")
-  func order() throws {
-    let pair = try Pair()
+  @Test("What the socket does not take waits in order, and is flushed", arguments: StreamKind.allCases)
+  func order(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     var expected: [UInt8] = []
     var wasTaken = true
     let pattern = (0..<50_256).map { UInt8(truncatingIfNeeded: $0) }
@@ -46,9 +45,9 @@ struct StreamTests {
     #expect(pair.stream.sentBytes == UInt64(expected.count))
   }
 
-  @Test("Stamps come from the kernel, rise, and are never later than their read")
-  func stamps() throws {
-    let pair = try Pair()
+  @Test("Stamps come from the kernel, rise, and are never later than their read", arguments: StreamKind.tcp)
+  func stamps(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     let before = Instant.now()
     // The kernel begins to stamp a moment after the first socket of the host has asked for it.
     for number in 1...50_000 where number <= 20 || !pair.delegate.arrivals.contains(where: { $0.source == .kernel }) {
@@ -63,9 +62,9 @@ struct StreamTests {
     #expect(arrivals.dropFirst().allSatisfy { $0.at.nanoseconds(since: before) > -1_000_000 })
   }
 
-  @Test("A FIN is told once, after the bytes before it, and the stream can still write")
-  func fin() throws {
-    let pair = try Pair()
+  @Test("A FIN is told once, after the bytes before it, and the stream can still write", arguments: StreamKind.allCases)
+  func fin(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     pair.send("last")
     shutdown(pair.peer, Int32(SHUT_WR))
     try pair.driver.until { pair.delegate.ends == 1 }
@@ -76,9 +75,10 @@ struct StreamTests {
     #expect(pair.delegate.told == ["connect", "read", "end"])
   }
 
-  @Test("More than one read takes is read on without any further arrival", arguments: [true, false])
-  func beyondOneRead(ends: Bool) throws {
-    let pair = try Pair()
+  @Test(
+    "More than one read takes is read on without any further arrival", arguments: StreamKind.allCases, [true, false])
+  func beyondOneRead(kind: StreamKind, ends: Bool) throws {
+    let pair = try Pair(kind)
     try pair.driver.until { pair.delegate.connects == 1 }
     pair.stream.pauseReading(detectingClose: false)
     // Exactly two reads' worth, one byte more, and a little: all of it stands in the kernel before the first read.
@@ -96,9 +96,9 @@ struct StreamTests {
     #expect(pair.delegate.ends == (ends ? 1 : 0) && pair.delegate.errors.isEmpty)
   }
 
-  @Test("What stands behind urgent data is read without any further arrival", arguments: [true, false])
-  func behindUrgentData(ends: Bool) throws {
-    let pair = try Pair()
+  @Test("What stands behind urgent data is read without any further arrival", arguments: StreamKind.tcp, [true, false])
+  func behindUrgentData(kind: StreamKind, ends: Bool) throws {
+    let pair = try Pair(kind)
     pair.stream.pauseReading(detectingClose: false)
     // A read stops before an urgent byte, which no read brings, however much room it has.
     var urgent: UInt8 = 0x21
@@ -114,9 +114,9 @@ struct StreamTests {
     #expect(pair.delegate.text.hasPrefix("before") && pair.delegate.errors.isEmpty)
   }
 
-  @Test("A reset is told once, after the bytes before it")
-  func reset() throws {
-    let pair = try Pair()
+  @Test("A reset is told once, after the bytes before it", arguments: StreamKind.allCases)
+  func reset(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     pair.send("last")
     pair.closePeer(reset: true)
     try pair.driver.until { !pair.delegate.errors.isEmpty }
@@ -125,9 +125,9 @@ struct StreamTests {
     #expect(pair.delegate.errors.map(\.isPeerReset) == [true])
   }
 
-  @Test("A write that meets the reset first does not lose what the peer had said")
-  func writeIntoReset() throws {
-    let pair = try Pair()
+  @Test("A write that meets the reset first does not lose what the peer had said", arguments: StreamKind.allCases)
+  func writeIntoReset(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     _ = pair.stream.write("unread")
     pair.send("refused")
     // Closed over unread bytes: RST, whose error this write takes from the socket.
@@ -139,9 +139,11 @@ struct StreamTests {
     #expect(pair.delegate.told == ["connect", "read", "fail"])
   }
 
-  @Test("A paused stream keeps the bytes, and notices that its peer has gone", arguments: [true, false])
-  func paused(reset: Bool) throws {
-    let pair = try Pair()
+  @Test(
+    "A paused stream keeps the bytes, and notices that its peer has gone", arguments: StreamKind.allCases,
+    [true, false])
+  func paused(kind: StreamKind, reset: Bool) throws {
+    let pair = try Pair(kind)
     pair.stream.pauseReading(detectingClose: true)
     pair.send("kept")
     pair.driver.loop.runOnce()
@@ -151,9 +153,9 @@ struct StreamTests {
     #expect(pair.delegate.told == ["connect", reset ? "fail" : "end"])
   }
 
-  @Test("A paused stream that is resumed reads on, and then ends")
-  func resumed() throws {
-    let pair = try Pair()
+  @Test("A paused stream that is resumed reads on, and then ends", arguments: StreamKind.allCases)
+  func resumed(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     pair.stream.pauseReading(detectingClose: false)
     pair.send("later")
     pair.closePeer()
@@ -164,9 +166,10 @@ struct StreamTests {
     #expect(pair.delegate.text == "later")
   }
 
-  @Test("A write that fails while reading is paused does not lose what the peer had said")
-  func writeIntoResetWhilePaused() throws {
-    let pair = try Pair()
+  @Test(
+    "A write that fails while reading is paused does not lose what the peer had said", arguments: StreamKind.allCases)
+  func writeIntoResetWhilePaused(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     pair.stream.pauseReading(detectingClose: false)
     _ = pair.stream.write("unread")
     pair.send("said before")
@@ -181,9 +184,109 @@ struct StreamTests {
     #expect(pair.delegate.told == ["connect", "read", "fail"])
   }
 
-  @Test("A stream whose peer ended its side and then broke fails, though nothing is read any more")
-  func endThenReset() throws {
-    let pair = try Pair()
+  @Test(
+    "A pause that detects no close is silent, whatever an earlier one did", arguments: StreamKind.allCases,
+    [true, false])
+  func silentPause(kind: StreamKind, resumes: Bool) throws {
+    let pair = try Pair(kind)
+    pair.stream.pauseReading(detectingClose: true)
+    if resumes { pair.stream.startReading() }
+    pair.stream.pauseReading(detectingClose: false)
+    pair.closePeer()
+    #expect(try pair.driver.turnsWhileIdle() < 10)
+    #expect(pair.delegate.told == ["connect"])
+    pair.stream.pauseReading(detectingClose: true)
+    try pair.driver.until { pair.delegate.ends == 1 }
+  }
+
+  @Test(
+    "A paused stream can be read, paused and read again, as often as its delegate likes", arguments: StreamKind.allCases
+  )
+  func pausedAgain(kind: StreamKind) throws {
+    let pair = try Pair(kind)
+    pair.delegate.onRead = { $0.pauseReading(detectingClose: false) }
+    for round in 1...3 {
+      pair.send("x")
+      pair.stream.startReading()
+      try pair.driver.until { pair.delegate.bytes.count == round }
+      pair.send("y")
+      #expect(try pair.driver.turnsWhileIdle() < 10)
+      #expect(pair.delegate.bytes.count == round)
+      _ = pair.stream.write("z")
+      pair.delegate.bytes = Array(repeating: 0, count: round - 1)
+      pair.stream.startReading()
+      try pair.driver.until { pair.delegate.bytes.count == round }
+    }
+    #expect(pair.peerReads() == Array("zzz".utf8))
+  }
+
+  @Test("A stream that nobody reads from or writes to does not wake its loop", arguments: StreamKind.allCases)
+  func idle(kind: StreamKind) throws {
+    let pair = try Pair(kind, reading: false)
+    pair.send("waits")
+    #expect(try pair.driver.turnsWhileIdle() < 10)
+    #expect(pair.delegate.told == ["connect"])
+  }
+
+  @Test("What is written before the connection is made is sent once it is", arguments: StreamKind.allCases)
+  func writtenEarly(kind: StreamKind) throws {
+    let driver = try LoopDriver(kind == .tcpByLevel ? .level : .edge)
+    let listening = try PlainListener(kind == .unix ? .unix : .ipv4)
+    let delegate = RecordingDelegate()
+    let stream = try SocketStream.connect(loop: driver.loop, to: listening.address, stamped: false, delegate: delegate)
+    #expect(!stream.write("early") && !stream.write(" bird"))
+    #expect(stream.queuedBytes == 10 && stream.sentBytes == 0)
+    let peer = accept(listening.descriptor, nil, nil)
+    defer { close(peer) }
+    try driver.until { stream.queuedBytes == 0 }
+    #expect(delegate.flushes == 1 && stream.sentBytes == 10)
+    var bytes = [UInt8](repeating: 0, count: 16)
+    #expect(recv(peer, &bytes, 16, 0) == 10 && bytes.starts(with: "early bird".utf8))
+    stream.close()
+    #expect(!driver.isAlive())
+  }
+
+  @Test("After what was queued has gone, writes go out at once again", arguments: StreamKind.allCases)
+  func writesAgain(kind: StreamKind) throws {
+    let pair = try Pair(kind)
+    for _ in 0..<2 {
+      while pair.stream.write([UInt8](repeating: 1, count: 1 << 20)) {}
+      #expect(pair.stream.queuedBytes > 0)
+      try pair.driver.until {
+        while !pair.peerReads(1 << 20).isEmpty {}
+        return pair.stream.queuedBytes == 0
+      }
+      while !pair.peerReads(1 << 20).isEmpty {}
+      #expect(pair.stream.write("x") && pair.stream.queuedBytes == 0)
+    }
+    pair.send("still read")
+    try pair.driver.until { pair.delegate.text == "still read" }
+  }
+
+  @Test(
+    "A reset is reported where that is asked for, though nothing is read", arguments: StreamKind.allCases,
+    [true, false])
+  func detectsReset(kind: StreamKind, asked: Bool) throws {
+    let pair = try Pair(kind)
+    pair.stream.detectsReset = asked
+    #expect(pair.stream.detectsReset == asked)
+    // With its end before: nothing is read behind that, and a paused stream waits until it is read.
+    shutdown(pair.peer, Int32(SHUT_WR))
+    try pair.driver.until { pair.delegate.ends == 1 }
+    pair.closePeer(reset: true)
+    if asked {
+      try pair.driver.until { pair.delegate.errors.count == 1 }
+      #expect(pair.delegate.told == ["connect", "end", "fail"])
+    }
+    #expect(try pair.driver.turnsWhileIdle() < 10)
+    #expect(pair.delegate.errors.count == (asked ? 1 : 0))
+  }
+
+  @Test(
+    "A stream whose peer ended its side and then broke fails, though nothing is read any more",
+    arguments: StreamKind.allCases)
+  func endThenReset(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     shutdown(pair.peer, Int32(SHUT_WR))
     try pair.driver.until { pair.delegate.ends == 1 }
     while pair.stream.write([UInt8](repeating: 1, count: 1 << 20)) {}
@@ -192,12 +295,13 @@ struct StreamTests {
     #expect(pair.delegate.errors.count == 1)
   }
 
-  @Test("Nobody listening is a failed connect, at once or told later")
-  func refused() throws {
+  @Test("Nobody listening is a failed connect, at once or told later", arguments: [SocketAddress.Family.ipv4, .unix])
+  func refused(family: SocketAddress.Family) throws {
     let driver = try LoopDriver()
-    let listening = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    let address = try #require(SocketAddress(literal: "127.0.0.1", port: listenOnLoopback(listening)))
-    close(listening)
+    let path = SocketPath()
+    // A socket's file stays behind a process that was killed.
+    let address = try family == .unix ? path.address() : PlainListener().address
+    if family == .unix { close(try boundSocket(address)) }
     let delegate = RecordingDelegate()
     var error: TransportError?
     do throws(TransportError) {
@@ -210,9 +314,9 @@ struct StreamTests {
     #expect(!driver.isAlive())
   }
 
-  @Test("Closing inside a read ends all calls, and frees the loop")
-  func closeInside() throws {
-    let pair = try Pair()
+  @Test("Closing inside a read ends all calls, and frees the loop", arguments: StreamKind.allCases)
+  func closeInside(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     pair.delegate.onRead = { $0.close() }
     pair.send("one")
     try pair.driver.until { pair.stream.isClosed }
@@ -224,28 +328,28 @@ struct StreamTests {
     #expect(pair.stream.isStale())
   }
 
-  @Test("An idle stream is stale once its peer has spoken or gone")
-  func stale() throws {
-    let quiet = try Pair()
+  @Test("An idle stream is stale once its peer has spoken or gone", arguments: StreamKind.allCases)
+  func stale(kind: StreamKind) throws {
+    let quiet = try Pair(kind)
     #expect(!quiet.stream.isStale())
     quiet.send("unasked")
     #expect(quiet.stream.isStale())
-    let gone = try Pair()
+    let gone = try Pair(kind)
     gone.closePeer()
     #expect(gone.stream.isStale())
   }
 
-  @Test("A closing with reset is one for the peer")
-  func closeWithReset() throws {
-    let pair = try Pair()
+  @Test("A closing with reset is one for the peer", arguments: StreamKind.tcp)
+  func closeWithReset(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     pair.stream.close(reset: true)
     var byte: UInt8 = 0
     #expect(recv(pair.peer, &byte, 1, 0) == -1 && errno == ECONNRESET)
   }
 
-  @Test("Ending this side is a FIN for the peer, and reading goes on")
-  func shutdownWriting() throws {
-    let pair = try Pair()
+  @Test("Ending this side is a FIN for the peer, and reading goes on", arguments: StreamKind.allCases)
+  func shutdownWriting(kind: StreamKind) throws {
+    let pair = try Pair(kind)
     pair.stream.shutdownWriting()
     var byte: UInt8 = 0
     #expect(recv(pair.peer, &byte, 1, 0) == 0)

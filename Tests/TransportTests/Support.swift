@@ -10,7 +10,7 @@ import Testing
 final class LoopDriver {
   let loop: EventLoop
 
-  init() throws { loop = try EventLoop() }
+  init(_ trigger: PollTrigger = .edge) throws { loop = try EventLoop(trigger: trigger) }
 
   /// Turns the loop until `isDone`; after a minute without it the test has failed (a machine may be busy).
   func until(_ what: Comment = "in time", _ isDone: () -> Bool) throws {
@@ -21,6 +21,21 @@ final class LoopDriver {
     limit.close()
     loop.runOnce()
     try #require(isDone(), what)
+  }
+
+  /// How often the loop turns until nothing has happened for 20 ms: it would turn for ever, were it woken again and again.
+  func turnsWhileIdle() throws -> Int {
+    var turns = 0
+    var isOver = false
+    let limit = Timer(loop: loop) { isOver = true }
+    limit.start(milliseconds: 20)
+    while !isOver {
+      loop.runOnce(waiting: true)
+      turns += 1
+    }
+    limit.close()
+    loop.runOnce()
+    return turns
   }
 
   /// Lets close callbacks come.
@@ -41,6 +56,7 @@ final class RecordingDelegate: StreamDelegate {
   var errors: [TransportError] = []
   /// What came, in order: `read`, `end`, `connect`, `flush`, `fail`.
   var told: [String] = []
+  var readsOnceConnected = true
   var onRead: ((any ByteStream) -> Void)?
 
   var text: String { String(decoding: bytes, as: UTF8.self) }
@@ -60,7 +76,7 @@ final class RecordingDelegate: StreamDelegate {
   func streamDidConnect(_ stream: any ByteStream) {
     connects += 1
     told.append("connect")
-    stream.startReading()
+    if readsOnceConnected { stream.startReading() }
   }
 
   func streamDidFlush(_ stream: any ByteStream) { flushes += 1 }
@@ -76,24 +92,31 @@ extension ByteStream {
   func write(_ text: String) -> Bool { write(Array(text.utf8)) }
 }
 
+/// The streams there are: every test of what they have in common runs on each.
+enum StreamKind: CaseIterable {
+  case tcpByEdge
+  case tcpByLevel
+  case unix
+
+  static let tcp: [StreamKind] = [.tcpByEdge, .tcpByLevel]
+}
+
 /// A stream whose peer is a blocking socket of the test's own.
 final class Pair {
   let driver: LoopDriver
   let delegate = RecordingDelegate()
   let stream: any ByteStream
   let peer: Int32
+  private let kind: StreamKind
   private var isPeerOpen = true
 
-  init() throws {
-    driver = try LoopDriver()
-    var accepted: Int32 = -1
-    let listening = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(listening) }
-    let port = listenOnLoopback(listening)
-    let address = try #require(SocketAddress(literal: "127.0.0.1", port: port))
-    stream = try SocketStream.connect(loop: driver.loop, to: address, stamped: true, delegate: delegate)
-    accepted = accept(listening, nil, nil)
-    peer = accepted
+  init(_ kind: StreamKind, reading: Bool = true) throws {
+    self.kind = kind
+    driver = try LoopDriver(kind == .tcpByLevel ? .level : .edge)
+    delegate.readsOnceConnected = reading
+    let listening = try PlainListener(kind == .unix ? .unix : .ipv4)
+    stream = try SocketStream.connect(loop: driver.loop, to: listening.address, stamped: true, delegate: delegate)
+    peer = accept(listening.descriptor, nil, nil)
     try driver.until("connected") { delegate.connects == 1 }
   }
 
@@ -107,9 +130,11 @@ final class Pair {
     _ = text.withCString { Glibc.send(peer, $0, strlen($0), Int32(MSG_NOSIGNAL)) }
   }
 
+  /// - Parameter reset: whether the stream shall see a reset. A Unix peer's is to close over bytes that it has not read.
   func closePeer(reset: Bool = false) {
     guard isPeerOpen else { return }
     isPeerOpen = false
+    if reset, kind == .unix { _ = stream.write("unread") }
     if reset {
       var option = linger(l_onoff: 1, l_linger: 0)
       setsockopt(peer, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
@@ -123,19 +148,4 @@ final class Pair {
     let count = recv(peer, &buffer, buffer.count, Int32(MSG_DONTWAIT))
     return Array(buffer.prefix(max(0, count)))
   }
-}
-
-func listenOnLoopback(_ descriptor: Int32) -> UInt16 {
-  var address = sockaddr_in()
-  address.sin_family = sa_family_t(AF_INET)
-  address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-  var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-  withUnsafeMutablePointer(to: &address) {
-    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-      bind(descriptor, $0, length)
-      listen(descriptor, 16)
-      getsockname(descriptor, $0, &length)
-    }
-  }
-  return UInt16(bigEndian: address.sin_port)
 }
