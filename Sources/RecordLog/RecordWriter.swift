@@ -1,5 +1,5 @@
-// The log's writing end: workers hand records in and go on; one thread encodes and writes them.
-// It must not hold a worker up, whatever becomes of the sink.
+// The writing end of a record log: workers submit records and go on; one thread encodes and writes them.
+// `submit` must never wait for the sink.
 import Clocks
 import Glibc
 import Logging
@@ -11,29 +11,31 @@ import Synchronization
 public struct RecordWriterError: Error, CustomStringConvertible, Equatable {
   /// One line for the operator.
   public let description: String
+
+  fileprivate static func noThread(_ number: Int32) -> RecordWriterError {
+    RecordWriterError(description: "cannot start the record log's thread: \(unsafe String(cString: strerror(number)))")
+  }
 }
 
 /// Appends records to a log from a thread of its own.
 ///
-/// `submit` costs a short lock; it never waits for the sink. When the queue is full the record is
-/// dropped and counted, and once the sink works again the log says how many are missing (README.md of this folder).
-/// Must be closed: its thread lives until then.
+/// `submit` costs a short lock. When the queue is full the record is dropped and counted, and once the sink works again a
+/// notice in the log says how many are missing (README.md of this folder). It must be closed: its thread lives until then.
 public final class RecordWriter: Sendable {
-  /// What a writer is told at its start.
+  /// Where and how records are written.
   public struct Settings: Sendable {
-    /// A file's path (made with mode 0640 where there is none), a FIFO or a device; `-` is standard output.
+    /// The path of a file (created with mode 0640 where there is none), a FIFO or a device; `-` is standard output.
     public var path: String
-    /// This proxy's name, for the lines about missing records.
+    /// This proxy's name, for the notices of missing records.
     public var instance: String
-    /// Records that may be waiting, at most.
+    /// Records that may wait, those being written included.
     public var queueLimit = 8_192
     /// How long records are gathered before they are written together.
     public var tickMilliseconds: Int32 = 50
     /// How soon a sink that failed is tried again.
     public var retryMilliseconds: Int32 = 500
-
-    /// How long one line about failure stands for all that follow.
-    public var saysEachMilliseconds = 1_000
+    /// Of the failures within this time the first is logged; all are counted.
+    public var messageIntervalMilliseconds = 1_000
 
     /// Makes settings with the defaults for everything else.
     public init(path: String, instance: String) {
@@ -46,27 +48,30 @@ public final class RecordWriter: Sendable {
   public struct Statistics: Hashable, Sendable {
     /// Records whose lines are written.
     public var written: Int
-    /// Records that will never be.
+    /// Records that will never be written.
     public var dropped: Int
-    /// Records that wait for the thread, or are with it.
+    /// Records that wait for the thread, or are being written.
     public var waiting: Int
-    /// Records that may.
+    /// Records that may wait.
     public var waitingLimit: Int
     /// Failed attempts to open the sink.
     public var openErrors: Int
     /// Failed attempts to write to it.
     public var writeErrors: Int
-    /// Failed attempts to open it anew; it was written on as it was.
+    /// Failed attempts to open it again; the earlier one stayed in use.
     public var reopenErrors: Int
-    /// All of them.
+    /// All failed attempts.
     public var errors: Int { openErrors + writeErrors + reopenErrors }
   }
 
-  /// What can go wrong with the sink.
+  /// What can fail with a sink.
   enum FailureKind: String, CaseIterable {
     case open
     case write
     case reopen
+
+    /// For a message: `cannot … the record log`.
+    var action: String { self == .write ? "write to" : rawValue }
   }
 
   let settings: Settings
@@ -75,53 +80,66 @@ public final class RecordWriter: Sendable {
   let done: Wakeup
   let written = Atomic<Int>(0)
   let dropped = Atomic<Int>(0)
-  let troubles = CounterFamily<FailureKind>()
-  /// Gets a message about failures, at most one in `saysEachMilliseconds`.
+  let failures = CounterFamily<FailureKind>()
   let log: Log
+  /// Why the sink could not be opened at the start. Set by the thread before `done`.
+  private let openingError = Mutex<RecordSinkError?>(nil)
 
   /// Opens the log and starts its thread.
   /// - Parameter log: where messages about failures go.
   /// - Throws: `RecordWriterError` where the path cannot be opened. A FIFO that has no reader yet is no error.
-  public init(
-    _ settings: Settings, log: Log = .standardError
+  public convenience init(_ settings: Settings, log: Log = .standardError) throws(RecordWriterError) {
+    try self.init(settings, log: log) { settings.makeSink() }
+  }
+
+  /// - Parameter makeSink: called once, on the writer's thread, where the sink stays.
+  init(
+    _ settings: Settings, log: Log, makeSink: @escaping @Sendable () -> any RecordSink
   ) throws(RecordWriterError) {
     self.settings = settings
     self.log = log
     queue = Mutex(RecordQueue(limit: settings.queueLimit))
-    guard let wake = Wakeup(), let done = Wakeup() else {
-      throw RecordWriterError(description: "cannot start the log's thread: \(Self.message(errno))")
-    }
+    guard let wake = Wakeup(), let done = Wakeup() else { throw .noThread(errno) }
     self.wake = wake
     self.done = done
-    var sink = RecordWriterSink(path: settings.path)
-    let failure = sink.open()
-    guard failure == 0 || failure == ENXIO else {
-      throw RecordWriterError(description: "cannot open the log \(settings.path): \(Self.message(failure))")
-    }
-    // One descriptor from the start on: a FIFO's reader would take a second opening's close for the end.
-    let descriptor = sink.release()
-    let thread = DetachedThread.start { [self] in RecordWriterLoop.run(for: self, descriptor: descriptor) }
-    guard thread == 0 else {
-      throw RecordWriterError(description: "cannot start the log's thread: \(Self.message(thread))")
+    let failure = DetachedThread.start { [self] in run(makeSink()) }
+    guard failure == 0 else { throw .noThread(failure) }
+    done.wait(milliseconds: -1)
+    done.clear()
+    if let error = openingError.withLock({ $0 }) {
+      throw RecordWriterError(description: "cannot open the record log \(settings.path): \(error.description)")
     }
   }
 
-  /// Hands a record in; from any thread. Never waits for the sink.
+  /// The writer's thread.
+  private func run(_ sink: any RecordSink) {
+    do throws(RecordSinkError) {
+      try sink.open()
+    } catch  where !error.isTemporary {
+      openingError.withLock { $0 = error }
+      return done.set()
+    } catch {}
+    done.set()
+    var loop = RecordWriterLoop(writer: self, sink: sink)
+    loop.run()
+  }
+
+  /// Submits a record; from any thread. Never waits for the sink.
   /// - Parameter fill: called at once, with an empty record.
   public func submit(_ fill: (inout ExchangeRecord) -> Void) {
     let queued = queue.withLock { $0.recycled() } ?? QueuedRecord()
     queued.fill(fill)
     switch queue.withLock({ $0.push(queued) }) {
     case .queued: break
-    case .queuedAsleep: wake.set()
+    case .queuedForWake: wake.set()
     case .dropped: dropped.add(1, ordering: .relaxed)
     }
   }
 
-  /// Opens the path anew (SIGHUP after a rename): the lines of records submitted from now on go to the new file, and no
-  /// line is split between the two.
+  /// Opens the path again after a rename: the lines of records submitted from now on go to the new file, and no line is
+  /// split between the two.
   public func reopen() {
-    queue.withLock { $0.askToReopen() }
+    queue.withLock { $0.requestReopen() }
     wake.set()
   }
 
@@ -143,9 +161,7 @@ public final class RecordWriter: Sendable {
     Statistics(
       written: written.load(ordering: .relaxed), dropped: dropped.load(ordering: .relaxed),
       waiting: queue.withLock { $0.outstanding }, waitingLimit: settings.queueLimit,
-      openErrors: Int(clamping: troubles.count(.open)), writeErrors: Int(clamping: troubles.count(.write)),
-      reopenErrors: Int(clamping: troubles.count(.reopen)))
+      openErrors: Int(clamping: failures.count(.open)), writeErrors: Int(clamping: failures.count(.write)),
+      reopenErrors: Int(clamping: failures.count(.reopen)))
   }
-
-  static func message(_ error: Int32) -> String { unsafe String(cString: strerror(error)) }
 }

@@ -1,200 +1,148 @@
-// What the log's thread does: take, encode, write, and wait for the right thing.
-// It must not be entered by any other thread.
+// The writer's thread: passes batches from the queue through the pipeline to the sink, and waits for the right event.
+// Only that thread enters it.
 import Clocks
 import Glibc
-import Measurement
 
 /// The writer's thread at work.
 struct RecordWriterLoop: ~Copyable {
-  /// Lines gathered for one write.
-  private static let batchBytes = 256 * 1_024
-  /// Records that are kept for the next batch, blank.
-  private static let keptRecords = 1_024
+  /// Records kept for the next batch, emptied: a megabyte at most.
+  private static let recycledRecords = 1_024
 
   private let writer: RecordWriter
-  private var sink: RecordWriterSink
-  private var encoder = RecordEncoder()
-  private var batch: [QueuedRecord] = []
-  /// Records of `batch` that are encoded.
-  private var encoded = 0
-  /// Records among the lines in `encoder`, which has the line about missing ones too.
-  private var inLines = 0
-  /// Bytes of the encoder's lines that are written.
-  private var sent = 0
-  /// Records refused after `batch`, which the log has not said yet.
-  private var drops = 0
+  private let sink: any RecordSink
+  private var pipeline = RecordPipeline()
   private var deadline: Instant?
-  private var saidAt: Instant?
+  private var lastMessageAt: Instant?
 
-  /// Runs until the writer is closed.
-  static func run(for writer: RecordWriter, descriptor: Int32) {
-    // Where cores are short the streams go first: at equal priority a busy log took the worker's core for 20 ms at a time.
-    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
-    var loop = RecordWriterLoop(writer, descriptor)
-    loop.run()
-  }
-
-  private init(_ writer: RecordWriter, _ descriptor: Int32) {
+  init(writer: RecordWriter, sink: any RecordSink) {
     self.writer = writer
-    sink = RecordWriterSink(path: writer.settings.path, adopting: descriptor)
+    self.sink = sink
   }
 
-  private mutating func run() {
+  /// Runs until the writer is closed and everything is written, or its deadline has passed.
+  mutating func run() {
+    // Where cores are short the streams go first: at equal priority a busy log took a worker's core for 20 ms at a time.
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
     while true {
-      takeCommands()
-      if hasWork {
-        let progress = pump()
-        if let deadline, Instant.now() >= deadline, hasWork { break }
+      handleCommands()
+      if pipeline.hasWork {
+        let progress = writeAll()
+        if let deadline, Instant.now() >= deadline, pipeline.hasWork { break }
         wait(after: progress)
       } else if deadline != nil {
         break
       } else {
-        rest()
+        sleep()
       }
     }
     finish()
   }
 
-  private var hasWork: Bool { sent < encoder.count || encoded < batch.count || drops > 0 }
-
-  private mutating func takeCommands() {
+  private mutating func handleCommands() {
     writer.wake.clear()
-    let order: RecordQueue.Command
-    if hasWork {
-      order = writer.queue.withLock { $0.commands() }
-    } else {
-      order = takeBatch()
-    }
-    deadline = order.deadline
-    if order.reopen { reopen() }
+    let command = pipeline.hasWork ? writer.queue.withLock { $0.commands() } : exchangeBatch()
+    deadline = command.deadline
+    if command.reopen { reopen() }
   }
 
-  /// Exchanges the batch, all of which is encoded, for the next one.
-  private mutating func takeBatch() -> RecordQueue.Command {
-    var batch: [QueuedRecord] = []
-    swap(&batch, &self.batch)
-    if batch.count <= Self.keptRecords { writer.queue.withLock { $0.giveBack(&batch) } }
-    if batch.capacity > Self.keptRecords { batch = [] } else { batch.removeAll(keepingCapacity: true) }
-    let order = writer.queue.withLock { $0.take(into: &batch) }
-    swap(&batch, &self.batch)
-    encoded = 0
-    drops = order.drops
-    return order
+  private mutating func exchangeBatch() -> RecordQueue.Command {
+    var command: RecordQueue.Command?
+    pipeline.exchangeBatch { [writer] batch in
+      if batch.count <= Self.recycledRecords { writer.queue.withLock { $0.recycle(&batch) } }
+      // Records that are freed are freed here, outside the lock.
+      if batch.capacity > Self.recycledRecords { batch = [] } else { batch.removeAll(keepingCapacity: true) }
+      let next = writer.queue.withLock { $0.exchange(&batch) }
+      command = next
+      return next.drops
+    }
+    return command ?? RecordQueue.Command()
   }
 
   // MARK: Writing
 
   private enum Progress {
-    /// All that was in hand is written.
+    /// Everything in hand is written.
     case done
+    /// The sink accepts nothing now.
     case blocked
     case failed
   }
 
-  /// Encodes and writes until nothing is left or the sink takes no more.
-  private mutating func pump() -> Progress {
-    while hasWork {
-      if sent == encoder.count { encodeSome() }
-      if sink.descriptor < 0, !open() { return .failed }
-      switch writeSome() {
-      case .wrote(let count):
-        sent += count
-        if sent == encoder.count { markWritten() }
-      case .blocked: return .blocked
-      case .failed(let error):
-        rewind()
-        complain(.write, error)
-        return .failed
+  /// Encodes and writes until nothing is left or the sink accepts no more.
+  private mutating func writeAll() -> Progress {
+    do throws(RecordSinkError) {
+      while true {
+        switch pipeline.nextStep {
+        case .needsBatch: return .done
+        case .encode:
+          pipeline.encode(instance: writer.settings.instance) { WallAnchor.now().realtimeNanoseconds }
+        case .write:
+          if !sink.isOpen, !open() { return .failed }
+          let result = pipeline.withUnacceptedLines { [sink] lines in
+            Result { () throws(RecordSinkError) in try sink.write(lines) }
+          }
+          let accepted = try result.get()
+          if accepted == 0 { return .blocked }
+          pipeline.markAccepted(accepted)
+        case .flush:
+          if try !flush() { return .blocked }
+        }
       }
-    }
-    return .done
-  }
-
-  private mutating func writeSome() -> RecordWriterSink.Outcome {
-    if sink.endsWithinLine {
-      let outcome = sink.endTornLine()
-      guard case .wrote = outcome else { return outcome }
-      return .wrote(0)
-    }
-    return encoder.withLines { lines in sink.write(lines.extracting(droppingFirst: sent)) }
-  }
-
-  private mutating func encodeSome() {
-    encoder.removeAll(keeping: 2 * Self.batchBytes)
-    sent = 0
-    inLines = 0
-    while encoded < batch.count, encoder.count < Self.batchBytes {
-      batch[encoded].encode(to: &encoder)
-      encoded += 1
-      inLines += 1
-    }
-    if encoded == batch.count, drops > 0 {
-      encoder.append(
-        dropped: drops, realtimeNanoseconds: WallAnchor.now().realtimeNanoseconds, instance: writer.settings.instance)
-      drops = 0
+    } catch {
+      pipeline.restartLine()
+      report(.write, error)
+      return .failed
     }
   }
 
-  /// The encoder's lines are all written.
-  private mutating func markWritten() {
-    writer.written.add(inLines, ordering: .releasing)
-    let settled = inLines
-    inLines = 0
-    writer.queue.withLock { $0.markWritten(settled) }
-  }
-
-  /// Goes back to the start of the line that was cut, which is then written again, whole, after a newline.
-  private mutating func rewind() {
-    let (start, _) = lines(before: sent)
-    if start < sent { sink.leaveLineTorn() }
-    sent = start
-  }
-
-  /// Where the line begins that `end` lies in, and how many lines come before it.
-  private func lines(before end: Int) -> (start: Int, count: Int) {
-    encoder.withLines { lines in
-      var (start, count) = (0, 0)
-      for place in 0..<end where unsafe lines.unsafeLoad(fromByteOffset: place, as: UInt8.self) == UInt8(ascii: "\n") {
-        start = place + 1
-        count += 1
-      }
-      return (start, count)
+  private mutating func flush() throws(RecordSinkError) -> Bool {
+    do throws(RecordSinkError) {
+      guard try sink.flush() else { return false }
+    } catch {
+      pipeline.restartLines()
+      throw error
     }
+    let written = pipeline.markFlushed()
+    writer.written.add(written, ordering: .releasing)
+    writer.queue.withLock { $0.markWritten(written) }
+    return true
   }
 
   // MARK: Opening
 
   private mutating func open() -> Bool {
-    let failure = sink.open()
-    if failure == 0 { return true }
-    complain(.open, failure)
-    return false
+    do throws(RecordSinkError) {
+      try sink.open()
+      return true
+    } catch {
+      report(.open, error)
+      return false
+    }
   }
 
-  /// Goes over to a new file. Where that cannot be opened the old one is written on.
+  /// Goes over to the file that now has the path. Where that cannot be opened the old one stays in use.
   private mutating func reopen() {
-    rewind()
-    let failure = sink.open()
-    if failure != 0 { complain(.reopen, failure) }
+    pipeline.restartLine()
+    do throws(RecordSinkError) { try sink.open() } catch { report(.reopen, error) }
   }
 
   // MARK: Waiting
 
   private func wait(after progress: Progress) {
+    let retry = writer.settings.retryMilliseconds
     switch progress {
     case .done: if deadline == nil { writer.wake.wait(milliseconds: writer.settings.tickMilliseconds) }
-    case .blocked:
-      writer.wake.wait(milliseconds: bounded(writer.settings.retryMilliseconds), orWritable: sink.descriptor)
-    case .failed: writer.wake.wait(milliseconds: bounded(writer.settings.retryMilliseconds))
+    case .blocked: writer.wake.wait(milliseconds: untilDeadline(retry), orWritable: sink.writability)
+    case .failed: writer.wake.wait(milliseconds: untilDeadline(retry))
     }
   }
 
-  /// No record came for a whole tick: sleeps until one does.
-  private func rest() {
+  /// No record came for a whole tick: sleeps until one comes.
+  private func sleep() {
     if writer.queue.withLock({ $0.sleep() }) { writer.wake.wait(milliseconds: -1) }
   }
 
-  private func bounded(_ milliseconds: Int32) -> Int32 {
+  private func untilDeadline(_ milliseconds: Int32) -> Int32 {
     guard let deadline else { return milliseconds }
     let left = deadline.nanoseconds(since: .now()) / 1_000_000 + 1
     return min(milliseconds, Int32(clamping: max(left, 0)))
@@ -203,29 +151,26 @@ struct RecordWriterLoop: ~Copyable {
   // MARK: Ending
 
   private mutating func finish() {
-    if sent < encoder.count {
-      let (_, whole) = lines(before: sent)
-      writer.written.add(min(whole, inLines), ordering: .releasing)
-    }
+    writer.written.add(pipeline.recordsAccepted, ordering: .releasing)
     let lost = writer.queue.withLock { $0.accepted } - writer.written.load(ordering: .acquiring)
     if lost > 0 {
       writer.dropped.add(lost, ordering: .relaxed)
-      writer.log.error(
-        "\(lost) records could not be written to \(writer.settings.path) before the proxy stopped; they are lost")
+      writer.log.error("lost \(lost) records: they could not be written to \(sink.name) before the end")
     }
+    sink.close()
     writer.done.set()
   }
 
-  private mutating func complain(_ failure: RecordWriter.FailureKind, _ error: Int32) {
-    writer.troubles.add(failure)
+  /// Counts a failure and tells the operator, unless that was done a moment ago.
+  private mutating func report(_ kind: RecordWriter.FailureKind, _ error: RecordSinkError) {
+    writer.failures.add(kind)
     let now = Instant.now()
-    let silence = Int64(writer.settings.saysEachMilliseconds) * 1_000_000
-    if let saidAt, now.nanoseconds(since: saidAt) < silence { return }
-    saidAt = now
+    let interval = Int64(writer.settings.messageIntervalMilliseconds) * 1_000_000
+    if let lastMessageAt, now.nanoseconds(since: lastMessageAt) < interval { return }
+    lastMessageAt = now
     let dropped = writer.dropped.load(ordering: .relaxed)
-    let attempt = failure == .write ? "write to" : failure.rawValue
     writer.log.error(
-      "cannot \(attempt) the record log \(writer.settings.path): \(RecordWriter.message(error)); will try again (\(dropped) records dropped so far)"
+      "cannot \(kind.action) the record log \(sink.name): \(error.description); trying again (records dropped so far: \(dropped))"
     )
   }
 }
