@@ -94,7 +94,7 @@ let package = Package(
     tests("JSON"),
     tests("TokenWire", ["JSON"]),
     tests("Measurement", ["Clocks", "Metrics", "TokenWire"]),
-    tests("RecordLog", ["Logging", "Measurement"]),
+    tests("RecordLog", ["Clocks", "JSON", "Logging", "Measurement"]),
     tests(
       "Report", ["JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     tests("Configuration"),

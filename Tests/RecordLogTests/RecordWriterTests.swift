@@ -1,5 +1,5 @@
 // The writer on real files, FIFOs and devices: whole lines, counted losses, a bounded end.
-// It must not sleep: it waits for what it has caused (a reader's bytes, a closed writer).
+import Clocks
 import Foundation
 import Logging
 import Measurement
@@ -9,33 +9,8 @@ import Testing
 
 @testable import RecordLog
 
-private func lines(_ path: String) throws -> [String] {
-  let text = try String(contentsOfFile: path, encoding: .utf8)
-  #expect(text.isEmpty || text.hasSuffix("\n"))
-  return text.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
-}
-
-private func record(_ number: Int) -> ExchangeRecord {
-  var record = ExchangeRecord()
-  record.id = "r\(number)"
-  record.user = "somebody with a name of some length, number \(number)"
-  return record
-}
-
 extension RecordWriter {
   fileprivate func submit(filling record: ExchangeRecord) { submit { $0 = record } }
-}
-
-extension QueuedRecord {
-  fileprivate convenience init(filling record: ExchangeRecord) {
-    self.init()
-    fill { $0 = record }
-  }
-}
-
-private func id(_ line: String) -> String? {
-  let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
-  return object?["id"] as? String
 }
 
 /// Reads until the last line begun after `mark` is whole, or to the end.
@@ -58,14 +33,6 @@ private func settings(_ path: String, limit: Int = 8_192) -> RecordWriter.Settin
   settings.retryMilliseconds = 5
   settings.tickMilliseconds = 1
   return settings
-}
-
-/// Texts of another thread: what a writer has logged, or a reader has read.
-private final class Collected: LogSink {
-  private let kept = Mutex<[String]>([])
-  var texts: [String] { kept.withLock { $0 } }
-  func add(_ text: String) { kept.withLock { $0.append(text) } }
-  func accept(_ entry: Log.Entry) { add(entry.message) }
 }
 
 @Suite("RecordWriter")
@@ -142,7 +109,7 @@ struct RecordWriterTests {
   func fullDisk() throws {
     let logged = Collected()
     var settings = settings("/dev/full", limit: 100)
-    settings.saysEachMilliseconds = 3_600_000
+    settings.messageIntervalMilliseconds = 3_600_000
     let writer = try RecordWriter(settings, log: Log(sink: logged))
     for number in 0..<1_000 { writer.submit(filling: record(number)) }
     #expect(writer.close(timeoutMilliseconds: 50) == 100)
@@ -197,27 +164,42 @@ struct RecordWriterTests {
     #expect(mkfifo(path, 0o600) == 0)
     let writer = try RecordWriter(settings(path), log: Log(sink: Collected()))
     for number in 0..<10 { writer.submit(filling: record(number)) }
+    let start = Instant.now()
     #expect(writer.close(timeoutMilliseconds: 30) == 10)
+    // Nobody will ever read: without its bound the close would not return.
+    #expect(Instant.now().nanoseconds(since: start) < 20_000_000_000)
   }
 
-  @Test("A FIFO's reader that goes is replaced by the next, which starts with a whole line")
+  @Test("A FIFO's reader that goes is replaced by the next, which starts with the line that was cut, whole")
   func nextReader() throws {
     let folder = try TemporaryFolder()
     defer { folder.remove() }
     let path = folder.file("fifo")
     #expect(mkfifo(path, 0o600) == 0)
     let first = open(path, O_RDONLY | O_NONBLOCK)
+    // F_GETPIPE_SZ
+    let capacity = Int(fcntl(first, 1_032))
+    try #require(capacity > 0)
+    // More than the pipe holds, and the pipe is full within a line.
+    let count = 2_000
+    var ends: [Int] = []
+    for number in 0..<count { ends.append((ends.last ?? 0) + line(record(number)).utf8.count) }
+    let cut = try #require(ends.firstIndex { $0 > capacity })
+    try #require(!ends.contains(capacity))
     let writer = try RecordWriter(settings(path, limit: 4_000), log: Log(sink: Collected()))
-    // More than the pipe holds: the writer is in the middle of a line when its reader goes.
-    for number in 0..<2_000 { writer.submit(filling: record(number)) }
-    _ = read(from: first, until: "\"id\":\"r0\"")
+    for number in 0..<count { writer.submit(filling: record(number)) }
+    var waiting: Int32 = 0
+    while waiting < capacity {
+      try #require(ioctl(first, UInt(FIONREAD), &waiting) == 0)
+      sched_yield()
+    }
     close(first)
     // Until the writer has noticed, the pipe is still the first reader's, and what is left in it too.
     while writer.statistics.errors == 0 { sched_yield() }
     let second = open(path, O_RDONLY | O_NONBLOCK)
     defer { close(second) }
-    let text = read(from: second, until: "\"id\":\"r1999\"")
-    #expect(text.split(separator: "\n").first.map(String.init).flatMap(id) != nil)
+    let text = read(from: second, until: "\"id\":\"r\(count - 1)\"")
+    #expect(text.split(separator: "\n").map { id($0) } == (cut..<count).map { "r\($0)" })
     #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
   }
 
@@ -253,7 +235,7 @@ struct RecordWriterTests {
   @Test("A path that cannot be opened is said at the start")
   func badPath() {
     #expect(
-      throws: RecordWriterError(description: "cannot open the log /nonexistent/log: No such file or directory")
+      throws: RecordWriterError(description: "cannot open the record log /nonexistent/log: No such file or directory")
     ) { _ = try RecordWriter(settings("/nonexistent/log")) }
     #expect(throws: RecordWriterError.self) { _ = try RecordWriter(settings("/tmp")) }
   }
@@ -267,143 +249,5 @@ struct RecordWriterTests {
     writer.submit(filling: record(1))
     #expect(writer.statistics.dropped == 1)
     #expect(writer.close(timeoutMilliseconds: 1_000) == 0)
-  }
-}
-
-@Suite("RecordWriterSink")
-struct RecordWriterSinkTests {
-  private func write(_ text: String, to sink: inout RecordWriterSink) {
-    let outcome = Array(text.utf8).span.bytes.withUnsafeBytes { sink.write(RawSpan(_unsafeBytes: $0)) }
-    guard case .wrote(text.utf8.count) = outcome else {
-      Issue.record("\(outcome)")
-      return
-    }
-  }
-
-  @Test("A line left torn is ended before the next, in the file where it was left and not in the next one")
-  func tornLine() throws {
-    let folder = try TemporaryFolder()
-    defer { folder.remove() }
-    let path = folder.file("log")
-    var sink = RecordWriterSink(path: path)
-    #expect(sink.open() == 0)
-    write("whole\nhal", to: &sink)
-    sink.leaveLineTorn()
-    guard case .wrote(1) = sink.endTornLine() else {
-      Issue.record("the newline was not written")
-      return
-    }
-    let ended = sink.endsWithinLine
-    #expect(!ended)
-    write("half\n", to: &sink)
-    #expect(try lines(path) == ["whole", "hal", "half"])
-
-    sink.leaveLineTorn()
-    #expect(rename(path, folder.file("old")) == 0)
-    #expect(sink.open() == 0)
-    let endsWithinLine = sink.endsWithinLine
-    #expect(!endsWithinLine)
-  }
-
-  @Test("A line that another process is in the middle of is not taken for torn")
-  func lineUnderWay() throws {
-    let folder = try TemporaryFolder()
-    defer { folder.remove() }
-    let path = folder.file("log")
-    let other = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o640)
-    try #require(other >= 0)
-    defer { close(other) }
-    // What another process's write shows half-way through, and its sign that it is at it.
-    #expect(flock(other, LOCK_SH) == 0)
-    #expect(Glibc.write(other, "under ", 6) == 6)
-    var sink = RecordWriterSink(path: path)
-    #expect(sink.open() == 0)
-    let looksTorn = sink.endsWithinLine
-    #expect(looksTorn)
-    let rest = Thread {
-      _ = Glibc.write(other, "way\n", 4)
-      flock(other, LOCK_UN)
-    }
-    rest.start()
-    guard case .wrote(0) = sink.endTornLine() else {
-      Issue.record("a newline was written")
-      return
-    }
-    write("next\n", to: &sink)
-    #expect(try lines(path) == ["under way", "next"])
-  }
-
-  @Test("A file opened again knows how its last line ended", arguments: [("", false), ("a\n", false), ("a\nb", true)])
-  func lastLine(content: String, endsWithinLine: Bool) throws {
-    let folder = try TemporaryFolder()
-    defer { folder.remove() }
-    let path = folder.file("log")
-    try Data(content.utf8).write(to: URL(fileURLWithPath: path))
-    var sink = RecordWriterSink(path: path)
-    #expect(sink.open() == 0)
-    let ends = sink.endsWithinLine
-    #expect(ends == endsWithinLine)
-  }
-}
-
-@Suite("RecordQueue")
-struct RecordQueueTests {
-  @Test("The queue counts what the writer holds against its bound")
-  func bound() {
-    var queue = RecordQueue(limit: 4)
-    for number in 0..<4 { #expect(queue.push(QueuedRecord(filling: record(number))) != .dropped) }
-    #expect(queue.push(QueuedRecord(filling: record(4))) == .dropped)
-    var batch: [QueuedRecord] = []
-    #expect(queue.take(into: &batch).drops == 1)
-    #expect(batch.count == 4)
-    #expect(queue.push(QueuedRecord(filling: record(5))) == .dropped)
-    queue.markWritten(1)
-    #expect(queue.push(QueuedRecord(filling: record(6))) == .queued)
-  }
-
-  @Test("A record that was written is given back blank, and the larger lot of such is kept")
-  func blanks() {
-    var queue = RecordQueue(limit: 8)
-    #expect(queue.recycled() == nil)
-    var encoder = RecordEncoder()
-    var batch = (0..<3).map { QueuedRecord(filling: record($0)) }
-    let given = batch.map(ObjectIdentifier.init)
-    for queued in batch { queued.encode(to: &encoder) }
-    queue.giveBack(&batch)
-    #expect(batch.isEmpty)
-    var fewer = [QueuedRecord()]
-    queue.giveBack(&fewer)
-    #expect(fewer.count == 1)
-    for place in given.indices.reversed() {
-      let blank = queue.recycled()
-      #expect(blank.map(ObjectIdentifier.init) == given[place])
-      blank?.fill { #expect($0 == ExchangeRecord()) }
-    }
-    #expect(queue.recycled() == nil)
-  }
-
-  @Test("The writer is woken once from its sleep, and once when the queue is half full")
-  func wakes() {
-    var queue = RecordQueue(limit: 8)
-    let slept = queue.sleep()
-    #expect(slept)
-    #expect(queue.push(QueuedRecord(filling: record(0))) == .queuedAsleep)
-    let sleptAgain = queue.sleep()
-    #expect(!sleptAgain)
-    #expect(
-      (1..<8).map { queue.push(QueuedRecord(filling: record($0))) } == [
-        .queued, .queued, .queuedAsleep, .queued, .queued, .queued, .queued,
-      ])
-  }
-
-  @Test("However long the queue, the writer is woken by a batch that a cache can hold")
-  func batches() {
-    var queue = RecordQueue(limit: 8_192)
-    let pushed = (0..<1_000).map { queue.push(QueuedRecord(filling: record($0))) }
-    #expect(pushed.indices.filter { pushed[$0] == .queuedAsleep } == [127])
-    var batch: [QueuedRecord] = []
-    _ = queue.take(into: &batch)
-    let further = (0..<128).map { queue.push(QueuedRecord(filling: record($0))) }
-    #expect(further.last == .queuedAsleep && further.dropLast().allSatisfy { $0 == .queued })
   }
 }
