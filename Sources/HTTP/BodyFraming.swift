@@ -14,6 +14,15 @@ public enum BodyFraming: Hashable, Sendable {
 
   /// Whether it is known that no byte of a body follows: some clients say so with each GET, by a Content-Length of 0.
   public var isEmpty: Bool { self == .none || self == .length(0) }
+
+  /// How a response's body with this framing goes on to a client: as it came, but chunked for an HTTP/1.1 client where only
+  /// the close would end it, and ended by the close for an HTTP/1.0 client, which knows no chunks.
+  public func forwarded(toVersion11 isVersion11: Bool) -> BodyFraming {
+    switch self {
+    case .none, .length: self
+    case .chunked, .untilClose: isVersion11 ? .chunked : .untilClose
+    }
+  }
 }
 
 extension Fields {

@@ -65,12 +65,6 @@ public final class ResponseHead {
     }
   }
 
-  /// How the body is delimited for a client: as it was received, except that what only the close would end is chunked for an
-  /// HTTP/1.1 client, and what is chunked is ended by the close for an HTTP/1.0 client.
-  public func framing(forVersion11 client11: Bool) -> BodyFraming {
-    switch framing {
-    case .none, .length: framing
-    case .chunked, .untilClose: client11 ? .chunked : .untilClose
-    }
-  }
+  /// How the body is delimited for a client.
+  public func framing(forVersion11 client11: Bool) -> BodyFraming { framing.forwarded(toVersion11: client11) }
 }

@@ -22,9 +22,10 @@ struct DeadlinesTests {
     return settings
   }
 
-  private func snapshot(_ point: ExchangeStateTests.Point, activeAt: Int64 = 0, stepAt: Int64 = 0) -> Deadlines.Snapshot
-  {
-    Deadlines.Snapshot(state: point.state(), activeAt: at(activeAt), stepAt: at(stepAt))
+  private func snapshot(_ point: ExchangePoint, activeAt: Int64 = 0, stepAt: Int64 = 0) -> Deadlines.Snapshot {
+    let machine = point.machine()
+    return Deadlines.Snapshot(
+      wait: machine.wait, awaitsHead: machine.awaitsHead, activeAt: at(activeAt), stepAt: at(stepAt))
   }
 
   /// Which limit `snapshot` runs into first when it is looked at each second, and in which.
@@ -38,28 +39,28 @@ struct DeadlinesTests {
 
   @Test("Each wait has its own deadline")
   func waits() throws {
-    let expected: [(ExchangeStateTests.Point, Limit, Int64)] = [
-      (.queued, .queueTimeout, 31), (.connecting, .connectTimeout, 11), (.uploading, .requestBodyTimeout, 61),
-      (.sent, .responseTimeout, 101), (.streaming, .betweenReadsTimeout, 21),
+    let expected: [(ExchangePoint, Limit, Int64)] = [
+      (.waitingForPermit, .queueTimeout, 31), (.connecting, .connectTimeout, 11), (.uploading, .requestBodyTimeout, 61),
+      (.sent, .responseTimeout, 101), (.responding, .betweenReadsTimeout, 21),
     ]
     for (point, limit, second) in expected {
       let found = try #require(first(snapshot(point)), "\(point)")
       #expect(found.0 == limit && found.1 == second, "\(point): \(found)")
     }
-    #expect(first(snapshot(.complete)) == nil)
+    #expect(first(snapshot(.delivering)) == nil)
   }
 
   @Test("A response's head has a deadline of its own once it has begun")
   func responseHead() throws {
     var snapshot = snapshot(.sent)
-    snapshot.headStartedAt = at(5)
+    snapshot.wait = .responseHead(startedAt: at(5))
     let found = try #require(first(snapshot))
     #expect(found == (.responseHeadTimeout, 66))
   }
 
   @Test("Comments keep a stream alive and are no tokens")
   func tokens() throws {
-    var snapshot = snapshot(.streaming, activeAt: 1_000)
+    var snapshot = snapshot(.responding, activeAt: 1_000)
     #expect(first(snapshot) == nil)
     snapshot.awaitsTokens = true
     #expect(try #require(first(snapshot)) == (.firstTokenTimeout, 201))
@@ -69,8 +70,8 @@ struct DeadlinesTests {
 
   @Test("While the client is slow upstream is not waited for, but a client that takes nothing is")
   func paused() throws {
-    var snapshot = snapshot(.streaming)
-    snapshot.isPaused = true
+    var snapshot = snapshot(.responding)
+    snapshot.wait = .nothing
     #expect(first(snapshot) == nil)
     snapshot.client = (1, 100)
     // The first look finds it where it was left: the count begins there.
@@ -85,7 +86,7 @@ struct DeadlinesTests {
 
   @Test("A client that takes nothing is noticed also when the whole response waits for it")
   func stalledAtTheEnd() throws {
-    var snapshot = snapshot(.complete)
+    var snapshot = snapshot(.delivering)
     snapshot.client = (1, 0)
     #expect(try #require(first(snapshot)) == (.clientStalledTimeout, 301))
   }

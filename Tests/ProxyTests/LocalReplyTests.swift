@@ -1,15 +1,22 @@
 // The proxy's own answers: whole HTTP messages whose body is JSON, whatever the reason.
 import Foundation
+import HTTP
+import HTTP1
+import Measurement
 import Testing
 
 @testable import Proxy
 
 @Suite("The proxy's own answers")
 struct LocalReplyTests {
-  @Test(
-    "An answer has its status, its length and its close, and a JSON body", arguments: [400, 413, 431, 502, 503, 504])
-  func whole(status: Int) throws {
-    let text = String(decoding: LocalReply.bytes(status: status, reason: "so it is", answersHead: false), as: UTF8.self)
+  private func reply(_ kind: ExchangeFailure.Kind, _ detail: String, answersHead: Bool = false) -> [UInt8] {
+    LocalReply.bytes(for: ExchangeFailure(kind, detail), answersHead: answersHead, retryAfter: 1_500_000_000)
+  }
+
+  @Test("A reply has its status, its length and its close, and a JSON body", arguments: ExchangeFailure.Kind.allCases)
+  func whole(kind: ExchangeFailure.Kind) throws {
+    let status = LocalReply.status(for: kind)
+    let text = String(decoding: reply(kind, "so it is"), as: UTF8.self)
     let parts = text.components(separatedBy: "\r\n\r\n")
     try #require(parts.count == 2)
     #expect(parts[0].hasPrefix("HTTP/1.1 \(status) "))
@@ -22,10 +29,43 @@ struct LocalReplyTests {
     #expect(object?["error"]?["code"] as? Int == status)
   }
 
+  @Test("Each failure has its status, and those that may pass say when to try again")
+  func statuses() {
+    let expected: [(ExchangeFailure.Kind, Int)] = [
+      (.requestMalformed, 400), (.requestChunkExtensionsTooLarge, 400), (.methodNotAllowed, 405),
+      (.requestHeadTimeout, 408), (.requestBodyTimeout, 408), (.requestBodyRate, 408), (.requestBodyTooLarge, 413),
+      (.requestTargetTooLarge, 414), (.expectationFailed, 417), (.tooManyClientConnections, 429),
+      (.requestHeadTooLarge, 431), (.requestTrailersTooLarge, 431), (.requestNotImplemented, 501),
+      (.nameNotResolved, 502), (.connectFailed, 502), (.upstreamClosed, 502), (.upstreamReset, 502),
+      (.responseMalformed, 502), (.responseHeadTooLarge, 502), (.tooManyConnections, 503), (.queueFull, 503),
+      (.queueTimeout, 503), (.shutDown, 503), (.connectTimeout, 504), (.upstreamStalledTimeout, 504),
+      (.responseTimeout, 504), (.responseHeadTimeout, 504), (.httpVersionNotSupported, 505), (.loopDetected, 508),
+    ]
+    for (kind, status) in expected {
+      let text = String(decoding: reply(kind, "why"), as: UTF8.self)
+      #expect(text.hasPrefix("HTTP/1.1 \(status) "), "\(kind)")
+      #expect(text.contains("\r\nRetry-After: 2\r\n") == [429, 503].contains(status), "\(kind)")
+      #expect(text.contains("\r\nAllow: GET, ") == (status == 405))
+    }
+  }
+
+  @Test("A refused request keeps the status that its parser chose")
+  func parseErrors() {
+    let errors = [400, 405, 413, 417, 501, 505, 508].map { HTTPParseError($0, "why") }
+    for error in errors { #expect(LocalReply.status(for: ExchangeFailure(request: error).kind) == error.status) }
+    let limits: [(HTTPLimit, Int)] = [
+      (.head, 431), (.fields, 431), (.target, 414), (.body, 413), (.trailers, 431), (.chunkExtensions, 400),
+    ]
+    for (limit, status) in limits {
+      let failure = ExchangeFailure(request: HTTPParseError(status, "why", beyond: limit))
+      #expect(LocalReply.status(for: failure.kind) == status)
+    }
+  }
+
   @Test("A HEAD is answered with the head alone")
   func head() {
-    let whole = LocalReply.bytes(status: 502, reason: "r", answersHead: false)
-    let head = LocalReply.bytes(status: 502, reason: "r", answersHead: true)
+    let whole = reply(.upstreamClosed, "r")
+    let head = reply(.upstreamClosed, "r", answersHead: true)
     #expect(whole.starts(with: head))
     #expect(head.suffix(4).elementsEqual("\r\n\r\n".utf8))
     #expect(head.count < whole.count)
@@ -33,7 +73,7 @@ struct LocalReplyTests {
 
   @Test("Quotes and backslashes cannot break the JSON")
   func quoting() throws {
-    let text = String(decoding: LocalReply.bytes(status: 502, reason: #"a "b" \c"#, answersHead: false), as: UTF8.self)
+    let text = String(decoding: reply(.upstreamClosed, #"a "b" \c"#), as: UTF8.self)
     let body = text.components(separatedBy: "\r\n\r\n").last ?? ""
     let object = try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: [String: Any]]
     #expect(object?["error"]?["message"] as? String == "tachograph: a 'b' 'c")

@@ -7,7 +7,7 @@ import Testing
 @Suite("The state of a tunnel")
 struct TunnelStateTests {
   typealias Side = TunnelState.Side
-  private static let whole = Termination(outcome: .tunnelled, stage: nil, error: nil)
+  private static let whole = Termination(outcome: .tunnelled, stage: nil, failure: nil)
 
   @Test("A side that ends is told to the other once that has taken everything", arguments: [Side.client, .upstream])
   func halfClosed(side: Side) {
@@ -34,19 +34,19 @@ struct TunnelStateTests {
   @Test("A side that breaks ends the tunnel when the other has what it sent")
   func broken() {
     let verdicts: [(Side, Termination)] = [
-      (.client, Termination(outcome: .clientCancelled, stage: .streaming, error: nil)),
-      (.upstream, Termination(outcome: .upstreamReset, stage: .streaming, error: "why")),
+      (.client, Termination(outcome: .clientCancelled, stage: .streaming, failure: nil)),
+      (.upstream, Termination(outcome: .upstreamReset, stage: .streaming, failure: .why(.upstreamReset))),
     ]
     for (side, termination) in verdicts {
       var state = TunnelState()
-      #expect(state.handle(.failed(side, "why")) == .stopReading(side.other))
+      #expect(state.handle(.failed(side, .why(.upstreamReset))) == .stopReading(side.other))
       #expect(state.isEnding)
       #expect(state.handle(.drained(side.other)) == .close(termination, reset: true))
       var again = TunnelState()
-      _ = again.handle(.failed(side, "why"))
-      #expect(again.handle(.failed(side.other, "too")) == .close(termination, reset: true))
+      _ = again.handle(.failed(side, .why(.upstreamReset)))
+      #expect(again.handle(.failed(side.other, .why(.shutDown))) == .close(termination, reset: true))
       var late = TunnelState()
-      _ = late.handle(.failed(side, "why"))
+      _ = late.handle(.failed(side, .why(.upstreamReset)))
       #expect(late.handle(.idle) == .close(termination, reset: true))
     }
   }
@@ -55,7 +55,7 @@ struct TunnelStateTests {
   func resetAfterEnd(side: Side) {
     var state = TunnelState()
     _ = state.handle(.ended(side))
-    #expect(state.handle(.failed(side, "why")) == .stopReading(side.other))
+    #expect(state.handle(.failed(side, .why(.upstreamReset))) == .stopReading(side.other))
     #expect(state.handle(.drained(side.other)) == .close(Self.whole, reset: true))
   }
 
@@ -63,10 +63,10 @@ struct TunnelStateTests {
   func cut() {
     var silent = TunnelState()
     guard case .close(let idle, reset: true) = silent.handle(.idle) else { return #expect(Bool(false)) }
-    #expect(idle.outcome == .timeout && idle.stage == .streaming && idle.error != nil)
+    #expect(idle.outcome == .timeout && idle.stage == .streaming && idle.failure?.kind == .tunnelTimeout)
     var open = TunnelState()
     guard case .close(let down, reset: true) = open.handle(.shutDown) else { return #expect(Bool(false)) }
-    #expect(down.outcome == .timeout && down.error != idle.error)
-    #expect(open.handle(.failed(.client, "")) == .none)
+    #expect(down.outcome == .timeout && down.failure?.kind == .shutDown)
+    #expect(open.handle(.failed(.client, .why(.upstreamReset))) == .none)
   }
 }

@@ -1,17 +1,17 @@
 // Why a client is not served before it has asked for anything.
-// It must not know how it is told.
+import Measurement
 
-/// A client for whom there is no room: it is answered as soon as it has sent something, and closed.
+/// A client for whom there is no room: it gets a reply as soon as it has sent something, and its connection is closed.
 struct ConnectionRejection {
-  let status: Int
-  /// One of our own sentences.
-  let reason: String
+  let failure: ExchangeFailure
   /// What is counted.
   let limit: Limit
 
-  /// Its own connections are too many.
+  /// The connections of its own address are too many.
   static let tooManyOfOneClient = ConnectionRejection(
-    status: 429, reason: "too many connections from this address", limit: .clientConnections)
-  /// All clients' connections are: another descriptor would be one that somebody needs.
-  static let noDescriptor = ConnectionRejection(status: 503, reason: "too many connections", limit: .descriptors)
+    failure: ExchangeFailure(.tooManyClientConnections, "too many connections from this address"),
+    limit: .clientConnections)
+  /// The connections of all clients are: the next descriptor is one that somebody else needs.
+  static let noDescriptor = ConnectionRejection(
+    failure: ExchangeFailure(.tooManyConnections, "too many connections"), limit: .descriptors)
 }

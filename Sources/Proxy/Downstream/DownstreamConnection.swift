@@ -8,17 +8,12 @@ import Transport
 
 /// One client connection, confined to its worker's thread.
 final class DownstreamConnection: StreamDelegate {
-  /// How an exchange leaves its client's connection.
-  enum Ending {
-    /// Ready for the next request.
-    case keep
-    /// To be closed once all is sent; what the client still sends is read and thrown away for a moment, since closing
-    /// over unread bytes would reset the connection and take the response along (RFC 9112 §9.6).
-    case closeLingering
-    /// A response that was cut short: the client must not take it for whole.
-    case truncate(reset: Bool)
-    /// The client has gone, or a tunnel has ended; `reset` where it must not be taken for the other side's own end.
-    case gone(reset: Bool)
+  /// How a connection is closed once all is sent.
+  private enum ClosingManner {
+    /// Our side ends, and what the client still sends is read and dropped for a moment.
+    case lingering
+    case plain
+    case reset
   }
 
   private enum Phase {
@@ -28,7 +23,7 @@ final class DownstreamConnection: StreamDelegate {
     /// There is no room for this client: it is told so when it has sent something, or closed if it does not by then.
     case rejecting(ConnectionRejection, until: Instant)
     /// Closing once the queue is empty.
-    case closing(Ending)
+    case closing(ClosingManner)
     /// Our side has ended; the client's last bytes are thrown away until this instant.
     case lingering(until: Instant)
   }
@@ -129,47 +124,53 @@ final class DownstreamConnection: StreamDelegate {
   func resumeUpload() { if !stream.isClosed { stream.startReading() } }
 
   /// Gives the client's stream to a tunnel, with what came behind the request, and whether that was all. It comes back to
-  /// be closed by `exchangeEnded(.gone)`.
+  /// be closed by `exchangeEnded(.close)`.
   func handOver() -> (stream: any ByteStream, pipelined: [UInt8], hasEnded: Bool) {
     defer { pipelined = PipelinedBytes() }
     return (stream, pipelined.bytes, hasEnded)
   }
 
-  /// Sends an answer of our own and closes.
-  func answer(status: Int, reason: String, answersHead: Bool) {
+  /// The exchange is over and recorded.
+  /// - Parameter answersHead: whether its request was a HEAD: a reply to it has no body.
+  func exchangeEnded(_ ending: ClientEnding, answersHead: Bool) {
+    if let exchange { activeAt = max(activeAt, exchange.activeAt) }
+    hasSaidAll = exchange?.isRequestComplete == true && pipelined.isEmpty
     exchange = nil
-    // Too much for now, or too many: that may pass.
-    let retryAfter = status == 503 || status == 429 ? worker.configuration.settings.retryAfter : nil
-    _ = write(
-      LocalReply.bytes(
-        status: status, reason: reason, answersHead: answersHead,
-        retryAfter: retryAfter.map { max(1, ($0 + 999_999_999) / 1_000_000_000) }))
-    exchangeEnded(.closeLingering)
+    leave(ending, answersHead: answersHead)
   }
 
-  /// The exchange is over and recorded.
-  func exchangeEnded(_ ending: Ending) {
-    if let exchange { activeAt = max(activeAt, exchange.activeAt) }
-    hasSaidAll = exchange?.state.isRequestComplete == true && pipelined.isEmpty
-    exchange = nil
+  private func leave(_ ending: ClientEnding, answersHead: Bool = false) {
     switch ending {
     case .keep:
+      hasSaidAll = false
       parser.reset()
       received = nil
       stream.startReading()
       consumePipelined()
-    case .gone(let reset):
-      close(reset: reset)
-    case .closeLingering, .truncate:
-      stream.startReading()
-      phase = .closing(ending)
-      stallDetector = StallDetector(at: activeAt)
-      if stream.queuedBytes == 0 { finishClosing(ending) }
+    case .close(let reset): close(reset: reset)
+    case .closeLingering: beginClosing(.lingering)
+    case .truncate(let reset): beginClosing(reset ? .reset : .plain)
+    case .reply(let failure):
+      let retryAfter = worker.configuration.settings.retryAfter
+      _ = write(LocalReply.bytes(for: failure, answersHead: answersHead, retryAfter: retryAfter))
+      beginClosing(.lingering)
     }
   }
 
-  private func finishClosing(_ ending: Ending) {
-    if case .truncate(let reset) = ending { return close(reset: reset) }
+  /// Closes once everything is sent.
+  private func beginClosing(_ manner: ClosingManner) {
+    stream.startReading()
+    phase = .closing(manner)
+    stallDetector = StallDetector(at: activeAt)
+    if stream.queuedBytes == 0 { finishClosing(manner) }
+  }
+
+  private func finishClosing(_ manner: ClosingManner) {
+    switch manner {
+    case .plain: return close()
+    case .reset: return close(reset: true)
+    case .lingering: break
+    }
     if hasEnded { return close() }
     stream.shutdownWriting()
     // A drain does not wait for what nobody is expected to say, and others wait for the place of one that is refused.
@@ -199,7 +200,7 @@ final class DownstreamConnection: StreamDelegate {
 
   private func take(_ bytes: RawSpan, at: Instant) {
     activeAt = at
-    if isConsuming || exchange?.state.isRequestComplete == true { return keep(bytes, at: at) }
+    if isConsuming || exchange?.isRequestComplete == true { return keep(bytes, at: at) }
     consume(bytes, at: at)
     consumePipelined()
   }
@@ -244,13 +245,13 @@ final class DownstreamConnection: StreamDelegate {
     guard !isConsuming else { return }
     isConsuming = true
     defer { isConsuming = false }
-    while case .open = phase, !pipelined.isEmpty, exchange?.state.isRequestComplete != true, !stream.isClosed {
+    while case .open = phase, !pipelined.isEmpty, exchange?.isRequestComplete != true, !stream.isClosed {
       let taken = pipelined
       pipelined = PipelinedBytes()
       unsafe taken.bytes.withUnsafeBytes { unsafe consume($0.bytes, at: .now(), from: taken) }
     }
     // Nobody will send what is missing.
-    if hasEnded, case .open = phase, exchange?.state.isRequestComplete != true, !stream.isClosed { left() }
+    if hasEnded, case .open = phase, exchange?.isRequestComplete != true, !stream.isClosed { left() }
   }
 
   /// - Parameter waited: what `bytes` are of, where they had to wait.
@@ -293,9 +294,7 @@ final class DownstreamConnection: StreamDelegate {
         return
       case .failed(let error):
         guard let exchange else { return reject(error) }
-        worker.counters.refused(error, from: .downstream)
-        exchange.requestBroke(error)
-        return
+        return exchange.requestBroke(error)
       }
     }
   }
@@ -331,19 +330,24 @@ final class DownstreamConnection: StreamDelegate {
   /// Refuses a request of which nothing was sent on.
   private func reject(_ error: HTTPParseError) {
     worker.counters.refused(error, from: .downstream)
-    recordUnstarted(Termination(outcome: .rejected, stage: .upload, error: error.reason), status: error.status)
-    answer(status: error.status, reason: error.reason, answersHead: false)
+    replyUnstarted(.rejected, ExchangeFailure(request: error))
   }
 
   /// Answers a client for whom there is no room, whatever it asked for.
   private func replyRejected(_ rejection: ConnectionRejection, at: Instant) {
     received = worker.wallAnchor(at: at)
-    recordUnstarted(Termination(outcome: .rejected, stage: .upload, error: rejection.reason), status: rejection.status)
-    answer(status: rejection.status, reason: rejection.reason, answersHead: false)
+    replyUnstarted(.rejected, rejection.failure)
+  }
+
+  /// Records a request that never became an exchange, and tells the client why.
+  private func replyUnstarted(_ outcome: Outcome, _ failure: ExchangeFailure) {
+    recordUnstarted(outcome, failure, status: LocalReply.status(for: failure.kind))
+    leave(.reply(failure))
   }
 
   /// Records a request that never became an exchange: its head was refused, or never whole.
-  private func recordUnstarted(_ termination: Termination, status: Int?) {
+  private func recordUnstarted(_ outcome: Outcome, _ failure: ExchangeFailure?, status: Int? = nil) {
+    let termination = Termination(outcome: outcome, stage: .upload, failure: failure)
     var recorder = ExchangeRecorder(client: peer, received: received ?? .now(), worker.configuration, worker)
     recorder.status = status
     recorder.refused(PartialRequestLine(parser.fields))
@@ -358,12 +362,12 @@ final class DownstreamConnection: StreamDelegate {
   func streamDidFlush(_ stream: any ByteStream) {
     activeAt = .now()
     exchange?.clientFlushed()
-    if case .closing(let ending) = phase, stream.queuedBytes == 0, !stream.isClosed { finishClosing(ending) }
+    if case .closing(let manner) = phase, stream.queuedBytes == 0, !stream.isClosed { finishClosing(manner) }
   }
 
   func streamDidEnd(_ stream: any ByteStream) {
     // It has said all it wants to, and may still listen (Documentation.docc/HTTPCases.md, case 45).
-    if finishesHalfClosed, exchange?.state.isRequestComplete == true { hasEnded = true } else { left() }
+    if finishesHalfClosed, exchange?.isRequestComplete == true { hasEnded = true } else { left() }
   }
 
   func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
@@ -380,7 +384,7 @@ final class DownstreamConnection: StreamDelegate {
       return rejectProxyHeader(.proxyHeader, "it ended within its PROXY header")
     }
     if case .open = phase, parser.hasBegun {
-      recordUnstarted(Termination(outcome: .clientCancelled, stage: .upload, error: nil), status: nil)
+      recordUnstarted(.clientCancelled, nil)
     }
     close()
   }
@@ -418,9 +422,7 @@ final class DownstreamConnection: StreamDelegate {
 
   private func headTimedOut() {
     worker.counters.hit(.requestHeadTimeout)
-    let reason = "the request's head did not come in time"
-    recordUnstarted(Termination(outcome: .timeout, stage: .upload, error: reason), status: 408)
-    answer(status: 408, reason: reason, answersHead: false)
+    replyUnstarted(.timeout, ExchangeFailure(.requestHeadTimeout, "the request's head did not come in time"))
   }
 
   /// Ends whatever is left, now.
@@ -428,9 +430,7 @@ final class DownstreamConnection: StreamDelegate {
     if let exchange {
       exchange.shutDown()
     } else if case .open = phase, parser.hasBegun {
-      recordUnstarted(
-        Termination(outcome: .timeout, stage: .upload, error: "shut down before the request's head was whole"),
-        status: nil)
+      recordUnstarted(.timeout, ExchangeFailure(.shutDown, "shut down before the request's head was whole"))
     }
     if !stream.isClosed { close(reset: false) }
   }

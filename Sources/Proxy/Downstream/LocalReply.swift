@@ -1,23 +1,52 @@
 // The proxy's own answers, for requests that it refuses and servers that it cannot reach.
 // It must not quote anything of the request.
 import HTTP
-import HTTP1
+import Measurement
 
 /// An error response of the proxy itself, in the shape that OpenAI's clients know how to show.
 enum LocalReply {
   /// The whole response; it always closes the connection.
   /// - Parameters:
-  ///   - reason: one of the proxy's own fixed sentences, or an error's name: never bytes of the traffic.
-  ///   - retryAfter: seconds that the client is told to wait, where trying again may help (RFC 9110 §10.2.3).
-  static func bytes(status: Int, reason: String, answersHead: Bool, retryAfter: Int64? = nil) -> [UInt8] {
-    let message = reason.map { $0 == "\"" || $0 == "\\" ? "'" : String($0) }.joined()
+  ///   - answersHead: whether the request was a HEAD, whose reply has no body.
+  ///   - retryAfter: nanoseconds that the client is told to wait, where trying again may help (RFC 9110 §10.2.3).
+  static func bytes(for failure: ExchangeFailure, answersHead: Bool, retryAfter: Int64) -> [UInt8] {
+    let status = status(for: failure.kind)
+    let message = failure.detail.map { $0 == "\"" || $0 == "\\" ? "'" : String($0) }.joined()
     let body = #"{"error":{"message":"tachograph: \#(message)","type":"proxy_error","code":\#(status)}}"# + "\n"
     // RFC 9110 §15.5.6.
     let allow = status == 405 ? "Allow: \(Method.allCases.map(\.rawValue).joined(separator: ", "))\r\n" : ""
-    let retry = retryAfter.map { "Retry-After: \($0)\r\n" } ?? ""
+    // Too much for now, or too many: that may pass.
+    let mayPass = status == 503 || status == 429
+    let retry = mayPass ? "Retry-After: \(max(1, (retryAfter + 999_999_999) / 1_000_000_000))\r\n" : ""
     let head =
       "HTTP/1.1 \(status) \(ReasonPhrase.standard(for: status) ?? "Error")\r\n\(allow)\(retry)Content-Type: application/json\r\n"
       + "Content-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n"
     return Array((answersHead ? head : head + body).utf8)
+  }
+
+  /// The status that a client is told a failure with.
+  static func status(for kind: ExchangeFailure.Kind) -> Int {
+    switch kind {
+    case .requestMalformed, .requestChunkExtensionsTooLarge: 400
+    case .methodNotAllowed: 405
+    case .requestHeadTimeout, .requestBodyTimeout, .requestBodyRate: 408
+    case .requestBodyTooLarge: 413
+    case .requestTargetTooLarge: 414
+    case .expectationFailed: 417
+    case .tooManyClientConnections: 429
+    case .requestHeadTooLarge, .requestTrailersTooLarge: 431
+    case .requestNotImplemented: 501
+    case .nameNotResolved, .connectFailed, .upstreamClosed, .upstreamReset, .responseMalformed, .responseHeadTooLarge,
+      .responseTrailersTooLarge, .responseChunkExtensionsTooLarge:
+      502
+    case .tooManyConnections, .queueFull, .queueTimeout, .shutDown: 503
+    case .connectTimeout, .upstreamStalledTimeout, .responseTimeout, .responseHeadTimeout: 504
+    case .httpVersionNotSupported: 505
+    case .loopDetected: 508
+    // Nobody is told of these: a response has begun then, or the client takes nothing.
+    case .clientStalledTimeout, .tunnelTimeout, .betweenReadsTimeout, .firstTokenTimeout, .betweenTokensTimeout,
+      .terminatorMissing, .serverError, .decodingStopped, .eventsNotJSON:
+      504
+    }
   }
 }

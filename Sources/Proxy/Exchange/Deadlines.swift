@@ -1,6 +1,7 @@
 // What an exchange waits for and for how long: which of its deadlines has passed, looked for four times a second.
 // It must not read a clock nor do I/O; nothing here costs anything a read.
 import Clocks
+import Measurement
 
 /// Since when a count has stood still, as far as those who look at it now and then can tell.
 struct StallDetector: Sendable {
@@ -41,21 +42,20 @@ struct MinimumRate: Sendable {
 struct Deadlines: Sendable {
   /// What is known of an exchange when it is looked at.
   struct Snapshot {
-    var state: ExchangeState
+    /// What the exchange waits for.
+    var wait: ExchangeMachine.Wait
+    /// Whether the response's final head is still to come.
+    var awaitsHead: Bool
     /// When bytes last came from either side.
     var activeAt: Instant
-    /// When the present wait began: for a place, for a connection, or for the answer to a complete request.
+    /// When the present wait began: for a permit, for a connection, or for the answer to a complete request.
     var stepAt: Instant
-    /// When a response's head began, where it is not whole.
-    var headStartedAt: Instant?
     /// Bytes of the request's body that have come.
     var uploadedBytes = 0
     /// What waits for upstream's socket, and what that has taken.
     var upstream: (queued: Int, accepted: UInt64) = (0, 0)
     /// What waits for the client's socket, and what that has taken.
     var client: (queued: Int, accepted: UInt64) = (0, 0)
-    /// Whether upstream is not read, because the client is slow.
-    var isPaused = false
     /// Whether the response is a stream whose tokens are timed, and has not said its end.
     var awaitsTokens = false
     /// The last token; nil before the first.
@@ -65,7 +65,12 @@ struct Deadlines: Sendable {
   /// A deadline that has passed: what is counted, and what has happened to the exchange.
   struct ExpiredDeadline {
     let limit: Limit
-    let event: ExchangeState.Event
+    let failure: ExchangeFailure
+
+    init(_ limit: Limit, _ kind: ExchangeFailure.Kind, _ detail: String) {
+      self.limit = limit
+      failure = ExchangeFailure(kind, detail)
+    }
   }
 
   private var clientStall: StallDetector
@@ -83,65 +88,70 @@ struct Deadlines: Sendable {
     let clientStill = clientStall.stalledNanoseconds(
       snapshot.client.accepted, isAwaited: snapshot.client.queued > 0, at: now)
     let upstreamStill = upstreamStall.stalledNanoseconds(
-      snapshot.upstream.accepted, isAwaited: snapshot.upstream.queued > 0 && !snapshot.state.isConnecting, at: now)
-    let isUploading = !snapshot.state.isRequestComplete && !snapshot.state.isQueued && !snapshot.state.isConnecting
+      snapshot.upstream.accepted, isAwaited: snapshot.upstream.queued > 0 && snapshot.wait != .connection, at: now)
+    let isUploading = snapshot.wait == .requestBody
     // While upstream takes no more, the client is not asked for any.
     let isAwaited = isUploading && snapshot.upstream.queued <= settings.lowWatermark
     let isSlow = rate.isTooSlow(
       bytes: snapshot.uploadedBytes, isAwaited: isAwaited, at: now, rate: settings.requestBodyRate ?? 0,
       grace: settings.requestBodyTimeout ?? 60_000_000_000)
     if clientStill > settings.clientStalledTimeout ?? .max {
-      return ExpiredDeadline(limit: .clientStalledTimeout, event: .clientStalled("the client stopped reading"))
+      return ExpiredDeadline(.clientStalledTimeout, .clientStalledTimeout, "the client stopped reading")
     }
     // An early answer says by itself what upstream thinks of the rest.
-    if upstreamStill > settings.upstreamStalledTimeout ?? .max, !snapshot.state.hasResponded {
-      return ExpiredDeadline(limit: .upstreamStalledTimeout, event: .timedOut("upstream stopped taking the request"))
+    if upstreamStill > settings.upstreamStalledTimeout ?? .max, snapshot.awaitsHead {
+      return ExpiredDeadline(.upstreamStalledTimeout, .upstreamStalledTimeout, "upstream stopped taking the request")
     }
-    if snapshot.state.isQueued { return queued(snapshot, settings, now) }
-    if snapshot.state.isConnecting { return connecting(snapshot, settings, now) }
-    if isUploading { return isAwaited ? uploading(snapshot, settings, now, isSlow: isSlow) : nil }
-    if !snapshot.state.hasResponded { return waiting(snapshot, settings, now) }
-    return snapshot.state.isResponseComplete || snapshot.isPaused ? nil : streaming(snapshot, settings, now)
+    switch snapshot.wait {
+    case .permit: return queued(snapshot, settings, now)
+    case .connection: return connecting(snapshot, settings, now)
+    case .requestBody: return isAwaited ? uploading(snapshot, settings, now, isSlow: isSlow) : nil
+    case .responseHead(let startedAt): return waiting(snapshot, settings, now, headStartedAt: startedAt)
+    case .responseBody: return streaming(snapshot, settings, now)
+    case .nothing: return nil
+    }
   }
 
   private func queued(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant) -> ExpiredDeadline? {
     guard now.nanoseconds(since: snapshot.stepAt) > settings.queueTimeout ?? .max else { return nil }
-    return ExpiredDeadline(limit: .queueTimeout, event: .timedOut("no place at upstream in time"))
+    return ExpiredDeadline(.queueTimeout, .queueTimeout, "no place at upstream in time")
   }
 
   private func connecting(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant) -> ExpiredDeadline? {
     guard now.nanoseconds(since: snapshot.stepAt) > settings.connectTimeout ?? .max else { return nil }
-    return ExpiredDeadline(limit: .connectTimeout, event: .timedOut("no connection to upstream in time"))
+    return ExpiredDeadline(.connectTimeout, .connectTimeout, "no connection to upstream in time")
   }
 
   private func uploading(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant, isSlow: Bool)
     -> ExpiredDeadline?
   {
     if now.nanoseconds(since: snapshot.activeAt) > settings.requestBodyTimeout ?? .max {
-      return ExpiredDeadline(limit: .requestBodyTimeout, event: .uploadTimedOut("the request's body stopped coming"))
+      return ExpiredDeadline(.requestBodyTimeout, .requestBodyTimeout, "the request's body stopped coming")
     }
-    guard isSlow, !snapshot.state.hasResponded else { return nil }
-    return ExpiredDeadline(limit: .requestBodyRate, event: .uploadTimedOut("the request's body came too slowly"))
+    guard isSlow, snapshot.awaitsHead else { return nil }
+    return ExpiredDeadline(.requestBodyRate, .requestBodyRate, "the request's body came too slowly")
   }
 
-  private func waiting(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant) -> ExpiredDeadline? {
-    if let began = snapshot.headStartedAt, now.nanoseconds(since: began) > settings.responseHeadTimeout ?? .max {
-      return ExpiredDeadline(limit: .responseHeadTimeout, event: .timedOut("the response's head did not come in time"))
+  private func waiting(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant, headStartedAt: Instant?)
+    -> ExpiredDeadline?
+  {
+    if let began = headStartedAt, now.nanoseconds(since: began) > settings.responseHeadTimeout ?? .max {
+      return ExpiredDeadline(.responseHeadTimeout, .responseHeadTimeout, "the response's head did not come in time")
     }
     guard now.nanoseconds(since: snapshot.stepAt) > settings.responseTimeout ?? .max else { return nil }
-    return ExpiredDeadline(limit: .responseTimeout, event: .timedOut("no response from upstream in time"))
+    return ExpiredDeadline(.responseTimeout, .responseTimeout, "no response from upstream in time")
   }
 
   private func streaming(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant) -> ExpiredDeadline? {
     if now.nanoseconds(since: snapshot.activeAt) > settings.betweenReadsTimeout ?? .max {
-      return ExpiredDeadline(limit: .betweenReadsTimeout, event: .timedOut("upstream fell silent"))
+      return ExpiredDeadline(.betweenReadsTimeout, .betweenReadsTimeout, "upstream fell silent")
     }
     guard snapshot.awaitsTokens else { return nil }
     if let tokenAt = snapshot.tokenAt {
       guard now.nanoseconds(since: tokenAt) > settings.betweenTokensTimeout ?? .max else { return nil }
-      return ExpiredDeadline(limit: .betweenTokensTimeout, event: .timedOut("no further token in time"))
+      return ExpiredDeadline(.betweenTokensTimeout, .betweenTokensTimeout, "no further token in time")
     }
     guard now.nanoseconds(since: snapshot.stepAt) > settings.firstTokenTimeout ?? .max else { return nil }
-    return ExpiredDeadline(limit: .firstTokenTimeout, event: .timedOut("no token in time"))
+    return ExpiredDeadline(.firstTokenTimeout, .firstTokenTimeout, "no token in time")
   }
 }

@@ -23,7 +23,8 @@ struct ExchangeRecorder: ~Copyable {
   private var facts = RequestFacts()
   /// A bounded copy of the request's body; nil where none is wanted, or it grew beyond the bound.
   private var requestCopy: [UInt8]?
-  private var inFlight: Int?
+  /// Exchanges in flight when this one got its first connection, itself included; nil before.
+  private(set) var inFlight: Int?
   private var requestIsTooLong = false
   /// Bytes of the request's body so far.
   private(set) var requestBytes = 0
@@ -31,7 +32,8 @@ struct ExchangeRecorder: ~Copyable {
   /// Nil where nothing is measured. What each token touches is at its end, and at the meter's beginning.
   private var decoder: ResponseDecoder?
   private var isStream: Bool?
-  private var hasOutput = false
+  /// Whether output has begun: the first token, or the first byte where tokens are not measured.
+  private(set) var hasOutput = false
   private var responseBytes: Int?
   var meter: ExchangeMeter
 
@@ -136,16 +138,13 @@ struct ExchangeRecorder: ~Copyable {
   }
 
   /// Looks at the body bytes of one read, which have been sent on.
-  /// - Returns: whether output began with them: the first token, or the first byte where tokens are not measured.
-  mutating func decode(_ bytes: RawSpan, _ parser: DecodingContext) -> Bool {
+  mutating func decode(_ bytes: RawSpan, _ parser: DecodingContext) {
     responseBytes = (responseBytes ?? 0) + bytes.byteCount
     if decoder != nil {
       Self.feed(&decoder, &meter, bytes, parser, kindIsKnown: isStream != nil)
       if isStream == nil { noteKind() }
     }
-    guard !hasOutput, decoder == nil || meter.hasOutput else { return false }
-    hasOutput = true
-    return true
+    if !hasOutput { hasOutput = decoder == nil || meter.hasOutput }
   }
 
   private static func feed(
@@ -235,7 +234,7 @@ struct ExchangeRecorder: ~Copyable {
     let termination = termination ?? measuredTermination()
     record.outcome = termination.outcome
     record.stage = termination.stage
-    record.error = termination.error ?? remark()
+    record.error = (termination.failure ?? remark())?.detail
     record.upstream = configuration.upstreamAuthority
     record.inFlight = inFlight
     record.requestBytes = requestBytes
@@ -250,19 +249,21 @@ struct ExchangeRecorder: ~Copyable {
 
   /// How an exchange ended of which every byte went through.
   private mutating func measuredTermination() -> Termination {
-    if let status, status >= 400 { return Termination(outcome: .upstreamStatus, stage: nil, error: meter.errorKind) }
-    if let kind = meter.errorKind { return Termination(outcome: .streamError, stage: .streaming, error: kind) }
+    let failure = meter.errorKind.map { ExchangeFailure(.serverError, $0) }
+    if let status, status >= 400 { return Termination(outcome: .upstreamStatus, stage: nil, failure: failure) }
+    if let failure { return Termination(outcome: .streamError, stage: .streaming, failure: failure) }
     if isStream == true, decoder?.hasStopped == false, decoder?.isWhole == false {
       return Termination(
-        outcome: .truncated, stage: hasOutput ? .streaming : .waiting, error: "stream ended without its terminator")
+        outcome: .truncated, stage: hasOutput ? .streaming : .waiting,
+        failure: ExchangeFailure(.terminatorMissing, "stream ended without its terminator"))
     }
-    return Termination(outcome: .ok, stage: nil, error: nil)
+    return Termination(outcome: .ok, stage: nil, failure: nil)
   }
 
-  /// What measuring could not do, in one line.
-  private mutating func remark() -> String? {
-    if let problem = decoder?.problem { return "measuring stopped: \(problem)" }
+  /// What measuring could not do.
+  private mutating func remark() -> ExchangeFailure? {
+    if let problem = decoder?.problem { return ExchangeFailure(.decodingStopped, "measuring stopped: \(problem)") }
     guard let malformed = decoder?.malformedEvents, malformed > 0 else { return nil }
-    return "\(malformed) events were not JSON"
+    return ExchangeFailure(.eventsNotJSON, "\(malformed) events were not JSON")
   }
 }

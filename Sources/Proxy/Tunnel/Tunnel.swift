@@ -1,6 +1,7 @@
 // Bytes both ways between a client and upstream once they have switched protocols: counted, and not looked at.
 // It must not decide how a tunnel ends (TunnelState does), nor know what is spoken in it.
 import Clocks
+import Measurement
 import Transport
 
 /// What passed a tunnel.
@@ -104,7 +105,7 @@ final class Tunnel: StreamDelegate {
 
   func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
     let side = side(of: stream)
-    perform(state.handle(.failed(side, error.description)))
+    perform(state.handle(.failed(side, ExchangeFailure(upstream: error))))
     perform(ifDrained: side.other)
   }
 

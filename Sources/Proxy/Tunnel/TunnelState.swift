@@ -18,7 +18,7 @@ struct TunnelState: Sendable {
     /// A side ended what it sends.
     case ended(Side)
     /// A side is gone: reset, or lost.
-    case failed(Side, String)
+    case failed(Side, ExchangeFailure)
     /// Nothing more waits for a side's socket.
     case drained(Side)
     /// Nothing has passed for longer than it may.
@@ -54,7 +54,7 @@ struct TunnelState: Sendable {
   /// Whether one side is lost, and what it had sent is still on its way to the other.
   var isEnding: Bool { termination != nil }
 
-  private static let whole = Termination(outcome: .tunnelled, stage: nil, error: nil)
+  private static let whole = Termination(outcome: .tunnelled, stage: nil, failure: nil)
 
   /// Takes one event.
   mutating func handle(_ event: Event) -> Action {
@@ -68,29 +68,29 @@ struct TunnelState: Sendable {
       guard self[side.other].hasEnded, !self[side].wasTold else { return .none }
       self[side].wasTold = true
       return self[side.other].wasTold ? close(Self.whole, reset: false) : .finishWriting(side)
-    case .failed(let side, let reason):
+    case .failed(let side, let failure):
       // The second one to break has nobody left to be heard by.
       if let termination { return close(termination, reset: true) }
-      termination = lost(side, reason)
+      termination = lost(side, failure)
       return .stopReading(side.other)
     case .idle:
-      return truncate("nothing passed the tunnel in time")
+      return truncate(ExchangeFailure(.tunnelTimeout, "nothing passed the tunnel in time"))
     case .shutDown:
-      return truncate("shut down before the tunnel ended")
+      return truncate(ExchangeFailure(.shutDown, "shut down before the tunnel ended"))
     }
   }
 
   /// One that had ended before is at its end by its own will, however its socket then went.
-  private func lost(_ side: Side, _ reason: String) -> Termination {
+  private func lost(_ side: Side, _ failure: ExchangeFailure) -> Termination {
     if self[side].hasEnded { return Self.whole }
     switch side {
-    case .client: return Termination(outcome: .clientCancelled, stage: .streaming, error: nil)
-    case .upstream: return Termination(outcome: .upstreamReset, stage: .streaming, error: reason)
+    case .client: return Termination(outcome: .clientCancelled, stage: .streaming, failure: nil)
+    case .upstream: return Termination(outcome: .upstreamReset, stage: .streaming, failure: failure)
     }
   }
 
-  private mutating func truncate(_ reason: String) -> Action {
-    close(termination ?? Termination(outcome: .timeout, stage: .streaming, error: reason), reset: true)
+  private mutating func truncate(_ failure: ExchangeFailure) -> Action {
+    close(termination ?? Termination(outcome: .timeout, stage: .streaming, failure: failure), reset: true)
   }
 
   private mutating func close(_ termination: Termination, reset: Bool) -> Action {

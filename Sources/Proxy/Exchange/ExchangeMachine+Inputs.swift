@@ -1,0 +1,36 @@
+// From heads and settings to what the exchange machine has to know of them.
+import HTTP
+
+extension ExchangeMachine.RequestTraits {
+  /// - Parameter offersUpgrade: whether the offer of a switch of protocols goes on to upstream.
+  init(_ head: RequestHead, offersUpgrade: Bool) {
+    isVersion11 = head.isVersion11
+    keepsAlive = head.keepsAlive
+    isHead = head.method == .head
+    isSafe = head.method.isSafe
+    framing = head.framing
+    expectsContinue = head.expectsContinue
+    self.offersUpgrade = offersUpgrade
+  }
+}
+
+extension ExchangeMachine.Limits {
+  init(_ settings: ProxySettings) {
+    highWatermark = settings.highWatermark
+    lowWatermark = settings.lowWatermark
+    interimBytes = settings.responseLimits.headBytes
+    requestBodyBytes = settings.requestBodyBytes
+    needsPermit = settings.inFlight != nil
+  }
+}
+
+extension ResponseTraits {
+  /// - Parameter offer: what the request offered to switch to.
+  init(_ head: ResponseHead, _ offer: UpgradeOffer?) {
+    status = head.status
+    headBytes = head.fields.bytes.count
+    framing = head.framing
+    keepsAlive = head.keepsAlive
+    takesUpOffer = head.takesUp(offer)
+  }
+}
