@@ -44,11 +44,11 @@ public final class AdminServer: Sendable {
         let admin = AdminListener(loop: loop, listener: listener, pageAt: pageAt, onTrouble: onTrouble)
         let mailbox = try Mailbox<Command>(loop: loop) { _ in admin.stop() }
         admin.onStop = { mailbox.close() }
-        promise.keep(.success(Started(address: listener.address.description, mailbox: mailbox)))
+        promise.fulfill(.success(Started(address: listener.address.description, mailbox: mailbox)))
         admin.start()
         loop.run()
       } catch {
-        promise.keep(.failure(error))
+        promise.fulfill(.failure(error))
       }
     }
     switch promise.wait() {

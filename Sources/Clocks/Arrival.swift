@@ -1,5 +1,4 @@
-// When a read's bytes arrived, by which clock, and when the loop got round to them.
-// It must not know what the bytes mean.
+// When a read's bytes arrived, by which clock, and when the loop read them.
 
 /// The arrival time of one read from upstream (Documentation.docc/Metrics.md, "Clocks").
 public struct Arrival: Hashable, Sendable {
@@ -7,13 +6,13 @@ public struct Arrival: Hashable, Sendable {
   public enum Source: UInt8, Sendable {
     /// The kernel's software receive stamp, mapped to the monotonic clock.
     case kernel
-    /// The loop's clock at the top of the read callback, for want of a kernel stamp.
+    /// The loop's clock at the top of the read callback, where the kernel gave no stamp.
     case loop
   }
 
   /// When the bytes arrived.
   public var at: Instant
-  /// When the loop took them: never before `at`; the difference is the proxy's own lateness.
+  /// When the loop read them: never before `at`. The difference is the proxy's own delay.
   public var readAt: Instant
   /// The clock that `at` comes from.
   public var source: Source

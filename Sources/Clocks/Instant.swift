@@ -1,5 +1,4 @@
 // An instant of the one monotonic clock from which every duration comes, and the wall clock read beside it.
-// It must not know about sockets, loops or records.
 import Glibc
 
 /// An instant of CLOCK_MONOTONIC, in nanoseconds since an arbitrary start (the same clock as `uv_hrtime()`).
@@ -44,15 +43,15 @@ public struct WallAnchor: Hashable, Sendable {
   /// The same moment on the monotonic clock.
   public var instant: Instant
 
-  /// Makes an anchor of a pair that was read elsewhere.
+  /// Makes an anchor of two readings.
   @inlinable
   public init(realtimeNanoseconds: Int64, instant: Instant) {
     self.realtimeNanoseconds = realtimeNanoseconds
     self.instant = instant
   }
 
-  /// Reads both clocks as one: the wall clock between two readings of the monotonic one, tried again where the thread
-  /// was held up in between (a preempted reading would look like a step of the wall clock). About 80 ns.
+  /// Reads both clocks at one moment: the wall clock between two readings of the monotonic one. Where the thread was
+  /// interrupted in between it tries again, for that would look like a step of the wall clock. About 80 ns.
   public static func now() -> WallAnchor {
     var best = reading()
     for _ in 0..<3 where best.width > 2_000 {
@@ -74,11 +73,11 @@ public struct WallAnchor: Hashable, Sendable {
     return (anchor, width)
   }
 
-  /// The anchor to go on with once `fresh` was read: the same wall time for every instant as before, seen from a later
-  /// one, unless `fresh` shows that the wall clock was stepped.
+  /// The anchor to use after `fresh` was read. It gives every instant the same wall time as this one, unless `fresh` shows
+  /// that the wall clock was stepped; then it is `fresh`.
   ///
-  /// Two readings of clocks that run as one differ by some ten nanoseconds. Were each taken as it is, what happened at
-  /// one instant would have two wall times, a microsecond apart in a record.
+  /// Two readings of the same two clocks differ by some ten nanoseconds. If each were used as it is, one instant could have
+  /// two wall times, a microsecond apart in a record.
   public func renewed(by fresh: WallAnchor) -> WallAnchor {
     let held = realtimeNanoseconds(at: fresh.instant)
     guard (fresh.realtimeNanoseconds &- held).magnitude <= StampClock.stepThreshold.magnitude else { return fresh }

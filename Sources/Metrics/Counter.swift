@@ -1,15 +1,14 @@
-// Counts that one thread keeps and any other may read: what happened so far, without a lock.
-// It must not know what is counted.
+// Counters that one thread writes and any other may read, without a lock.
 import Synchronization
 
 /// A count that only grows, written by one thread and read by any.
 ///
-/// A single writer needs no read-modify-write of the processor's: one load and one store, both relaxed. A second writer
+/// A single writer needs no atomic read-modify-write, only a load and a store, both relaxed. A second writer
 /// would lose counts.
 public struct Counter: ~Copyable, Sendable {
   @usableFromInline let value = Atomic<UInt64>(0)
 
-  /// A count of nothing.
+  /// A counter at 0.
   public init() {}
 
   /// Counts `times` more, which must not be negative; from the writer's thread only.
@@ -23,7 +22,7 @@ public struct Counter: ~Copyable, Sendable {
   public var count: UInt64 { value.load(ordering: .relaxed) }
 }
 
-/// The values of a label: each has a count of its own. A case's raw value is what people read.
+/// A label, whose values have a counter each. A case's raw value is the label's value as it is shown.
 public typealias CounterLabel = CaseIterable & RawRepresentable<String> & Hashable & Sendable
 
 /// One counter for each value of a label, under the same rule: one thread writes, any reads.
@@ -31,13 +30,13 @@ public struct CounterFamily<Label: CounterLabel>: ~Copyable, Sendable {
   @usableFromInline let labels = Array(Label.allCases)
   @usableFromInline let counters = InlineArray<64, Counter> { _ in Counter() }
 
-  /// Counts of nothing. A label has 64 values at most.
+  /// Counters at 0. A label has 64 values at most.
   public init() { precondition(labels.count <= counters.count) }
 
-  /// Counts `times` more of `label`; from the writer's thread only. It looks the label up: for what is not done each read.
+  /// Counts `times` more of `label`; from the writer's thread only. It searches for the label: not for what happens at each read.
   @inlinable
   public func add(_ label: Label, _ times: Int = 1) {
-    if let place = labels.firstIndex(of: label) { counters[place].add(times) }
+    if let index = labels.firstIndex(of: label) { counters[index].add(times) }
   }
 
   /// The count of `label` so far; from any thread.
@@ -52,22 +51,22 @@ public struct CounterGrid<Row: CounterLabel, Column: CounterLabel>: ~Copyable, S
   @usableFromInline let columns = Array(Column.allCases)
   @usableFromInline let counters = InlineArray<64, Counter> { _ in Counter() }
 
-  /// Counts of nothing. There are 64 pairs at most.
+  /// Counters at 0. There are 64 pairs at most.
   public init() { precondition(rows.count * (columns.count + 1) <= counters.count) }
 
   /// Counts one more; from the writer's thread only.
   @inlinable
-  public func add(_ row: Row, _ column: Column?) { if let place = place(row, column) { counters[place].add() } }
+  public func add(_ row: Row, _ column: Column?) { if let index = index(row, column) { counters[index].add() } }
 
   /// The count so far; from any thread.
   public func count(_ row: Row, _ column: Column?) -> UInt64 {
-    guard let place = place(row, column) else { return 0 }
-    return counters[place].count
+    guard let index = index(row, column) else { return 0 }
+    return counters[index].count
   }
 
   // Inlined where the labels are known: a search among values of unknown types took 6,000 instructions.
   @inlinable
-  func place(_ row: Row, _ column: Column?) -> Int? {
+  func index(_ row: Row, _ column: Column?) -> Int? {
     guard let row = rows.firstIndex(of: row) else { return nil }
     guard let column else { return row * (columns.count + 1) }
     return columns.firstIndex(of: column).map { row * (columns.count + 1) + $0 + 1 }
@@ -81,9 +80,9 @@ public struct Gauge: ~Copyable, Sendable {
   /// A gauge at 0.
   public init() {}
 
-  /// What it stands at; only the writer's thread may set it.
+  /// The present value; from any thread.
   public var level: Int { value.load(ordering: .relaxed) }
 
-  /// Puts it at `level`.
+  /// Sets it to `level`; from the writer's thread only.
   public func set(_ level: Int) { value.store(level, ordering: .relaxed) }
 }

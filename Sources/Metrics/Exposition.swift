@@ -1,11 +1,11 @@
 // Metrics as Prometheus reads them: its text format, version 0.0.4.
-// It must not know what is measured, nor check names that our own code has chosen.
+// It must not be given names from outside: names are written as they are, only labels' values are escaped.
 
 /// A page of metrics, family by family.
 ///
 /// The format: prometheus.io/docs/instrumenting/exposition_formats, "Text-based format".
 public struct Exposition: Sendable {
-  /// What a server calls it.
+  /// The media type to serve it as.
   public static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
   /// What a family's samples are.
@@ -34,28 +34,28 @@ public struct Exposition: Sendable {
 
   /// A sample of the present family.
   public mutating func sample(_ value: some BinaryInteger, _ labels: Labels = [:]) {
-    text += "\(name)\(Self.written(labels)) \(value)\n"
+    text += "\(name)\(Self.text(of: labels)) \(value)\n"
   }
 
-  /// The same of a number with a fraction.
+  /// A sample of the present family, with a fraction.
   public mutating func sample(_ value: Double, _ labels: Labels = [:]) {
-    text += "\(name)\(Self.written(labels)) \(value)\n"
+    text += "\(name)\(Self.text(of: labels)) \(value)\n"
   }
 
   /// A distribution of the present family: cumulative buckets up to `+Inf`, which is the count.
   public mutating func histogram(_ counts: BucketCounts, _ labels: Labels = [:]) {
     let pairs = Self.pairs(labels)
     var below: UInt64 = 0
-    for (place, inBucket) in counts.inBucket.enumerated() {
+    for (index, inBucket) in counts.inBucket.enumerated() {
       below &+= inBucket
-      let bound = place < counts.buckets.labels.count ? counts.buckets.labels[place] : "+Inf"
+      let bound = index < counts.buckets.labels.count ? counts.buckets.labels[index] : "+Inf"
       text += "\(name)_bucket{\((pairs + ["le=\"\(bound)\""]).joined(separator: ","))} \(below)\n"
     }
-    let written = Self.written(labels)
+    let written = Self.text(of: labels)
     text += "\(name)_sum\(written) \(Double(counts.sum) / counts.buckets.scale)\n\(name)_count\(written) \(below)\n"
   }
 
-  private static func written(_ labels: Labels) -> String {
+  private static func text(of labels: Labels) -> String {
     let pairs = pairs(labels)
     return pairs.isEmpty ? "" : "{\(pairs.joined(separator: ","))}"
   }

@@ -1,12 +1,11 @@
-// What the kernel says of this process: the `process_*` metrics that every exporter has, from /proc.
-// It must not keep anything: it looks when asked.
+// What the kernel knows of this process: the `process_*` metrics that every exporter has, read from /proc at each call.
 import Glibc
 
-/// The process as seen from outside (proc(5)).
+/// This process as /proc shows it (proc(5)).
 public enum ProcessFacts {
-  /// Adds the conventional `process_*` families; what /proc does not say is left out.
+  /// Adds the conventional `process_*` families; what /proc does not have is left out.
   public static func collect(into page: inout Exposition) {
-    // Fields behind the name, which is in parentheses and may hold anything: the third field of proc(5) comes first.
+    // The fields after the name, which is in parentheses and can contain anything: the first is the third field of proc(5).
     let fields = read("/proc/self/stat").flatMap { text in
       text.lastIndex(of: ")").map { text[text.index(after: $0)...].split(separator: " ") }
     }
@@ -46,7 +45,7 @@ public enum ProcessFacts {
   private static var openDescriptors: Int? {
     guard let directory = unsafe opendir("/proc/self/fd") else { return nil }
     defer { unsafe closedir(directory) }
-    // `.`, `..` and the directory's own descriptor are not ours to count.
+    // `.`, `..` and the directory's own descriptor are not counted.
     var entries = -3
     while unsafe readdir(directory) != nil { entries += 1 }
     return max(entries, 0)

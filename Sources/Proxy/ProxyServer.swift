@@ -78,10 +78,10 @@ public final class ProxyServer: Sendable {
     let thread = try WorkerThread(name: "worker-\(number)") {
       do throws(TransportError) {
         let worker = try Worker(proxy: state, number: number, sockets: sockets)
-        promise.keep(.success(try worker.openMailbox()))
+        promise.fulfill(.success(try worker.openMailbox()))
         worker.run()
       } catch {
-        promise.keep(.failure(error))
+        promise.fulfill(.failure(error))
       }
     }
     switch promise.wait() {

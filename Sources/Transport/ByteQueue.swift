@@ -1,7 +1,6 @@
-// Bytes that a socket would not take yet, in order.
-// It must not know where they go.
+// Bytes that wait for room in a socket, in order.
 
-/// A queue of bytes with a cheap front: what is sent is skipped, not moved.
+/// A queue of bytes. What has been sent is skipped, not moved away.
 struct ByteQueue {
   private var bytes: [UInt8] = []
   private var start = 0
@@ -13,12 +12,12 @@ struct ByteQueue {
     unsafe span.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
   }
 
-  /// Looks at what waits, in place.
+  /// Lends the waiting bytes.
   func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     unsafe bytes.withUnsafeBytes { unsafe body(UnsafeRawBufferPointer(rebasing: $0[start...])) }
   }
 
-  /// Drops `count` bytes from the front. Memory goes back as soon as nothing waits: idle streams hold none.
+  /// Drops `count` bytes from the front. The memory is freed as soon as nothing waits: idle streams have none.
   mutating func drop(_ count: Int) {
     start += count
     if start == bytes.count {

@@ -1,5 +1,4 @@
-// What is to be done once all sockets that were ready have been served, before the loop waits again.
-// It must not wait, nor know what that is.
+// Work for the end of each turn of a loop: all ready sockets have been served, and the loop has not begun to wait again.
 import CLibuv
 
 /// Calls back at the end of each turn of a loop, until closed.
@@ -23,7 +22,7 @@ public final class CheckHandle {
     unsafe uv_unref(tg_check_handle(handle))
   }
 
-  /// Ends it, and lets go of what `action` holds. Call it once.
+  /// Ends it, and releases `action`. Call it once.
   public func close() {
     unsafe uv_close(tg_check_handle(handle)) { handle in
       guard let data = unsafe handle?.pointee.data else { return }

@@ -1,5 +1,4 @@
 // One libuv loop and what its streams share: the read buffer and the clock that maps kernel stamps.
-// It must not know what travels over its sockets.
 import CLibuv
 import Clocks
 
@@ -9,16 +8,16 @@ import Clocks
 /// had its close callback.
 @safe
 public final class EventLoop {
-  /// Bytes one read may bring: enough that a flood needs few system calls, small enough to stay in the cache.
+  /// The most bytes of one read: enough that a flood needs few system calls, small enough to stay in the cache.
   public static let readCapacity = 64 * 1024
 
   /// Cores that this process may use, at least 1: a loop for each is as many as do any good.
   public static var usableCores: Int { Int(uv_available_parallelism()) }
 
   let handle: UnsafeMutablePointer<uv_loop_t>
-  /// Lent to every stream in turn: filled and consumed within one callback, borrowed by nobody afterwards.
+  /// Shared by all streams: it is filled and read within one callback, and nobody keeps a reference to it.
   let readBuffer: UnsafeMutableRawBufferPointer
-  /// Behind a pointer: it is used at each read, and a stored property would be checked for a second access each time.
+  /// Behind a pointer: each read uses it, and accesses to a stored property would be checked for exclusivity.
   private let clock: UnsafeMutablePointer<StampClock>
   private var anchor: WallAnchor
 
@@ -30,7 +29,7 @@ public final class EventLoop {
   /// - Throws: `TransportError` where the system has no descriptor left for it.
   public init(trigger: PollTrigger = .edge) throws(TransportError) {
     self.trigger = trigger
-    _ = KernelStamps.held
+    _ = KernelStamps.shared
     anchor = .now()
     unsafe clock = .allocate(capacity: 1)
     unsafe clock.initialize(to: StampClock(anchor: anchor))
@@ -65,8 +64,8 @@ public final class EventLoop {
   /// Makes `run` return after the current turn.
   public func stop() { unsafe uv_stop(handle) }
 
-  /// The wall time at which `instant` was: by an anchor that is at most a millisecond old, and the same whenever it is
-  /// asked for, as long as the wall clock is not stepped.
+  /// The wall time of `instant`, by an anchor that is at most a millisecond old. One instant has the same wall time at each
+  /// call, as long as the wall clock is not stepped.
   public func wallAnchor(at instant: Instant) -> WallAnchor {
     reanchor(at: instant)
     return WallAnchor(realtimeNanoseconds: anchor.realtimeNanoseconds(at: instant), instant: instant)

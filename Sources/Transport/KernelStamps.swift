@@ -1,14 +1,15 @@
-// Keeps the kernel stamping from the program's start on.
-// It must not read a stamp.
+// Has the kernel stamp received packets from the program's start on.
 import CSocket
 import Glibc
 
-/// The host's switch for receive stamps: the kernel turns it with the first socket that asks, a moment later, and back with
-/// the last. Holding one socket that asks lets even the first exchange's reads be stamped.
+/// A socket that asks for receive stamps and is used for nothing else.
+///
+/// The kernel begins to stamp a moment after the host's first socket has asked, and ends with the last one. With this one
+/// open, the reads of the first exchange are stamped too.
 @safe
 final class KernelStamps: Sendable {
-  /// Turned on once, for as long as the process lives.
-  static let held = KernelStamps()
+  /// The one of this process; it is never closed.
+  static let shared = KernelStamps()
 
   private let descriptor: Int32
 

@@ -1,18 +1,17 @@
-// Takes clients from a listening socket on a loop, and stops for a while when descriptors run out.
-// It must not know what clients want.
+// Accepts clients from a listening socket on a loop, and stops for a moment when descriptors run out.
 import CSocket
 import Glibc
 
-/// Accepts the clients of one listening socket, confined to its loop's thread. Several, on several loops, may take from one
+/// Accepts the clients of one listening socket, confined to its loop's thread. Several, on several loops, may accept from one
 /// socket.
 @safe
 public final class Listener {
-  /// Clients taken per turn of the loop, so that a burst of connections does not hold up running streams.
+  /// Clients accepted per turn of the loop, so that a burst of connections does not delay running streams.
   private static let clientsPerTurn = 64
-  /// How long a port is yielded before its socket is closed: handshakes that have begun come to their end.
-  private static let yieldMilliseconds: UInt64 = 250
-  /// How often what a process that left had the kernel do is undone, should it concern us still.
-  private static let shareMilliseconds: UInt64 = 10_000
+  /// How long a port is left to its successor before the socket is closed: handshakes that have begun come to their end.
+  private static let handoverMilliseconds: UInt64 = 250
+  /// How often the kernel is told to spread clients evenly: a process that left the port may have had it do otherwise.
+  private static let balancingMilliseconds: UInt64 = 10_000
 
   /// The address in force, with the real port where 0 was asked for.
   public let address: SocketAddress
@@ -21,15 +20,26 @@ public final class Listener {
   private var poll: SocketPoll
   private let sharing: ListeningSocket.Sharing
   private var descriptor: Int32
+  /// A Unix socket's file; it is removed when the last listener releases it.
   private var file: SocketFile?
   private var onAccept: ((any ByteStream) -> Void)?
   private var onFailure: ((TransportError) -> Void)?
   private var onClose: (() -> Void)?
-  private var retry: Timer?
-  /// Shares the port evenly from time to time, then ends the yielding.
-  private var sharer: Timer?
+  /// Runs while no descriptor is left for a client.
+  private var retryTimer: Timer?
+  /// Balances a shared port from time to time; at the end it ends the handover.
+  private var portTimer: Timer?
   private var isPaused = false
-  private var isYielding = false
+  private var isOutOfDescriptors = false
+  private var isHandingOver = false
+
+  /// How long after descriptors have run out the next client is accepted; tests shorten it.
+  var retryMilliseconds: UInt64 = 100
+  /// The system call; tests make it fail.
+  var acceptClient: (_ descriptor: Int32) -> (client: Int32, peer: tg_address) = { descriptor in
+    var peer = tg_address()
+    return (unsafe tg_accept(descriptor, &peer), peer)
+  }
 
   /// Whether nothing is accepted any more.
   public var isClosed: Bool { descriptor < 0 }
@@ -40,7 +50,7 @@ public final class Listener {
     try self.init(loop: loop, socket: ListeningSocket(address, sharing: sharesPort ? .workers : .alone))
   }
 
-  /// Prepares to take clients from `socket`, of which it makes a descriptor of its own. Accepting begins with `start`.
+  /// Prepares to accept from `socket`, of which it makes a descriptor of its own. Accepting begins with `start`.
   /// - Throws: `TransportError` where no descriptor is left.
   public init(loop: EventLoop, socket: ListeningSocket) throws(TransportError) {
     let descriptor = fcntl(socket.descriptor, F_DUPFD_CLOEXEC, 0)
@@ -59,29 +69,32 @@ public final class Listener {
     poll.attach(to: self)
   }
 
-  /// Begins to accept. `onFailure` is told of clients that could not be taken, descriptors having run out among them.
+  /// Begins to accept. `onFailure` is called for a client that could not be accepted, and when descriptors have run out.
   public func start(onAccept: @escaping (any ByteStream) -> Void, onFailure: @escaping (TransportError) -> Void) {
     self.onAccept = onAccept
     self.onFailure = onFailure
     if sharing == .processes {
-      sharer = Timer(loop: loop) { [unowned self] in sharerFired() }
-      sharer?.start(milliseconds: Self.shareMilliseconds, repeating: Self.shareMilliseconds)
+      portTimer = Timer(loop: loop) { [unowned self] in portTimerFired() }
+      portTimer?.start(milliseconds: Self.balancingMilliseconds, repeating: Self.balancingMilliseconds)
     }
-    resume()
+    updatePoll()
   }
 
   /// Accepts nobody until `resume`; clients wait in the kernel's queue.
   public func pause() {
-    guard descriptor >= 0 else { return }
     isPaused = true
-    poll.stop()
+    updatePoll()
   }
 
   /// Accepts again.
   public func resume() {
-    guard descriptor >= 0 else { return }
     isPaused = false
-    unsafe poll.watch(.readable) { handle, _, _ in
+    updatePoll()
+  }
+
+  private func updatePoll() {
+    guard descriptor >= 0 else { return }
+    unsafe poll.watch(isPaused || isOutOfDescriptors ? [] : .readable) { handle, _, _ in
       guard let data = unsafe handle?.pointee.data else { return }
       unsafe Unmanaged<Listener>.fromOpaque(data).takeUnretainedValue().acceptClients()
     }
@@ -89,38 +102,38 @@ public final class Listener {
 
   // MARK: Closing
 
-  /// Stops listening without a client being reset; those who have shaken hands already are still taken, paused or not.
+  /// Stops listening without a client being reset; those whose handshake is complete are still accepted, paused or not.
   ///
-  /// Where another process may take the port over this takes a moment: the kernel is told to give further handshakes to
-  /// that one, and ours are waited for. A second call closes at once.
+  /// Where another process may share the port this takes a moment: the kernel is told to give further handshakes to that
+  /// process, and those of this one are waited for. A second call closes at once.
   /// - Parameter closed: called when no further client will be accepted, perhaps before this returns.
   public func close(_ closed: @escaping () -> Void = {}) {
     guard descriptor >= 0 else { return closed() }
-    guard sharing == .processes, !isYielding, let sharer else {
-      if !isYielding { onClose = closed }
+    guard sharing == .processes, !isHandingOver, let portTimer else {
+      if !isHandingOver { onClose = closed }
       return closeNow()
     }
     onClose = closed
-    isYielding = true
+    isHandingOver = true
     _ = tg_yield_port(descriptor)
-    if isPaused { resume() }
-    sharer.start(milliseconds: Self.yieldMilliseconds)
+    resume()
+    portTimer.start(milliseconds: Self.handoverMilliseconds)
   }
 
-  private func sharerFired() {
-    if isYielding { closeNow() } else { _ = tg_select_by_hash(descriptor) }
+  private func portTimerFired() {
+    if isHandingOver { closeNow() } else { _ = tg_select_by_hash(descriptor) }
   }
 
   private func closeNow() {
-    // Nobody finds the socket any more once its file is gone, so that no client comes behind the last that is accepted.
+    // Nobody finds a Unix socket any more once its file is gone, so that no client comes behind the last one accepted.
     file = nil
     acceptClients(atMost: .max, evenPaused: true)
     onAccept = nil
     onFailure = nil
-    retry?.close()
-    retry = nil
-    sharer?.close()
-    sharer = nil
+    retryTimer?.close()
+    retryTimer = nil
+    portTimer?.close()
+    portTimer = nil
     poll.close()
     _ = Glibc.close(descriptor)
     descriptor = -1
@@ -132,12 +145,11 @@ public final class Listener {
   // MARK: Accepting
 
   private func acceptClients(atMost limit: Int = Listener.clientsPerTurn, evenPaused: Bool = false) {
-    var taken = 0
-    while taken < limit, descriptor >= 0, evenPaused || !isPaused {
-      var peer = tg_address()
-      let client = unsafe tg_accept(descriptor, &peer)
-      if client < 0 { return refused(client) }
-      taken += 1
+    var accepted = 0
+    while accepted < limit, descriptor >= 0, evenPaused || !isPaused {
+      let (client, peer) = acceptClient(descriptor)
+      if client < 0 { return acceptFailed(client) }
+      accepted += 1
       do throws(TransportError) {
         onAccept?(try SocketStream.accepted(loop: loop, descriptor: client, peer: SocketAddress(peer) ?? address))
       } catch {
@@ -146,14 +158,21 @@ public final class Listener {
     }
   }
 
-  private func refused(_ code: Int32) {
+  private func acceptFailed(_ code: Int32) {
     guard code != -EAGAIN else { return }
     let error = TransportError(.accept, code: code)
     onFailure?(error)
-    guard error.isOutOfDescriptors else { return }
-    // The client stays in the kernel's queue; asking again at once would only spin.
-    pause()
-    if retry == nil { retry = Timer(loop: loop) { [unowned self] in resume() } }
-    retry?.start(milliseconds: 100)
+    guard error.isOutOfDescriptors, descriptor >= 0 else { return }
+    // The client stays in the kernel's queue, and so the socket readable: without a rest the loop would spin.
+    isOutOfDescriptors = true
+    updatePoll()
+    let timer = retryTimer ?? Timer(loop: loop) { [unowned self] in retry() }
+    retryTimer = timer
+    timer.start(milliseconds: retryMilliseconds)
+  }
+
+  private func retry() {
+    isOutOfDescriptors = false
+    updatePoll()
   }
 }

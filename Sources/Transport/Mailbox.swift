@@ -1,5 +1,5 @@
-// The only way into a loop from another thread: values in a locked box, and libuv's wake-up.
-// It must not block the sender longer than appending takes.
+// The only way into a loop from another thread: a locked list of values, and libuv's wake-up.
+// It must not block the sender for longer than appending takes.
 import CLibuv
 import Synchronization
 
@@ -9,16 +9,16 @@ import Synchronization
 public final class Mailbox<Message: Sendable>: Sendable {
   private struct State {
     var messages: [Message] = []
-    /// The address of the uv_async_t, 0 once closed. A plain number, so that the box is Sendable.
+    /// The address of the uv_async_t, 0 once closed. A plain number, because a pointer is not Sendable.
     var handle: UInt = 0
   }
   private let state = Mutex(State())
 
-  /// Opens the box on `loop`, whose thread will call `receive` for each message.
+  /// Opens a mailbox on `loop`, whose thread will call `receive` for each message.
   public init(loop: EventLoop, receive: @escaping (Message) -> Void) throws(TransportError) {
-    let doorbell = try Doorbell(loop: loop)
-    state.withLock { $0.handle = doorbell.address }
-    doorbell.rung = { [self] in
+    let wakeup = try LoopWakeup(loop: loop)
+    state.withLock { $0.handle = wakeup.address }
+    wakeup.action = { [self] in
       let messages = state.withLock { state in
         let messages = state.messages
         state.messages = []
@@ -28,7 +28,7 @@ public final class Mailbox<Message: Sendable>: Sendable {
     }
   }
 
-  /// Leaves a message and wakes the loop.
+  /// Adds a message and wakes the loop. From any thread; dropped once the mailbox is closed.
   public func post(_ message: Message) {
     state.withLock { state in
       guard let handle = unsafe UnsafeMutablePointer<uv_async_t>(bitPattern: state.handle) else { return }
@@ -37,7 +37,7 @@ public final class Mailbox<Message: Sendable>: Sendable {
     }
   }
 
-  /// Closes the box: the loop is no longer kept alive by it. On the loop's thread only.
+  /// Closes the mailbox, which no longer keeps the loop running. On the loop's thread only.
   public func close() {
     let address = state.withLock { state in
       defer { state.handle = 0 }
@@ -46,17 +46,17 @@ public final class Mailbox<Message: Sendable>: Sendable {
     guard let handle = unsafe UnsafeMutablePointer<uv_async_t>(bitPattern: address) else { return }
     unsafe uv_close(tg_async_handle(handle)) { handle in
       guard let handle = unsafe handle, let data = unsafe handle.pointee.data else { return }
-      unsafe Unmanaged<Doorbell>.fromOpaque(data).release()
+      unsafe Unmanaged<LoopWakeup>.fromOpaque(data).release()
     }
   }
 }
 
 /// The loop's side of a mailbox: owns the uv_async_t until its close callback.
 @safe
-private final class Doorbell {
+private final class LoopWakeup {
   private let loop: EventLoop
   private let handle: UnsafeMutablePointer<uv_async_t>
-  var rung: (() -> Void)?
+  var action: (() -> Void)?
 
   var address: UInt { unsafe UInt(bitPattern: handle) }
 
@@ -65,7 +65,7 @@ private final class Doorbell {
     unsafe handle = .allocate(capacity: 1)
     let result = unsafe uv_async_init(loop.handle, handle) { handle in
       guard let data = unsafe handle?.pointee.data else { return }
-      unsafe Unmanaged<Doorbell>.fromOpaque(data).takeUnretainedValue().rung?()
+      unsafe Unmanaged<LoopWakeup>.fromOpaque(data).takeUnretainedValue().action?()
     }
     guard result == 0 else { throw TransportError(.loop, code: result) }
     unsafe handle.pointee.data = Unmanaged.passRetained(self).toOpaque()

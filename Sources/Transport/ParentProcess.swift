@@ -1,13 +1,12 @@
-// The tie to the process that started this one.
-// It must not know what either is for.
+// What this process has to do with the one that started it.
 import CSocket
 import Glibc
 
 /// The process that started this one.
 public enum ParentProcess {
-  /// Has the kernel kill this process once its parent is gone, whatever ends it; an `exec` that follows keeps that.
-  /// - Parameter expected: the parent's id, so that one that is gone already is noticed.
-  /// - Returns: whether the parent still lives and the tie holds.
+  /// Has the kernel kill this process when its parent ends, whatever ends it; that also holds after `exec`.
+  /// - Parameter expected: the parent's id, so that a parent that has ended already is noticed.
+  /// - Returns: whether the parent still runs and the kernel has agreed.
   public static func dieWith(expected: Int32) -> Bool {
     tg_signal_on_parent_death(SIGKILL) == 0 && getppid() == expected
   }

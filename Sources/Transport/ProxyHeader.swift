@@ -1,5 +1,5 @@
-// The header with which a TCP proxy in front says whom it connects for: the PROXY protocol, versions 1 and 2.
-// It must not read from a socket, nor decide who may send one.
+// The header in which a TCP proxy in front names the client that it connects for: the PROXY protocol, versions 1 and 2.
+// It must not decide who may send one.
 // Source of every rule: https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
 
 /// A PROXY header that was read to its end.

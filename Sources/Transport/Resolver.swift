@@ -1,45 +1,44 @@
-// Names to addresses, off the loop's thread, remembered for a while, and for longer where nobody answers any more.
+// Names to addresses: looked up off the loop's thread, cached, and used for longer while no answer comes.
 // It must not connect anywhere.
-import CLibuv
-import CSocket
 import Clocks
-import Glibc
 
 /// Resolves one host and port again and again, for a pool that keeps connecting to it.
 ///
-/// Confined to its loop's thread; the system is asked on a thread of its own, which nobody has to wait for: glibc's
-/// getaddrinfo can hang for as long as it likes, and cannot be cancelled. Literal addresses are answered without asking.
-@safe
+/// Confined to its loop's thread. The system is asked on a thread of its own, for which nobody has to wait: glibc's
+/// getaddrinfo can block for any time, and cannot be cancelled. A literal address needs no lookup.
 public final class Resolver {
   /// How long answers are good.
   public struct Policy: Hashable, Sendable {
-    /// For how long an answer is used without asking again, in nanoseconds.
-    public var fresh: Int64
-    /// For how long after that it is still used while the system fails to answer, or does not answer at all.
-    public var stale: Int64
+    /// For how long an answer is used without another lookup.
+    public var fresh: Duration
+    /// For how long after that it is still used while lookups fail or do not end.
+    public var stale: Duration
 
     /// Makes a policy.
-    public init(fresh: Int64 = 5_000_000_000, stale: Int64 = 3_600_000_000_000) {
+    public init(fresh: Duration = .seconds(5), stale: Duration = .seconds(3_600)) {
       self.fresh = fresh
       self.stale = stale
     }
   }
 
-  /// Asks for a host's addresses; called on a thread of its own, and may block.
+  /// Looks up a host's addresses. Called on a thread of its own; it may block.
   public typealias Lookup = @Sendable (_ host: String, _ port: UInt16) -> Result<[SocketAddress], TransportError>
-  /// What was asked of `resolve`, so that it can be taken back.
+  /// A call of `resolve` that waits for its answer.
   public typealias QueryID = UInt64
-  /// What is told of the addresses, on the loop's thread.
-  public typealias Body = (Result<[SocketAddress], TransportError>) -> Void
+  /// Is called with the addresses, on the loop's thread.
+  public typealias Completion = (Result<[SocketAddress], TransportError>) -> Void
 
-  /// How long an answer that could be served from what is known waits for the system's word.
-  private static let graceMilliseconds: UInt64 = 250
-  /// After a failure nobody is asked for so long: a name that does not exist costs one question a second.
-  private static let failureNanoseconds: Int64 = 1_000_000_000
-  /// An answer that has not come after so long is no longer waited for: the next question may be asked.
-  private static let hungNanoseconds: Int64 = 10_000_000_000
-  /// Threads that may be stuck in the system's resolver at once.
-  private static let threads = 4
+  /// The resolver's own limits; tests shorten them.
+  struct Timing {
+    /// How long a query that the cache could answer waits for the system.
+    var grace = Duration.milliseconds(250)
+    /// How long after a failed lookup there is none: a name that does not exist costs one lookup a second.
+    var failure = Duration.seconds(1)
+    /// After how long a lookup counts as hung: another may begin beside it.
+    var hung = Duration.seconds(10)
+    /// Lookups that may be hung at once: each holds a thread.
+    var lookups = 4
+  }
 
   private let loop: EventLoop
   private let host: String
@@ -47,75 +46,77 @@ public final class Resolver {
   private let lookup: Lookup
   /// Whether the host is an address itself, which never changes.
   public let isLiteral: Bool
-  private var known: (addresses: [SocketAddress], at: Instant)?
+  var timing = Timing()
+  private var cached: (addresses: [SocketAddress], at: Instant)?
   private var failure: (error: TransportError, at: Instant)?
-  private var askedAt: Instant?
-  /// Whether the present question has not been answered within its grace.
+  /// When the latest lookup began that has not ended; nil where the latest has.
+  private var lookupBeganAt: Instant?
+  /// Whether that lookup has not ended within its grace.
   private var isOverdue = false
-  private var running = 0
-  private var waiting: [(query: QueryID, body: Body)] = []
+  private var runningLookups = 0
+  private var waiting: [(query: QueryID, completion: Completion)] = []
   private var policy = Policy()
-  private var nextTicket: QueryID = 0
+  private var lastQuery: QueryID = 0
   private var answers: Mailbox<Result<[SocketAddress], TransportError>>?
   private var grace: Timer?
   private var isClosed = false
 
-  /// Called when an answer names other addresses than the one before; `isCurrent` says which are left.
+  /// Called when an answer names other addresses than the one before; `isCurrent` tells which are left.
   public var onChange: (() -> Void)?
 
-  /// Makes a resolver of `host` (a name, or a literal without brackets). Close it, if it is not one of a literal.
-  public init(loop: EventLoop, host: String, port: UInt16, lookup: @escaping Lookup = Resolver.askSystem) {
+  /// Makes a resolver of `host` (a name, or a literal without brackets). Close it, unless `isLiteral`.
+  public init(loop: EventLoop, host: String, port: UInt16, lookup: @escaping Lookup = Resolver.systemLookup) {
     self.loop = loop
     self.host = host
     self.port = port
     self.lookup = lookup
     let literal = SocketAddress(literal: host, port: port)
     isLiteral = literal != nil
-    if let literal { known = ([literal], .now()) }
+    if let literal { cached = ([literal], .now()) }
   }
 
-  /// Gives the addresses: at once where they are fresh; as soon as the system has answered otherwise, or, where it does
-  /// not, from what is known and not yet stale.
-  /// - Returns: what to take the question back with, nil where it was answered on the spot.
+  /// Calls `completion` with the addresses: before this returns where they are fresh; otherwise once the system has
+  /// answered, or, where it does not, with the cached ones if they are not yet stale.
+  /// - Returns: the query to `cancel`; nil where `completion` has been called.
   @discardableResult
-  public func resolve(_ policy: Policy = Policy(), _ body: @escaping Body) -> QueryID? {
-    if isLiteral, let known {
-      body(.success(known.addresses))
+  public func resolve(_ policy: Policy = Policy(), _ completion: @escaping Completion) -> QueryID? {
+    if isLiteral, let cached {
+      completion(.success(cached.addresses))
       return nil
     }
     self.policy = policy
     let now = Instant.now()
-    if let answer = answerOnTheSpot(now) {
-      body(answer)
+    if let answer = immediateAnswer(now) {
+      completion(answer)
       return nil
     }
-    nextTicket += 1
-    waiting.append((nextTicket, body))
-    ask(now)
-    return nextTicket
+    lastQuery += 1
+    waiting.append((lastQuery, completion))
+    startLookup(now)
+    return lastQuery
   }
 
-  /// Whether somebody waits for an answer.
+  /// Whether a query waits for its answer.
   public var isAwaited: Bool { !waiting.isEmpty }
 
-  /// Takes a question back: its body is not called any more.
+  /// Cancels a query: its completion is not called any more.
   public func cancel(_ query: QueryID) { waiting.removeAll { $0.query == query } }
 
-  /// Asks again where the answer is not fresh any more, for those who hold connections by it.
+  /// Looks the host up again where the answer is not fresh any more, for those who hold connections to its addresses.
   public func refresh(_ policy: Policy) {
-    guard !isLiteral, let known else { return }
+    guard !isLiteral, let cached else { return }
     self.policy = policy
     let now = Instant.now()
-    guard now.nanoseconds(since: known.at) >= policy.fresh, failed(now) == nil else { return }
-    ask(now)
+    guard Self.age(of: cached.at, now) >= policy.fresh, recentFailure(now) == nil else { return }
+    startLookup(now)
   }
 
-  /// Whether `address` is one of those that the last answer named.
+  /// Whether `address` is one of those that the latest answer names.
   public func isCurrent(_ address: SocketAddress) -> Bool {
-    isLiteral || known?.addresses.contains(address) ?? true
+    isLiteral || cached?.addresses.contains(address) ?? true
   }
 
-  /// Forgets all questions and lets the loop go. An answer that is still to come finds nobody.
+  /// Drops all queries and releases the loop. The answer of a lookup that still runs is dropped as well.
   public func close() {
     isClosed = true
     waiting = []
@@ -126,131 +127,100 @@ public final class Resolver {
     answers = nil
   }
 
-  // MARK: What is known
+  // MARK: The cache
 
-  private func answerOnTheSpot(_ now: Instant) -> Result<[SocketAddress], TransportError>? {
-    if let known, now.nanoseconds(since: known.at) < policy.fresh { return .success(known.addresses) }
-    if let failure = failed(now) { return usable(now).map { .success($0) } ?? .failure(failure) }
-    // Whoever comes while an answer is overdue does not wait for it again.
-    guard isOverdue, let addresses = usable(now) else { return nil }
-    ask(now)
+  private static func age(of instant: Instant, _ now: Instant) -> Duration {
+    .nanoseconds(now.nanoseconds(since: instant))
+  }
+
+  /// The answer for which no lookup has to be waited.
+  private func immediateAnswer(_ now: Instant) -> Result<[SocketAddress], TransportError>? {
+    if let cached, Self.age(of: cached.at, now) < policy.fresh { return .success(cached.addresses) }
+    if let failure = recentFailure(now) { return usableAddresses(now).map { .success($0) } ?? .failure(failure) }
+    // One query has waited for the overdue lookup already; the next ones do not.
+    guard isOverdue, let addresses = usableAddresses(now) else { return nil }
+    startLookup(now)
     return .success(addresses)
   }
 
-  /// The last answer, unless it is too old to be used at all.
-  private func usable(_ now: Instant) -> [SocketAddress]? {
-    guard let known else { return nil }
-    let age = now.nanoseconds(since: known.at)
-    return age < policy.fresh || age - policy.fresh < policy.stale ? known.addresses : nil
+  /// The cached addresses, unless they are too old to be used at all.
+  private func usableAddresses(_ now: Instant) -> [SocketAddress]? {
+    guard let cached else { return nil }
+    let age = Self.age(of: cached.at, now)
+    return age < policy.fresh || age - policy.fresh < policy.stale ? cached.addresses : nil
   }
 
-  /// The last failure, while it is too early to ask again.
-  private func failed(_ now: Instant) -> TransportError? {
-    guard let failure, now.nanoseconds(since: failure.at) < Self.failureNanoseconds else { return nil }
+  /// The last failure, while it is too early for another lookup.
+  private func recentFailure(_ now: Instant) -> TransportError? {
+    guard let failure, Self.age(of: failure.at, now) < timing.failure else { return nil }
     return failure.error
   }
 
-  // MARK: Asking
+  // MARK: Lookups
 
-  /// Asks the system, unless it owes an answer already; one that is long overdue is asked again beside it.
-  private func ask(_ now: Instant) {
-    if let askedAt, now.nanoseconds(since: askedAt) < Self.hungNanoseconds { return }
-    guard !isClosed, running < Self.threads else { return }
+  /// Starts a lookup, unless one runs; beside one that is hung it starts another.
+  private func startLookup(_ now: Instant) {
+    if let lookupBeganAt, Self.age(of: lookupBeganAt, now) < timing.hung { return }
+    guard !isClosed, runningLookups < timing.lookups else { return }
     do throws(TransportError) {
       let answers = try openMailbox()
       let thread = try WorkerThread(name: "resolver") { [lookup, host, port] in answers.post(lookup(host, port)) }
       thread.detach()
     } catch {
-      return took(.failure(error))
+      return finish(.failure(error))
     }
-    running += 1
-    askedAt = now
+    runningLookups += 1
+    lookupBeganAt = now
     startGrace()
   }
 
   private func openMailbox() throws(TransportError) -> Mailbox<Result<[SocketAddress], TransportError>> {
     if let answers { return answers }
     let mailbox = try Mailbox<Result<[SocketAddress], TransportError>>(loop: loop) { [weak self] in
-      self?.answered($0)
+      self?.lookupEnded($0)
     }
     answers = mailbox
     return mailbox
   }
 
-  /// Those who wait for an answer, and have another to fall back on, wait for so long.
   private func startGrace() {
-    guard known != nil, !isOverdue else { return }
-    let grace = grace ?? Timer(loop: loop) { [unowned self] in serveFromKnown() }
+    guard cached != nil, !isOverdue else { return }
+    let grace = grace ?? Timer(loop: loop) { [unowned self] in graceEnded() }
     self.grace = grace
-    grace.start(milliseconds: Self.graceMilliseconds)
+    grace.start(milliseconds: UInt64(timing.grace / .milliseconds(1)))
   }
 
-  private func serveFromKnown() {
+  private func graceEnded() {
     isOverdue = true
-    if let addresses = usable(.now()) { serve(.success(addresses)) }
+    if let addresses = usableAddresses(.now()) { answerAll(.success(addresses)) }
   }
 
-  private func answered(_ result: Result<[SocketAddress], TransportError>) {
-    running -= 1
-    askedAt = nil
+  private func lookupEnded(_ result: Result<[SocketAddress], TransportError>) {
+    runningLookups -= 1
+    lookupBeganAt = nil
     isOverdue = false
     grace?.stop()
-    took(result)
+    finish(result)
   }
 
-  private func took(_ result: Result<[SocketAddress], TransportError>) {
+  private func finish(_ result: Result<[SocketAddress], TransportError>) {
     let now = Instant.now()
     switch result {
     case .success(let addresses):
-      let hasChanged = known.map { Set($0.addresses) != Set(addresses) } ?? false
-      known = (addresses, now)
+      let hasChanged = cached.map { Set($0.addresses) != Set(addresses) } ?? false
+      cached = (addresses, now)
       failure = nil
       if hasChanged { onChange?() }
-      serve(result)
+      answerAll(result)
     case .failure(let error):
       failure = (error, now)
-      serve(usable(now).map { .success($0) } ?? result)
+      answerAll(usableAddresses(now).map { .success($0) } ?? result)
     }
   }
 
-  private func serve(_ result: Result<[SocketAddress], TransportError>) {
-    let bodies = waiting
+  private func answerAll(_ result: Result<[SocketAddress], TransportError>) {
+    let queries = waiting
     waiting = []
-    for (_, body) in bodies { body(result) }
-  }
-
-  // MARK: The system
-
-  /// `getaddrinfo`: files, DNS, whatever nsswitch.conf says. Blocks.
-  public static let askSystem: Lookup = { host, port in
-    var hints = unsafe addrinfo()
-    unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    var list: UnsafeMutablePointer<addrinfo>?
-    let code = unsafe getaddrinfo(host, String(port), &hints, &list)
-    guard code == 0 else {
-      return .failure(TransportError(.resolve, code: code == EAI_SYSTEM ? -errno : named(code)))
-    }
-    defer { unsafe freeaddrinfo(list) }
-    var addresses: [SocketAddress] = []
-    var next = unsafe list
-    while let info = unsafe next {
-      if let address = unsafe SocketAddress(tg_address_of(info)) { addresses.append(address) }
-      unsafe next = info.pointee.ai_next
-    }
-    return .success(addresses)
-  }
-
-  /// libuv's code for one of getaddrinfo's, so that errors have one kind of name.
-  private static func named(_ code: Int32) -> Int32 {
-    switch code {
-    case EAI_AGAIN: UV_EAI_AGAIN.rawValue
-    case EAI_BADFLAGS: UV_EAI_BADFLAGS.rawValue
-    case EAI_FAIL: UV_EAI_FAIL.rawValue
-    case EAI_FAMILY: UV_EAI_FAMILY.rawValue
-    case EAI_MEMORY: UV_EAI_MEMORY.rawValue
-    case EAI_SERVICE: UV_EAI_SERVICE.rawValue
-    case EAI_SOCKTYPE: UV_EAI_SOCKTYPE.rawValue
-    default: UV_EAI_NONAME.rawValue
-    }
+    for query in queries { query.completion(result) }
   }
 }

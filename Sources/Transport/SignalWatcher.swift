@@ -1,5 +1,4 @@
 // Signals as events of a loop.
-// It must not decide what a signal means.
 import CLibuv
 import Glibc
 
@@ -10,7 +9,7 @@ public final class SignalWatcher {
   private let handle: UnsafeMutablePointer<uv_signal_t>
   private var action: (() -> Void)?
 
-  /// Calls `action` on the loop's thread whenever `signal` (such as SIGTERM) comes in.
+  /// Calls `action` on the loop's thread whenever the process receives `signal` (such as SIGTERM).
   public init(loop: EventLoop, signal: Int32, _ action: @escaping () -> Void) {
     self.loop = loop
     self.action = action
@@ -36,6 +35,6 @@ public final class SignalWatcher {
 
   deinit { unsafe handle.deallocate() }
 
-  /// Makes writes to a closed socket fail with EPIPE instead of killing the process (libuv leaves that to us).
+  /// Makes writes to a closed socket fail with EPIPE instead of killing the process (libuv leaves that to the program).
   public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 }

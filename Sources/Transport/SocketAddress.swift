@@ -1,5 +1,4 @@
-// The address of a socket, as the system's calls and as people write it.
-// It must not resolve names.
+// The address of a socket, as system calls have it and as people write it.
 import CSocket
 import Glibc
 

@@ -1,8 +1,8 @@
-// A timer on a loop: once or again and again.
+// A timer on a loop.
 // It must not be used for measuring: libuv's time is a cached millisecond.
 import CLibuv
 
-/// A timer. Close it when done: an open one keeps its loop (and itself) alive.
+/// A timer that fires once or repeatedly. Close it: an open timer is retained by its loop, and keeps it running while started.
 @safe
 public final class Timer {
   private let loop: EventLoop

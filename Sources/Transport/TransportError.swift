@@ -1,5 +1,5 @@
-// What went wrong on a socket or in the loop, with the place where it did.
-// It must not carry bytes of the traffic.
+// What failed on a socket or in a loop, and why.
+// It must not carry bytes of the traffic: it is written to logs.
 import CLibuv
 
 /// An error of the transport: which operation failed, and libuv's (or the system's, negated) code.

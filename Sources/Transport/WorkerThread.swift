@@ -1,9 +1,8 @@
-// A thread of our own for a loop, since a loop must never share one with Swift's cooperative pool.
-// It must not know what it runs.
+// A thread for a loop: a loop blocks, and must not block one of Swift's cooperative pool.
 import CLibuv
 import Glibc
 
-/// A thread: to be joined, or let go.
+/// A thread: either `join` or `detach` it, once.
 @safe
 public struct WorkerThread: Sendable {
   private let id: pthread_t
@@ -29,10 +28,10 @@ public struct WorkerThread: Sendable {
     self.id = id
   }
 
-  /// Lets the thread go: nobody will join it, and the process may end without it. Call it once, in place of `join`.
+  /// Lets the thread run on by itself: the process may end without it.
   public func detach() { _ = pthread_detach(id) }
 
-  /// Waits until the thread has ended. Call it once.
+  /// Waits until the thread has ended.
   public func join() { _ = pthread_join(id, nil) }
 }
 

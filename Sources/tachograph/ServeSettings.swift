@@ -32,7 +32,7 @@ extension ProxySettings {
     setLimits(settings)
     setTimeouts(settings.timeouts)
     resolving = Resolver.Policy(
-      fresh: settings.resolver.fresh.nanoseconds, stale: settings.resolver.stale?.nanoseconds ?? 0)
+      fresh: settings.resolver.fresh, stale: settings.resolver.stale ?? .zero)
   }
 
   private mutating func setLimits(_ settings: Settings) {

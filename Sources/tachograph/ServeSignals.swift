@@ -28,7 +28,7 @@ final class ServeSignals: Sendable {
   func obey() throws(TransportError) -> Bool {
     let ready = Promise<Bool>()
     _ = try WorkerThread(name: "signals") { [self] in
-      guard let loop = try? EventLoop() else { return ready.keep(false) }
+      guard let loop = try? EventLoop() else { return ready.fulfill(false) }
       _ = [
         SignalWatcher(loop: loop, signal: SIGTERM) { [self] in end() },
         SignalWatcher(loop: loop, signal: SIGINT) { [self] in end() },
@@ -39,7 +39,7 @@ final class ServeSignals: Sendable {
           reload()
         },
       ]
-      ready.keep(true)
+      ready.fulfill(true)
       loop.run()
     }
     return ready.wait()

@@ -137,8 +137,9 @@ struct StampClockTests {
     var machine = Machine()
     var clock = StampClock(anchor: machine.anchor)
     for _ in 0..<2_000 {
-      machine.pass(10 * millisecond)
-      machine.offset += 10 * millisecond / 2_000
+      // More than the threshold between two anchors: only the time between them tells it from a step.
+      machine.pass(100 * millisecond)
+      machine.offset += 100 * millisecond / 2_000
       let (stamp, arrivedAt) = (machine.stamp, machine.instant)
       machine.pass(100 * microsecond)
       machine.offset += 50

@@ -92,7 +92,7 @@ struct ConcurrencyLimiterTests {
       try WorkerThread(name: "limiter-\(number)") {
         for round in 0..<500 {
           let turn = Promise<Bool>()
-          switch limiter.acquire(limit: 2, queue: 100, { _ in turn.keep(true) }) {
+          switch limiter.acquire(limit: 2, queue: 100, { _ in turn.fulfill(true) }) {
           case .admitted: break
           case .queued(let waiter):
             // Some give up; of those, some were let in meanwhile.

@@ -34,10 +34,10 @@ final class Flood: Sendable {
         try peer.send(head)
         try run(peer, bytes)
       } catch SocketPeerFailure.reset {
-        stuckAt.keep(sent.load(ordering: .relaxed))
+        stuckAt.fulfill(sent.load(ordering: .relaxed))
       } catch {
         Issue.record("flood: \(error)")
-        stuckAt.keep(.max)
+        stuckAt.fulfill(.max)
       }
     }
     self.thread.withLock { $0 = thread }
@@ -46,7 +46,7 @@ final class Flood: Sendable {
   private func run(_ peer: SocketPeer, _ bytes: Int) throws {
     var offset = 0
     while offset < bytes {
-      if !peer.isReady(POLLOUT, milliseconds: 500) { stuckAt.keep(offset) }
+      if !peer.isReady(POLLOUT, milliseconds: 500) { stuckAt.fulfill(offset) }
       guard peer.isReady(POLLOUT, milliseconds: 20_000) else { throw SocketPeerFailure.silent }
       let count = Pattern.piece(at: offset, count: min(64 * 1024, bytes - offset)).withUnsafeBytes {
         Glibc.send(peer.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
@@ -56,7 +56,7 @@ final class Flood: Sendable {
       offset += count
       sent.store(offset, ordering: .relaxed)
     }
-    stuckAt.keep(offset)
+    stuckAt.fulfill(offset)
   }
 
   /// Waits until the other end has taken nothing for half a second, or all.

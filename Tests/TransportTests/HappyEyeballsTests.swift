@@ -47,7 +47,7 @@ struct HappyEyeballsTests {
   }
 
   @Test("The first to connect wins, and all others are closed", arguments: [1, 2, 3])
-  func winner(id: Int) {
+  func firstToConnect(id: Int) {
     var race = race(4)
     _ = race.handle(.started, at: at(0), extraLimit: 8)
     for tick in 1...2 { _ = race.handle(.delayElapsed, at: at(UInt64(250 * tick)), extraLimit: 8) }
@@ -123,7 +123,7 @@ struct HappyEyeballsTests {
   }
 
   @Test("One that was given up can neither win nor fail")
-  func lateWinner() {
+  func connectedTooLate() {
     var race = race(2, timeout: .milliseconds(100))
     _ = race.handle(.started, at: at(0), extraLimit: 0)
     _ = race.handle(.delayElapsed, at: at(250), extraLimit: 0)
