@@ -157,18 +157,18 @@ def run_all(session: Session, mutants: list[Mutant]) -> None:
 
 
 def rows(everything: list[Mutant], results: dict[str, dict]) -> list[tuple[str, str]]:
-    """The figures: all, each module, and each survivor with its explanation."""
+    """The figures: all, each module, and each survivor with its explanation. What was never tried is left out."""
+    everything = [mutant for mutant in everything if mutant.name in results]
 
     def killed(mutants: list[Mutant]) -> str:
-        count = sum(results.get(mutant.name, {}).get("killed", False) for mutant in mutants)
+        count = sum(results[mutant.name].get("killed", False) for mutant in mutants)
         return f"{count} of {len(mutants)}"
 
     found = [("mutants killed by the tests of their own module", killed(everything))]
     for module in sorted({mutant.module for mutant in everything}):
         found.append((f"{module}: killed", killed([mutant for mutant in everything if mutant.module == module])))
     for mutant in everything:
-        result = results.get(mutant.name)
-        if result is None or not result.get("killed"):
+        if not results[mutant.name].get("killed"):
             found.append((f"{mutant.name}: not killed ({mutant.effect})", mutant.survives or "no explanation yet"))
     return found
 
