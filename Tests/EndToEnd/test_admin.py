@@ -1,6 +1,6 @@
-"""Seen from outside: the admin listener's pages, metrics that agree with the records, a real Prometheus that scrapes them.
+"""The admin listener's pages, metrics that agree with the records, and a real Prometheus that scrapes them.
 
-It must not know the proxy's insides: what it holds metrics to are the records of the same run.
+Metrics are compared with the records of the same run, not with the proxy's insides.
 """
 
 import json

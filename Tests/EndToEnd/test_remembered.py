@@ -1,6 +1,6 @@
-"""What is remembered of one exchange shows in no other: who has seen hundreds alike says what a fresh proxy says.
+"""Caches show in no exchange: a proxy that has seen hundreds of similar exchanges forwards and records each like a fresh one.
 
-It must not know what is right of any exchange: the proxy that has seen nothing else says that.
+What a fresh proxy does with an exchange is what is expected of it.
 """
 
 import random

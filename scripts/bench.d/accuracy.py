@@ -1,7 +1,4 @@
-"""Records' timelines held against the simulator's truth, request by request.
-
-It must not know how either was made.
-"""
+"""Compares the timelines of records with what the simulator wrote, request by request."""
 
 import json
 

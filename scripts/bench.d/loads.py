@@ -1,7 +1,4 @@
-"""The loads, and what one run of each through one proxy gives.
-
-It must not know how proxies are started, nor what is good enough.
-"""
+"""The loads, and what one run of each through one proxy gives."""
 
 import contextlib
 import json

@@ -1,7 +1,4 @@
-"""Child processes that cannot outlive the bench, and what the kernel says of their CPU time and memory.
-
-It must not know what the processes do.
-"""
+"""Child processes that cannot outlive the bench, and what the kernel says of their CPU time and memory."""
 
 import contextlib
 import ctypes

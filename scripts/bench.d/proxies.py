@@ -1,7 +1,4 @@
-"""The simulator, and what is put before it: nothing, nginx, HAProxy, tachograph. One worker each.
-
-It must not know what is measured.
-"""
+"""The simulator, and what is put before it: nothing, nginx, HAProxy, tachograph. One worker each."""
 
 import contextlib
 import json

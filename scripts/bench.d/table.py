@@ -1,7 +1,4 @@
-"""Medians, musts and aims, and the Markdown that goes into the README.
-
-It must not know how anything was measured.
-"""
+"""Medians, musts and aims, and the Markdown that goes into the README."""
 
 import datetime
 import os

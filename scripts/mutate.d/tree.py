@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-COPIED = ("Sources", "Tests")
+COPIED = ("Sources", "Tests", "config")
 
 
 class BuildError(Exception):

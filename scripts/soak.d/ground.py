@@ -1,7 +1,4 @@
-"""What each part of the soak stands on: its processes, its figures and what went wrong.
-
-It must not know what any part does.
-"""
+"""What the parts of the soak share: processes, figures and failures."""
 
 import contextlib
 import dataclasses

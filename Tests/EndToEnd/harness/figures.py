@@ -1,7 +1,4 @@
-"""Figures that suites have to show, for whoever gathers them in a table: one JSON file a suite.
-
-It must not know how they are shown.
-"""
+"""Writes the figures of a suite into a JSON file, for scripts/figures.py."""
 
 import collections
 import json
@@ -11,7 +8,7 @@ import re
 
 
 def show(suite: str, *rows: tuple[str, str]) -> None:
-    """Writes what a suite has to show into the folder that $TACHOGRAPH_FIGURES names; nowhere if it is not set."""
+    """Writes the figures of a suite into the folder $TACHOGRAPH_FIGURES; nowhere if that is not set."""
     if folder := os.environ.get("TACHOGRAPH_FIGURES"):
         pathlib.Path(folder, f"{suite}.json").write_text(json.dumps({"suite": suite, "rows": rows}) + "\n")
 

@@ -1,7 +1,4 @@
-"""Processes of the proxy that take over from one another on one address.
-
-It must not know what load there is meanwhile.
-"""
+"""Processes of the proxy that take over from one another on one address."""
 
 import pathlib
 import signal

@@ -1,6 +1,6 @@
 """What the kernel says of a socket at the other end: whether its owner has read all, whether it is closed.
 
-It must not know whose sockets they are. Linux only: sock_diag(7).
+Linux only: sock_diag(7).
 """
 
 import functools

@@ -1,7 +1,4 @@
-"""The real llama.cpp server with the noise model, on a free loopback port.
-
-It must not know that a proxy stands in front of it.
-"""
+"""The real llama.cpp server with the noise model, on a free loopback port."""
 
 import hashlib
 import json

@@ -1,7 +1,4 @@
-"""`tachograph load`: clients that put load on a proxy and say what became of every request.
-
-It must not know what a test makes of that.
-"""
+"""`tachograph load`: clients that put load on a proxy and say what became of every request."""
 
 import json
 import subprocess

@@ -1,7 +1,4 @@
-"""The admin listener's pages: fetched, and Prometheus' text taken apart.
-
-It must not know which metrics there are.
-"""
+"""The admin listener's pages: fetched, and Prometheus' text taken apart."""
 
 import http.client
 import re

@@ -1,7 +1,7 @@
-"""A random-weight llama of a few MB as a GGUF file: a model fast enough (about 1 ms a token) and of no sense at all.
+"""A random-weight llama of a few MB as a GGUF file: it is fast (about 1 ms a token), and its text has no meaning.
 
 Its vocabulary is byte-level with about 1,000 entries, so what it says splits UTF-8 characters between tokens.
-It must not depend on anything but its seed: the same file every time, so that a cached one is as good.
+It depends on nothing but its seed: the same file every time, so that a cached one is as good.
 """
 
 import pathlib

@@ -1,6 +1,6 @@
-"""A name of its own for the proxy under test: a DNS server on loopback that says what a test wants, or nothing.
+"""A DNS server on loopback for the proxy under test. It answers what a test wants, or not at all.
 
-Only the proxy sees it: it runs in a mount namespace with its own resolv.conf. It must not touch the machine's files.
+Only the proxy sees it: it runs in a mount namespace with its own resolv.conf. The machine's files stay as they are.
 """
 
 import contextlib

@@ -1,7 +1,4 @@
-"""A child process whose output is kept and waited for.
-
-It must not know what the child does.
-"""
+"""A child process whose output is kept and waited for."""
 
 import collections
 import re

@@ -1,6 +1,6 @@
 """An upstream that keeps every byte it was sent and reads it strictly, in one thread of its own.
 
-It must not be lenient: what its reader does not take for whole messages is there to be judged.
+Its reader is strict: what is not a whole message is kept, and the test judges it.
 """
 
 import contextlib

@@ -1,7 +1,4 @@
-"""What scripted upstreams say: OpenAI chat streams and plain answers, as bytes.
-
-It must not know how they are sent.
-"""
+"""What scripted upstreams send: OpenAI chat streams and plain answers, as bytes."""
 
 import json
 

@@ -1,7 +1,4 @@
-"""`tachograph simulate`: a server without a model that writes down what it really did.
-
-It must not know what a test makes of that truth.
-"""
+"""`tachograph simulate`: a server without a model, which writes down what it sent and when."""
 
 import json
 import pathlib

@@ -1,11 +1,8 @@
-"""Exchanges told as stories: both peers of the proxy in one thread, in the order in which things happen.
+"""Exchanges as stories: a function plays both the client and the upstream, in one thread, step by step.
 
-A story is a function of a client and an upstream. It is told once with every message sent in one piece, once with each
-byte sent alone, and once for every place at which a message can be cut in two; a piece goes out only when the kernel
-says that the proxy has read the one before. After each telling nothing may be left over: no byte, no connection, no
-record.
-
-It must not know what any one story is about.
+A story runs once with every message sent in one piece, once with each byte sent alone, and once for every place at which
+a message can be cut in two. A piece is sent only when the kernel says that the proxy has read the one before. After each
+run nothing may be left over: no byte, no connection, no record.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
-"""A reader of HTTP/1.1 that forgives nothing: RFC 9112 by the letter, written without a look at the proxy's own parser.
+"""A strict reader of HTTP/1.1 (RFC 9112), which shares no code with the proxy's parser.
 
-It must not guess: bytes are one message, or the beginning of one, or `Malformed`.
+It never guesses: bytes are one message, the beginning of one, or `Malformed`.
 """
 
 import dataclasses

@@ -1,7 +1,4 @@
-"""The built `tachograph` and its record log.
-
-It must not know what any test wants of the records beyond their shape.
-"""
+"""The built `tachograph` and its record log."""
 
 import fcntl
 import json

@@ -1,7 +1,4 @@
-"""Exchanges under way at once, of which each has come to another byte: of its request, or of its answer.
-
-It must not know what happens to them meanwhile.
-"""
+"""Many open exchanges, each stopped at another byte of its request or of its response."""
 
 import socket
 

@@ -1,6 +1,6 @@
-"""A wall clock that a test can step for one process, by a library that is preloaded into it.
+"""A wall clock that a test can set for one process, by a library that is preloaded into it.
 
-It must not touch the machine's clock.
+The machine's own clock is not changed.
 """
 
 import mmap

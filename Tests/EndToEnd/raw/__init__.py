@@ -1,7 +1,4 @@
-"""Raw inputs as data: what is sent, and what must come of it.
-
-It must not know how they are sent and judged (`test_raw.py` does).
-"""
+"""Raw inputs as data: what is sent, and what the proxy must do with it."""
 
 import dataclasses
 

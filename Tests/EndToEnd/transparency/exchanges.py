@@ -1,7 +1,4 @@
-"""The well-formed exchanges that are compared, each by a name that says what it is.
-
-It must not know how they are compared.
-"""
+"""The well-formed exchanges that are compared, each by a name that says what it is."""
 
 import gzip
 import random
