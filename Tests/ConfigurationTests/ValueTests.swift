@@ -28,13 +28,34 @@ struct ValueTests {
     #expect(throws: Refusal.self) { try Upstream.parse(url) }
   }
 
-  @Test("https says that it is not there yet")
-  func https() {
-    do throws(Refusal) {
-      _ = try Upstream.parse("https://llm")
-    } catch {
-      #expect(error.what.contains("not built yet"))
-    }
+  @Test(
+    "A URL that looks right says what is wrong with it",
+    arguments: [
+      ("https://llm", "not built yet"), ("http://u:p@llm", "names a user"), ("http://llm/v1", "has a path"),
+      ("llm:8000", "expected a URL"),
+    ])
+  func almostUpstream(url: String, what: String) throws {
+    let error = try #require(throws: Refusal.self) { try Upstream.parse(url) }
+    #expect(error.what.contains(what))
+  }
+
+  @Test(
+    "Counts are whole numbers within their range",
+    arguments: [("2", 2), ("10", 10), ("1", nil), ("11", nil), ("3.0", nil), ("", nil)] as [(String, Int?)])
+  func counts(text: String, expected: Int?) {
+    #expect((try? Codec<Int>.count(2...10).read(.one(Scalar(text)))) == expected)
+  }
+
+  @Test("Text is one line", arguments: ["a\nb", "a\u{0}", "\u{1B}[31m", ""])
+  func notText(text: String) {
+    #expect(throws: Refusal.self) { try Codec<String>.text.read(.one(Scalar(text))) }
+  }
+
+  @Test("Protocols for tunnels are names, and never h2c")
+  func protocols() throws {
+    let codec = Codec<[String]>.protocols
+    #expect(try codec.read(.one(Scalar("WebSocket, x"))) == ["websocket", "x"])
+    #expect(throws: Refusal.self) { try codec.read(.one(Scalar("websocket, H2C"))) }
   }
 
   @Test(
@@ -94,7 +115,9 @@ struct ValueTests {
     arguments: [
       ("1024", 1024), ("64KiB", 65536), ("1 MiB", 1 << 20), ("2048B", 2048), ("3mib", 3 << 20), ("64KB", nil),
       ("-1", nil),
-      ("1.5MiB", nil), ("KiB", nil), ("99999999999999999999", nil), ("9223372036854775807GiB", nil), ("12", nil),
+      ("1.5MiB", nil), ("KiB", nil), ("99999999999999999999", nil), ("9223372036854775807GiB", nil),
+      ("17179869185GiB", nil),
+      ("12", nil),
     ] as [(String, Int?)])
   func sizes(text: String, expected: Int?) {
     let codec = Codec<Int>.size(1024...1 << 40)

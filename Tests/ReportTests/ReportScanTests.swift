@@ -13,14 +13,16 @@ struct ReportScanTests {
 
   init() throws { folder = try TemporaryFolder() }
 
-  @Test("Several threads and pieces make the report that one makes, to the last digit", arguments: [1, 2, 4])
-  func threads(_ threads: Int) throws {
+  @Test(
+    "Several threads and pieces make the report that one makes, to the last digit", arguments: [1, 2, 4],
+    [1_000, 20_000, 1 << 20])
+  func threads(_ threads: Int, _ pieceBytes: Int) throws {
     let lines = (0..<300).map { place in
       line(["user": "\"u\(place % 7)\"", "ttft_ms": "\(place * place % 977)", "in_flight": "\(place % 9 + 1)"])
     }
     let first = try folder.write(lines[..<200].joined(separator: "\n") + "\ntorn {", to: "first")
     let second = try folder.write(lines[200...].joined(separator: "\n"), to: "second")
-    let scan = try ReportScan(paths: [first, second], pieceBytes: 1000)
+    let scan = try ReportScan(paths: [first, second], pieceBytes: pieceBytes)
     let scanned = try scan.run(into: ReportTally(by: .user), threads: threads)
     let expected = ReportSummary(tally(lines + ["torn {"], by: .user), top: .max).json { "\($0)" }
     #expect(ReportSummary(scanned, top: .max).json { "\($0)" } == expected)
