@@ -88,49 +88,62 @@ public struct JSONWriter: ~Copyable {
     written &+= length
   }
 
-  /// A key as it stands (with its comma, quotes and colon), and `null` where its value is. Any other value is then written in
-  /// its place, for which `room` is reserved.
+  /// A member's name, which must need no escape, behind the object's `{` or a comma; and `null` where its value is. Any
+  /// other value is then written in the place of the `null`, for which `room` is reserved.
   @inlinable
   @inline(__always)
-  mutating func key(_ key: StaticString, isNull: Bool, room: Int) {
-    let length = key.utf8CodeUnitCount
-    let null: StaticString = "null"
-    reserve(length + max(room, 4))
+  mutating func key(_ name: StaticString, isFirst: Bool, isNull: Bool, room: Int) {
+    let length = name.utf8CodeUnitCount
+    // The null is written as eight bytes with the quote and the colon: two that do not count follow it.
+    reserve(length + 4 + max(room, 6))
     let start = unsafe UnsafeMutableRawPointer(memory + written)
-    unsafe start.copyMemory(from: key.utf8Start, byteCount: length)
-    unsafe (start + length).copyMemory(from: null.utf8Start, byteCount: 4)
-    written &+= isNull ? length + 4 : length
+    let opening: StaticString = isFirst ? "{\"" : ",\""
+    unsafe start.copyMemory(from: opening.utf8Start, byteCount: 2)
+    unsafe (start + 2).copyMemory(from: name.utf8Start, byteCount: length)
+    let ending: StaticString = "\":null  "
+    unsafe (start + 2 + length).copyMemory(from: ending.utf8Start, byteCount: 8)
+    written &+= isNull ? length + 8 : length + 4
   }
 
-  /// A key as it stands, then a string or `null`.
+  /// A member's name; its value is to be written next.
   @inlinable
   @inline(__always)
-  public mutating func member(_ key: StaticString, _ value: String?) {
-    self.key(key, isNull: value == nil, room: 4)
+  public mutating func key(_ name: StaticString, isFirst: Bool = false) {
+    key(name, isFirst: isFirst, isNull: false, room: 0)
+  }
+
+  /// A member: a string or `null`.
+  /// - Parameters:
+  ///   - name: text that needs no escape.
+  ///   - isFirst: whether the member begins its object, so that `{` stands before it and no comma.
+  @inlinable
+  @inline(__always)
+  public mutating func member(_ name: StaticString, _ value: String?, isFirst: Bool = false) {
+    key(name, isFirst: isFirst, isNull: value == nil, room: 4)
     if let value { string(value) }
   }
 
-  /// A key as it stands, then a whole number or `null`.
+  /// A member: a whole number or `null`.
   @inlinable
   @inline(__always)
-  public mutating func member(_ key: StaticString, _ value: Int?) {
-    self.key(key, isNull: value == nil, room: Self.longestInt)
+  public mutating func member(_ name: StaticString, _ value: Int?, isFirst: Bool = false) {
+    key(name, isFirst: isFirst, isNull: value == nil, room: Self.longestInt)
     if let value { placeInt(value) }
   }
 
-  /// A key as it stands, then a decimal or `null`.
+  /// A member: a decimal or `null`.
   @inlinable
   @inline(__always)
-  public mutating func member(_ key: StaticString, _ value: Double?) {
-    self.key(key, isNull: value == nil, room: Self.longestDecimal)
+  public mutating func member(_ name: StaticString, _ value: Double?, isFirst: Bool = false) {
+    key(name, isFirst: isFirst, isNull: value == nil, room: Self.longestDecimal)
     if let value { placeDecimal(value) }
   }
 
-  /// A key as it stands, then `true`, `false` or `null`.
+  /// A member: `true`, `false` or `null`.
   @inlinable
   @inline(__always)
-  public mutating func member(_ key: StaticString, _ value: Bool?) {
-    self.key(key, isNull: value == nil, room: 5)
+  public mutating func member(_ name: StaticString, _ value: Bool?, isFirst: Bool = false) {
+    key(name, isFirst: isFirst, isNull: value == nil, room: 5)
     if let value { if value { place("true") } else { place("false") } }
   }
 

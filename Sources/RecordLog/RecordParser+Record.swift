@@ -1,95 +1,74 @@
-// A line's members into a whole ExchangeRecord, in the order of Documentation.docc/Record.md
-// so that one pass finds them all.
-// It must not guess: what is missing, null or of another type is nil.
+// A line's members into a whole ExchangeRecord, in the order of a line, so that one pass finds them all.
+// What is missing, null or of another type is nil: nothing is guessed.
 import JSON
 import Measurement
 
 extension ExchangeRecord {
   /// - Returns: nil where `ts` or `outcome` are missing or unknown: a reader must not take such a line for a success.
   init?(id: JSONValue, members: inout JSONMembers) {
-    guard let id = id.string, let timestamp = RecordParser.timestampNanoseconds(members.present("ts")) else {
-      return nil
-    }
+    guard let id = id.string else { return nil }
     self.init()
     self.id = ExchangeID(id)
-    timestampNanoseconds = timestamp
-    instance = members.string("instance") ?? ""
-    readRequest(&members)
-    guard readAnswer(&members) else { return nil }
-    readCounts(&members)
-    readTimes(&members)
-    readMeasurement(&members)
+    var reader = RecordFieldReader(members: members)
+    RecordFields.visit(&self, with: &reader)
+    guard reader.isWhole else { return nil }
+  }
+}
+
+/// Sets each field to the value that a line has for it.
+private struct RecordFieldReader: RecordFieldVisitor {
+  private var members: JSONMembers
+  /// False once a field without which there is no record was missing.
+  private(set) var isWhole = true
+
+  init(members: JSONMembers) { self.members = members }
+
+  /// Version and id have told the caller that this is a record; both are read.
+  mutating func visitVersion(_ key: RecordKey) {}
+  mutating func visit(_ key: RecordKey, _ field: inout ExchangeID) {}
+
+  mutating func visitTime(_ key: RecordKey, _ field: inout Int64) {
+    guard let time = RecordParser.timestampNanoseconds(members.present(key)) else { return isWhole = false }
+    field = time
   }
 
-  private mutating func readRequest(_ members: inout JSONMembers) {
-    user = members.string("user")
-    userFrom = members.string("user_from")
-    session = members.string("session")
-    client = members.string("client")
-    requestID = members.string("request_id")
-    traceID = members.string("trace_id")
-    method = members.string("method")
-    path = members.string("path")
-    dialect = members.string("dialect")
-    model = members.string("model")
-    responseModel = members.string("response_model")
+  mutating func visit(_ key: RecordKey, _ field: inout Outcome) {
+    guard let outcome = members.present(key).flatMap(Outcome.init(_:)) else { return isWhole = false }
+    field = outcome
   }
 
-  private mutating func readAnswer(_ members: inout JSONMembers) -> Bool {
-    stream = members.present("stream")?.bool
-    status = members.int("status")
-    guard let outcome = members.present("outcome").flatMap(Outcome.init(_:)) else { return false }
-    self.outcome = outcome
-    stage = members.string("stage").flatMap(Stage.init(rawValue:))
-    error = members.string("error")
-    finishReason = members.string("finish_reason")
-    upstream = members.string("upstream")
-    upstreamReused = members.present("upstream_reused")?.bool
-    inFlight = members.int("in_flight")
-    return true
+  mutating func visit<Word: RawRepresentable<String>>(_ key: RecordKey, _ field: inout Word?) {
+    field = members.present(key)?.string.flatMap(Word.init(rawValue:))
   }
 
-  private mutating func readCounts(_ members: inout JSONMembers) {
-    requestBytes = members.int("request_bytes")
-    responseBytes = members.int("response_bytes")
-    inputTokens = members.int("input_tokens")
-    cachedTokens = members.int("cached_tokens")
-    outputTokens = members.int("output_tokens")
-    reasoningTokens = members.int("reasoning_tokens")
-    tokensFrom = members.string("tokens_from").flatMap(TokenSource.init(rawValue:))
-    outputChars = members.int("output_chars")
-    choices = members.int("choices")
-    events = members.int("events")
-    coalescedEvents = members.int("coalesced_events")
-    reads = members.int("reads")
+  mutating func visit(_ key: RecordKey, _ field: inout String) { field = members.present(key)?.string ?? "" }
+  mutating func visit(_ key: RecordKey, _ field: inout String?) { field = members.present(key)?.string }
+  mutating func visit(_ key: RecordKey, _ field: inout Bool?) { field = members.present(key)?.bool }
+  mutating func visit(_ key: RecordKey, _ field: inout Int?) { field = members.present(key)?.int }
+  mutating func visit(_ key: RecordKey, _ field: inout Double?) { field = members.present(key)?.double }
+
+  mutating func visit(_ key: RecordKey, _ field: inout Quantiles?) {
+    field = members.present(key).flatMap(Quantiles.init(_:))
   }
 
-  private mutating func readTimes(_ members: inout JSONMembers) {
-    uploadMilliseconds = members.double("upload_ms")
-    connectMilliseconds = members.double("connect_ms")
-    ttfbMilliseconds = members.double("ttfb_ms")
-    ttfeMilliseconds = members.double("ttfe_ms")
-    ttftMilliseconds = members.double("ttft_ms")
-    ttfaMilliseconds = members.double("ttfa_ms")
-    ttltMilliseconds = members.double("ttlt_ms")
-    totalMilliseconds = members.double("total_ms")
-    waitedMilliseconds = members.double("waited_ms")
-    tpotMilliseconds = members.double("tpot_ms")
-    tokensPerSecond = members.double("tps")
-    tokensPerSecondEndToEnd = members.double("tps_e2e")
-    charsPerSecond = members.double("cps")
+  mutating func visit(_ key: RecordKey, _ field: inout DeliveryQuantiles?) {
+    field = members.present(key).flatMap(DeliveryQuantiles.init(_:))
   }
 
-  private mutating func readMeasurement(_ members: inout JSONMembers) {
-    gapsMilliseconds = members.present("gaps_ms").flatMap(Quantiles.init(_:))
-    itlMilliseconds = members.present("itl_ms").flatMap(Quantiles.init(_:))
-    server = members.present("server").flatMap(ServerReport.init(_:))
-    deliveryMicroseconds = members.present("delivery_us").flatMap(DeliveryQuantiles.init(_:))
-    clientStalledMilliseconds = members.double("client_stalled_ms")
-    loopLagMicroseconds = members.double("loop_lag_us")
-    clock = members.string("clock").flatMap(ClockSource.init(rawValue:))
-    timeline = members.present("timeline").flatMap(TimelineEntry.entries(_:))
+  mutating func visit(_ key: RecordKey, _ field: inout ServerReport?) {
+    field = members.present(key).flatMap(ServerReport.init(_:))
   }
+
+  mutating func visit(_ key: RecordKey, _ field: inout [TimelineEntry]?) {
+    field = members.present(key).flatMap(TimelineEntry.entries(_:))
+  }
+}
+
+extension JSONMembers {
+  /// The member named `key` (see `present(_: StaticString)`).
+  public mutating func present(_ key: RecordKey) -> JSONValue? { present(key.name) }
+
+  fileprivate mutating func double(_ key: RecordKey) -> Double? { present(key)?.double }
 }
 
 extension Outcome {
@@ -105,16 +84,10 @@ extension Outcome {
   }
 }
 
-extension JSONMembers {
-  fileprivate mutating func string(_ key: StaticString) -> String? { present(key)?.string }
-  fileprivate mutating func int(_ key: StaticString) -> Int? { present(key)?.int }
-  fileprivate mutating func double(_ key: StaticString) -> Double? { present(key)?.double }
-}
-
 extension Quantiles {
   fileprivate init?(_ value: JSONValue) {
-    guard var members = value.members, let p50 = members.double("p50"), let p90 = members.double("p90"),
-      let p99 = members.double("p99"), let max = members.double("max")
+    guard var members = value.members, let p50 = members.double(.p50), let p90 = members.double(.p90),
+      let p99 = members.double(.p99), let max = members.double(.max)
     else { return nil }
     self.init(p50: p50, p90: p90, p99: p99, max: max)
   }
@@ -122,8 +95,8 @@ extension Quantiles {
 
 extension DeliveryQuantiles {
   fileprivate init?(_ value: JSONValue) {
-    guard var members = value.members, let p50 = members.double("p50"), let p99 = members.double("p99"),
-      let max = members.double("max")
+    guard var members = value.members, let p50 = members.double(.p50), let p99 = members.double(.p99),
+      let max = members.double(.max)
     else { return nil }
     self.init(p50: p50, p99: p99, max: max)
   }
@@ -133,11 +106,11 @@ extension ServerReport {
   fileprivate init?(_ value: JSONValue) {
     guard var members = value.members else { return nil }
     self.init()
-    queueMilliseconds = members.double("queue_ms")
-    loadMilliseconds = members.double("load_ms")
-    prefillMilliseconds = members.double("prefill_ms")
-    decodeMilliseconds = members.double("decode_ms")
-    totalMilliseconds = members.double("total_ms")
+    queueMilliseconds = members.double(.serverQueue)
+    loadMilliseconds = members.double(.serverLoad)
+    prefillMilliseconds = members.double(.serverPrefill)
+    decodeMilliseconds = members.double(.serverDecode)
+    totalMilliseconds = members.double(.serverTotal)
   }
 }
 

@@ -38,17 +38,17 @@ public final class RecordParser {
     _ line: RawSpan, project: (JSONValue, inout JSONMembers) -> Record?
   ) -> RecordLine<Record> {
     json.parse(line) { root in
-      guard var members = root.members, let version = members.present("v")?.int else { return .unreadable }
+      guard var members = root.members, let version = members.present(.version)?.int else { return .unreadable }
       guard version == ExchangeRecord.version else { return .otherVersion }
-      guard let id = members.present("id"), id.isString else { return Self.dropNotice(&members) }
+      guard let id = members.present(.id), id.isString else { return Self.dropNotice(&members) }
       return project(id, &members).map { .record($0) } ?? .unreadable
     } ?? .unreadable
   }
 
   /// The writer's notice: `{"v":1,"dropped":N,"ts":"…","instance":"…"}`, told from a record by having no `id`.
   private static func dropNotice<Record>(_ members: inout JSONMembers) -> RecordLine<Record> {
-    guard let count = members.present("dropped")?.int, count >= 0 else { return .unreadable }
-    return .dropped(count: count, timestampNanoseconds: timestampNanoseconds(members.present("ts")))
+    guard let count = members.present(.dropped)?.int, count >= 0 else { return .unreadable }
+    return .dropped(count: count, timestampNanoseconds: timestampNanoseconds(members.present(.timestamp)))
   }
 
   /// The RFC 3339 time in `value`, in nanoseconds since 1970; nil where it is none.

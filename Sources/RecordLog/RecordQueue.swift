@@ -30,7 +30,7 @@ final class QueuedRecord: @unchecked Sendable {
 
   // A pointee that is passed without `inout` is copied first.
   private static func encode(_ record: inout ExchangeRecord, to encoder: inout RecordEncoder) {
-    encoder.append(record)
+    encoder.append(&record)
     record = ExchangeRecord()
   }
 }

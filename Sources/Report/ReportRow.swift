@@ -43,12 +43,12 @@ struct ReportRow {
   mutating func read(
     _ members: inout JSONMembers, by grouping: ReportGrouping, within: TimeWindow, key: (JSONValue?) -> Void
   ) -> Selection? {
-    guard let start = RecordParser.timestampNanoseconds(members.present("ts")) else { return nil }
+    guard let start = RecordParser.timestampNanoseconds(members.present(.timestamp)) else { return nil }
     startNanoseconds = start
-    let user = grouping == .user ? members.present("user") : nil
-    let dialect = grouping == .dialect ? members.present("dialect") : nil
-    let model = grouping == .model ? members.present("model") : nil
-    let outcomeName = members.present("outcome")
+    let user = grouping == .user ? members.present(.user) : nil
+    let dialect = grouping == .dialect ? members.present(.dialect) : nil
+    let model = grouping == .model ? members.present(.model) : nil
+    let outcomeName = members.present(.outcome)
     guard let outcome = outcomeName.flatMap(Outcome.init(_:)) else { return nil }
     guard within.contains(start) else { return .outside }
     self.outcome = outcome
@@ -57,33 +57,33 @@ struct ReportRow {
     case .dialect: key(dialect)
     case .model: key(model)
     case .outcome: key(outcomeName)
-    case .upstream: key(members.present("upstream"))
+    case .upstream: key(members.present(.upstream))
     }
     readNumbers(&members)
     return .inside
   }
 
   private mutating func readNumbers(_ members: inout JSONMembers) {
-    inFlight = members.present("in_flight")?.int
-    inputTokens = members.tokens("input_tokens")
-    outputTokens = members.tokens("output_tokens")
-    isLowerBound = members.present("tokens_from")?.equals("events") ?? false
-    let choices = members.present("choices")?.int
-    let upload = members.thousandths("upload_ms")
-    ttft = members.thousandths("ttft_ms")
-    ttlt = members.thousandths("ttlt_ms")
-    totalMicroseconds = members.thousandths("total_ms")
-    waited = members.thousandths("waited_ms")
-    tpot = members.thousandths("tpot_ms")
-    tokensPerSecond = members.thousandths("tps")
+    inFlight = members.present(.inFlight)?.int
+    inputTokens = members.tokens(.inputTokens)
+    outputTokens = members.tokens(.outputTokens)
+    isLowerBound = members.present(.tokensFrom)?.equals("events") ?? false
+    let choices = members.present(.choices)?.int
+    let upload = members.thousandths(.upload)
+    ttft = members.thousandths(.ttft)
+    ttlt = members.thousandths(.ttlt)
+    totalMicroseconds = members.thousandths(.total)
+    waited = members.thousandths(.waited)
+    tpot = members.thousandths(.tpot)
+    tokensPerSecond = members.thousandths(.tokensPerSecond)
     endNanoseconds = totalMicroseconds.map { startNanoseconds &+ Int64(($0 &+ (upload ?? 0)) &* 1000) }
-    var gaps = members.present("gaps_ms")?.members
-    gapP50 = gaps?.thousandths("p50")
-    gapP99 = gaps?.thousandths("p99")
-    gapMax = gaps?.thousandths("max")
-    wasStalled = (members.thousandths("client_stalled_ms") ?? 0) > 0
+    var gaps = members.present(.gaps)?.members
+    gapP50 = gaps?.thousandths(.p50)
+    gapP99 = gaps?.thousandths(.p99)
+    gapMax = gaps?.thousandths(.max)
+    wasStalled = (members.thousandths(.clientStalled) ?? 0) > 0
     timelineGaps.removeAll(keepingCapacity: true)
-    if choices == 1, let timeline = members.present("timeline") { readTimeline(timeline) }
+    if choices == 1, let timeline = members.present(.timeline) { readTimeline(timeline) }
   }
 
   private mutating func readTimeline(_ timeline: JSONValue) {
@@ -105,13 +105,13 @@ struct ReportRow {
 extension JSONMembers {
   /// A number of milliseconds as microseconds (or of anything as thousandths), rounded; nil where it is none or
   /// negative. More than 31 years of milliseconds is taken as that.
-  fileprivate mutating func thousandths(_ key: StaticString) -> UInt64? {
+  fileprivate mutating func thousandths(_ key: RecordKey) -> UInt64? {
     guard let value = present(key)?.double, value >= 0 else { return nil }
     return UInt64(min(value * 1000, 1e15).rounded())
   }
 
   /// A count of tokens; nil where it is none, negative, or more than any sum should have to hold.
-  fileprivate mutating func tokens(_ key: StaticString) -> Int? {
+  fileprivate mutating func tokens(_ key: RecordKey) -> Int? {
     guard let count = present(key)?.int, count >= 0, count <= 1 << 40 else { return nil }
     return count
   }

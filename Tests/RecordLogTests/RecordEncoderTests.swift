@@ -31,22 +31,22 @@ func fullRecord() -> ExchangeRecord {
   record.finishReason = "stop"
   record.upstream = "127.0.0.1:8000"
   record.upstreamReused = false
-  record.inFlight = 3
+  record.inFlight = 4
   record.requestBytes = 512
   record.responseBytes = 40_960
   record.inputTokens = 30
   record.cachedTokens = 20
   record.outputTokens = 6
-  record.reasoningTokens = 2
+  record.reasoningTokens = 8
   record.tokensFrom = .usage
-  record.outputChars = 20
-  record.choices = 1
+  record.outputChars = 21
+  record.choices = 12
   record.events = 5
   record.coalescedEvents = 2
   record.reads = 3
   record.uploadMilliseconds = 0.0004
   record.connectMilliseconds = 0.0006
-  record.ttfbMilliseconds = 40
+  record.ttfbMilliseconds = 39
   record.ttfeMilliseconds = 41.5
   record.ttftMilliseconds = 100.25
   record.ttfaMilliseconds = 120.125
@@ -64,7 +64,7 @@ func fullRecord() -> ExchangeRecord {
   server.decodeMilliseconds = 50.5
   record.server = server
   record.deliveryMicroseconds = DeliveryQuantiles(p50: 12.345, p99: 20, max: 21)
-  record.clientStalledMilliseconds = 0
+  record.clientStalledMilliseconds = 2.5
   record.loopLagMicroseconds = 4.5
   record.clock = .mixed
   record.timeline = [
@@ -75,7 +75,8 @@ func fullRecord() -> ExchangeRecord {
 
 func line(_ record: ExchangeRecord) -> String {
   var encoder = RecordEncoder(capacity: 64)
-  encoder.append(record)
+  var record = record
+  encoder.append(&record)
   return encoder.withLines { lines in lines.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
 }
 
@@ -89,14 +90,14 @@ struct RecordEncoderTests {
       "request_id":"req-1","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","method":"POST",\#
       "path":"/v1/chat/completions","dialect":"openai.chat","model":"tiny","response_model":"tiny-q8","stream":true,\#
       "status":200,"outcome":"client_cancelled","stage":"streaming","error":"client reset","finish_reason":"stop",\#
-      "upstream":"127.0.0.1:8000","upstream_reused":false,"in_flight":3,"request_bytes":512,"response_bytes":40960,\#
-      "input_tokens":30,"cached_tokens":20,"output_tokens":6,"reasoning_tokens":2,"tokens_from":"usage",\#
-      "output_chars":20,"choices":1,"events":5,"coalesced_events":2,"reads":3,"upload_ms":0.0,"connect_ms":0.001,\#
-      "ttfb_ms":40.0,"ttfe_ms":41.5,"ttft_ms":100.25,"ttfa_ms":120.125,"ttlt_ms":150.063,\#
+      "upstream":"127.0.0.1:8000","upstream_reused":false,"in_flight":4,"request_bytes":512,"response_bytes":40960,\#
+      "input_tokens":30,"cached_tokens":20,"output_tokens":6,"reasoning_tokens":8,"tokens_from":"usage",\#
+      "output_chars":21,"choices":12,"events":5,"coalesced_events":2,"reads":3,"upload_ms":0.0,"connect_ms":0.001,\#
+      "ttfb_ms":39.0,"ttfe_ms":41.5,"ttft_ms":100.25,"ttfa_ms":120.125,"ttlt_ms":150.063,\#
       "total_ms":123456789.001,"waited_ms":7.0,"tpot_ms":10.01,"tps":99.9,"tps_e2e":40.0,"cps":320.0,\#
       "gaps_ms":{"p50":20.0,"p90":30.0,"p99":31.0,"max":32.0},\#
       "itl_ms":{"p50":10.0,"p90":15.0,"p99":15.5,"max":16.0},"server":{"load_ms":1.0,"decode_ms":50.5},\#
-      "delivery_us":{"p50":12.345,"p99":20.0,"max":21.0},"client_stalled_ms":0.0,"loop_lag_us":4.5,\#
+      "delivery_us":{"p50":12.345,"p99":20.0,"max":21.0},"client_stalled_ms":2.5,"loop_lag_us":4.5,\#
       "clock":"mixed","timeline":[[100250,1],[120125,null]]}
 
       """#
@@ -119,6 +120,25 @@ struct RecordEncoderTests {
 
       """#
     #expect(line(ExchangeRecord()) == expected)
+  }
+
+  @Test("Lines of different seconds, users and outcomes each have their own, in one buffer")
+  func severalLines() {
+    var encoder = RecordEncoder(capacity: 64)
+    var expected = ""
+    for number in 0..<20 {
+      var record = number % 3 == 0 ? fullRecord() : ExchangeRecord()
+      // Two in a row are of one second, the third is not.
+      record.timestampNanoseconds = Int64(number / 2) * 1_700_000_000_123 + Int64(number) * 1_000_000
+      record.user = number % 4 == 0 ? nil : "user \(number)"
+      record.outcome = Outcome.allCases[number % Outcome.allCases.count]
+      record.totalMilliseconds = Double(number / 4) + 0.125
+      encoder.append(&record)
+      expected += line(record)
+    }
+    let text = encoder.withLines { lines in lines.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
+    #expect(text == expected)
+    #expect(Set(text.split(separator: "\n").map { $0.firstRange(of: /"ts":"[^"]*"/).map { text[$0] } }).count == 20)
   }
 
   @Test("A line is one JSON object whose strings come back as they were")
@@ -259,10 +279,11 @@ struct RecordEncoderTests {
   @Test("Memory beyond what is kept is given back, and the next line is whole")
   func memory() {
     var encoder = RecordEncoder(capacity: 64)
-    for _ in 0..<100 { encoder.append(fullRecord()) }
+    var (full, empty) = (fullRecord(), ExchangeRecord())
+    for _ in 0..<100 { encoder.append(&full) }
     encoder.removeAll(keeping: 128)
     #expect(encoder.count == 0)
-    encoder.append(ExchangeRecord())
+    encoder.append(&empty)
     let text = encoder.withLines { lines in lines.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
     #expect(text == line(ExchangeRecord()))
   }

@@ -54,7 +54,8 @@ func checkRecords(_ bytes: [UInt8]) throws(Finding) {
 
 private func rewritten(_ record: ExchangeRecord, _ parser: RecordParser) throws(Finding) -> ExchangeRecord {
   var encoder = RecordEncoder()
-  encoder.append(record)
+  var record = record
+  encoder.append(&record)
   let line: [UInt8] = encoder.withLines { unsafe $0.withUnsafeBytes { unsafe Array($0.dropLast()) } }
   guard case .record(let reread) = unsafe parser.parse(line.span.bytes) else {
     throw Finding("written again, it is no record: \(shown(line))")
