@@ -97,7 +97,7 @@ final class AdminConnection: StreamDelegate {
     let head: RequestHead
     do throws(HTTPParseError) {
       head = try RequestHead(parser)
-      guard head.framing == .none else { throw HTTPParseError(413, "no request here has a body") }
+      guard head.framing == .none else { throw HTTPParseError(.bodyTooLarge, "no request here has a body") }
     } catch {
       return refuse(error)
     }
@@ -117,7 +117,9 @@ final class AdminConnection: StreamDelegate {
   }
 
   private func refuse(_ error: HTTPParseError) {
-    send(AdminPage(status: error.status, body: "\(error.reason)\n").bytes(headOnly: false, closes: true), closing: true)
+    send(
+      AdminPage(status: error.kind.requestStatus, body: "\(error.detail)\n").bytes(headOnly: false, closes: true),
+      closing: true)
   }
 
   private func send(_ bytes: [UInt8], closing: Bool) {

@@ -29,16 +29,16 @@ extension Fields {
   /// The number of bytes that a Content-Length value says.
   package func contentLength(_ value: Range<Int>) throws(HTTPParseError) -> UInt64 {
     guard !value.isEmpty, bytes[value].allSatisfy(ASCII.isDigit) else {
-      throw HTTPParseError(400, "Content-Length is not a plain decimal number")
+      throw HTTPParseError(.ambiguousFraming, "Content-Length is not a plain decimal number")
     }
-    guard value.count <= 19 else { throw HTTPParseError(400, "Content-Length has more than 19 digits") }
+    guard value.count <= 19 else { throw HTTPParseError(.ambiguousFraming, "Content-Length has more than 19 digits") }
     var length: UInt64 = 0
     for digit in bytes[value] {
       let (product, overflow) = length.multipliedReportingOverflow(by: 10)
-      guard !overflow else { throw HTTPParseError(400, "Content-Length is too large") }
+      guard !overflow else { throw HTTPParseError(.ambiguousFraming, "Content-Length is too large") }
       length = product &+ UInt64(digit - ASCII.zero)
     }
-    guard length <= UInt64(Int64.max) else { throw HTTPParseError(400, "Content-Length is too large") }
+    guard length <= UInt64(Int64.max) else { throw HTTPParseError(.ambiguousFraming, "Content-Length is too large") }
     return length
   }
 

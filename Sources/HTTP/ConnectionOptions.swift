@@ -25,7 +25,9 @@ package struct ConnectionOptions: Sendable {
         } else if field.kind == .connection, fields.matches(element, "upgrade") {
           upgrades = true
         } else {
-          guard names.count < Self.mostNames else { throw HTTPParseError(400, "too many connection options") }
+          guard names.count < Self.mostNames else {
+            throw HTTPParseError(.malformedField, "too many connection options")
+          }
           names.append(element)
         }
       }

@@ -1,29 +1,63 @@
-// Why a message was refused, and what a client is told of it.
-// It must not quote the message.
+// Why a message is refused.
 
-/// What is wrong with a message: the status to answer a bad request with, and one line that names the rule.
+/// What is wrong with a message. It carries no status: whoever answers chooses one by the kind.
 public struct HTTPParseError: Error, Hashable, Sendable {
-  /// The status for a request: 400, 405, 413, 414, 417, 431, 501, 505 or 508. A bad response is always a 502.
-  public var status: Int
-  /// One short line, without any byte of the message.
-  public var reason: String
-  /// The limit that the message went beyond; nil where something else is wrong with it.
-  public var limit: HTTPLimit?
+  /// What rule was broken.
+  ///
+  /// The raw values are stable: records and metrics may contain them. A kind may be added, but none is renamed.
+  public enum Kind: String, CaseIterable, Hashable, Sendable {
+    /// The request line or the status line is not one (RFC 9112 §3, §4), or bytes before it are not allowed there.
+    case malformedStartLine = "malformed_start_line"
+    /// The request target has none of the forms that are served (RFC 9112 §3.2).
+    case malformedTarget = "malformed_target"
+    /// A line is not a field, or a value contains bytes that are not allowed (RFC 9112 §5, RFC 9110 §5.5).
+    case malformedField = "malformed_field"
+    /// Host is missing, repeated or not a host (RFC 9112 §3.2).
+    case invalidHost = "invalid_host"
+    /// The fields do not say in exactly one way where the body ends (RFC 9112 §6.3).
+    case ambiguousFraming = "ambiguous_framing"
+    /// Transfer-Encoding is something other than `chunked`.
+    case unsupportedTransferCoding = "unsupported_transfer_coding"
+    /// The protocol or its version is not HTTP/1.1 or HTTP/1.0.
+    case unsupportedVersion = "unsupported_version"
+    /// The method is not implemented.
+    case unsupportedMethod = "unsupported_method"
+    /// The method is known and not served: CONNECT.
+    case methodNotAllowed = "method_not_allowed"
+    /// Expect asks for something other than `100-continue`.
+    case unsupportedExpectation = "unsupported_expectation"
+    /// Via says that the request has been here before.
+    case loopDetected = "loop_detected"
+    /// The head is larger than `HTTPLimits.headBytes`.
+    case headTooLarge = "head_too_large"
+    /// The head has more fields than `HTTPLimits.fieldCount`.
+    case tooManyFields = "too_many_fields"
+    /// The request target is longer than `HTTPLimits.targetBytes`.
+    case targetTooLong = "target_too_long"
+    /// The body is larger than its receiver accepts.
+    case bodyTooLarge = "body_too_large"
+    /// A chunk's size line or end is not one (RFC 9112 §7.1).
+    case malformedChunk = "malformed_chunk"
+    /// The chunk extensions are larger than `HTTPLimits.chunkExtensionBytes`.
+    case chunkExtensionsTooLarge = "chunk_extensions_too_large"
+    /// The trailers are not fields, or would change the framing (RFC 9110 §6.5.1).
+    case malformedTrailers = "malformed_trailers"
+    /// The trailers are larger than `HTTPLimits.trailerBytes`.
+    case trailersTooLarge = "trailers_too_large"
+    /// More 1xx responses came than are accepted before a final one.
+    case tooManyInterimResponses = "too_many_interim_responses"
+    /// A 101 came that nobody had asked for (RFC 9110 §15.2.2).
+    case unexpectedUpgrade = "unexpected_upgrade"
+  }
+
+  /// What rule was broken.
+  public let kind: Kind
+  /// One short line that says it in words; it contains no byte of the message.
+  public let detail: String
 
   /// Makes an error.
-  public init(_ status: Int, _ reason: String, beyond limit: HTTPLimit? = nil) {
-    self.status = status
-    self.reason = reason
-    self.limit = limit
+  public init(_ kind: Kind, _ detail: String) {
+    self.kind = kind
+    self.detail = detail
   }
-}
-
-/// Which bound a message went beyond: one of `HTTPLimits`, or its receiver's on bodies.
-public enum HTTPLimit: Hashable, Sendable {
-  case head
-  case fields
-  case target
-  case body
-  case trailers
-  case chunkExtensions
 }

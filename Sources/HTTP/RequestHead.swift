@@ -25,7 +25,7 @@ public final class RequestHead {
   package init(
     _ method: Method, _ target: RequestTarget, isVersion11: Bool, _ fields: Fields, framing: BodyFraming
   ) throws(HTTPParseError) {
-    guard fields.valuesAreClean() else { throw HTTPParseError(400, "control byte in a field value") }
+    guard fields.valuesAreClean() else { throw HTTPParseError(.malformedField, "control byte in a field value") }
     try Self.validateHost(fields, isVersion11: isVersion11)
     connection = try ConnectionOptions(fields)
     expectsContinue = try Self.expectsContinue(fields, isVersion11: isVersion11, framing: framing)
@@ -51,10 +51,12 @@ public final class RequestHead {
     var hosts = 0
     for field in fields.list where field.kind == .host {
       hosts += 1
-      guard Authority.isValid(fields.bytes[field.value]) else { throw HTTPParseError(400, "Host is not a host") }
+      guard Authority.isValid(fields.bytes[field.value]) else {
+        throw HTTPParseError(.invalidHost, "Host is not a host")
+      }
     }
-    guard hosts <= 1 else { throw HTTPParseError(400, "Host given twice") }
-    guard hosts == 1 || !isVersion11 else { throw HTTPParseError(400, "Host is missing") }
+    guard hosts <= 1 else { throw HTTPParseError(.invalidHost, "Host given twice") }
+    guard hosts == 1 || !isVersion11 else { throw HTTPParseError(.invalidHost, "Host is missing") }
   }
 
   private static func expectsContinue(
@@ -62,7 +64,9 @@ public final class RequestHead {
   ) throws(HTTPParseError) -> Bool {
     var expects = false
     for field in fields.list where field.kind == .expect {
-      guard fields.matches(field.value, "100-continue") else { throw HTTPParseError(417, "unknown expectation") }
+      guard fields.matches(field.value, "100-continue") else {
+        throw HTTPParseError(.unsupportedExpectation, "unknown expectation")
+      }
       expects = true
     }
     return expects && isVersion11 && framing != .none

@@ -23,7 +23,7 @@ public final class ResponseHead {
     status: Int, reason: Range<Int>, isVersion11: Bool, _ fields: Fields, framing: BodyFraming, answersHead: Bool
   ) throws(HTTPParseError) {
     connection = try ConnectionOptions(fields)
-    guard fields.valuesAreClean() else { throw HTTPParseError(502, "control byte in a field value") }
+    guard fields.valuesAreClean() else { throw HTTPParseError(.malformedField, "control byte in a field value") }
     self.status = status
     self.reason = reason
     self.isVersion11 = isVersion11

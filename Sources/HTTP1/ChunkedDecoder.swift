@@ -108,14 +108,16 @@ struct ChunkedDecoder {
       case .size:
         try readSize(byte, limits)
       case .sizeLineFeed:
-        guard byte == ASCII.lineFeed else { throw HTTPParseError(400, "a chunk's size line does not end with CRLF") }
+        guard byte == ASCII.lineFeed else {
+          throw HTTPParseError(.malformedChunk, "a chunk's size line does not end with CRLF")
+        }
         expected = remaining == 0 ? .trailer : .data
       case .extensionName, .extensionValue, .quotedText, .escapedByte, .quoteEnd:
         try readExtension(byte, limits)
       case .trailer, .trailerName, .trailerValue, .trailerLineFeed:
         try readTrailer(byte, limits)
       case .lastLineFeed:
-        guard byte == ASCII.lineFeed else { throw HTTPParseError(400, "trailers do not end with CRLF") }
+        guard byte == ASCII.lineFeed else { throw HTTPParseError(.malformedTrailers, "trailers do not end with CRLF") }
         expected = .nothing
         return index + 1
       case .nothing:
@@ -126,7 +128,8 @@ struct ChunkedDecoder {
     return index
   }
 
-  private static let unended = HTTPParseError(400, "a chunk's data does not end with CRLF where its size says")
+  private static let unended = HTTPParseError(
+    .malformedChunk, "a chunk's data does not end with CRLF where its size says")
 
   private static func endsLine(_ bytes: UnsafeRawBufferPointer, at index: Int) -> Bool {
     unsafe index + 1 < bytes.count && bytes[index] == ASCII.carriageReturn && bytes[index + 1] == ASCII.lineFeed
@@ -158,18 +161,18 @@ struct ChunkedDecoder {
       if digits == 0 { remaining = 0 }
       digits += 1
       guard digits <= Self.mostDigits, remaining >> 59 == 0 else {
-        throw HTTPParseError(400, "chunk size is too large")
+        throw HTTPParseError(.malformedChunk, "chunk size is too large")
       }
       remaining = remaining << 4 | UInt64(digit)
     } else if digits == 0 {
-      throw HTTPParseError(400, "chunk size is not a plain hexadecimal number")
+      throw HTTPParseError(.malformedChunk, "chunk size is not a plain hexadecimal number")
     } else {
       try endPart(byte, limits, "chunk size is not a plain hexadecimal number")
     }
   }
 
   /// What may follow a size or an extension: a further extension, or the end of the line.
-  private mutating func endPart(_ byte: UInt8, _ limits: HTTPLimits, _ complaint: String) throws(HTTPParseError) {
+  private mutating func endPart(_ byte: UInt8, _ limits: HTTPLimits, _ detail: String) throws(HTTPParseError) {
     switch byte {
     case ASCII.carriageReturn:
       expected = .sizeLineFeed
@@ -178,20 +181,19 @@ struct ChunkedDecoder {
       hasContent = false
       try countExtension(limits)
     default:
-      throw HTTPParseError(400, complaint)
+      throw HTTPParseError(.malformedChunk, detail)
     }
   }
 
   private mutating func countExtension(_ limits: HTTPLimits) throws(HTTPParseError) {
     extensionBytes += 1
     guard extensionBytes <= limits.chunkExtensionBytes else {
-      throw HTTPParseError(
-        400, "chunk extensions larger than \(limits.chunkExtensionBytes) bytes", beyond: .chunkExtensions)
+      throw HTTPParseError(.chunkExtensionsTooLarge, "chunk extensions larger than \(limits.chunkExtensionBytes) bytes")
     }
   }
 
   private mutating func readExtension(_ byte: UInt8, _ limits: HTTPLimits) throws(HTTPParseError) {
-    let complaint = "malformed chunk extension"
+    let detail = "malformed chunk extension"
     if byte != ASCII.carriageReturn, byte != ASCII.semicolon { try countExtension(limits) }
     switch expected {
     case .extensionName where ASCII.isToken(byte), .extensionValue where ASCII.isToken(byte):
@@ -202,7 +204,7 @@ struct ChunkedDecoder {
     case .extensionValue where !hasContent && byte == ASCII.quote:
       expected = .quotedText
     case .extensionName where hasContent, .extensionValue where hasContent, .quoteEnd:
-      try endPart(byte, limits, complaint)
+      try endPart(byte, limits, detail)
     case .quotedText where byte == ASCII.quote:
       expected = .quoteEnd
     case .quotedText where byte == ASCII.backslash:
@@ -212,14 +214,14 @@ struct ChunkedDecoder {
     case .escapedByte where ASCII.isFieldValue(byte):
       expected = .quotedText
     default:
-      throw HTTPParseError(400, complaint)
+      throw HTTPParseError(.malformedChunk, detail)
     }
   }
 
   private mutating func readTrailer(_ byte: UInt8, _ limits: HTTPLimits) throws(HTTPParseError) {
     trailerBytes += 1
     guard trailerBytes <= limits.trailerBytes else {
-      throw HTTPParseError(431, "trailers larger than \(limits.trailerBytes) bytes", beyond: .trailers)
+      throw HTTPParseError(.trailersTooLarge, "trailers larger than \(limits.trailerBytes) bytes")
     }
     switch expected {
     case .trailer where byte == ASCII.carriageReturn:
@@ -241,7 +243,7 @@ struct ChunkedDecoder {
       expected = .trailer
       try endTrailer()
     default:
-      throw HTTPParseError(400, "malformed trailer")
+      throw HTTPParseError(.malformedTrailers, "malformed trailer")
     }
     trailers.bytes.append(byte)
   }
@@ -249,7 +251,9 @@ struct ChunkedDecoder {
   /// A trailer that frames could make another message of this one (RFC 9110 §6.5.1).
   private mutating func endTrailer() throws(HTTPParseError) {
     let value = name.upperBound + 1..<trailers.bytes.count - 1
-    guard !trailers.isRefusedTrailer(name) else { throw HTTPParseError(400, "a trailer that would frame") }
+    guard !trailers.isRefusedTrailer(name) else {
+      throw HTTPParseError(.malformedTrailers, "a trailer that would frame")
+    }
     trailers.list.append(Field(name: name, value: trailers.trimmed(value)))
   }
 }

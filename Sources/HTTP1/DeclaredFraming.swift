@@ -10,18 +10,19 @@ extension Fields {
     var encoding: Range<Int>?
     for field in list {
       if field.kind == .contentLength {
-        guard length == nil else { throw HTTPParseError(400, "Content-Length given twice") }
+        guard length == nil else { throw HTTPParseError(.ambiguousFraming, "Content-Length given twice") }
         length = field.value
       } else if field.kind == .transferEncoding {
-        guard encoding == nil else { throw HTTPParseError(400, "Transfer-Encoding given twice") }
+        guard encoding == nil else { throw HTTPParseError(.ambiguousFraming, "Transfer-Encoding given twice") }
         encoding = field.value
       }
     }
     if let encoding {
-      guard length == nil else { throw HTTPParseError(400, "Content-Length beside Transfer-Encoding") }
-      guard isVersion11 else { throw HTTPParseError(400, "Transfer-Encoding in an HTTP/1.0 message") }
+      guard length == nil else { throw HTTPParseError(.ambiguousFraming, "Content-Length beside Transfer-Encoding") }
+      guard isVersion11 else { throw HTTPParseError(.ambiguousFraming, "Transfer-Encoding in an HTTP/1.0 message") }
       guard matches(encoding, "chunked") else {
-        throw HTTPParseError(encoding.isEmpty ? 400 : 501, "Transfer-Encoding other than chunked")
+        throw HTTPParseError(
+          encoding.isEmpty ? .ambiguousFraming : .unsupportedTransferCoding, "Transfer-Encoding other than chunked")
       }
       return .chunked
     }

@@ -179,7 +179,7 @@ public final class MessageParser {
     default:
       unsafe keepHead(head.prefix(consumed))
       let fault = unsafe state.pointee.isResponse ? nil : RequestLine.fault(state.pointee.fields)
-      throw fault ?? HTTPParseError(400, framingComplaint(error) ?? Self.complaint(error))
+      throw fault ?? framingError(error) ?? Self.parseError(error)
     }
   }
 
@@ -187,7 +187,7 @@ public final class MessageParser {
   private func skipEmptyLines(_ bytes: UnsafeRawBufferPointer) throws(HTTPParseError) -> Int {
     guard unsafe !state.pointee.isResponse else {
       guard unsafe bytes.first == UInt8(ascii: "H") || bytes.isEmpty else {
-        throw HTTPParseError(400, "not a status line")
+        throw HTTPParseError(.malformedStartLine, "not a status line")
       }
       unsafe state.pointee.hasBegun = unsafe !bytes.isEmpty
       return 0
@@ -195,16 +195,18 @@ public final class MessageParser {
     for index in bytes.indices {
       let byte = unsafe bytes[index]
       if unsafe state.pointee.isInEmptyLine {
-        guard byte == ASCII.lineFeed else { throw HTTPParseError(400, "CR without LF before the request line") }
+        guard byte == ASCII.lineFeed else {
+          throw HTTPParseError(.malformedStartLine, "CR without LF before the request line")
+        }
         unsafe state.pointee.isInEmptyLine = false
       } else if byte == ASCII.carriageReturn {
         unsafe state.pointee.emptyLines += 1
         unsafe state.pointee.isInEmptyLine = true
         guard unsafe state.pointee.emptyLines <= Self.mostEmptyLines else {
-          throw HTTPParseError(400, "too many empty lines before the request line")
+          throw HTTPParseError(.malformedStartLine, "too many empty lines before the request line")
         }
       } else if byte == ASCII.lineFeed {
-        throw HTTPParseError(400, "LF without CR before the request line")
+        throw HTTPParseError(.malformedStartLine, "LF without CR before the request line")
       } else {
         unsafe state.pointee.hasBegun = true
         return index
@@ -222,17 +224,17 @@ public final class MessageParser {
   private func checkSize() throws(HTTPParseError) {
     let limit = unsafe state.pointee.limits.headBytes
     guard unsafe state.pointee.fields.bytes.count > limit else { return }
-    throw HTTPParseError(431, "head larger than \(limit) bytes", beyond: .head)
+    throw HTTPParseError(.headTooLarge, "head larger than \(limit) bytes")
   }
 
   /// The head is whole: its fields say what follows.
   private func finishHead() {
     do throws(HTTPParseError) {
       guard unsafe state.pointee.fields.split() == state.pointee.fieldCount else {
-        throw HTTPParseError(400, "ambiguous fields")
+        throw HTTPParseError(.malformedField, "ambiguous fields")
       }
       let declared = unsafe try state.pointee.fields.declaredFraming(isVersion11: version.minor == 1)
-      guard isFramed(declared) else { throw HTTPParseError(400, "ambiguous framing") }
+      guard isFramed(declared) else { throw HTTPParseError(.ambiguousFraming, "ambiguous framing") }
       unsafe state.pointee.framing = declared ?? .none
       if unsafe state.pointee.isResponse {
         let hasNoBody = answersHead || status < 200 || status == 204 || status == 304
@@ -267,20 +269,21 @@ public final class MessageParser {
   private func validateMethod() throws(HTTPParseError) {
     let bytes = unsafe state.pointee.fields.bytes
     let method = bytes.prefix(Self.longestMethod + 1).prefix(while: ASCII.isToken)
-    if method.count > Self.longestMethod { throw HTTPParseError(501, "method not implemented") }
+    if method.count > Self.longestMethod { throw HTTPParseError(.unsupportedMethod, "method not implemented") }
     guard method.count < bytes.count else {
       unsafe state.pointee.stage = .unknownMethod
       return
     }
     throw bytes[method.count] == ASCII.space && !method.isEmpty
-      ? HTTPParseError(501, "method not implemented") : HTTPParseError(400, "malformed request line")
+      ? HTTPParseError(.unsupportedMethod, "method not implemented")
+      : HTTPParseError(.malformedStartLine, "malformed request line")
   }
 
   private static let longestMethod = 64
 
-  /// What our own reading says of framing fields that llhttp refused: its errors are about the field that it came to last,
-  /// whatever stood before that one. Nil where it finds nothing as far as the head was read.
-  private func framingComplaint(_ error: llhttp_errno_t) -> String? {
+  /// What our own reading finds wrong with the framing fields where llhttp has refused one of them: llhttp's errors are about
+  /// the field that it came to last, whatever was before that one. Nil where our reading finds nothing up to that place.
+  private func framingError(_ error: llhttp_errno_t) -> HTTPParseError? {
     switch error {
     case HPE_INVALID_CONTENT_LENGTH, HPE_UNEXPECTED_CONTENT_LENGTH, HPE_INVALID_TRANSFER_ENCODING: break
     default: return nil
@@ -290,25 +293,29 @@ public final class MessageParser {
     read.bytes += (read.bytes.last == ASCII.lineFeed ? "\r\n" : "\r\n\r\n").utf8
     guard read.split() != nil else { return nil }
     do throws(HTTPParseError) {
-      // What is wrong in either version: the version is not what llhttp complained of.
+      // The version is not what llhttp has refused: what is wrong is wrong in either.
       _ = try read.declaredFraming(isVersion11: true)
       return nil
     } catch {
-      return error.reason
+      return HTTPParseError(.ambiguousFraming, error.detail)
     }
   }
 
   /// What llhttp found wrong with a head, in our words.
-  private static func complaint(_ error: llhttp_errno_t) -> String {
+  private static func parseError(_ error: llhttp_errno_t) -> HTTPParseError {
     switch error {
-    case HPE_INVALID_URL: "malformed request target"
-    case HPE_INVALID_METHOD, HPE_INVALID_CONSTANT, HPE_INVALID_VERSION, HPE_INVALID_STATUS: "malformed start line"
-    case HPE_INVALID_HEADER_TOKEN: "a byte that may not stand in a field, or a folded line"
-    case HPE_UNEXPECTED_SPACE: "white space before a field"
-    case HPE_CR_EXPECTED, HPE_LF_EXPECTED, HPE_STRICT: "a line does not end with CRLF"
-    case HPE_INVALID_CONTENT_LENGTH: "Content-Length is not a plain decimal number"
-    case HPE_INVALID_TRANSFER_ENCODING: "Transfer-Encoding other than chunked"
-    default: "malformed head"
+    case HPE_INVALID_URL: HTTPParseError(.malformedTarget, "malformed request target")
+    case HPE_INVALID_METHOD, HPE_INVALID_CONSTANT, HPE_INVALID_VERSION, HPE_INVALID_STATUS:
+      HTTPParseError(.malformedStartLine, "malformed start line")
+    case HPE_INVALID_HEADER_TOKEN:
+      HTTPParseError(.malformedField, "a byte that may not stand in a field, or a folded line")
+    case HPE_UNEXPECTED_SPACE: HTTPParseError(.malformedField, "white space before a field")
+    case HPE_CR_EXPECTED, HPE_LF_EXPECTED, HPE_STRICT:
+      HTTPParseError(.malformedField, "a line does not end with CRLF")
+    case HPE_INVALID_CONTENT_LENGTH:
+      HTTPParseError(.ambiguousFraming, "Content-Length is not a plain decimal number")
+    case HPE_INVALID_TRANSFER_ENCODING: HTTPParseError(.ambiguousFraming, "Transfer-Encoding other than chunked")
+    default: HTTPParseError(.malformedField, "malformed head")
     }
   }
 

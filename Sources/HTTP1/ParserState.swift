@@ -93,14 +93,14 @@ struct ParserState {
   fileprivate mutating func sawField() -> Int32 {
     fieldCount += 1
     guard fieldCount > limits.fieldCount else { return 0 }
-    refusal = HTTPParseError(431, "more than \(limits.fieldCount) fields", beyond: .fields)
+    refusal = HTTPParseError(.tooManyFields, "more than \(limits.fieldCount) fields")
     return -1
   }
 
   fileprivate mutating func sawTarget(_ count: Int) -> Int32 {
     targetBytes += count
     guard targetBytes > limits.targetBytes else { return 0 }
-    refusal = HTTPParseError(414, "request target longer than \(limits.targetBytes) bytes", beyond: .target)
+    refusal = HTTPParseError(.targetTooLong, "request target longer than \(limits.targetBytes) bytes")
     return -1
   }
 }

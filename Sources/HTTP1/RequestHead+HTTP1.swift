@@ -10,13 +10,13 @@ extension RequestHead {
     let fields = parser.fields
     let line = try RequestLine(fields)
     guard parser.hasMethod(line.method), line.minor == version.minor, version.major == 1 else {
-      throw HTTPParseError(400, "malformed request line")
+      throw HTTPParseError(.malformedStartLine, "malformed request line")
     }
     let framing = try parser.framing()
     let target = try line.passedOn(fields)
     try self.init(line.method, target, isVersion11: line.minor == 1, fields, framing: framing)
     if let pseudonym, fields.wentThrough(pseudonym) {
-      throw HTTPParseError(508, "the request has come through this proxy already")
+      throw HTTPParseError(.loopDetected, "the request has come through this proxy already")
     }
     _ = parser.takeFields()
   }

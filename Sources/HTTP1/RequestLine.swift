@@ -12,14 +12,14 @@ struct RequestLine {
     let bytes = fields.bytes
     guard let end = bytes.firstIndex(of: ASCII.carriageReturn), end + 1 < bytes.count,
       bytes[end + 1] == ASCII.lineFeed, let first = bytes[..<end].firstIndex(of: ASCII.space)
-    else { throw HTTPParseError(400, "malformed request line") }
+    else { throw HTTPParseError(.malformedStartLine, "malformed request line") }
     guard let second = bytes[(first + 1)..<end].firstIndex(of: ASCII.space) else {
-      throw HTTPParseError(505, "malformed request line")
+      throw HTTPParseError(.unsupportedVersion, "malformed request line")
     }
     minor = try Self.minorVersion(fields, (second + 1)..<end)
     target = first + 1..<second
     method = try Self.method(fields, 0..<first)
-    guard Self.isTarget(bytes[target]) else { throw HTTPParseError(400, "malformed request target") }
+    guard Self.isTarget(bytes[target]) else { throw HTTPParseError(.malformedTarget, "malformed request target") }
   }
 
   /// Whether bytes may be a target. A backslash in a path is a slash to some and none to others.
@@ -34,7 +34,7 @@ struct RequestLine {
   static func fault(_ fields: Fields) -> HTTPParseError? {
     let bytes = fields.bytes
     let end = bytes.firstIndex(of: ASCII.carriageReturn) ?? bytes.count
-    if fields.equals(0..<end, "PRI * HTTP/2.0") { return HTTPParseError(505, "HTTP/2 is not served") }
+    if fields.equals(0..<end, "PRI * HTTP/2.0") { return HTTPParseError(.unsupportedVersion, "HTTP/2 is not served") }
     guard let first = bytes[..<end].firstIndex(of: ASCII.space) else { return nil }
     do throws(HTTPParseError) { _ = try method(fields, 0..<first) } catch { return error }
     // Of a line that has ended the rest was taken for what it should be: the fault lies behind it.
@@ -50,7 +50,8 @@ struct RequestLine {
     let isVersion =
       fields.starts(range, with: "HTTP/") && digits.count == 3 && ASCII.isDigit(fields.bytes[digits.startIndex])
       && fields.bytes[digits.startIndex + 1] == UInt8(ascii: ".") && ASCII.isDigit(fields.bytes[digits.startIndex + 2])
-    throw HTTPParseError(isVersion ? 505 : 400, "protocol is neither HTTP/1.1 nor HTTP/1.0")
+    throw HTTPParseError(
+      isVersion ? .unsupportedVersion : .malformedStartLine, "protocol is neither HTTP/1.1 nor HTTP/1.0")
   }
 
   private static func method(_ fields: Fields, _ range: Range<Int>) throws(HTTPParseError) -> Method {
@@ -59,7 +60,8 @@ struct RequestLine {
     let text = fields.text(range)
     if let method = Method(rawValue: text) { return method }
     throw text == "CONNECT"
-      ? HTTPParseError(405, "CONNECT is not served") : HTTPParseError(501, "method not implemented")
+      ? HTTPParseError(.methodNotAllowed, "CONNECT is not served")
+      : HTTPParseError(.unsupportedMethod, "method not implemented")
   }
 
   /// The target as it is passed on.
@@ -67,16 +69,18 @@ struct RequestLine {
     let bytes = fields.bytes
     if bytes[target.lowerBound] == UInt8(ascii: "/") { return RequestTarget(written: target) }
     if target.count == 1, bytes[target.lowerBound] == UInt8(ascii: "*") {
-      guard method == .options else { throw HTTPParseError(400, "only OPTIONS may ask for *") }
+      guard method == .options else { throw HTTPParseError(.malformedTarget, "only OPTIONS may ask for *") }
       return RequestTarget(written: target)
     }
     guard target.count > 7, fields.matches(target.prefix(7), "http://") else {
-      throw HTTPParseError(400, "malformed request target")
+      throw HTTPParseError(.malformedTarget, "malformed request target")
     }
     let start = target.lowerBound + 7
     let end = bytes[start..<target.upperBound].firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }
     let authority = start..<(end ?? target.upperBound)
-    guard Authority.isValid(bytes[authority]) else { throw HTTPParseError(400, "malformed request target") }
+    guard Authority.isValid(bytes[authority]) else {
+      throw HTTPParseError(.malformedTarget, "malformed request target")
+    }
     let written = authority.upperBound..<target.upperBound
     if bytes[written].first == UInt8(ascii: "/") { return RequestTarget(written: written, authority: authority) }
     // No path is the root's, but for an OPTIONS that asks about the server itself (RFC 9112 §3.2.1, §3.2.4).

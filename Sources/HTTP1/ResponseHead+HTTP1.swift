@@ -10,7 +10,7 @@ extension ResponseHead {
     let fields = parser.takeFields()
     let line = try StatusLine(fields)
     guard line.status == llhttpStatus, line.minor == version.minor, version.major == 1 else {
-      throw HTTPParseError(502, "malformed status line")
+      throw HTTPParseError(.malformedStartLine, "malformed status line")
     }
     try self.init(
       status: line.status, reason: line.reason, isVersion11: line.minor == 1, fields, framing: parser.framing(),

@@ -100,7 +100,9 @@ final class ServerConnection: StreamDelegate {
   private func collect(_ bytes: RawSpan) {
     for index in 0..<simulator.ranges.count {
       let span = simulator.ranges[index]
-      guard body.count + span.count <= Self.bodyLimit else { return refuse(HTTPParseError(413, "body too large")) }
+      guard body.count + span.count <= Self.bodyLimit else {
+        return refuse(HTTPParseError(.bodyTooLarge, "body too large"))
+      }
       unsafe bytes.extracting(span).withUnsafeBytes {
         unsafe body.append(contentsOf: $0)
       }
@@ -109,7 +111,7 @@ final class ServerConnection: StreamDelegate {
 
   private func refuse(_ error: HTTPParseError) {
     head = nil
-    writeError(status: error.status, isOllama: false, message: error.reason)
+    writeError(status: error.kind.requestStatus, isOllama: false, message: error.detail)
     closeWhenWritten()
   }
 

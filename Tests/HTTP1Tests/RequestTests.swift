@@ -160,8 +160,8 @@ struct RequestTests {
   func refusedHeads(request: String, status: Int) {
     for pieces in everySplit(request) {
       let relayed = relayRequest(pieces)
-      #expect(relayed.error?.status == status, "\(relayed)")
-      #expect(relayed.error?.reason.contains("HPE") == false)
+      #expect(relayed.error?.kind.requestStatus == status, "\(relayed)")
+      #expect(relayed.error?.detail.contains("HPE") == false)
       #expect(relayed.bytes.isEmpty)
     }
   }
@@ -169,14 +169,14 @@ struct RequestTests {
   @Test("What is said of a refused request's framing is true, whole or split", arguments: openFramings)
   func refusedFraming(fields: String, reason: String) {
     for pieces in everySplit("POST / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n\r\n") {
-      #expect(relayRequest(pieces).error?.reason == reason)
+      #expect(relayRequest(pieces).error?.detail == reason)
     }
   }
 
   @Test("HTTP/2's preface is told from what is malformed", arguments: ["", "\u{0}\u{0}\u{4}\u{4}\u{0}"])
   func preface(frames: String) {
     for pieces in everySplit("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames) {
-      #expect(relayRequest(pieces).error == HTTPParseError(505, "HTTP/2 is not served"))
+      #expect(relayRequest(pieces).error == HTTPParseError(.unsupportedVersion, "HTTP/2 is not served"))
     }
   }
 
@@ -223,7 +223,7 @@ struct RequestTests {
       let fields = (1..<count).map { "X-\($0): a\r\n" }.joined()
       let request = Array("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n".utf8)
       let relayed = relayRequest([request], limits: HTTPLimits(fieldCount: 8))
-      #expect(relayed.error?.status == status)
+      #expect(relayed.error?.kind.requestStatus == status)
       #expect(relayed.isComplete == (status == nil))
     }
   }
@@ -231,10 +231,53 @@ struct RequestTests {
   @Test("Heads, chunk extensions and trailers beyond their limits are refused")
   func limits() {
     let big = String(repeating: "x", count: 70_000)
-    #expect(relayRequest([Array("GET / HTTP/1.1\r\nHost: a\r\nX: \(big)\r\n\r\n".utf8)]).error?.status == 431)
-    #expect(relayRequest([Array("GET /\(big) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)]).error?.status == 414)
+    #expect(
+      relayRequest([Array("GET / HTTP/1.1\r\nHost: a\r\nX: \(big)\r\n\r\n".utf8)]).error?.kind.requestStatus == 431)
+    #expect(relayRequest([Array("GET /\(big) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)]).error?.kind.requestStatus == 414)
     let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    #expect(relayRequest([Array("\(head)1;\(big)\r\nx\r\n0\r\n\r\n".utf8)]).error?.status == 400)
-    #expect(relayRequest([Array("\(head)0\r\nX: \(big)\r\n\r\n".utf8)]).error?.status == 431)
+    #expect(relayRequest([Array("\(head)1;\(big)\r\nx\r\n0\r\n\r\n".utf8)]).error?.kind.requestStatus == 400)
+    #expect(relayRequest([Array("\(head)0\r\nX: \(big)\r\n\r\n".utf8)]).error?.kind.requestStatus == 431)
+  }
+}
+
+@Suite("Kinds of parse errors")
+struct ParseErrorKindTests {
+  static let kinds: [(String, HTTPParseError.Kind)] = [
+    ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget), ("GET /<a> HTTP/1.1\r\nHost: a\r\n\r\n", .malformedTarget),
+    ("GET / HTTP/1.1 x\r\nHost: a\r\n\r\n", .malformedStartLine),
+    ("GET / HTTP/1.1\r\n\r\n", .invalidHost),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n", .malformedField),
+    ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", .unsupportedVersion),
+    ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", .methodNotAllowed),
+    ("FOO / HTTP/1.1\r\nHost: a\r\n\r\n", .unsupportedMethod),
+    ("POST / HTTP/1.1\r\nHost: a\r\nExpect: x\r\nContent-Length: 1\r\n\r\n", .unsupportedExpectation),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", .ambiguousFraming),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", .ambiguousFraming),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", .unsupportedTransferCoding),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx", .malformedChunk),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n: x", .malformedTrailers),
+  ]
+
+  @Test("The kind says which rule was broken", arguments: kinds)
+  func kind(request: String, kind: HTTPParseError.Kind) {
+    #expect(relayRequest([Array(request.utf8)]).error?.kind == kind)
+  }
+
+  @Test("Each limit has its kind")
+  func limits() {
+    let limits = HTTPLimits(
+      headBytes: 200, fieldCount: 4, targetBytes: 20, trailerBytes: 20, chunkExtensionBytes: 20)
+    let long = String(repeating: "x", count: 30)
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    let requests: [(String, HTTPParseError.Kind)] = [
+      ("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "x", count: 200))\r\n\r\n", .headTooLarge),
+      ("GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 1\r\nC: 1\r\nD: 1\r\n\r\n", .tooManyFields),
+      ("GET /\(long) HTTP/1.1\r\nHost: a\r\n\r\n", .targetTooLong),
+      ("\(chunked)1;\(long)\r\nx\r\n0\r\n\r\n", .chunkExtensionsTooLarge),
+      ("\(chunked)0\r\nX: \(long)\r\n\r\n", .trailersTooLarge),
+    ]
+    for (request, kind) in requests {
+      #expect(relayRequest([Array(request.utf8)], limits: limits).error?.kind == kind)
+    }
   }
 }

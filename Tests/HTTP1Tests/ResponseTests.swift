@@ -73,7 +73,7 @@ struct ResponseTests {
   @Test("What is said of a refused response's framing is true, whole or split", arguments: openFramings)
   func refusedFraming(fields: String, reason: String) {
     for pieces in everySplit("HTTP/1.1 200 OK\r\n\(fields)\r\n\r\n") {
-      #expect(relayResponse(pieces).error?.reason == reason)
+      #expect(relayResponse(pieces).error?.detail == reason)
     }
   }
 }

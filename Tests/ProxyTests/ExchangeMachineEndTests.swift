@@ -18,7 +18,7 @@ struct ExchangeMachineEndTests {
       switch self {
       case .upstreamEnds: machine.upstreamEnded(at: .at(9), progress)
       case .upstreamFails: machine.upstreamFailed(.why(.upstreamReset), progress)
-      case .responseInvalid: machine.responseInvalid(HTTPParseError(502, "why"), progress)
+      case .responseInvalid: machine.responseInvalid(HTTPParseError(.malformedField, "why"), progress)
       case .timeout: machine.deadlineExpired(.why(.responseTimeout), progress)
       case .shutDown: machine.shutDown(progress)
       }
@@ -142,7 +142,7 @@ struct ExchangeMachineEndTests {
 
   @Test("A request that breaks its framing is refused, or cuts what was being answered")
   func requestInvalid() {
-    let error = HTTPParseError(400, "why")
+    let error = HTTPParseError(.malformedField, "why")
     let expected = Termination(outcome: .rejected, stage: .upload, failure: .why(.requestMalformed))
     for point in [ExchangePoint.waitingForPermit, .connecting, .uploading] {
       var machine = point.machine()
@@ -188,7 +188,7 @@ struct ExchangeMachineEndTests {
       #expect(machine.clientLeft(.output) == .none)
       for ending in Ending.allCases where ending != .responseInvalid { #expect(ending.apply(&machine) == .none) }
       #expect(machine.deadlineExpired(.why(.clientStalledTimeout), .output) == .none)
-      #expect(machine.requestInvalid(HTTPParseError(400, "why")) == .none)
+      #expect(machine.requestInvalid(HTTPParseError(.malformedField, "why")) == .none)
       #expect(machine.clientFlushed(queued: 0) == .none)
       #expect(machine.upstreamFlushed(queued: 0) == .none)
       #expect(machine.isEnded)

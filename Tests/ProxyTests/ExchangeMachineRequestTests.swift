@@ -74,7 +74,7 @@ struct ExchangeMachineRequestTests {
   @Test("A body with a length is judged by its head, a chunked one by what has come; the limit itself is allowed")
   func bodySize() {
     let limits = ExchangeMachine.Limits(requestBodyBytes: 100)
-    let error = HTTPParseError(413, "request body larger than 100 bytes", beyond: .body)
+    let error = HTTPParseError(.bodyTooLarge, "request body larger than 100 bytes")
     var exact = ExchangePoint.begun.machine(.init(framing: .length(100)), limits)
     #expect(exact.begin() == .connect(fresh: false))
     #expect(exact.requestBytes(total: 1_000) == .none)
@@ -195,7 +195,7 @@ struct ExchangeMachineRequestTests {
   @Test("A malformed answer on a pooled connection is not asked for again")
   func malformed() {
     var machine = ExchangePoint.sentReused.machine(.init(isSafe: true))
-    guard case .end(_, .reply) = machine.responseInvalid(HTTPParseError(502, "why"), .nothing) else {
+    guard case .end(_, .reply) = machine.responseInvalid(HTTPParseError(.malformedField, "why"), .nothing) else {
       Issue.record("it was sent twice")
       return
     }

@@ -157,7 +157,7 @@ struct ExchangeMachineResponseTests {
           == (isVersion11 ? .forwardInterim : .drop))
       machine.interimCompleted(nextAt: .at(1))
     }
-    let refused = HeadAction.refuse(HTTPParseError(502, "too many interim responses"))
+    let refused = HeadAction.refuse(HTTPParseError(.tooManyInterimResponses, "too many interim responses"))
     #expect(machine.headReceived(.init(status: 103, headBytes: 1), isDraining: false) == refused)
   }
 
@@ -179,7 +179,7 @@ struct ExchangeMachineResponseTests {
 
   @Test("A 101 opens a tunnel only where it takes up what a complete request offered")
   func upgrade() {
-    let refused = HeadAction.refuse(HTTPParseError(502, "upstream switched protocols unasked"))
+    let refused = HeadAction.refuse(HTTPParseError(.unexpectedUpgrade, "upstream switched protocols unasked"))
     for (offers, takesUp, isComplete) in [
       (true, true, true), (false, true, true), (true, false, true), (true, true, false),
     ] {

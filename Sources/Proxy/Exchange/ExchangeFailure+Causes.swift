@@ -5,18 +5,18 @@ import Transport
 
 extension ExchangeFailure {
   /// A request that is refused.
-  init(request error: HTTPParseError) { self.init(Self.requestKind(error), error.reason) }
+  init(request error: HTTPParseError) { self.init(Self.requestKind(error), error.detail) }
 
   /// A response that is refused.
   init(response error: HTTPParseError) {
     let kind: Kind
-    switch error.limit {
-    case .head, .fields: kind = .responseHeadTooLarge
-    case .trailers: kind = .responseTrailersTooLarge
-    case .chunkExtensions: kind = .responseChunkExtensionsTooLarge
-    case .target, .body, nil: kind = .responseMalformed
+    switch error.kind {
+    case .headTooLarge, .tooManyFields: kind = .responseHeadTooLarge
+    case .trailersTooLarge: kind = .responseTrailersTooLarge
+    case .chunkExtensionsTooLarge: kind = .responseChunkExtensionsTooLarge
+    default: kind = .responseMalformed
     }
-    self.init(kind, error.reason)
+    self.init(kind, error.detail)
   }
 
   /// An upstream connection that was not made, or is lost.
@@ -31,22 +31,20 @@ extension ExchangeFailure {
   }
 
   private static func requestKind(_ error: HTTPParseError) -> Kind {
-    switch error.limit {
-    case .head, .fields: return .requestHeadTooLarge
-    case .target: return .requestTargetTooLarge
-    case .body: return .requestBodyTooLarge
-    case .trailers: return .requestTrailersTooLarge
-    case .chunkExtensions: return .requestChunkExtensionsTooLarge
-    case nil: break
-    }
-    switch error.status {
-    case 405: return .methodNotAllowed
-    case 413: return .requestBodyTooLarge
-    case 417: return .expectationFailed
-    case 501: return .requestNotImplemented
-    case 505: return .httpVersionNotSupported
-    case 508: return .loopDetected
-    default: return .requestMalformed
+    switch error.kind {
+    case .headTooLarge, .tooManyFields: .requestHeadTooLarge
+    case .targetTooLong: .requestTargetTooLarge
+    case .bodyTooLarge: .requestBodyTooLarge
+    case .trailersTooLarge: .requestTrailersTooLarge
+    case .chunkExtensionsTooLarge: .requestChunkExtensionsTooLarge
+    case .methodNotAllowed: .methodNotAllowed
+    case .unsupportedExpectation: .expectationFailed
+    case .unsupportedMethod, .unsupportedTransferCoding: .requestNotImplemented
+    case .unsupportedVersion: .httpVersionNotSupported
+    case .loopDetected: .loopDetected
+    case .malformedStartLine, .malformedTarget, .malformedField, .invalidHost, .ambiguousFraming, .malformedChunk,
+      .malformedTrailers, .tooManyInterimResponses, .unexpectedUpgrade:
+      .requestMalformed
     }
   }
 }

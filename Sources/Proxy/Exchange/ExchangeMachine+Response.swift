@@ -42,7 +42,7 @@ extension ExchangeMachine {
   /// Only the 101 that takes up what a complete request offered switches; any other answers something that nobody asked.
   private mutating func switchProtocols(_ traits: ResponseTraits) -> HeadAction {
     guard self.traits.offersUpgrade, traits.takesUpOffer, isRequestComplete else {
-      return .refuse(HTTPParseError(502, "upstream switched protocols unasked"))
+      return .refuse(HTTPParseError(.unexpectedUpgrade, "upstream switched protocols unasked"))
     }
     move(to: .tunnelling)
     return .switchProtocols
@@ -53,7 +53,7 @@ extension ExchangeMachine {
     // There is no other bound to their number.
     awaited.interimBytes += traits.headBytes
     guard awaited.interimBytes <= limits.interimBytes else {
-      return .refuse(HTTPParseError(502, "too many interim responses"))
+      return .refuse(HTTPParseError(.tooManyInterimResponses, "too many interim responses"))
     }
     if traits.status == 100 { awaited.awaitsContinue = false }
     move(to: .awaitingHead(awaited))

@@ -182,7 +182,7 @@ struct ExchangeMachine: Sendable {
 
   private func tooLarge(_ bytes: UInt64) -> HTTPParseError? {
     guard let limit = limits.requestBodyBytes, bytes > UInt64(limit) else { return nil }
-    return HTTPParseError(413, "request body larger than \(limit) bytes", beyond: .body)
+    return HTTPParseError(.bodyTooLarge, "request body larger than \(limit) bytes")
   }
 
   /// Bytes of the request were sent on, and `queued` of them wait: for the socket, or for a connection.

@@ -82,14 +82,14 @@ final class Counters: Sendable {
   /// A message from `side` was refused: for its size, or because it is not strict HTTP.
   func refused(_ error: HTTPParseError, from side: Side) {
     let isRequest = side == .downstream
-    switch error.limit {
-    case .head, .fields: hit(isRequest ? .requestHead : .responseHead)
-    case .target: hit(.requestTarget)
-    case .body: hit(.requestBody)
-    case .trailers: hit(isRequest ? .requestTrailers : .responseTrailers)
-    case .chunkExtensions: hit(isRequest ? .requestChunkExtensions : .responseChunkExtensions)
-    case nil where error.status == 508: hit(.loop)
-    case nil: parseFailures.add(side)
+    switch error.kind {
+    case .headTooLarge, .tooManyFields: hit(isRequest ? .requestHead : .responseHead)
+    case .targetTooLong: hit(.requestTarget)
+    case .bodyTooLarge: hit(.requestBody)
+    case .trailersTooLarge: hit(isRequest ? .requestTrailers : .responseTrailers)
+    case .chunkExtensionsTooLarge: hit(isRequest ? .requestChunkExtensions : .responseChunkExtensions)
+    case .loopDetected: hit(.loop)
+    default: parseFailures.add(side)
     }
   }
 }

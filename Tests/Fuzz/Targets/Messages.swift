@@ -253,8 +253,7 @@ private func compare(_ ways: [Relayed]) throws(Finding) {
       "split otherwise, another end: \(String(describing: way.error)), not \(String(describing: ways[0].error))")
   }
   if let error = ways[0].error {
-    try hold([400, 405, 413, 414, 417, 431, 501, 502, 505].contains(error.status), "refused with \(error.status)")
-    try hold(error.reason.allSatisfy(\.isASCII) && !error.reason.contains("HPE"), "refused with \(error.reason)")
+    try hold(error.detail.allSatisfy(\.isASCII) && !error.detail.contains("HPE"), "refused with \(error.detail)")
   }
 }
 
