@@ -20,6 +20,12 @@ public struct ExchangeFailure: Hashable, Sendable, CustomStringConvertible {
     self.detail = detail
   }
 
+  /// A failure as a record has it; nil where its text has no known kind, as the records of earlier versions.
+  public init?(recorded text: String) {
+    guard let colon = text.firstIndex(of: ":"), let kind = Kind(rawValue: String(text[..<colon])) else { return nil }
+    self.init(kind, String(text[colon...].dropFirst(2)))
+  }
+
   /// As records have it: `upstream_closed: upstream closed the connection`.
   public var description: String { "\(kind.rawValue): \(detail)" }
 }

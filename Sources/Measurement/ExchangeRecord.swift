@@ -152,7 +152,7 @@ public struct ExchangeRecord: Hashable, Sendable {
   public var outcome: Outcome = .ok
   /// How far it had come, where it ended badly.
   public var stage: Stage?
-  /// One short line; never content.
+  /// What failed: an `ExchangeFailure`, as text; never content.
   public var error: String?
   /// As the server said.
   public var finishReason: String?

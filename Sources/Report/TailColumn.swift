@@ -95,7 +95,8 @@ extension TailColumn.Kind {
   private static func model(_ record: ExchangeRecord) -> String {
     if let model = record.model ?? record.responseModel { return model }
     guard record.dialect == nil, let path = record.path else {
-      return (record.outcome == .rejected ? record.error : nil) ?? NumberText.unknown
+      guard record.outcome == .rejected, let error = record.error else { return NumberText.unknown }
+      return ExchangeFailure(recorded: error)?.detail ?? error
     }
     return record.method.map { "\($0) \(path)" } ?? path
   }

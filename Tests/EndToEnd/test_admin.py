@@ -181,6 +181,11 @@ def test_metrics_and_records_say_the_same(serve, simulator):
         found = [value for has, value in same if has.get("stage") == stage]
         assert found == [sum((record["outcome"], record["stage"]) == (outcome, stage) for record in records)]
     assert metrics.sum("tachograph_exchanges_total") == len(records)
+    kinds = [record["error"].split(": ")[0] for record in records if record["error"]]
+    assert {"request_malformed"} < set(kinds), kinds
+    for kind in kinds:
+        assert metrics.sum("tachograph_exchange_errors_total", kind=kind) == kinds.count(kind)
+    assert metrics.sum("tachograph_exchange_errors_total") == len(kinds)
     for code in {record["status"] for record in records if record["status"]}:
         count = sum(record["status"] == code for record in records)
         assert metrics.sum("tachograph_responses_total", code=str(code)) == count

@@ -344,7 +344,7 @@ struct ForwardingTests {
     let lines = try harness.end()
     #expect(lines.count == 1)
     #expect(lines.first?["outcome"] == "ok")
-    #expect(lines.first?["error"]?.hasPrefix("measuring stopped") == true)
+    #expect(lines.first?["error"]?.hasPrefix("decoding_stopped: ") == true)
     #expect(lines.first?.values["tpot_ms"] is NSNull && lines.first?.values["output_tokens"] is NSNull)
     #expect(lines.first?.int("response_bytes") == body.utf8.count)
   }

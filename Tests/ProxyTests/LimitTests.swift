@@ -139,7 +139,9 @@ struct LimitTests {
     sender.join()
     try server.send(answer("done"))
     _ = try client.read(through: "done")
-    _ = try harness.end()
+    let line = try #require(try harness.end().first)
+    #expect(received == body.utf8.count)
+    #expect(line.verdict == "ok -" && line.int("request_bytes") == body.utf8.count)
   }
 
   @Test("Over all workers no more are at upstream than may be, and each gets there")

@@ -52,6 +52,8 @@ final class Counters: Sendable {
   let exchangesEnded = Counter()
   /// Records handed in, by how the exchange ended; requests that never became an exchange are among them.
   let exchanges = CounterGrid<Outcome, Stage>()
+  /// The same, by what failed, where something did.
+  let failures = CounterFamily<ExchangeFailure.Kind>()
   /// The same, by status.
   let responses = StatusCounters()
   /// Connections in the pool.

@@ -39,6 +39,13 @@ extension ProxyServer {
       }
     }
     page.family(
+      "tachograph_exchange_errors_total", .counter,
+      "Exchanges that have ended, by the kind of their records' error, where it is not null, and the side that it concerns."
+    )
+    for kind in ExchangeFailure.Kind.allCases {
+      page.sample(sum { $0.failures.count(kind) }, ["kind": kind.rawValue, "side": kind.side.rawValue])
+    }
+    page.family(
       "tachograph_responses_total", .counter, "Exchanges that have ended, by the status that the client was sent.")
     for code in StatusCounters.codes {
       let count = sum { $0.responses.count(code) }

@@ -197,15 +197,19 @@ struct ExchangeRecorder: ~Copyable {
     if decoder?.isTooLong == true || requestIsTooLong { worker.counters.hit(.measuredBytes) }
     let writer = worker.proxy.writer
     writer.submit { record in
-      fill(&record, termination, configuration)
+      let termination = termination ?? measuredTermination()
+      let failure = termination.failure ?? remark()
+      fill(&record, termination, failure, configuration)
       worker.counters.exchanges.add(record.outcome, record.stage)
+      if let failure { worker.counters.failures.add(failure.kind) }
       if let status { worker.counters.responses.add(status) }
       worker.operations.count(record, &meter)
     }
   }
 
   private mutating func fill(
-    _ record: inout ExchangeRecord, _ termination: Termination?, _ configuration: ConfigurationSnapshot
+    _ record: inout ExchangeRecord, _ termination: Termination, _ failure: ExchangeFailure?,
+    _ configuration: ConfigurationSnapshot
   ) {
     record.id = id
     record.instance = configuration.settings.instance
@@ -231,10 +235,9 @@ struct ExchangeRecorder: ~Copyable {
     swap(&record.model, &facts.model)
     record.stream = isStream
     record.status = status
-    let termination = termination ?? measuredTermination()
     record.outcome = termination.outcome
     record.stage = termination.stage
-    record.error = (termination.failure ?? remark())?.detail
+    record.error = failure?.description
     record.upstream = configuration.upstreamAuthority
     record.inFlight = inFlight
     record.requestBytes = requestBytes
@@ -262,7 +265,7 @@ struct ExchangeRecorder: ~Copyable {
 
   /// What measuring could not do.
   private mutating func remark() -> ExchangeFailure? {
-    if let problem = decoder?.problem { return ExchangeFailure(.decodingStopped, "measuring stopped: \(problem)") }
+    if let problem = decoder?.problem { return ExchangeFailure(.decodingStopped, problem) }
     guard let malformed = decoder?.malformedEvents, malformed > 0 else { return nil }
     return ExchangeFailure(.eventsNotJSON, "\(malformed) events were not JSON")
   }
