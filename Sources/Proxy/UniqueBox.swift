@@ -41,4 +41,7 @@ struct UniqueBox<Value: ~Copyable>: ~Copyable {
     @inline(__always)
     nonmutating _modify { yield unsafe &pointer.pointee }
   }
+
+  /// Where the value lies, for whoever has it told when the box goes.
+  var address: UnsafeMutablePointer<Value> { @inline(__always) get { unsafe pointer } }
 }

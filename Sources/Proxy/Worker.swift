@@ -28,7 +28,6 @@ final class Worker {
 
   let proxy: ProxyState
   let counters: Counters
-  let operations: ModelMetrics
   /// What exchanges that begin now are held to.
   private(set) var configuration: ConfigurationSnapshot
   let loop: EventLoop
@@ -48,15 +47,13 @@ final class Worker {
   let downstreamBuffer = OutputBuffer(capacity: EventLoop.readCapacity * 2)
   /// The same towards upstream.
   let upstreamBuffer = OutputBuffer(capacity: EventLoop.readCapacity * 2)
-  /// What has been forwarded and not yet looked at.
-  let deferredDecoder = DeferredDecoder()
-  let decodingContext = DecodingContext()
+  /// What records come from and go to.
+  let recording: RecordingResources
   let identities: UniqueBox<IdentityReader>
   /// Heads that need not be read in full.
   private(set) var headCaches: HeadCaches
-  let ids = UniqueBox(UUIDv7Generator())
   /// What exchanges are kept in.
-  let exchangeStates = FreeList<Exchange.HotState>(kept: 256)
+  let machines = FreeList<ExchangeMachine>(kept: 256)
   private(set) var isDraining = false
 
   private let listeners: [Listener]
@@ -80,7 +77,7 @@ final class Worker {
     self.proxy = proxy
     counters = proxy.counters[number]
     pool = UpstreamPool(counters: counters)
-    operations = ModelMetrics(registry: proxy.operations)
+    recording = RecordingResources(counters: counters, models: proxy.operations, writer: proxy.writer)
     configuration = proxy.configuration
     let settings = configuration.settings
     attemptBudget = AttemptBudget(configuration.budget.attemptBudget)
@@ -107,7 +104,7 @@ final class Worker {
     let sweep = Timer(loop: loop) { [unowned self] in checkDeadlines() }
     sweep.start(milliseconds: Self.sweepMilliseconds, repeating: Self.sweepMilliseconds)
     self.sweep = sweep
-    deferredDecoder.begin(on: loop)
+    recording.decoder.begin(on: loop)
     for listener in listeners {
       listener.start(
         onAccept: { [unowned self] in accept($0) },
@@ -266,11 +263,6 @@ final class Worker {
   /// - Returns: whether its socket has taken all that it was ever sent.
   func sendOutput(to client: DownstreamConnection) -> Bool { downstreamBuffer.withBytes { client.write($0) } }
 
-  /// Has the body bytes that the last parse found in `bytes`, which have been sent, looked at together with others.
-  func decodeLater(at bytes: RawSpan, of exchange: Exchange, _ arrival: Arrival, deliveredAt: Instant?) {
-    deferredDecoder.enqueue(exchange, arrival, deliveredAt: deliveredAt, ranges, of: bytes)
-  }
-
   /// Keeps an upstream connection after a whole exchange, which ended at `at`, for the next one.
   func keep(_ connection: consuming UpstreamConnection, at: Instant) { pool.release(connection, of: self, at: at) }
 
@@ -311,7 +303,7 @@ final class Worker {
     drainUntil = nil
     sweep?.close()
     sweep = nil
-    deferredDecoder.close()
+    recording.decoder.close()
     mailbox?.close()
     mailbox = nil
     pool.closeAll()

@@ -348,11 +348,11 @@ final class DownstreamConnection: StreamDelegate {
   /// Records a request that never became an exchange: its head was refused, or never whole.
   private func recordUnstarted(_ outcome: Outcome, _ failure: ExchangeFailure?, status: Int? = nil) {
     let termination = Termination(outcome: outcome, stage: .upload, failure: failure)
-    var recorder = ExchangeRecorder(client: peer, received: received ?? .now(), worker.configuration, worker)
-    recorder.status = status
+    let recorder = ExchangeRecorder(
+      client: peer, received: received ?? .now(), keepsTimeline: false, worker.recording)
+    if let status { recorder.replied(status: status) }
     recorder.refused(PartialRequestLine(parser.fields))
-    recorder.responseEnded(at: .now(), complete: false, worker.decodingContext)
-    recorder.submit(termination, worker.configuration, worker)
+    recorder.submit(termination, worker.configuration, worker.recording)
   }
 
   // MARK: The rest of the stream's life

@@ -15,15 +15,11 @@ final class Exchange {
   /// The client's connection, which lets go of this exchange when it ends.
   private let downstream: DownstreamConnection
   private(set) var upstream: UpstreamConnection?
-  private let hot: UniqueBox<HotState>
+  private let machineBox: UniqueBox<ExchangeMachine>
+  private let recorder: ExchangeRecorder
   // What each token touches stands first and close together, as in SocketStream.
   /// When something last happened, for deadlines.
   private(set) var activeAt: Instant
-  /// How many of the bytes written to the client have to be taken by its socket before all reads so far are delivered; nil
-  /// where they are.
-  private var undelivered: UInt64?
-  /// Its reads that have been forwarded and not decoded; the deferred decoder's.
-  var pendingReads: DeferredDecoder.PendingReads?
 
   /// The settings in force when it began, or when it last asked for a connection.
   private var configuration: ConfigurationSnapshot
@@ -36,8 +32,6 @@ final class Exchange {
   private var requestBuffer = RequestBuffer()
   private var permit = Permit()
   private let beganAt: Instant
-  /// Since when upstream has not been read.
-  private var pausedAt: Instant?
 
   /// Begins an exchange whose head is known.
   init(
@@ -49,9 +43,9 @@ final class Exchange {
     let machine = ExchangeMachine(
       ExchangeMachine.RequestTraits(head, offersUpgrade: offer != nil),
       limits: ExchangeMachine.Limits(configuration.settings))
-    hot = UniqueBox(in: worker.exchangeStates) {
-      HotState(machine: machine, recorder: ExchangeRecorder(client: client, received: received, configuration, worker))
-    }
+    machineBox = UniqueBox(in: worker.machines) { machine }
+    recorder = ExchangeRecorder(
+      client: client, received: received, keepsTimeline: configuration.settings.keepsTimeline, worker.recording)
     activeAt = at
     stepAt = at
     deadlines = Deadlines(at: at)
@@ -62,31 +56,13 @@ final class Exchange {
     self.downstream = downstream
   }
 
-  /// What is used at every read: in one place, and in place.
-  struct HotState: ~Copyable {
-    var machine: ExchangeMachine
-    var recorder: ExchangeRecorder
-  }
-
   private var machine: ExchangeMachine {
-    _read { yield hot.value.machine }
-    _modify { yield &hot.value.machine }
-  }
-
-  private var recorder: ExchangeRecorder {
-    _read { yield hot.value.recorder }
-    _modify { yield &hot.value.recorder }
+    _read { yield machineBox.value }
+    _modify { yield &machineBox.value }
   }
 
   /// Whether the whole request has come in.
   var isRequestComplete: Bool { machine.isRequestComplete }
-
-  /// How far the response has come, by all reads so far.
-  private var progress: ResponseProgress {
-    worker.deferredDecoder.flush(self)
-    return ResponseProgress(
-      hasOutput: recorder.hasOutput, isTerminatorDelivered: recorder.sawTerminator && undelivered == nil)
-  }
 
   // MARK: The request
 
@@ -133,13 +109,8 @@ final class Exchange {
   /// The whole request has come in, and has been forwarded: this is t0.
   /// - Parameter last: the last of its body's bytes.
   func requestCompleted(last: BodyRanges, of bytes: RawSpan, at: Instant) {
-    let worker = worker
     if !machine.awaitsConnection { stepAt = at }
-    // A token that came before the request was whole has no time of its own, whenever it is decoded.
-    worker.deferredDecoder.flush(self)
-    recorder.meter.requestComplete(at: at)
-    recorder.readRequest(
-      last: last, of: bytes, limit: configuration.settings.inspectedBodyBytes, worker.decodingContext)
+    recorder.requestCompleted(last: last, of: bytes, limit: configuration.settings.inspectedBodyBytes, at: at)
     machine.requestCompleted()
   }
 
@@ -194,8 +165,7 @@ final class Exchange {
     let worker = worker
     activeAt = at
     stepAt = at
-    let inFlight = recorder.inFlight == nil ? worker.proxy.began() : nil
-    recorder.connected(startedAt: beganAt, at: at, reused: reused, inFlight: inFlight)
+    recorder.connected(startedAt: beganAt, at: at, reused: reused) { worker.proxy.began() }
     perform(machine.connected(isReused: reused))
   }
 
@@ -261,7 +231,7 @@ final class Exchange {
     deliver(rest, of: parser, isBroken: failure != nil, arrival)
     if let failure {
       worker.counters.refused(failure, from: .upstream)
-      perform(machine.responseInvalid(failure, self.progress))
+      perform(machine.responseInvalid(failure, recorder.progress))
     } else if parser.isComplete {
       perform(machine.responseCompleted(hasSurplus: surplus > 0, queued: connection.queuedBytes, at: arrival.at))
     }
@@ -312,66 +282,41 @@ final class Exchange {
       } else {
         BodyEncoder.append(parser, of: bytes, framing: framing, to: worker.downstreamBuffer)
       }
-      isTaken = worker.downstreamBuffer.isEmpty ? undelivered == nil : worker.sendOutput(to: downstream)
+      isTaken = worker.downstreamBuffer.isEmpty ? downstream.queuedBytes == 0 : worker.sendOutput(to: downstream)
     }
-    let deliveredAt: Instant? = isTaken ? .now() : nil
-    // With an end that is there already nothing is waited for.
-    if parser.isComplete, pendingReads == nil {
-      decodeBody(parser.ranges, of: bytes, arrival, deliveredAt: deliveredAt)
-    } else {
-      worker.decodeLater(at: bytes, of: self, arrival, deliveredAt: deliveredAt)
-    }
-    guard !isTaken else { return }
-    undelivered = downstream.writtenBytes
-    clientQueued()
+    recorder.forwarded(
+      parser.ranges, of: bytes, arrival, undelivered: isTaken ? nil : downstream.writtenBytes, isLast: parser.isComplete
+    )
+    if !isTaken { clientQueued() }
   }
 
   private func clientQueued() { perform(machine.responseForwarded(queued: downstream.queuedBytes)) }
 
-  /// Decodes the body bytes of a read that has been forwarded.
-  func decodeBody(_ body: RawSpan, _ arrival: Arrival, deliveredAt: Instant?) {
-    recorder.read(arrival, deliveredAt: deliveredAt)
-    if !body.isEmpty { recorder.decode(body, worker.decodingContext) }
-  }
-
-  /// The same where they stand in the read.
-  private func decodeBody(_ ranges: BodyRanges, of bytes: RawSpan, _ arrival: Arrival, deliveredAt: Instant?) {
-    recorder.read(arrival, deliveredAt: deliveredAt)
-    for index in 0..<ranges.count {
-      let body = bytes.extracting(ranges[index])
-      if !body.isEmpty { recorder.decode(body, worker.decodingContext) }
-    }
-  }
-
   /// Upstream ended its side.
-  func upstreamEnded(at: Instant) { perform(machine.upstreamEnded(at: at, progress)) }
+  func upstreamEnded(at: Instant) { perform(machine.upstreamEnded(at: at, recorder.progress)) }
 
   /// No connection could be made, or the one there was is lost.
   func upstreamFailed(_ error: TransportError) {
-    perform(machine.upstreamFailed(ExchangeFailure(upstream: error), progress))
+    perform(machine.upstreamFailed(ExchangeFailure(upstream: error), recorder.progress))
   }
 
   // MARK: What the client and the clock do
 
   /// The client's socket took bytes that waited for it.
   func clientFlushed() {
-    if let offset = undelivered, downstream.sentBytes >= offset {
-      worker.deferredDecoder.flush(self)
-      undelivered = nil
-      recorder.meter.delivered(at: .now())
-    }
+    recorder.clientFlushed(sent: downstream.sentBytes)
     perform(machine.clientFlushed(queued: downstream.queuedBytes))
   }
 
   /// The client closed or reset its connection.
-  func clientLeft() { perform(machine.clientLeft(progress)) }
+  func clientLeft() { perform(machine.clientLeft(recorder.progress)) }
 
   /// Ends an exchange that has waited longer than it may.
   func checkDeadlines(_ now: Instant) {
     if let tunnel { return tunnel.checkDeadline(now) }
     guard let expired = deadlines.expired(snapshot(), configuration.settings, at: now) else { return }
     worker.counters.hit(expired.limit)
-    perform(machine.deadlineExpired(expired.failure, progress))
+    perform(machine.deadlineExpired(expired.failure, recorder.progress))
   }
 
   private func snapshot() -> Deadlines.Snapshot {
@@ -383,9 +328,8 @@ final class Exchange {
     guard configuration.settings.betweenTokensTimeout != nil || configuration.settings.firstTokenTimeout != nil else {
       return snapshot
     }
-    worker.deferredDecoder.flush(self)
-    snapshot.awaitsTokens = recorder.awaitsTokens()
-    snapshot.tokenAt = recorder.meter.newestTokenAt.map { max($0, stepAt) }
+    snapshot.awaitsTokens = recorder.awaitsTokens
+    snapshot.tokenAt = recorder.newestTokenAt.map { max($0, stepAt) }
     return snapshot
   }
 
@@ -393,7 +337,7 @@ final class Exchange {
   func shutDown() {
     worker.counters.hit(.drainTimeout)
     if let tunnel { return tunnel.shutDown() }
-    perform(machine.shutDown(progress))
+    perform(machine.shutDown(recorder.progress))
   }
 
   // MARK: Doing what the machine says
@@ -417,32 +361,23 @@ final class Exchange {
 
   private func pauseUpstream() {
     worker.counters.upstreamPauses.add()
-    pausedAt = .now()
+    recorder.readingPaused(at: .now())
     upstream?.pause()
   }
 
   private func resumeUpstream() {
     let now = Instant.now()
-    noteStall(until: now)
-    worker.deferredDecoder.flush(self)
-    recorder.meter.readingResumed(at: now)
+    recorder.readingResumed(at: now)
     // What upstream sent meanwhile is still to be read: its silence counts from here.
     activeAt = now
     stepAt = now
     upstream?.resume()
   }
 
-  private func noteStall(until now: @autoclosure () -> Instant) {
-    guard let pausedAt else { return }
-    recorder.meter.clientStalled(nanoseconds: now().nanoseconds(since: pausedAt))
-    self.pausedAt = nil
-  }
-
   private func completeResponse(_ completion: ResponseCompletion) {
     let worker = worker
     if let framing = completion.endsBody { sendBodyEnd(framing) }
-    worker.deferredDecoder.flush(self)
-    recorder.responseEnded(at: completion.at, complete: true, worker.decodingContext)
+    recorder.responseEnded(at: completion.at, complete: true)
     releaseUpstream(reuse: completion.reusesUpstream)
     permit.release(worker)
     perform(machine.clientFlushed(queued: downstream.queuedBytes))
@@ -464,20 +399,17 @@ final class Exchange {
 
   private func end(_ termination: Termination?, _ ending: ClientEnding) {
     releaseUpstream(reuse: false)
-    if case .reply(let failure) = ending { recorder.status = LocalReply.status(for: failure.kind) }
+    if case .reply(let failure) = ending { recorder.replied(status: LocalReply.status(for: failure.kind)) }
     record(termination)
     downstream.exchangeEnded(ending, answersHead: machine.traits.isHead)
   }
 
   private func record(_ termination: Termination?) {
     let worker = worker
-    worker.deferredDecoder.flush(self)
-    noteStall(until: .now())
-    if recorder.inFlight != nil { worker.proxy.ended() }
+    if recorder.isInFlight { worker.proxy.ended() }
     permit.release(worker)
-    recorder.responseEnded(at: .now(), complete: false, worker.decodingContext)
     worker.counters.exchangesEnded.add()
-    recorder.submit(termination, configuration, worker)
+    recorder.submit(termination, configuration, worker.recording)
   }
 
   // MARK: Switching protocols

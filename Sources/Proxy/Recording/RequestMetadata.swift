@@ -21,8 +21,8 @@ final class RequestMetadata {
   /// Whether it says for whom it comes.
   let isForwarded: Bool
 
-  fileprivate init(_ head: RequestHead, _ worker: Worker) {
-    origin = worker.identities.value.read { head.first(named: $0) }
+  init(_ head: RequestHead, _ identities: borrowing UniqueBox<IdentityReader>) {
+    origin = identities.value.read { head.first(named: $0) }
     requestID = head.fields.firstIndex(named: "x-request-id")
     trace = head.fields.firstIndex(named: "traceparent")
     method = head.method.rawValue
@@ -44,7 +44,7 @@ final class CachedRequest {
 
   init(_ head: RequestHead, _ configuration: ConfigurationSnapshot, _ worker: Worker) {
     self.configuration = configuration
-    metadata = RequestMetadata(head, worker)
+    metadata = RequestMetadata(head, worker.identities)
   }
 
   /// That of a head that was found in the cache; it is serialized now, for it may come often.

@@ -1,0 +1,67 @@
+// From what is known of an exchange to its record.
+import Measurement
+
+extension RecorderState {
+  /// Fills a record. The words are moved into it: once only.
+  mutating func fill(
+    _ record: inout ExchangeRecord, _ termination: Termination, _ failure: ExchangeFailure?,
+    _ configuration: ConfigurationSnapshot
+  ) {
+    record.id = id
+    record.instance = configuration.settings.instance
+    if let metadata {
+      let origin = metadata.origin
+      let user = origin.identity(facts: facts, client: client ?? "")
+      record.user = user.user
+      record.userFrom = user.from
+      record.session = origin.session(facts: facts)
+      record.method = metadata.method
+      record.path = metadata.path
+    } else {
+      record.user = client
+      record.userFrom = client == nil ? nil : "client_ip"
+      record.method = partialRequestLine?.method
+      record.path = partialRequestLine?.path
+    }
+    record.dialect = dialect?.name
+    swap(&record.client, &client)
+    swap(&record.requestID, &requestID)
+    swap(&record.traceID, &traceID)
+    swap(&record.model, &facts.model)
+    record.stream = isStream
+    record.status = status
+    record.outcome = termination.outcome
+    record.stage = termination.stage
+    record.error = failure?.description
+    record.upstream = configuration.upstreamAuthority
+    record.inFlight = inFlight
+    record.requestBytes = requestBytes
+    record.responseBytes = responseBytes
+    meter.fill(&record)
+    // Among the text is the prompt then, and nobody says how much of it.
+    if facts.echo == true {
+      record.outputChars = nil
+      record.charsPerSecond = nil
+    }
+  }
+
+  /// How an exchange ended of which every byte went through.
+  mutating func measuredTermination() -> Termination {
+    let failure = meter.errorKind.map { ExchangeFailure(.serverError, $0) }
+    if let status, status >= 400 { return Termination(outcome: .upstreamStatus, stage: nil, failure: failure) }
+    if let failure { return Termination(outcome: .streamError, stage: .streaming, failure: failure) }
+    if isStream == true, decoder?.hasStopped == false, decoder?.isWhole == false {
+      return Termination(
+        outcome: .truncated, stage: hasOutput ? .streaming : .waiting,
+        failure: ExchangeFailure(.terminatorMissing, "stream ended without its terminator"))
+    }
+    return Termination(outcome: .ok, stage: nil, failure: nil)
+  }
+
+  /// What measuring could not do.
+  mutating func remark() -> ExchangeFailure? {
+    if let problem = decoder?.problem { return ExchangeFailure(.decodingStopped, problem) }
+    guard let malformed = decoder?.malformedEvents, malformed > 0 else { return nil }
+    return ExchangeFailure(.eventsNotJSON, "\(malformed) events were not JSON")
+  }
+}

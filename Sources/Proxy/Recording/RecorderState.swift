@@ -1,0 +1,222 @@
+// What is known of one exchange for its record: instants, counts and words, and the decoder that finds its tokens.
+import Clocks
+import HTTP
+import HTTP1
+import Measurement
+import TokenWire
+
+/// Everything about one exchange that its record needs and its forwarding does not. Only its recorder and the deferred decoder
+/// reach it: what reads would tell may not be decoded yet.
+struct RecorderState: ~Copyable {
+  /// The status sent to the client.
+  var status: Int?
+
+  let id: ExchangeID
+  var client: String?
+  /// What follows from the request's head; nil where that was refused, or never whole.
+  private(set) var metadata: RequestMetadata?
+  /// What a request without metadata had asked for.
+  var partialRequestLine: PartialRequestLine?
+  var requestID: String?
+  var traceID: String?
+  private(set) var dialect: (any Dialect.Type)?
+  var facts = RequestFacts()
+  /// A bounded copy of the request's body; nil where none is wanted, or it grew beyond the bound.
+  private var requestCopy: [UInt8]?
+  /// Exchanges in flight when this one got its first connection, itself included; nil before.
+  private(set) var inFlight: Int?
+  private(set) var requestIsTooLong = false
+  /// Bytes of the request's body so far.
+  private(set) var requestBytes = 0
+  private var hasEnded = false
+  /// Since when upstream has not been read because the client is slow.
+  private var pausedAt: Instant?
+  /// Nil where nothing is measured. What each token touches is at its end, and at the meter's beginning.
+  var decoder: ResponseDecoder?
+  private(set) var isStream: Bool?
+  /// Whether output has begun: the first token, or the first byte where tokens are not measured.
+  private(set) var hasOutput = false
+  private(set) var responseBytes: Int?
+  /// How many of the bytes written to the client its socket has to take before all reads so far are delivered; nil where
+  /// they are.
+  var undelivered: UInt64?
+  /// Its reads that have been forwarded and not decoded; the deferred decoder's.
+  var pendingReads: DeferredDecoder.PendingReads?
+  var meter: ExchangeMeter
+
+  /// The state of a request of which nothing is known yet.
+  init(client: String, received: WallAnchor, keepsTimeline: Bool, _ resources: RecordingResources) {
+    id = resources.ids.value.next(realtimeNanoseconds: received.realtimeNanoseconds)
+    self.client = client
+    meter = ExchangeMeter(received: received, keepsTimeline: keepsTimeline, counters: resources.counters.delivery)
+  }
+
+  // MARK: The request
+
+  /// The request's head is known.
+  mutating func request(_ head: RequestHead, _ metadata: RequestMetadata, decoderLimits: DecoderLimits) {
+    self.metadata = metadata
+    if let place = metadata.requestID { requestID = RequestIDs.requestID(head.value(at: place)) }
+    if let place = metadata.trace { traceID = RequestIDs.traceID(head.value(at: place)) }
+    dialect = metadata.dialect
+    guard let dialect else { return }
+    decoder = ResponseDecoder(dialect: dialect, limits: decoderLimits)
+    if head.framing != .none, metadata.bodyIsPlain { requestCopy = [] }
+  }
+
+  /// Body bytes of the request that have been sent on.
+  /// - Parameter limit: how many bytes of the body are copied at most, to be read at its end.
+  mutating func requestBody(_ ranges: BodyRanges, of bytes: RawSpan, limit: Int) {
+    let count = ranges.byteCount
+    requestBytes += count
+    guard requestCopy != nil else { return }
+    guard requestBytes <= limit else {
+      requestCopy = nil
+      requestIsTooLong = true
+      return
+    }
+    for index in 0..<ranges.count {
+      unsafe bytes.extracting(ranges[index]).withUnsafeBytes {
+        unsafe requestCopy?.append(contentsOf: $0)
+      }
+    }
+  }
+
+  /// Reads the request's body once it has been sent, and drops the copy.
+  /// - Parameters:
+  ///   - last: the last of its bytes: all of it, where it came in one read; then it is read where it stands.
+  ///   - limit: as for `requestBody`.
+  mutating func readRequest(last: BodyRanges, of bytes: RawSpan, limit: Int, _ context: DecodingContext) {
+    if last.count == 1, requestBytes == 0, last[0].count <= limit, let dialect, requestCopy != nil {
+      requestBytes = last[0].count
+      requestCopy = nil
+      _ = facts.read(bytes.extracting(last[0]), dialect, context)
+    } else {
+      requestBody(last, of: bytes, limit: limit)
+      guard let copy = requestCopy, let dialect else { return }
+      requestCopy = nil
+      _ = unsafe facts.read(copy.span.bytes, dialect, context)
+    }
+  }
+
+  /// A connection to upstream is there.
+  mutating func connected(startedAt: Instant, at: Instant, reused: Bool, countInFlight: () -> Int) {
+    meter.connected(startedAt: startedAt, at: at, reused: reused)
+    if inFlight == nil { inFlight = countInFlight() }
+  }
+
+  // MARK: The response
+
+  /// The final head has been sent on.
+  mutating func responseHead(
+    _ head: ResponseHead, _ metadata: ResponseMetadata, firstByteAt: Instant, completeAt: Instant
+  ) {
+    answered(head.status, firstByteAt: firstByteAt, completeAt: completeAt)
+    decoder?.begin(metadata.body)
+    noteKind()
+  }
+
+  /// The 101 has been sent on: nobody knows what the bytes behind it mean.
+  mutating func switchedProtocols(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
+    dialect = nil
+    decoder = nil
+    answered(head.status, firstByteAt: firstByteAt, completeAt: completeAt)
+  }
+
+  private mutating func answered(_ status: Int, firstByteAt: Instant, completeAt: Instant) {
+    self.status = status
+    responseBytes = 0
+    meter.responseHead(firstByteAt: firstByteAt, completeAt: completeAt)
+  }
+
+  /// The tunnel has ended: its bytes are the exchange's bodies.
+  mutating func tunnelled(_ count: TunnelCount) {
+    requestBytes = count.fromClient
+    responseBytes = count.fromUpstream
+    meter.clientStalled(nanoseconds: count.stalledNanoseconds)
+  }
+
+  /// Upstream is not read from now on, because the client is slow.
+  mutating func paused(at: Instant) { pausedAt = at }
+
+  /// Such a pause has ended, if there was one.
+  mutating func pauseEnded(at: @autoclosure () -> Instant) {
+    guard let pausedAt else { return }
+    meter.clientStalled(nanoseconds: at().nanoseconds(since: pausedAt))
+    self.pausedAt = nil
+  }
+
+  /// Decodes the body bytes of one read, which have been sent on, and notes when the client's socket took them; nil where it
+  /// has not yet.
+  @inline(__always)
+  mutating func decode(_ body: RawSpan, _ arrival: Arrival, deliveredAt: Instant?, _ context: DecodingContext) {
+    read(arrival, deliveredAt: deliveredAt)
+    if !body.isEmpty { decode(body, context) }
+  }
+
+  /// The same, where they stand in the read.
+  mutating func decode(
+    _ ranges: BodyRanges, of bytes: RawSpan, _ arrival: Arrival, deliveredAt: Instant?, _ context: DecodingContext
+  ) {
+    read(arrival, deliveredAt: deliveredAt)
+    for index in 0..<ranges.count {
+      let body = bytes.extracting(ranges[index])
+      if !body.isEmpty { decode(body, context) }
+    }
+  }
+
+  private mutating func read(_ arrival: Arrival, deliveredAt: Instant?) {
+    if let deliveredAt { meter.read(arrival, deliveredAt: deliveredAt) } else { meter.beginRead(arrival) }
+  }
+
+  private mutating func decode(_ bytes: RawSpan, _ context: DecodingContext) {
+    responseBytes = (responseBytes ?? 0) + bytes.byteCount
+    if decoder != nil {
+      Self.feed(&decoder, &meter, bytes, context, kindIsKnown: isStream != nil)
+      if isStream == nil { noteKind() }
+    }
+    if !hasOutput { hasOutput = decoder == nil || meter.hasOutput }
+  }
+
+  private static func feed(
+    _ decoder: inout ResponseDecoder?, _ meter: inout ExchangeMeter, _ bytes: RawSpan, _ context: DecodingContext,
+    kindIsKnown: Bool
+  ) {
+    decoder?.feed(bytes, parser: context) { observation in
+      // Only streams are observed before their end: one whose first bytes told what it is, is one by now.
+      if !kindIsKnown { meter.measures(.stream) }
+      meter.observe(observation)
+    }
+  }
+
+  private static func finish(
+    _ decoder: inout ResponseDecoder?, _ meter: inout ExchangeMeter, complete: Bool, _ context: DecodingContext
+  ) {
+    decoder?.finish(complete: complete, parser: context) { meter.observe($0) }
+  }
+
+  /// The response has ended, whole or not; the first call counts.
+  mutating func responseEnded(at: @autoclosure () -> Instant, complete: Bool, _ context: DecodingContext) {
+    guard !hasEnded else { return }
+    hasEnded = true
+    Self.finish(&decoder, &meter, complete: complete, context)
+    noteKind()
+    meter.ended(at: at())
+  }
+
+  /// Tells the meter what kind of body the decoder found, and when it gave up on it.
+  private mutating func noteKind() {
+    let hasStopped = decoder?.hasStopped ?? false
+    if isStream == nil, let kind = decoder?.isStream {
+      isStream = kind
+      if !hasStopped { meter.measures(kind ? .stream : .whole) }
+    }
+    if hasStopped { meter.measuringStopped() }
+  }
+
+  /// Whether a body was too long to be measured.
+  var isTooLong: Bool { mutating get { decoder?.isTooLong == true || requestIsTooLong } }
+
+  /// Whether tokens are timed as they come, and more may come.
+  mutating func awaitsTokens() -> Bool { isStream == true && !meter.sawTerminator && decoder?.hasStopped == false }
+}

@@ -1,0 +1,20 @@
+// What all recorders of one worker share.
+import Measurement
+import RecordLog
+
+/// Where records come from and go to on one worker: ids, memory, the deferred decoder, counters, the log. Confined to the
+/// worker's thread.
+final class RecordingResources {
+  let decoder = DeferredDecoder()
+  let states = FreeList<RecorderState>(kept: 256)
+  let ids = UniqueBox(UUIDv7Generator())
+  let counters: Counters
+  let models: ModelMetrics
+  let writer: RecordWriter
+
+  init(counters: Counters, models: ModelRegistry, writer: RecordWriter) {
+    self.counters = counters
+    self.models = ModelMetrics(registry: models)
+    self.writer = writer
+  }
+}
