@@ -1,13 +1,14 @@
 """Builds the mutants, runs the tests of their modules, and reports which test killed which."""
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
-import subprocess
 
 import mutants as data
 from mutants import Mutant, MutantError
@@ -193,6 +194,12 @@ def main() -> int:
             print(f"{mutant.name}\t{mutant.kind}\t{mutant.file}\t{mutant.effect}")
         return 0
     FOLDER.mkdir(exist_ok=True)
+    lock = (FOLDER / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("another run uses .build-mutate: waiting for its end")
+        fcntl.flock(lock, fcntl.LOCK_EX)
     session = Session(copy)
     if options.resume:
         selected = [mutant for mutant in selected if not session.has(mutant)]
