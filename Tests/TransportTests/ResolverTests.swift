@@ -230,9 +230,9 @@ struct ResolverTests {
       #expect(resolver.resolve(alwaysOld) { answers.add($0) } != nil, "it waits")
       try driver.until { answers.count == 2 + 2 * round }
       #expect(resolver.resolve(alwaysOld) { answers.add($0) } == nil, "it is overdue")
-      #expect(system.count == 2 + round)
       system.answer(1 + round, .success([round == 0 ? second : first]))
       try driver.until { !resolver.isCurrent(address) }
+      #expect(system.count == 2 + round)
     }
     #expect(answers.hosts == ["127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2"].map { [$0] })
     resolver.close()
