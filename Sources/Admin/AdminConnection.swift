@@ -1,161 +1,89 @@
-// A client of the admin listener: its requests one after the other, each answered before the next is looked at.
-// It must not know what the pages are about, nor trust its client in anything.
+// A client of the admin listener: its requests one after the other, each answered as soon as it is complete.
 import Clocks
 import HTTP
 import HTTP1
 import Transport
 
 /// One client, confined to the admin thread.
-final class AdminConnection: StreamDelegate {
-  /// For a head, and for a client to take its answer.
+final class AdminConnection: ServerConnectionDelegate {
+  /// How long a head, or the client's taking of a page, may last.
   static let busySeconds: Int64 = 10
-  /// For the next request: longer than any usual scrape interval.
+  /// How long a client may stay without a request: longer than any usual scrape interval.
   static let idleSeconds: Int64 = 150
-  /// For what a client still sends once it has its last answer.
-  static let lingerSeconds: Int64 = 2
-  private static let limits = HTTPLimits(headBytes: 8 * 1024, targetBytes: 2 * 1024)
+  private static let options = {
+    var options = ServerConnection.Options()
+    options.limits = HTTPLimits(headBytes: 8 * 1024, targetBytes: 2 * 1024)
+    return options
+  }()
 
-  private enum Phase {
-    case open
-    /// Closing once the answer is sent.
-    case closing
-    /// Our side has ended; what still comes is thrown away.
-    case lingering
-  }
-
-  private let stream: any ByteStream
-  private let parser = MessageParser(.request, limits: limits, ranges: BodyRanges())
+  private let connection: ServerConnection
   private let pageAt: (String) -> AdminPage?
   private let onClose: (AdminConnection) -> Void
-  private var phase = Phase.open
-  /// What came behind the request that is being answered; one read at most, since reading pauses.
-  private var early: [UInt8] = []
-  /// When it last asked for something or took something: the deadlines count from then.
-  private(set) var activeAt = Instant.now()
+  private var head: RequestHead?
 
-  init(_ stream: any ByteStream, pageAt: @escaping (String) -> AdminPage?, onClose: @escaping (AdminConnection) -> Void)
-  {
-    self.stream = stream
+  /// When the client last asked for something or took something.
+  var activeAt: Instant { connection.activeAt }
+
+  init(
+    _ stream: any ByteStream, pageAt: @escaping (String) -> AdminPage?, onClose: @escaping (AdminConnection) -> Void
+  ) {
+    connection = ServerConnection(stream, Self.options, ranges: BodyRanges())
     self.pageAt = pageAt
     self.onClose = onClose
-    stream.delegate = self
-    stream.startReading()
+    connection.start(self)
   }
-
-  // MARK: The stream
-
-  func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
-    guard case .open = phase else { return }
-    // A head that trickles in has as long as one that stops: the deadline counts from its first byte.
-    if !parser.hasBegun { activeAt = arrival.readAt }
-    unsafe bytes.withUnsafeBytes { unsafe early.append(contentsOf: $0) }
-    answerAll()
-  }
-
-  func streamDidFlush(_ stream: any ByteStream) {
-    activeAt = .now()
-    guard stream.queuedBytes == 0 else { return }
-    if case .closing = phase { return linger() }
-    stream.startReading()
-    answerAll()
-  }
-
-  func streamDidEnd(_ stream: any ByteStream) { close() }
-  func streamDidFail(_ stream: any ByteStream, _ error: TransportError) { close() }
-  func streamDidConnect(_ stream: any ByteStream) {}
 
   // MARK: Requests
 
-  /// Answers what is there, until the client has to take an answer first.
-  private func answerAll() {
-    while case .open = phase, !early.isEmpty, stream.queuedBytes == 0, !stream.isClosed {
-      let bytes = early
-      early = []
-      unsafe bytes.withUnsafeBytes { unsafe consume($0.bytes) }
-    }
-    // One answer at a time: who does not read is not read from.
-    if stream.queuedBytes > 0, !stream.isClosed { stream.pauseReading(detectingClose: true) }
+  func serverConnection(_ connection: ServerConnection, didReceive head: RequestHead, at: Instant) {
+    guard head.framing == .none else { return refuse(HTTPParseError(.bodyTooLarge, "no request here has a body")) }
+    self.head = head
   }
 
-  private func consume(_ bytes: RawSpan) {
-    let (consumed, progress) = parser.parse(bytes)
-    switch progress {
-    case .needsMore: return
-    case .headComplete:
-      answerHead()
-      keep(bytes.extracting(consumed..<bytes.byteCount))
-    case .messageComplete: keep(bytes.extracting(consumed..<bytes.byteCount))
-    case .failed(let error): refuse(error)
+  func serverConnection(_ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant) {}
+
+  func serverConnection(_ connection: ServerConnection, didCompleteRequestWith last: RawSpan, at: Instant) {
+    guard let head = head.take() else { return }
+    switch head.method {
+    case .get, .head: reply(pageAt(head.path) ?? AdminPage(status: 404, body: "nothing here\n"), to: head)
+    default: reply(AdminPage(status: 405, body: "only GET and HEAD\n"), to: head)
     }
   }
 
-  private func keep(_ bytes: RawSpan) {
-    unsafe bytes.withUnsafeBytes { unsafe early.append(contentsOf: $0) }
-  }
+  func serverConnection(_ connection: ServerConnection, didFailWith error: HTTPParseError) { refuse(error) }
 
-  private func answerHead() {
-    let head: RequestHead
-    do throws(HTTPParseError) {
-      head = try RequestHead(parser)
-      guard head.framing == .none else { throw HTTPParseError(.bodyTooLarge, "no request here has a body") }
-    } catch {
-      return refuse(error)
-    }
-    guard head.method == .get || head.method == .head else {
-      return answer(AdminPage(status: 405, body: "only GET and HEAD\n"), to: head)
-    }
-    let path = head.path
-    answer(pageAt(path) ?? AdminPage(status: 404, body: "nothing here\n"), to: head)
-  }
-
-  private func answer(_ page: AdminPage, to head: RequestHead) {
-    let closes = !head.keepsAlive
-    parser.reset()
-    activeAt = .now()
-    send(
-      page.bytes(headOnly: head.method == .head, closes: closes, keepsAlive10: !head.isVersion11), closing: closes)
+  private func reply(_ page: AdminPage, to head: RequestHead) {
+    connection.write(
+      page.bytes(headOnly: head.method == .head, closes: !head.keepsAlive, keepsAlive10: !head.isVersion11))
+    connection.endReply(head.keepsAlive ? .keepAlive : .close(.lingering))
   }
 
   private func refuse(_ error: HTTPParseError) {
-    send(
-      AdminPage(status: error.kind.requestStatus, body: "\(error.detail)\n").bytes(headOnly: false, closes: true),
-      closing: true)
-  }
-
-  private func send(_ bytes: [UInt8], closing: Bool) {
-    let isTaken = unsafe bytes.withUnsafeBytes { unsafe stream.write($0.bytes) }
-    guard closing else { return }
-    phase = .closing
-    if isTaken { linger() }
-  }
-
-  /// Ends our side and waits a moment for the client's: closing over unread bytes would reset it (RFC 9112 §9.6).
-  private func linger() {
-    phase = .lingering
-    activeAt = .now()
-    early = []
-    stream.shutdownWriting()
-    stream.startReading()
+    let page = AdminPage(status: error.kind.requestStatus, body: "\(error.detail)\n")
+    connection.write(page.bytes(headOnly: false, closes: true))
+    connection.endReply(.close(.lingering))
   }
 
   // MARK: The end
 
-  /// Closes where something takes too long.
+  func serverConnectionDidLoseClient(_ connection: ServerConnection) { close() }
+
+  func serverConnectionDidClose(_ connection: ServerConnection) { onClose(self) }
+
+  /// Closes where something has taken too long.
   func checkDeadline(_ now: Instant) {
-    let isIdle = !parser.hasBegun && stream.queuedBytes == 0
-    let seconds: Int64
-    switch phase {
-    case .lingering: seconds = Self.lingerSeconds
-    case .closing: seconds = Self.busySeconds
-    case .open: seconds = isIdle ? Self.idleSeconds : Self.busySeconds
-    }
-    if now.nanoseconds(since: activeAt) > seconds * 1_000_000_000 { close() }
+    let isOver =
+      switch connection.wait {
+      case .lingering(let until): now >= until
+      case .idle(let since): now.nanoseconds(since: since) > Self.idleSeconds * 1_000_000_000
+      case .head(let since), .sending(let since), .prelude(let since):
+        now.nanoseconds(since: since) > Self.busySeconds * 1_000_000_000
+      // Pages are made at once.
+      case .owner: false
+      }
+    if isOver { close() }
   }
 
   /// Closes at once.
-  func close() {
-    guard !stream.isClosed else { return }
-    stream.close()
-    onClose(self)
-  }
+  func close() { connection.close() }
 }

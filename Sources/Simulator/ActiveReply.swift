@@ -23,7 +23,7 @@ final class ActiveReply {
     case hung
   }
 
-  unowned let connection: ServerConnection
+  unowned let connection: SimulatorConnection
   let behaviour: Behaviour
   var truth: TruthEntry
   /// When the next step is due.
@@ -42,7 +42,7 @@ final class ActiveReply {
   private var hasRole = false
 
   init(
-    _ connection: ServerConnection, _ request: CompletionRequest, _ behaviour: Behaviour, script: ReplyScript,
+    _ connection: SimulatorConnection, _ request: CompletionRequest, _ behaviour: Behaviour, script: ReplyScript,
     rendering: any Rendering, truth: TruthEntry, timesWrites: Bool, scratch: ReplyScratch
   ) {
     self.connection = connection
@@ -53,7 +53,7 @@ final class ActiveReply {
     self.truth = truth
     self.timesWrites = timesWrites
     self.scratch = scratch
-    framing = connection.knowsChunks ? behaviour.framing : .close
+    framing = connection.readsChunks ? behaviour.framing : .close
     nextAt = truth.completeAt
     totals = ReplyTotals(startedAt: truth.completeAt)
     self.truth.isStreamed = request.isStreamed

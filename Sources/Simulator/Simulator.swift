@@ -48,8 +48,10 @@ public final class Simulator {
   private let scratch = ReplyScratch()
   private let anchor = WallAnchor.now()
   private var timer: Timer?
+  /// Closes connections whose last reply was sent long enough ago.
+  private var sweep: Timer?
   private var armedAt: Instant?
-  private var connections: [ObjectIdentifier: ServerConnection] = [:]
+  private var connections: [ObjectIdentifier: SimulatorConnection] = [:]
   private var deadlines = DeadlineQueue<ActiveReply>()
   /// Answers without pauses: each writes one event a turn, so that none starves another.
   private var flood: [ActiveReply] = []
@@ -74,9 +76,14 @@ public final class Simulator {
     truth = try options.truthPath.map { try TruthFile(path: $0) }
     listener = try Listener(loop: loop, address: options.listen, sharesPort: false)
     timer = Timer(loop: loop) { [unowned self] in runDue() }
+    sweep = Timer(loop: loop) { [unowned self] in
+      let now = Instant.now()
+      for connection in Array(connections.values) { connection.checkDeadline(now) }
+    }
+    sweep?.start(milliseconds: 1_000, repeating: 1_000)
     listener.start(
       onAccept: { [unowned self] stream in
-        let connection = ServerConnection(stream, self)
+        let connection = SimulatorConnection(stream, self)
         connections[ObjectIdentifier(connection)] = connection
         connection.start()
       },
@@ -100,14 +107,16 @@ public final class Simulator {
     listener.close()
     timer?.close()
     timer = nil
-    for connection in connections.values { connection.streamStopped() }
+    sweep?.close()
+    sweep = nil
+    for connection in Array(connections.values) { connection.stop() }
     connections = [:]
     loop.runOnce()
   }
 
   // MARK: Requests
 
-  func answer(_ connection: ServerConnection, _ head: RequestHead, _ body: [UInt8]) {
+  func answer(_ connection: SimulatorConnection, _ head: RequestHead, _ body: [UInt8]) {
     let completeAt = Instant.now()
     let path = head.path
     guard let dialect = Dialect(path: path) else { return answerAside(connection, head.method, path) }
@@ -133,7 +142,7 @@ public final class Simulator {
   }
 
   private func makeReply(
-    _ connection: ServerConnection, _ request: CompletionRequest, _ behaviour: Behaviour, _ entry: TruthEntry
+    _ connection: SimulatorConnection, _ request: CompletionRequest, _ behaviour: Behaviour, _ entry: TruthEntry
   ) -> ActiveReply {
     let source = RandomSource(seed: options.seed, stream: UInt64(entry.number))
     let seconds = anchor.realtimeNanoseconds(at: entry.completeAt) / 1_000_000_000
@@ -144,16 +153,16 @@ public final class Simulator {
     let reply = ActiveReply(
       connection, request, behaviour, script: ReplyScript(behaviour, limit: request.tokenLimit, source: source),
       rendering: rendering, truth: entry, timesWrites: truth != nil && behaviour.isInTruth, scratch: scratch)
-    connection.hold(reply)
+    connection.attach(reply)
     return reply
   }
 
-  private func refuse(_ connection: ServerConnection, _ status: Int, _ message: String, _ dialect: Dialect) {
+  private func refuse(_ connection: SimulatorConnection, _ status: Int, _ message: String, _ dialect: Dialect) {
     connection.writeError(status: status, isOllama: dialect.isOllama, message: message)
-    connection.answerEnded(closing: false)
+    connection.replyEnded(closing: false)
   }
 
-  private func answerAside(_ connection: ServerConnection, _ method: Method, _ path: String) {
+  private func answerAside(_ connection: SimulatorConnection, _ method: Method, _ path: String) {
     let state = ServerState(
       active: counts.active, waiting: waiting.count, connections: connections.count, slots: options.slots,
       ended: counts.ended, aborted: counts.aborted, tokens: counts.tokens)
@@ -166,7 +175,7 @@ public final class Simulator {
     } else {
       connection.writeError(status: 404, isOllama: path.hasPrefix("/api/"), message: "no such path")
     }
-    connection.answerEnded(closing: false)
+    connection.replyEnded(closing: false)
   }
 
   // MARK: Turns
@@ -235,10 +244,10 @@ public final class Simulator {
       break
     case .ended(let closing):
       end(reply)
-      connection.answerEnded(closing: closing)
+      connection.replyEnded(closing: closing)
     case .cut(let reset):
       end(reply)
-      if reset { connection.close(reset: true) } else { connection.closeWhenWritten() }
+      connection.cut(reset: reset)
     }
   }
 
@@ -277,7 +286,7 @@ public final class Simulator {
     do throws(SimulatorError) { try truth.write(entry) } catch { onTruthLost?(error) }
   }
 
-  func connectionClosed(_ connection: ServerConnection) {
+  func connectionClosed(_ connection: SimulatorConnection) {
     connections[ObjectIdentifier(connection)] = nil
   }
 }

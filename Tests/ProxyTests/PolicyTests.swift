@@ -216,40 +216,6 @@ struct PolicyTests {
   }
 }
 
-@Suite("Early bytes")
-struct PipelinedBytesTests {
-  private static func early(_ reads: [(String, UInt64)]) -> PipelinedBytes {
-    var early = PipelinedBytes()
-    for (text, at) in reads { early.append(Array(text.utf8).span.bytes, at: Instant(nanoseconds: at)) }
-    return early
-  }
-
-  @Test("What is left keeps the time of the read that brought its first byte")
-  func dropping() {
-    let early = Self.early([("abc", 1), ("de", 2), ("f", 3)])
-    #expect(early.bytes == Array("abcdef".utf8) && early.firstAt?.nanoseconds == 1)
-    for (count, at) in [(0, 1), (2, 1), (3, 2), (4, 2), (5, 3)] as [(Int, UInt64)] {
-      let rest = early.dropping(count)
-      #expect(rest.bytes == Array("abcdef".utf8.dropFirst(count)) && rest.firstAt?.nanoseconds == at)
-      // Twice is as good as once.
-      #expect(early.dropping(count).dropping(0).firstAt == rest.firstAt)
-      if count < 4 { #expect(rest.dropping(5 - count).firstAt?.nanoseconds == 3) }
-    }
-    var rest = early.dropping(6)
-    #expect(rest.isEmpty && rest.firstAt == nil)
-    rest.append(Array("g".utf8).span.bytes, at: Instant(nanoseconds: 4))
-    #expect(rest.firstAt?.nanoseconds == 4, "bytes that come later have a time of their own")
-  }
-
-  @Test("It is full by bytes, and by reads")
-  func full() {
-    #expect(!Self.early([(String(repeating: "x", count: 65_536), 1)]).isFull)
-    #expect(Self.early([(String(repeating: "x", count: 65_537), 1)]).isFull)
-    #expect(!Self.early((0..<255).map { ("x", $0) }).isFull)
-    #expect(Self.early((0..<256).map { ("x", $0) }).isFull)
-  }
-}
-
 @Suite("The PROXY protocol (case 58)")
 struct ProxyProtocolTests {
   private static let line = "PROXY TCP4 192.0.2.7 10.0.0.1 56308 80\r\n"

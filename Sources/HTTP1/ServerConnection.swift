@@ -1,0 +1,303 @@
+// A server's side of an HTTP/1 connection: requests are read one after the other, each once its predecessor has its reply.
+import Clocks
+import HTTP
+import Transport
+
+/// Receives the requests of a `ServerConnection`. Calls come on the loop's thread, and none after the connection was closed.
+///
+/// Calls for one request: `didReceive head`, `didReceiveBody` for each read, `didCompleteRequest`. The delegate may write at any
+/// time from the head on, and calls `endReply` when the reply is complete.
+public protocol ServerConnectionDelegate: AnyObject {
+  /// Bytes came before the first request, where the options ask for a prelude. `bytes` is lent for the length of the call.
+  /// - Returns: how many of them belong to the prelude, if it ends there; nil where it does not.
+  func serverConnection(_ connection: ServerConnection, didReadPrelude bytes: RawSpan, at: Instant) -> Int?
+  /// A request begins. The head that `bytes` begin with, if it is in a cache (`HeadCache.lookup` for the connection's parser).
+  func serverConnection(_ connection: ServerConnection, cachedHeadIn bytes: RawSpan) -> RequestHead?
+  /// A head was read; its body, if any, follows.
+  func serverConnection(_ connection: ServerConnection, didReceive head: RequestHead, at: Instant)
+  /// Body bytes were read: those at `parser.ranges` in `bytes`. Called once more with the last of them, or with none.
+  func serverConnection(_ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant)
+  /// The request is complete.
+  /// - Parameter last: the bytes that `didReceiveBody` was called with last.
+  func serverConnection(_ connection: ServerConnection, didCompleteRequestWith last: RawSpan, at: Instant)
+  /// What was read is not HTTP/1.1, or breaks a limit. `endReply` has to follow, after a reply or without one; no more is read.
+  func serverConnection(_ connection: ServerConnection, didFailWith error: HTTPParseError)
+  /// More bytes came behind a request than are kept, and reading has paused.
+  func serverConnectionDidPausePipelining(_ connection: ServerConnection)
+  /// The client's socket has taken bytes.
+  func serverConnectionDidFlush(_ connection: ServerConnection)
+  /// The client has left. Where a request is under way, `close` has to follow.
+  func serverConnectionDidLoseClient(_ connection: ServerConnection)
+  /// How long what the client still sends is discarded once our side has ended, in nanoseconds.
+  func serverConnectionLingerNanoseconds(_ connection: ServerConnection) -> Int64
+  /// The connection was closed; nothing follows.
+  func serverConnectionDidClose(_ connection: ServerConnection)
+}
+
+extension ServerConnectionDelegate {
+  public func serverConnection(_ connection: ServerConnection, didReadPrelude bytes: RawSpan, at: Instant) -> Int? { 0 }
+  public func serverConnection(_ connection: ServerConnection, cachedHeadIn bytes: RawSpan) -> RequestHead? { nil }
+  public func serverConnectionDidPausePipelining(_ connection: ServerConnection) {}
+  public func serverConnectionDidFlush(_ connection: ServerConnection) {}
+  public func serverConnectionLingerNanoseconds(_ connection: ServerConnection) -> Int64 { 2_000_000_000 }
+}
+
+/// One connection of a server, confined to its loop's thread.
+///
+/// It has no timer: whoever owns it looks at `wait` now and then, and closes what has waited too long.
+public final class ServerConnection: StreamDelegate {
+  /// What may differ between servers.
+  public struct Options: Sendable {
+    /// Sizes beyond which a request is refused.
+    public var limits = HTTPLimits()
+    /// Our own name in `Via`; a request that has it already is refused.
+    public var pseudonym: String?
+    /// Whether a client that ends its side (FIN) behind a complete request is still answered. Otherwise it has left.
+    public var answersHalfClosed = false
+    /// Whether the delegate reads what comes before the first request.
+    public var hasPrelude = false
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// The client's stream. The delegate may write to it directly.
+  public let stream: any ByteStream
+  /// Reads the requests.
+  public let parser: MessageParser
+  private let options: Options
+  private var receiver: (any ServerConnectionDelegate)?
+  private var state: ServerConnectionState
+  private var pipelined = PipelinedBytes()
+  private var isParsing = false
+  /// When the first byte of the present request was read; nil between two requests.
+  public private(set) var receivedAt: Instant?
+
+  /// A connection over a stream that was just accepted. Nothing is read before `start`.
+  /// - Parameter ranges: where the parser reports body bytes; one list serves all connections of a thread.
+  public init(_ stream: any ByteStream, _ options: Options, ranges: BodyRanges) {
+    self.stream = stream
+    self.options = options
+    parser = MessageParser(.request, limits: options.limits, ranges: ranges)
+    state = ServerConnectionState(
+      at: .now(), answersHalfClosed: options.answersHalfClosed, hasPrelude: options.hasPrelude)
+  }
+
+  /// Begins to read. The delegate is retained until the connection is closed.
+  public func start(_ delegate: any ServerConnectionDelegate) {
+    receiver = delegate
+    // Behind the client's FIN nothing else tells that it has gone.
+    if options.answersHalfClosed { stream.detectsReset = true }
+    stream.delegate = self
+    stream.startReading()
+  }
+
+  // MARK: What the owner asks
+
+  /// What is waited for, and since when.
+  public var wait: ServerConnectionState.Wait { state.wait }
+  /// When the client last sent bytes of a request, or took bytes of a reply.
+  public var activeAt: Instant { state.activeAt }
+  /// Whether the last request was read whole, and nothing came behind it.
+  public var isClientSilent: Bool { state.isClientSilent }
+  /// Whether bytes of a request have come that has no complete head yet.
+  public var isReadingHead: Bool { if case .head = state.phase { true } else { false } }
+  /// Whether the connection is closed once everything is sent, or the rest of it is discarded.
+  public var isClosing: Bool {
+    switch state.phase {
+    case .closing, .lingering, .closed: true
+    default: false
+    }
+  }
+
+  // MARK: Replies
+
+  /// Sends bytes.
+  /// - Returns: whether the client's socket has taken all bytes so far.
+  @discardableResult
+  public func write(_ bytes: RawSpan) -> Bool { stream.write(bytes) }
+
+  /// Sends an array.
+  /// - Returns: whether the client's socket has taken all bytes so far.
+  @discardableResult
+  public func write(_ bytes: [UInt8]) -> Bool { unsafe bytes.withUnsafeBytes { unsafe stream.write($0.bytes) } }
+
+  /// The reply is complete, or there will be none: the next request is read, or the connection is closed, once everything is
+  /// sent. It may be called from within the delegate's own calls.
+  public func endReply(_ ending: ServerConnectionState.ReplyEnding) {
+    if case .close = ending, !stream.isClosed { stream.startReading() }
+    perform(state.replyEnded(ending, queued: stream.queuedBytes, hasPipelined: !pipelined.isEmpty))
+  }
+
+  /// Stops reading the request's body: what the client sends waits, and so does the client in the end. Where a client that
+  /// ends its side has left, its end is still reported.
+  public func pauseReading() { stream.pauseReading(detectingClose: !options.answersHalfClosed) }
+
+  /// Reads on.
+  public func resumeReading() { if !stream.isClosed { stream.startReading() } }
+
+  /// Gives up the stream, for another protocol: with what came behind the request, and whether the client has ended its side.
+  /// The owner sets the stream's delegate, and calls `close` in the end.
+  public func handOver() -> (stream: any ByteStream, pipelined: [UInt8], hasClientEnded: Bool) {
+    defer { pipelined = PipelinedBytes() }
+    return (stream, pipelined.bytes, state.hasClientEnded)
+  }
+
+  /// Closes at once: what is queued is dropped. Safe to call twice.
+  /// - Parameter reset: whether the client sees a reset in place of an end.
+  public func close(reset: Bool = false) {
+    guard state.phase != .closed else { return }
+    state.closed()
+    stream.close(reset: reset)
+    let delegate = receiver
+    receiver = nil
+    delegate?.serverConnectionDidClose(self)
+  }
+
+  private func perform(_ action: ServerConnectionState.Action) {
+    switch action {
+    case .none: return
+    case .readNext:
+      parser.reset()
+      receivedAt = nil
+      stream.startReading()
+      parsePipelined()
+    case .linger:
+      stream.shutdownWriting()
+      let nanoseconds = receiver?.serverConnectionLingerNanoseconds(self) ?? 0
+      state.lingerBegan(until: Instant.now().advanced(byNanoseconds: nanoseconds))
+    case .close(let reset): close(reset: reset)
+    case .reportLostClient: receiver?.serverConnectionDidLoseClient(self)
+    case .reportLostClientAndClose:
+      receiver?.serverConnectionDidLoseClient(self)
+      close()
+    }
+  }
+
+  // MARK: Reading
+
+  public func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
+    switch state.bytesRead(at: arrival.readAt) {
+    case .parse where isParsing: append(bytes, at: arrival.readAt)
+    case .parse:
+      parse(bytes, at: arrival.readAt)
+      parsePipelined()
+    case .pipeline: append(bytes, at: arrival.readAt)
+    case .passToOwner: readPrelude(bytes, at: arrival.readAt)
+    case .discard: return
+    }
+  }
+
+  private func readPrelude(_ bytes: RawSpan, at: Instant) {
+    guard let count = receiver?.serverConnection(self, didReadPrelude: bytes, at: at),
+      case .prelude = state.phase
+    else { return }
+    state.preludeEnded()
+    guard count < bytes.byteCount else { return }
+    _ = state.bytesRead(at: at)
+    parse(bytes.extracting(count..<bytes.byteCount), at: at)
+    parsePipelined()
+  }
+
+  private func append(_ bytes: RawSpan, at: Instant) {
+    // It grows outside of the property: a change in place would be checked for exclusive access at each use.
+    var grown = pipelined
+    pipelined = PipelinedBytes()
+    grown.append(bytes, at: at)
+    pipelined = grown
+    guard grown.isFull else { return }
+    pauseReading()
+    receiver?.serverConnectionDidPausePipelining(self)
+  }
+
+  /// Parses the requests that came behind the one that has its reply: a loop and no recursion, however many there are.
+  private func parsePipelined() {
+    guard !isParsing else { return }
+    while state.readsRequests, !pipelined.isEmpty {
+      let taken = pipelined
+      pipelined = PipelinedBytes()
+      unsafe taken.bytes.withUnsafeBytes { unsafe parse($0.bytes, at: .now(), from: taken) }
+    }
+    perform(state.inputExhausted())
+  }
+
+  /// - Parameter waited: what `bytes` are of, where they were pipelined.
+  private func parse(_ bytes: RawSpan, at: Instant, from waited: PipelinedBytes? = nil) {
+    guard let delegate = receiver else { return }
+    isParsing = true
+    defer { isParsing = false }
+    if state.awaitsHead, receivedAt == nil {
+      receivedAt = waited?.firstAt ?? at
+      state.headBegan(at: at)
+    }
+    var rest = bytes
+    if state.awaitsHead, parser.isBetweenMessages,
+      let head = delegate.serverConnection(self, cachedHeadIn: rest)
+    {
+      rest = rest.extracting(head.fields.bytes.count..<rest.byteCount)
+      guard receive(head, delegate, at: at) else { return }
+    }
+    while true {
+      let (consumed, progress) = parser.parse(rest)
+      switch progress {
+      case .needsMore:
+        if state.phase == .body {
+          delegate.serverConnection(self, didReceiveBody: rest, at: at)
+        } else if !parser.hasBegun {
+          receivedAt = nil
+          state.headNotBegun()
+        }
+        return
+      case .headComplete:
+        rest = rest.extracting(consumed..<rest.byteCount)
+        guard receiveHead(delegate, at: at) else { return }
+      case .messageComplete:
+        let last = rest.extracting(0..<consumed)
+        delegate.serverConnection(self, didReceiveBody: last, at: at)
+        // The delegate may have refused the body.
+        guard state.phase == .body else { return }
+        let behind = rest.extracting(consumed..<rest.byteCount)
+        if let waited {
+          pipelined = waited.dropping(bytes.byteCount - behind.byteCount)
+        } else if !behind.isEmpty {
+          append(behind, at: at)
+        }
+        state.requestCompleted()
+        delegate.serverConnection(self, didCompleteRequestWith: last, at: at)
+        return
+      case .failed(let error):
+        return delegate.serverConnection(self, didFailWith: error)
+      }
+    }
+  }
+
+  /// - Returns: whether the request is to be read on.
+  private func receiveHead(_ delegate: any ServerConnectionDelegate, at: Instant) -> Bool {
+    do throws(HTTPParseError) {
+      return receive(try RequestHead(parser, refusingVia: options.pseudonym), delegate, at: at)
+    } catch {
+      delegate.serverConnection(self, didFailWith: error)
+      return false
+    }
+  }
+
+  private func receive(_ head: RequestHead, _ delegate: any ServerConnectionDelegate, at: Instant) -> Bool {
+    state.headCompleted()
+    delegate.serverConnection(self, didReceive: head, at: at)
+    // The delegate may have replied already, and wants no more of the request.
+    return state.phase == .body
+  }
+
+  // MARK: The rest of the stream's life
+
+  public func streamDidConnect(_ stream: any ByteStream) {}
+
+  public func streamDidFlush(_ stream: any ByteStream) {
+    receiver?.serverConnectionDidFlush(self)
+    perform(state.flushed(queued: stream.queuedBytes, at: .now()))
+  }
+
+  public func streamDidEnd(_ stream: any ByteStream) { perform(state.clientEnded(queued: stream.queuedBytes)) }
+
+  public func streamDidFail(_ stream: any ByteStream, _ error: TransportError) { perform(state.clientFailed()) }
+}
