@@ -23,12 +23,19 @@ public final class ProxyServer: Sendable {
   /// Binds and starts to serve.
   /// - Parameter inherited: sockets to take clients from, in place of one on the settings' address.
   /// - Throws: `TransportError`: the address is in use, is not ours, or is no address.
-  public init(
+  public convenience init(
     settings: ProxySettings, writer: RecordWriter, secret: KeySecret, inherited: [ListeningSocket] = [],
     log: Log = .standardError
   ) throws(TransportError) {
+    let state = ProxyState(ConfigurationSnapshot(settings), writer: writer, secret: secret, log: log)
+    try self.init(state, inherited: inherited)
+  }
+
+  /// The same, of a state that is made already.
+  init(_ state: ProxyState, inherited: [ListeningSocket] = []) throws(TransportError) {
     SignalWatcher.ignoreBrokenPipes()
-    state = ProxyState(settings: settings, writer: writer, secret: secret, log: log)
+    self.state = state
+    let settings = state.configuration.settings
     let sockets = try inherited.isEmpty ? Self.bind(settings) : [inherited]
     address = sockets[0].map(\.address.description).joined(separator: ", ")
     defer { for socket in sockets.joined() { socket.close() } }
@@ -98,6 +105,10 @@ public final class ProxyServer: Sendable {
     let configuration = ConfigurationSnapshot(settings)
     state.configuration = configuration
     for mailbox in mailboxes { mailbox.post(.apply(configuration)) }
+    // After the workers are told: an exchange that is admitted now finds the new configuration.
+    for (upstream, settings) in zip(state.upstreams, configuration.upstreams) {
+      upstream.limiter.apply(limit: settings.inFlight, queue: settings.queue)
+    }
   }
 
   /// Stops accepting and lets exchanges end, for at most the configured time. Returns at once; see `wait`.

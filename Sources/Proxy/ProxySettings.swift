@@ -117,9 +117,4 @@ public struct ProxySettings: Sendable {
     self.listenPort = listenPort
     forwarding.tunnels = ["websocket"]
   }
-
-  /// `host:port`, as records and a missing Host name it.
-  public var upstreamAuthority: String {
-    upstreamHost.contains(":") ? "[\(upstreamHost)]:\(upstreamPort)" : "\(upstreamHost):\(upstreamPort)"
-  }
 }

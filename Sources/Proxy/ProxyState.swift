@@ -13,20 +13,28 @@ final class ProxyState: Sendable {
   let counters: [Counters]
   /// Which models are counted by themselves, and all that is.
   let operations: ModelRegistry
-  /// Who may be at upstream.
-  let limiter = ConcurrencyLimiter()
+  /// The upstream servers, in the order of the settings.
+  let upstreams: [UpstreamState]
+  let router: Router
   /// Connections by client.
   let clientConnections = PerClientConnectionCounter()
   private let current: Mutex<ConfigurationSnapshot>
   private let inFlight = Atomic<Int>(0)
   private let clients = Atomic<Int>(0)
 
-  init(settings: ProxySettings, writer: RecordWriter, secret: KeySecret, log: Log) {
-    current = Mutex(ConfigurationSnapshot(settings))
+  init(
+    _ configuration: ConfigurationSnapshot, router: Router = Router(), writer: RecordWriter, secret: KeySecret,
+    log: Log
+  ) {
+    let settings = configuration.settings
+    let workers = max(1, settings.workers)
+    current = Mutex(configuration)
+    self.router = router
     self.writer = writer
     self.log = log
     self.secret = secret
-    counters = (0..<max(1, settings.workers)).map { _ in Counters() }
+    counters = (0..<workers).map { _ in Counters() }
+    upstreams = configuration.upstreams.map { UpstreamState($0, workers: workers) }
     operations = ModelRegistry(limit: settings.countedModels)
   }
 

@@ -1,4 +1,4 @@
-// One event loop with its clients, its pool and its scratch memory: everything that one thread owns.
+// One event loop with its clients, its upstreams and its scratch memory: everything that one thread owns.
 // It must not share anything but `ProxyState` with other threads.
 import Clocks
 import HTTP
@@ -31,16 +31,8 @@ final class Worker {
   /// What exchanges that begin now are held to.
   private(set) var configuration: ConfigurationSnapshot
   let loop: EventLoop
-  private(set) var resolver: Resolver
-  /// Those of earlier settings that somebody still waits for.
-  private var retiredResolvers: [Resolver] = []
-  /// What races for a connection may cost in descriptors.
-  let attemptBudget: AttemptBudget
-  /// The address whose family won a race, and when: that is asked first for a while.
-  private var preferredFamily: (address: SocketAddress, at: Instant)?
-  /// RFC 6555 §4.2 speaks of ten minutes; then the other family gets its chance again.
-  private static let preferredFamilyNanoseconds: Int64 = 600_000_000_000
-  let pool: UpstreamPool
+  /// The servers that requests are forwarded to.
+  let upstreams: UpstreamList
   /// Where the last parse found body bytes; one list for all connections.
   let ranges = BodyRanges()
   /// What is about to be sent; filled and sent within one call.
@@ -76,19 +68,16 @@ final class Worker {
   init(proxy: ProxyState, number: Int, sockets: [ListeningSocket]) throws(TransportError) {
     self.proxy = proxy
     counters = proxy.counters[number]
-    pool = UpstreamPool(counters: counters)
     recording = RecordingResources(counters: counters, models: proxy.operations, writer: proxy.writer)
     configuration = proxy.configuration
     let settings = configuration.settings
-    attemptBudget = AttemptBudget(configuration.budget.attemptBudget)
     loop = try EventLoop()
-    resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
+    upstreams = UpstreamList(configuration, proxy, worker: number, loop: loop)
     headCaches = HeadCaches(settings)
     identities = UniqueBox(IdentityReader(headers: settings.identityHeaders, secret: proxy.secret))
     var listeners: [Listener] = []
     for socket in sockets { listeners.append(try Listener(loop: loop, socket: socket)) }
     self.listeners = listeners
-    watchResolver()
   }
 
   /// The box through which other threads reach this worker. Call it on the worker's thread, once.
@@ -109,7 +98,7 @@ final class Worker {
       listener.start(
         onAccept: { [unowned self] in accept($0) },
         onFailure: { [counters, proxy] error in
-          counters.connectionsFailed.add(.downstream)
+          counters.connectionsFailed.add()
           if error.isOutOfDescriptors { counters.hit(.descriptors) }
           proxy.log.warning("cannot accept a client's connection: \(error)")
         })
@@ -126,7 +115,7 @@ final class Worker {
     }
     let client = DownstreamConnection(worker: self, stream: stream)
     clients[ObjectIdentifier(client)] = client
-    counters.connectionsOpened.add(.downstream)
+    counters.connectionsOpened.add()
     if proxy.takeClient(limit: configuration.budget.clients) {
       client.accounting.isServed = true
       // Whom a proxy speaks for is known when it has said so.
@@ -179,7 +168,7 @@ final class Worker {
   /// A client's connection has closed.
   func forget(_ client: DownstreamConnection) {
     clients.removeValue(forKey: ObjectIdentifier(client))
-    counters.connectionsClosed.add(.downstream)
+    counters.connectionsClosed.add()
     discount(client)
     updateAccepting()
     finishIfDone()
@@ -206,7 +195,7 @@ final class Worker {
   private func checkDeadlines() {
     let now = Instant.now()
     for client in Array(clients.values) { client.checkDeadlines(now) }
-    pool.checkDeadlines(now, of: self)
+    upstreams.checkDeadlines(now)
     headCaches.evictIdle()
     if let drainUntil, now >= drainUntil { shutDown() }
   }
@@ -214,45 +203,12 @@ final class Worker {
   /// Goes over to other settings. Exchanges that have begun keep theirs; connections to upstream that were made under
   /// others, perhaps to another server, are not used again.
   private func apply(_ configuration: ConfigurationSnapshot) {
-    let before = self.configuration
     self.configuration = configuration
-    if configuration.upstreamAuthority != before.upstreamAuthority {
-      retiredResolvers = (retiredResolvers + [resolver]).filter { retired in
-        if !retired.isAwaited { retired.close() }
-        return retired.isAwaited
-      }
-      resolver = Resolver(loop: loop, host: settings.upstreamHost, port: settings.upstreamPort)
-      watchResolver()
-    }
-    pool.closeAll()
+    upstreams.apply(configuration)
     headCaches.invalidate()
     headCaches = HeadCaches(settings)
     identities.value = IdentityReader(headers: settings.identityHeaders, secret: proxy.secret)
-    proxy.limiter.apply(limit: settings.inFlight)
     updateAccepting()
-  }
-
-  /// The addresses in the order in which they are to be tried.
-  func inOrder(_ addresses: [SocketAddress]) -> [SocketAddress] {
-    if let preferredFamily, Instant.now().nanoseconds(since: preferredFamily.at) > Self.preferredFamilyNanoseconds {
-      self.preferredFamily = nil
-    }
-    return addresses.interleaved(preferring: preferredFamily?.address.family)
-  }
-
-  /// A connection was made there.
-  func rememberFamily(_ address: SocketAddress?) {
-    guard let address, preferredFamily.map({ $0.address.family != address.family }) ?? true else { return }
-    preferredFamily = (address, .now())
-  }
-
-  /// Connections follow the server's name to where it leads.
-  private func watchResolver() {
-    preferredFamily = nil
-    resolver.onChange = { [unowned self] in
-      preferredFamily = nil
-      pool.closeOutdated()
-    }
   }
 
   // MARK: A read's way through
@@ -262,9 +218,6 @@ final class Worker {
   /// Sends a client what was put together.
   /// - Returns: whether its socket has taken all that it was ever sent.
   func sendOutput(to client: DownstreamConnection) -> Bool { downstreamBuffer.withBytes { client.write($0) } }
-
-  /// Keeps an upstream connection after a whole exchange, which ended at `at`, for the next one.
-  func keep(_ connection: consuming UpstreamConnection, at: Instant) { pool.release(connection, of: self, at: at) }
 
   // MARK: The end
 
@@ -282,7 +235,7 @@ final class Worker {
     guard !isDraining else { return }
     isDraining = true
     drainUntil = until
-    pool.closeAll()
+    upstreams.stopKeepingConnections()
     // Clients who shook hands already are served before the door closes; what they ask now is their last.
     for listener in listeners { listener.close { [unowned self] in finishIfDone() } }
     // Kept connections that have been idle for long go now, the others are told with their next answer.
@@ -306,7 +259,6 @@ final class Worker {
     recording.decoder.close()
     mailbox?.close()
     mailbox = nil
-    pool.closeAll()
-    for resolver in retiredResolvers + [resolver] { resolver.close() }
+    upstreams.close()
   }
 }

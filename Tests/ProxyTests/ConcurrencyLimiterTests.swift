@@ -25,66 +25,97 @@ struct ConcurrencyLimiterTests {
 
   @Test("So many are let in, so many wait in order, and the rest is turned away")
   func order() throws {
-    let limiter = ConcurrencyLimiter()
+    let limiter = ConcurrencyLimiter(limit: 2, queue: 2)
     let admissions = Admissions()
-    #expect(limiter.acquire(limit: 2, queue: 2, admissions.admit) == .admitted)
-    #expect(limiter.acquire(limit: 2, queue: 2, admissions.admit) == .admitted)
-    let first = try waiter(limiter.acquire(limit: 2, queue: 2, admissions.admit))
-    let second = try waiter(limiter.acquire(limit: 2, queue: 2, admissions.admit))
-    #expect(limiter.acquire(limit: 2, queue: 2, admissions.admit) == .full)
+    #expect(limiter.acquire(admissions.admit) == .admitted)
+    #expect(limiter.acquire(admissions.admit) == .admitted)
+    let first = try waiter(limiter.acquire(admissions.admit))
+    let second = try waiter(limiter.acquire(admissions.admit))
+    #expect(limiter.acquire(admissions.admit) == .full)
     #expect(limiter.occupancy == (2, 2))
-    limiter.release(limit: 2)
+    limiter.release()
     #expect(admissions.all == [first])
-    limiter.release(limit: 2)
+    limiter.release()
     #expect(admissions.all == [first, second])
     #expect(limiter.occupancy == (2, 0))
-    limiter.release(limit: 2)
-    limiter.release(limit: 2)
+    limiter.release()
+    limiter.release()
     #expect(limiter.occupancy == (0, 0))
-    #expect(limiter.acquire(limit: 2, queue: 0, admissions.admit) == .admitted)
+    // No queue is needed by whoever need not wait.
+    limiter.apply(limit: 2, queue: 0)
+    #expect(limiter.acquire(admissions.admit) == .admitted)
   }
 
   @Test("Whoever gives up loses the place in the queue and nobody else does; one already admissions has to leave")
   func cancel() throws {
-    let limiter = ConcurrencyLimiter()
+    let limiter = ConcurrencyLimiter(limit: 1, queue: 9)
     let admissions = Admissions()
-    _ = limiter.acquire(limit: 1, queue: 9, admissions.admit)
-    let waiters = try (0..<4).map { _ in try waiter(limiter.acquire(limit: 1, queue: 9, admissions.admit)) }
+    _ = limiter.acquire(admissions.admit)
+    let waiters = try (0..<4).map { _ in try waiter(limiter.acquire(admissions.admit)) }
     #expect(limiter.cancel(waiters[1]))
     #expect(!limiter.cancel(waiters[1]))
-    limiter.release(limit: 1)
+    limiter.release()
     #expect(admissions.all == [waiters[0]])
     #expect(!limiter.cancel(waiters[0]))
-    limiter.release(limit: 1)
+    limiter.release()
     #expect(admissions.all == [waiters[0], waiters[2]])
     #expect(limiter.cancel(waiters[3]))
-    limiter.release(limit: 1)
+    limiter.release()
     #expect(limiter.occupancy == (0, 0))
-    #expect(!limiter.cancel(999) && !limiter.cancel(0))
+  }
+
+  @Test("A waiter of one limiter is not known to another one, though both count from 1")
+  func twoLimiters() throws {
+    let limiters = (0..<2).map { _ in ConcurrencyLimiter(limit: 0, queue: 9) }
+    let admissions = Admissions()
+    let waiters = try limiters.map { try waiter($0.acquire(admissions.admit)) }
+    #expect(waiters[0] != waiters[1])
+    #expect(!limiters[0].cancel(waiters[1]))
+    #expect(limiters.allSatisfy { $0.occupancy == (0, 1) })
+    #expect(limiters[1].cancel(waiters[1]))
+  }
+
+  @Test("A newcomer does not overtake those who wait: a permit that is given back is theirs")
+  func overtaking() throws {
+    let limiter = ConcurrencyLimiter(limit: 1, queue: 9)
+    let admissions = Admissions()
+    #expect(limiter.acquire(admissions.admit) == .admitted)
+    let first = try waiter(limiter.acquire(admissions.admit))
+    limiter.release()
+    // The permit is the waiter's already, though that may not know it yet.
+    let newcomer = try waiter(limiter.acquire(admissions.admit))
+    #expect(admissions.all == [first])
+    // Also where the one before has cancelled.
+    let last = try waiter(limiter.acquire(admissions.admit))
+    #expect(limiter.cancel(newcomer))
+    limiter.apply(limit: 2, queue: 9)
+    #expect(admissions.all == [first, last])
+    #expect(try waiter(limiter.acquire(admissions.admit)) != last)
   }
 
   @Test("Another limit lets in as many as it allows; none lets in all")
   func apply() throws {
-    let limiter = ConcurrencyLimiter()
+    let limiter = ConcurrencyLimiter(limit: 1, queue: 9)
     let admissions = Admissions()
-    _ = limiter.acquire(limit: 1, queue: 9, admissions.admit)
-    let waiters = try (0..<4).map { _ in try waiter(limiter.acquire(limit: 1, queue: 9, admissions.admit)) }
-    limiter.apply(limit: 3)
+    _ = limiter.acquire(admissions.admit)
+    let waiters = try (0..<4).map { _ in try waiter(limiter.acquire(admissions.admit)) }
+    limiter.apply(limit: 3, queue: 9)
     #expect(admissions.all == Array(waiters[..<2]))
-    limiter.apply(limit: nil)
+    limiter.apply(limit: nil, queue: 9)
     #expect(admissions.all == waiters)
     #expect(limiter.occupancy == (5, 0))
     // A smaller one: nobody is thrown out, and nobody comes in before enough have left.
-    let last = try waiter(limiter.acquire(limit: 2, queue: 9, admissions.admit))
-    for _ in 0..<3 { limiter.release(limit: 2) }
+    limiter.apply(limit: 2, queue: 9)
+    let last = try waiter(limiter.acquire(admissions.admit))
+    for _ in 0..<3 { limiter.release() }
     #expect(!admissions.all.contains(last))
-    limiter.release(limit: 2)
+    limiter.release()
     #expect(admissions.all.last == last)
   }
 
   @Test("From many threads at once the bound holds and no place is lost")
   func threads() throws {
-    let limiter = ConcurrencyLimiter()
+    let limiter = ConcurrencyLimiter(limit: 2, queue: 100)
     let inside = Atomic<Int>(0)
     let worst = Atomic<Int>(0)
     let served = Atomic<Int>(0)
@@ -92,7 +123,7 @@ struct ConcurrencyLimiterTests {
       try WorkerThread(name: "limiter-\(number)") {
         for round in 0..<500 {
           let turn = Promise<Bool>()
-          switch limiter.acquire(limit: 2, queue: 100, { _ in turn.fulfill(true) }) {
+          switch limiter.acquire({ _ in turn.fulfill(true) }) {
           case .admitted: break
           case .queued(let waiter):
             // Some give up; of those, some were let in meanwhile.
@@ -103,7 +134,7 @@ struct ConcurrencyLimiterTests {
           worst.max(inside.add(1, ordering: .sequentiallyConsistent).newValue, ordering: .relaxed)
           served.add(1, ordering: .relaxed)
           inside.subtract(1, ordering: .sequentiallyConsistent)
-          limiter.release(limit: 2)
+          limiter.release()
         }
       }
     }

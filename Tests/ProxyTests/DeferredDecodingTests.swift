@@ -172,8 +172,8 @@ struct DeferredDecodingTests {
     let fill = Array(String(repeating: comment, count: 100).utf8)
     try server.send(streamHead)
     try server.send(fill)
-    let counters = harness.server.state.counters[0]
-    for _ in 0..<10_000 where counters.upstreamReadBytes.count < streamHead.utf8.count + fill.count {
+    let (counters, upstream) = (harness.server.state.counters[0], harness.counters())
+    for _ in 0..<10_000 where upstream.readBytes.count < streamHead.utf8.count + fill.count {
       _ = poll(nil, 0, 1)
     }
     let delivery = counters.delivery

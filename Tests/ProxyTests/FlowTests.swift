@@ -126,7 +126,7 @@ struct FlowTests {
 
   @Test("A server that does not read holds the upload up, and then gets every byte")
   func slowUpstream() throws {
-    let harness = try ProxyHarness(upstream: Upstream(receiveBuffer: 64 * 1024))
+    let harness = try ProxyHarness(upstream: ScriptedUpstream(receiveBuffer: 64 * 1024))
     let client = try harness.connect()
     let head = "POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: \(Self.large)\r\n\r\n"
     let flood = try Flood(client, head: head, bytes: Self.large)
@@ -288,7 +288,7 @@ struct FlowTests {
 
   @Test("A request that waits in its socket when the drain begins is served")
   func drainServesWaiting() throws {
-    let upstream = try Upstream()
+    let upstream = try ScriptedUpstream()
     let path = FileManager.default.temporaryDirectory.appendingPathComponent("drain-\(UUID().uuidString)").path
     defer { try? FileManager.default.removeItem(atPath: path) }
     let writer = try RecordWriter(RecordWriter.Settings(path: path, instance: "test"))
@@ -297,7 +297,7 @@ struct FlowTests {
     settings.drainTimeout = 20_000_000_000
     // Made here, then only touched by the worker's thread: so the drain is there before the first turn of its loop.
     let state = ProxyState(
-      settings: settings, writer: writer, secret: KeySecret(bytes: [1]), log: .standardError)
+      ConfigurationSnapshot(settings), writer: writer, secret: KeySecret(bytes: [1]), log: .standardError)
     let address = try #require(SocketAddress(literal: "127.0.0.1", port: 0))
     let socket = try ListeningSocket(address)
     nonisolated(unsafe) let worker = try Worker(proxy: state, number: 0, sockets: [socket])

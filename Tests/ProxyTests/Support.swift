@@ -136,7 +136,7 @@ private func withLoopback(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, sock
 }
 
 /// A port on which a test is the LLM server.
-final class Upstream {
+final class ScriptedUpstream {
   let port: UInt16
   private var descriptor: Int32
 
@@ -189,14 +189,21 @@ struct Line {
 
 /// A proxy on threads of its own, with one upstream and a log.
 final class ProxyHarness {
-  let upstream: Upstream
+  let upstream: ScriptedUpstream
   let server: ProxyServer
+  /// What it was started with.
+  let settings: ProxySettings
   private let writer: RecordWriter
   private let folder: String
   private var hasEnded = false
 
-  init(upstream: Upstream? = nil, _ adjust: (inout ProxySettings) -> Void = { _ in }) throws {
-    let upstream = try upstream ?? Upstream()
+  /// - Parameters:
+  ///   - others: further servers, to which `router` may send requests.
+  init(
+    upstream: ScriptedUpstream? = nil, others: [ScriptedUpstream] = [], router: Router = Router(),
+    _ adjust: (inout ProxySettings) -> Void = { _ in }
+  ) throws {
+    let upstream = try upstream ?? ScriptedUpstream()
     self.upstream = upstream
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("proxy-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -205,7 +212,20 @@ final class ProxyHarness {
       upstreamHost: "127.0.0.1", upstreamPort: upstream.port, listenHost: "127.0.0.1", listenPort: 0)
     settings.drainTimeout = 60_000_000_000
     adjust(&settings)
-    server = try ProxyServer(settings: settings, writer: writer, secret: KeySecret(bytes: [1, 2, 3]))
+    self.settings = settings
+    let ports = others.map(\.port)
+    let configuration = ConfigurationSnapshot(settings) { first in
+      [first]
+        + ports.enumerated().map { number, port in
+          var other = first
+          other.name = "other \(number)"
+          other.port = port
+          return other
+        }
+    }
+    server = try ProxyServer(
+      ProxyState(
+        configuration, router: router, writer: writer, secret: KeySecret(bytes: [1, 2, 3]), log: .standardError))
   }
 
   deinit {
@@ -240,6 +260,16 @@ final class ProxyHarness {
     for _ in 0..<2_000 where writer.statistics.written < count { _ = poll(nil, 0, 5) }
     guard writer.statistics.written >= count else { throw SocketPeerFailure.silent }
   }
+
+  /// Starts anew with other settings, as a SIGHUP does.
+  func reload(_ adjust: (inout ProxySettings) -> Void) {
+    var settings = settings
+    adjust(&settings)
+    server.apply(settings)
+  }
+
+  /// What was counted of an upstream, by its place.
+  func counters(_ upstream: Int = 0) -> UpstreamCounters { server.state.upstreams[upstream].counters[0] }
 
   /// How often a limit was run into.
   func hits(_ limit: Limit) -> UInt64 { server.state.counters.reduce(0) { $0 + $1.limits.count(limit) } }
@@ -282,4 +312,10 @@ func onThread(_ body: @escaping () throws -> Void) throws -> WorkerThread {
 /// A response as the client gets it whose connection ends with it.
 func closing(_ response: String) -> String {
   response.replacingOccurrences(of: "\r\n\r\n", with: "\r\nConnection: close\r\n\r\n")
+}
+
+/// Waits until `condition` holds: for what no socket shows.
+func eventually(_ condition: () -> Bool) throws {
+  for _ in 0..<2_000 where !condition() { _ = poll(nil, 0, 5) }
+  guard condition() else { throw SocketPeerFailure.silent }
 }

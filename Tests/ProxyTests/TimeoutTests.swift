@@ -100,7 +100,9 @@ struct TimeoutTests {
 
   @Test("An upstream that takes nothing of a request is a 504")
   func upstreamStalled() throws {
-    let harness = try ProxyHarness(upstream: Upstream(receiveBuffer: 4096)) { $0.upstreamStalledTimeout = 300_000_000 }
+    let harness = try ProxyHarness(upstream: ScriptedUpstream(receiveBuffer: 4096)) {
+      $0.upstreamStalledTimeout = 300_000_000
+    }
     let client = try harness.connect()
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 100000000\r\n\r\n")
     let flood = [UInt8](repeating: 1, count: 1 << 20)

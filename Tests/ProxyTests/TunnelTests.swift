@@ -14,7 +14,9 @@ private struct Tunnelled {
   let client: SocketPeer
   let server: SocketPeer
 
-  init(receiveBuffer: Int32? = nil, upstream: Upstream? = nil, _ adjust: (inout ProxySettings) -> Void = { _ in })
+  init(
+    receiveBuffer: Int32? = nil, upstream: ScriptedUpstream? = nil, _ adjust: (inout ProxySettings) -> Void = { _ in }
+  )
     throws
   {
     harness = try ProxyHarness(upstream: upstream, adjust)
@@ -124,7 +126,7 @@ struct TunnelTests {
 
   @Test("A side that takes nothing pauses the other; what waited arrives whole", arguments: [true, false])
   func backpressure(towardsClient: Bool) throws {
-    let upstream = try Upstream(receiveBuffer: 4_096)
+    let upstream = try ScriptedUpstream(receiveBuffer: 4_096)
     let tunnel = try Tunnelled(receiveBuffer: 4_096, upstream: upstream)
     let (source, sink) = towardsClient ? (tunnel.server, tunnel.client) : (tunnel.client, tunnel.server)
     let bytes = 64 << 20
@@ -143,7 +145,7 @@ struct TunnelTests {
 
   @Test("A client that is reset while it is paused ends the tunnel")
   func resetWhilePaused() throws {
-    let upstream = try Upstream(receiveBuffer: 4_096)
+    let upstream = try ScriptedUpstream(receiveBuffer: 4_096)
     let tunnel = try Tunnelled(upstream: upstream)
     let piece = [UInt8](repeating: 0, count: 16 * 1024)
     while tunnel.client.isReady(POLLOUT, milliseconds: 500) {

@@ -1,22 +1,22 @@
-// How the sockets that the process may have are shared out, so that no client ever takes the one that another needs.
-// It must not open, close or count any.
+// How the sockets that the process may open are shared out, so that a client that was accepted can also be forwarded.
 
-/// Shares of a number of descriptors: whoever is accepted can also be connected, because what it needs is set aside.
+/// Shares of a number of descriptors.
 ///
-/// Clients get what is left when the idle pool, racing connection attempts and clients that are being told that there is
-/// no room have had their small shares; each client counts twice, for itself and for its connection upstream.
+/// Idle upstream connections, connection attempts and clients that are being rejected have small shares; the rest is for
+/// clients, each of which needs two descriptors: its own and that of its upstream connection.
 struct DescriptorBudget: Equatable, Sendable {
   /// Clients served at once, over all workers.
   let clients: Int
-  /// Idle upstream connections a worker may keep.
+  /// Idle connections that a worker may keep to each upstream.
   let idle: Int
-  /// Connection attempts a worker may have open beside the first of each.
+  /// Connection attempts to each upstream that a worker may have open beside the first of each race.
   let attemptBudget: Int
-  /// Clients that a worker may be refusing at once.
+  /// Clients that a worker may be rejecting at once.
   let refused: Int
 
-  /// Shares `descriptors` out; nil is as many as anybody wants.
-  init(descriptors: Int?, workers: Int, idle wanted: Int) {
+  /// Shares `descriptors` out; nil is any number.
+  /// - Parameter wanted: idle connections that a worker is to keep to each upstream, if they can be had.
+  init(descriptors: Int?, workers: Int, upstreams: Int = 1, idle wanted: Int) {
     guard let descriptors else {
       clients = .max
       idle = wanted
@@ -24,9 +24,10 @@ struct DescriptorBudget: Equatable, Sendable {
       refused = 64
       return
     }
-    idle = min(wanted, descriptors / 8 / workers)
-    attemptBudget = min(64, descriptors / 32 / workers)
+    let pools = workers * upstreams
+    idle = min(wanted, descriptors / 8 / pools)
+    attemptBudget = min(64, descriptors / 32 / pools)
     refused = max(2, min(64, descriptors / 16 / workers))
-    clients = max(2, (descriptors - (idle + attemptBudget + refused) * workers) / 2)
+    clients = max(2, (descriptors - (idle + attemptBudget) * pools - refused * workers) / 2)
   }
 }

@@ -267,7 +267,8 @@ final class DownstreamConnection: StreamDelegate {
     while true {
       if exchange == nil, let found = headCache.lookup(rest, for: parser) {
         rest = rest.extracting(found.head.fields.bytes.count..<rest.byteCount)
-        guard begin(found.head, CachedRequest.of(found), at: at) else { return }
+        let upstream = worker.upstreams.route(found.head)
+        guard begin(found.head, CachedRequest.of(found, upstream), at: at) else { return }
       }
       let (consumed, progress) = parser.parse(rest)
       switch progress {
@@ -304,7 +305,7 @@ final class DownstreamConnection: StreamDelegate {
   private func begin(at: Instant) -> Bool {
     do throws(HTTPParseError) {
       let head = try RequestHead(parser, refusingVia: worker.configuration.settings.forwarding.via)
-      let cached = CachedRequest(head, worker.configuration, worker)
+      let cached = CachedRequest(head, worker.upstreams.route(head), worker.configuration, worker)
       headCache.insert(head, cached, from: parser)
       return begin(head, cached, at: at)
     } catch {
@@ -318,7 +319,7 @@ final class DownstreamConnection: StreamDelegate {
     let worker = worker
     let configuration = worker.configuration
     let exchange = Exchange(
-      downstream: self, head: head, configuration: consume configuration,
+      downstream: self, head: head, configuration: consume configuration, upstream: cached.upstream,
       client: cached.metadata.isForwarded ? worker.clientAddress(peer: peer, head) : peer, received: received ?? .now(),
       at: at)
     self.exchange = exchange
@@ -352,7 +353,8 @@ final class DownstreamConnection: StreamDelegate {
       client: peer, received: received ?? .now(), keepsTimeline: false, worker.recording)
     if let status { recorder.replied(status: status) }
     recorder.refused(PartialRequestLine(parser.fields))
-    recorder.submit(termination, worker.configuration, worker.recording)
+    recorder.submit(
+      termination, upstream: worker.upstreams.all[0].authority, worker.configuration, worker.recording)
   }
 
   // MARK: The rest of the stream's life

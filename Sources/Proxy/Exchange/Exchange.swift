@@ -14,6 +14,8 @@ final class Exchange {
   let worker: Worker
   /// The client's connection, which lets go of this exchange when it ends.
   private let downstream: DownstreamConnection
+  /// The server that the router chose.
+  private var chosenUpstream: Upstream
   private(set) var upstream: UpstreamConnection?
   private let machineBox: UniqueBox<ExchangeMachine>
   private let recorder: ExchangeRecorder
@@ -35,8 +37,8 @@ final class Exchange {
 
   /// Begins an exchange whose head is known.
   init(
-    downstream: DownstreamConnection, head: RequestHead, configuration: ConfigurationSnapshot, client: String,
-    received: WallAnchor, at: Instant
+    downstream: DownstreamConnection, head: RequestHead, configuration: ConfigurationSnapshot, upstream: Upstream,
+    client: String, received: WallAnchor, at: Instant
   ) {
     let worker = downstream.worker
     let offer = head.asksToSwitch ? head.offer(of: configuration.settings.forwarding.tunnels) : nil
@@ -52,6 +54,7 @@ final class Exchange {
     beganAt = at
     self.offer = offer
     self.configuration = configuration
+    chosenUpstream = upstream
     self.worker = worker
     self.downstream = downstream
   }
@@ -74,7 +77,7 @@ final class Exchange {
     worker.upstreamBuffer.removeAll()
     if offer != nil || !cached.write(head, to: worker.upstreamBuffer) {
       head.write(
-        to: worker.upstreamBuffer, defaultHost: configuration.upstreamAuthority,
+        to: worker.upstreamBuffer, defaultHost: chosenUpstream.authority,
         policy: configuration.settings.forwarding,
         client: clientAddress, offer: offer)
     }
@@ -123,8 +126,8 @@ final class Exchange {
   // MARK: The way to upstream
 
   private func acquirePermit() {
-    guard let limit = configuration.settings.inFlight else { return perform(machine.permitGranted()) }
-    switch permit.acquire(limit: limit, queue: configuration.settings.queue, worker) {
+    guard chosenUpstream.settings.inFlight != nil else { return perform(machine.permitGranted()) }
+    switch permit.acquire(chosenUpstream.state.limiter, worker) {
     case .admitted:
       perform(machine.permitGranted())
     case .queued(let waiter):
@@ -147,16 +150,19 @@ final class Exchange {
   }
 
   /// The connection that comes now is made under the settings in force, perhaps to another server.
-  private func adoptConfiguration() { configuration = worker.configuration }
+  private func adoptConfiguration() {
+    configuration = worker.configuration
+    chosenUpstream = worker.upstreams.current(chosenUpstream)
+  }
 
   private func connect(fresh: Bool) {
     let worker = worker
-    let connection = worker.pool.lease(fresh: fresh, for: worker)
+    let connection = chosenUpstream.lease(fresh: fresh, for: worker)
     connection.begin(self, answersHead: machine.traits.isHead)
     let isReused = connection.isReused
     upstream = consume connection
     guard isReused else { upstream?.connect(); return }
-    worker.counters.upstreamReuses.add()
+    chosenUpstream.counters.reuses.add()
     upstreamConnected(reused: true, at: stepAt)
   }
 
@@ -176,7 +182,7 @@ final class Exchange {
   }
 
   private func retry() {
-    worker.counters.retries.add()
+    chosenUpstream.counters.retries.add()
     releaseUpstream(reuse: false)
     requestBuffer.restoreHead()
     adoptConfiguration()
@@ -360,7 +366,7 @@ final class Exchange {
   }
 
   private func pauseUpstream() {
-    worker.counters.upstreamPauses.add()
+    chosenUpstream.counters.pauses.add()
     recorder.readingPaused(at: .now())
     upstream?.pause()
   }
@@ -394,7 +400,7 @@ final class Exchange {
   private func releaseUpstream(reuse: Bool) {
     guard let connection = upstream.take() else { return }
     connection.end()
-    if reuse { worker.keep(connection, at: activeAt) } else { connection.close() }
+    if reuse { chosenUpstream.release(connection, at: activeAt) } else { connection.close() }
   }
 
   private func end(_ termination: Termination?, _ ending: ClientEnding) {
@@ -409,7 +415,7 @@ final class Exchange {
     if recorder.isInFlight { worker.proxy.ended() }
     permit.release(worker)
     worker.counters.exchangesEnded.add()
-    recorder.submit(termination, configuration, worker.recording)
+    recorder.submit(termination, upstream: chosenUpstream.authority, configuration, worker.recording)
   }
 
   // MARK: Switching protocols
@@ -424,7 +430,7 @@ final class Exchange {
     worker.counters.tunnelsOpened.add()
     tunnel = Tunnel(
       worker, client: client, upstream: above, early: early, count: count, settings: configuration.settings,
-      at: arrival.readAt
+      upstreamCounters: chosenUpstream.counters, at: arrival.readAt
     ) { [unowned self] end in
       worker.counters.tunnelsClosed.add()
       tunnel = nil

@@ -23,25 +23,19 @@ struct StatusCounters: ~Copyable, Sendable {
   func count(_ code: Int) -> UInt64 { counters[code - Self.codes.lowerBound].count }
 }
 
-/// Everything one worker counts while it serves. Written by that worker only, read by whoever shows it
+/// Everything one worker counts while it serves, but for what it counts of each upstream (`UpstreamCounters`). Written by that worker only, read by whoever shows it
 /// (`ProxyServer.describe`): a counter that is to be seen stands there, too.
 final class Counters: Sendable {
   /// Bounds that were run into.
   let limits = CounterFamily<Limit>()
   /// Messages that were not strict HTTP, limits not counted, by the side that sent them.
   let parseFailures = CounterFamily<Side>()
-  /// Connections that were made: accepted downstream, connected upstream.
-  let connectionsOpened = CounterFamily<Side>()
+  /// Clients' connections that were accepted.
+  let connectionsOpened = Counter()
   /// Those of them that are closed.
-  let connectionsClosed = CounterFamily<Side>()
-  /// Clients that could not be accepted, and attempts to connect upstream that failed (each address by itself).
-  let connectionsFailed = CounterFamily<Side>()
-  /// Exchanges that were given a kept upstream connection.
-  let upstreamReuses = Counter()
-  /// Kept upstream connections that turned out to be closed when they were wanted.
-  let staleConnections = Counter()
-  /// Requests sent once more, on a new connection.
-  let retries = Counter()
+  let connectionsClosed = Counter()
+  /// Clients that could not be accepted.
+  let connectionsFailed = Counter()
   /// Tunnels that were opened.
   let tunnelsOpened = Counter()
   /// Those of them that have ended.
@@ -56,8 +50,6 @@ final class Counters: Sendable {
   let failures = CounterFamily<ExchangeFailure.Kind>()
   /// The same, by status.
   let responses = StatusCounters()
-  /// Connections in the pool.
-  let idleUpstreamConnections = Gauge()
   /// What the proxy adds to each read.
   let delivery = DeliveryCounters()
 
@@ -67,14 +59,6 @@ final class Counters: Sendable {
   let downstreamReadBytes = Counter()
   /// Bytes written towards clients, those that wait for a socket included.
   let downstreamWrittenBytes = Counter()
-  /// Reads from upstream's sockets.
-  let upstreamReads = Counter()
-  /// Bytes in them.
-  let upstreamReadBytes = Counter()
-  /// Bytes written towards upstream, those that wait for a socket included.
-  let upstreamWrittenBytes = Counter()
-  /// How often reading from upstream was paused because a client was slow.
-  let upstreamPauses = Counter()
   /// How often reading from a client was paused because upstream was slow.
   let uploadPauses = Counter()
 

@@ -19,6 +19,21 @@ extension ProxyServer {
 
   private func sum(_ gauge: (Counters) -> Int) -> Int { state.counters.reduce(0) { $0 + gauge($1) } }
 
+  private func sumUpstream(_ counter: (UpstreamCounters) -> UInt64) -> UInt64 {
+    state.upstreams.reduce(0) { $1.counters.reduce($0) { $0 &+ counter($1) } }
+  }
+
+  private func sumUpstream(_ gauge: (UpstreamCounters) -> Int) -> Int {
+    state.upstreams.reduce(0) { $1.counters.reduce($0) { $0 + gauge($1) } }
+  }
+
+  private func bySide(
+    _ page: inout Exposition, _ downstream: (Counters) -> UInt64, upstream: (UpstreamCounters) -> UInt64
+  ) {
+    page.sample(sum(downstream), ["side": Side.downstream.rawValue])
+    page.sample(sumUpstream(upstream), ["side": Side.upstream.rawValue])
+  }
+
   private func bySide(_ page: inout Exposition, _ count: (Counters, Side) -> UInt64) {
     for side in Side.allCases { page.sample(sum { count($0, side) }, ["side": side.rawValue]) }
   }
@@ -56,12 +71,12 @@ extension ProxyServer {
     page.sample(state.exchangesInFlight)
     page.family(
       "tachograph_exchanges_queued", .gauge, "Exchanges that wait for a place at upstream, where those are bounded.")
-    page.sample(state.limiter.occupancy.waiting)
+    page.sample(state.upstreams.reduce(0) { $0 + $1.limiter.occupancy.waiting })
     page.family("tachograph_exchanges_open", .gauge, "Exchanges that have begun and not ended, queued ones included.")
     page.sample(sum { Int(clamping: $0.exchangesBegun.count) - Int(clamping: $0.exchangesEnded.count) })
     page.family(
       "tachograph_retries_total", .counter, "Requests sent once more, their kept connection having been closed.")
-    page.sample(sum { $0.retries.count })
+    page.sample(sumUpstream { $0.retries.count })
     page.family("tachograph_limits_hit_total", .counter, "How often traffic ran into a limit, by the limit.")
     for limit in Limit.allCases { page.sample(sum { $0.limits.count(limit) }, ["limit": limit.rawValue]) }
     page.family(
@@ -78,17 +93,18 @@ extension ProxyServer {
     page.family(
       "tachograph_connections_total", .counter,
       "Connections made: accepted from clients (downstream), opened to the server (upstream).")
-    bySide(&page) { $0.connectionsOpened.count($1) }
+    bySide(&page, { $0.connectionsOpened.count }, upstream: { $0.opened.count })
     page.family("tachograph_connections_open", .gauge, "Connections that stand, idle ones included.")
-    for side in Side.allCases {
-      page.sample(
-        sum { Int(clamping: $0.connectionsOpened.count(side)) - Int(clamping: $0.connectionsClosed.count(side)) },
-        ["side": side.rawValue])
-    }
+    page.sample(
+      sum { Int(clamping: $0.connectionsOpened.count) - Int(clamping: $0.connectionsClosed.count) },
+      ["side": Side.downstream.rawValue])
+    page.sample(
+      sumUpstream { Int(clamping: $0.opened.count) - Int(clamping: $0.closed.count) },
+      ["side": Side.upstream.rawValue])
     page.family(
       "tachograph_connections_failed_total", .counter,
       "Clients that could not be accepted, and attempts to connect to one of the server's addresses that failed.")
-    bySide(&page) { $0.connectionsFailed.count($1) }
+    bySide(&page, { $0.connectionsFailed.count }, upstream: { $0.failed.count })
     let configuration = state.configuration
     if let descriptors = configuration.settings.descriptors {
       page.family(
@@ -98,28 +114,28 @@ extension ProxyServer {
       page.sample(configuration.budget.clients)
     }
     page.family("tachograph_upstream_idle_connections", .gauge, "Connections to the server kept for the next request.")
-    page.sample(sum { $0.idleUpstreamConnections.level })
+    page.sample(sumUpstream { $0.idle.level })
     page.family("tachograph_upstream_reuses_total", .counter, "Exchanges that were given a kept connection.")
-    page.sample(sum { $0.upstreamReuses.count })
+    page.sample(sumUpstream { $0.reuses.count })
     page.family(
       "tachograph_upstream_stale_connections_total", .counter,
       "Kept connections that the server had closed when they were wanted.")
-    page.sample(sum { $0.staleConnections.count })
+    page.sample(sumUpstream { $0.stale.count })
   }
 
   private func describeTraffic(_ page: inout Exposition) {
     page.family("tachograph_received_bytes_total", .counter, "Bytes read, by the side they came from.")
-    bySide(&page) { $1 == .downstream ? $0.downstreamReadBytes.count : $0.upstreamReadBytes.count }
+    bySide(&page, { $0.downstreamReadBytes.count }, upstream: { $0.readBytes.count })
     page.family(
       "tachograph_sent_bytes_total", .counter,
       "Bytes written, by the side they went to; those that still wait included.")
-    bySide(&page) { $1 == .downstream ? $0.downstreamWrittenBytes.count : $0.upstreamWrittenBytes.count }
+    bySide(&page, { $0.downstreamWrittenBytes.count }, upstream: { $0.writtenBytes.count })
     page.family("tachograph_reads_total", .counter, "Reads from sockets, by the side they came from.")
-    bySide(&page) { $1 == .downstream ? $0.downstreamReads.count : $0.upstreamReads.count }
+    bySide(&page, { $0.downstreamReads.count }, upstream: { $0.reads.count })
     page.family(
       "tachograph_pauses_total", .counter,
       "How often reading from a side was paused because the other side took no more.")
-    bySide(&page) { $1 == .downstream ? $0.uploadPauses.count : $0.upstreamPauses.count }
+    bySide(&page, { $0.uploadPauses.count }, upstream: { $0.pauses.count })
   }
 
   private func describeLog(_ page: inout Exposition) {

@@ -147,8 +147,13 @@ struct ExchangeRecorder: ~Copyable {
   }
 
   /// Submits the exchange's record, and counts it. Call it once.
-  /// - Parameter termination: how it ended where the forwarding knows; nil where all bytes went through.
-  func submit(_ termination: Termination?, _ configuration: ConfigurationSnapshot, _ resources: RecordingResources) {
+  /// - Parameters:
+  ///   - termination: how it ended where the forwarding knows; nil where all bytes went through.
+  ///   - upstream: the address of the server that the request was for.
+  func submit(
+    _ termination: Termination?, upstream: String, _ configuration: ConfigurationSnapshot,
+    _ resources: RecordingResources
+  ) {
     current.pauseEnded(at: .now())
     current.responseEnded(at: .now(), complete: false, decoder.context)
     let (counters, models) = (resources.counters, resources.models)
@@ -156,7 +161,7 @@ struct ExchangeRecorder: ~Copyable {
     resources.writer.submit { record in
       let termination = termination ?? current.measuredTermination()
       let failure = termination.failure ?? current.remark()
-      current.fill(&record, termination, failure, configuration)
+      current.fill(&record, termination, failure, upstream, configuration)
       counters.exchanges.add(record.outcome, record.stage)
       if let failure { counters.failures.add(failure.kind) }
       if let status = current.status { counters.responses.add(status) }

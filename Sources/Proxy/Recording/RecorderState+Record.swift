@@ -4,7 +4,7 @@ import Measurement
 extension RecorderState {
   /// Fills a record. The words are moved into it: once only.
   mutating func fill(
-    _ record: inout ExchangeRecord, _ termination: Termination, _ failure: ExchangeFailure?,
+    _ record: inout ExchangeRecord, _ termination: Termination, _ failure: ExchangeFailure?, _ upstream: String,
     _ configuration: ConfigurationSnapshot
   ) {
     record.id = id
@@ -33,7 +33,7 @@ extension RecorderState {
     record.outcome = termination.outcome
     record.stage = termination.stage
     record.error = failure?.description
-    record.upstream = configuration.upstreamAuthority
+    record.upstream = upstream
     record.inFlight = inFlight
     record.requestBytes = requestBytes
     record.responseBytes = responseBytes

@@ -41,20 +41,32 @@ final class CachedRequest {
   private let serialized = UniqueBox<SerializedHead?>(nil)
   private var isRepeated = false
   private let configuration: ConfigurationSnapshot
+  /// Where it goes: a head without a Host field is written with this server's address.
+  let upstream: Upstream
 
-  init(_ head: RequestHead, _ configuration: ConfigurationSnapshot, _ worker: Worker) {
+  init(_ head: RequestHead, _ upstream: Upstream, _ configuration: ConfigurationSnapshot, _ worker: Worker) {
     self.configuration = configuration
+    self.upstream = upstream
     metadata = RequestMetadata(head, worker.identities)
   }
 
+  /// The same requests on their way to another server.
+  private init(_ other: CachedRequest, to upstream: Upstream) {
+    metadata = other.metadata
+    configuration = other.configuration
+    self.upstream = upstream
+  }
+
   /// That of a head that was found in the cache; it is serialized now, for it may come often.
-  static func of(_ found: HeadCache<RequestHead, CachedRequest>.Found) -> CachedRequest {
+  static func of(
+    _ found: HeadCache<RequestHead, CachedRequest>.Found, _ upstream: Upstream
+  ) -> CachedRequest {
     let cached = found.payload
+    guard cached.upstream === upstream else { return CachedRequest(cached, to: upstream) }
     guard !cached.isRepeated else { return cached }
     cached.isRepeated = true
     cached.serialized.value = found.head.serialized(
-      varying: found.varying, defaultHost: cached.configuration.upstreamAuthority,
-      policy: cached.configuration.settings.forwarding)
+      varying: found.varying, defaultHost: upstream.authority, policy: cached.configuration.settings.forwarding)
     return cached
   }
 

@@ -28,6 +28,7 @@ final class Tunnel: StreamDelegate {
   private static let lastWordsNanoseconds: Int64 = 10_000_000_000
 
   private let counters: Counters
+  private let upstreamCounters: UpstreamCounters
   private let client: any ByteStream
   private let upstream: any ByteStream
   private let highWatermark: Int
@@ -49,11 +50,11 @@ final class Tunnel: StreamDelegate {
   ///   - count: what has passed already.
   init(
     _ worker: Worker, client: any ByteStream, upstream: any ByteStream, early: [UInt8], count: TunnelCount,
-    settings: ProxySettings,
-    at: Instant,
+    settings: ProxySettings, upstreamCounters: UpstreamCounters, at: Instant,
     onEnd: @escaping (End) -> Void
   ) {
     counters = worker.counters
+    self.upstreamCounters = upstreamCounters
     self.client = client
     self.upstream = upstream
     highWatermark = settings.highWatermark
@@ -83,8 +84,8 @@ final class Tunnel: StreamDelegate {
       sendUp(bytes)
     } else {
       count.fromUpstream += bytes.byteCount
-      counters.upstreamReads.add()
-      counters.upstreamReadBytes.add(bytes.byteCount)
+      upstreamCounters.reads.add()
+      upstreamCounters.readBytes.add(bytes.byteCount)
       counters.downstreamWrittenBytes.add(bytes.byteCount)
       client.write(bytes)
     }
@@ -112,7 +113,7 @@ final class Tunnel: StreamDelegate {
   func streamDidConnect(_ stream: any ByteStream) {}
 
   private func sendUp(_ bytes: RawSpan) {
-    counters.upstreamWrittenBytes.add(bytes.byteCount)
+    upstreamCounters.writtenBytes.add(bytes.byteCount)
     upstream.write(bytes)
   }
 
@@ -128,7 +129,7 @@ final class Tunnel: StreamDelegate {
     }
     if client.queuedBytes > highWatermark, upstreamPausedAt == nil {
       upstreamPausedAt = .now()
-      counters.upstreamPauses.add()
+      upstreamCounters.pauses.add()
       upstream.pauseReading(detectingClose: false)
     }
   }

@@ -1,23 +1,27 @@
-// The places at upstream, over all workers: how many exchanges may be there at once, and who waits for the next.
-// It must not know what an exchange is, nor be asked where nothing is bounded.
+// Bounds how many exchanges are at an upstream server at once, over all workers, and queues those that have to wait.
 import Synchronization
 
-/// The bound on exchanges in flight (`limits.in_flight`): exact whichever worker they are on, first come first served.
+/// The bound on exchanges in flight (`limits.in_flight`). It is exact whichever worker they are on, and whoever asks
+/// first is admitted first. Where nothing is bounded nobody asks it.
 ///
 /// From any thread; its lock is held for a few instructions.
 final class ConcurrencyLimiter: Sendable {
-  /// Names somebody who waits.
-  typealias WaiterID = UInt64
-  /// Tells a waiter, on whatever thread, that the place is its own.
+  /// Names a waiter among those of all limiters.
+  struct WaiterID: Hashable, Sendable {
+    fileprivate let limiter: ObjectIdentifier
+    fileprivate let number: UInt64
+  }
+
+  /// Tells a waiter, on whatever thread, that it is admitted.
   typealias Admission = @Sendable (WaiterID) -> Void
 
-  /// What came of asking for a place.
+  /// The answer to whoever asks for a permit.
   enum Entry: Equatable {
-    /// It is the asker's until it calls `leave`.
+    /// The asker has a permit until it calls `release`.
     case admitted
-    /// The asker's turn will come, or it calls `abandon`.
+    /// The asker is told when it is admitted, unless it calls `cancel` before.
     case queued(WaiterID)
-    /// There is no room to wait either.
+    /// The queue is full.
     case full
   }
 
@@ -27,25 +31,27 @@ final class ConcurrencyLimiter: Sendable {
   }
 
   private struct State {
+    var limit: Int?
+    var queue: Int
     var running = 0
-    /// Those who wait, in order; nil where somebody has gone.
+    /// In the order in which they came; nil where a waiter has cancelled.
     var waiters: [Waiter?] = []
-    /// Before it there is nobody.
+    /// Those before it are admitted.
     var first = 0
     var waiting = 0
-    var nextID: WaiterID = 1
+    var nextNumber: UInt64 = 1
 
-    /// Where `id` stands, unless its turn has come: ids are given without a gap, one a place in the queue.
-    func index(of id: WaiterID) -> Int? {
-      guard id < nextID, nextID - 1 - id < waiters.count - first else { return nil }
-      let behind = nextID - 1 - id
+    /// The place in `waiters` of the waiter that has `number`; nil once it is admitted. Numbers are consecutive.
+    func index(of number: UInt64) -> Int? {
+      guard number < nextNumber, nextNumber - 1 - number < waiters.count - first else { return nil }
+      let behind = nextNumber - 1 - number
       return waiters.count - 1 - Int(behind)
     }
 
-    /// Takes those who may go in now.
-    mutating func admit(limit: Int) -> [Waiter] {
+    /// Admits the waiters for whom there is room now.
+    mutating func admit() -> [Waiter] {
       var admitted: [Waiter] = []
-      while running < limit, first < waiters.count {
+      while running < limit ?? .max, first < waiters.count {
         if let waiter = waiters[first] {
           admitted.append(waiter)
           running += 1
@@ -61,52 +67,63 @@ final class ConcurrencyLimiter: Sendable {
     }
   }
 
-  private let state = Mutex(State())
+  private let state: Mutex<State>
 
-  /// Exchanges that have a place, and those that wait for one.
+  /// - Parameters:
+  ///   - limit: exchanges that may run at once; nil is any number.
+  ///   - queue: exchanges that may wait for one of those to end.
+  init(limit: Int?, queue: Int) { state = Mutex(State(limit: limit, queue: queue)) }
+
+  /// Exchanges that have a permit, and those that wait for one.
   var occupancy: (running: Int, waiting: Int) { state.withLock { ($0.running, $0.waiting) } }
 
-  /// Asks for a place.
-  /// - Parameters:
-  ///   - limit: how many there are.
-  ///   - queue: how many may wait.
-  func acquire(limit: Int, queue: Int, _ onAdmit: @escaping Admission) -> Entry {
+  /// Asks for a permit.
+  func acquire(_ onAdmit: @escaping Admission) -> Entry {
     state.withLock { state in
-      // Nobody overtakes those who wait.
-      if state.running < limit, state.waiting == 0 {
+      // No newcomer overtakes: who makes room admits the waiters within the same lock, so there is room only if nobody
+      // waits.
+      if state.running < state.limit ?? .max {
         state.running += 1
         return .admitted
       }
-      guard state.waiting < queue else { return .full }
-      defer { state.nextID += 1 }
+      guard state.waiting < state.queue else { return .full }
+      let id = WaiterID(limiter: ObjectIdentifier(self), number: state.nextNumber)
+      state.nextNumber += 1
       state.waiting += 1
-      state.waiters.append(Waiter(id: state.nextID, onAdmit: onAdmit))
-      return .queued(state.nextID)
+      state.waiters.append(Waiter(id: id, onAdmit: onAdmit))
+      return .queued(id)
     }
   }
 
-  /// Gives a place back; whoever waits longest gets it.
-  /// - Parameter limit: how many there are now; nil where there is no bound any more.
-  func release(limit: Int?) {
-    apply(limit: limit, freeing: 1)
+  /// Gives a permit back: the waiter that came first is admitted.
+  func release() {
+    admit {
+      $0.running -= 1
+    }
   }
 
-  /// Has as many go in as a new limit allows.
-  func apply(limit: Int?) { apply(limit: limit, freeing: 0) }
+  /// Takes over another limit, and admits as many as it allows. Nobody who has a permit loses it.
+  func apply(limit: Int?, queue: Int) {
+    admit {
+      $0.limit = limit
+      $0.queue = queue
+    }
+  }
 
-  private func apply(limit: Int?, freeing: Int) {
+  private func admit(after change: (inout State) -> Void) {
     let admitted = state.withLock { state in
-      state.running -= freeing
-      return state.admit(limit: limit ?? .max)
+      change(&state)
+      return state.admit()
     }
     for waiter in admitted { waiter.onAdmit(waiter.id) }
   }
 
   /// Stops waiting.
-  /// - Returns: false where the place had been given already, and is to be left.
+  /// - Returns: false where the waiter has been admitted already, and has to call `release`.
   func cancel(_ id: WaiterID) -> Bool {
-    state.withLock { state in
-      guard let index = state.index(of: id), state.waiters[index] != nil else { return false }
+    guard id.limiter == ObjectIdentifier(self) else { return false }
+    return state.withLock { state in
+      guard let index = state.index(of: id.number), state.waiters[index] != nil else { return false }
       state.waiters[index] = nil
       state.waiting -= 1
       return true

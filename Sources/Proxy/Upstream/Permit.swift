@@ -1,42 +1,39 @@
-// One exchange's place at upstream: asked for, waited for, given back.
-// It must not know what an exchange does there.
+// One exchange's permit to be at its upstream server: asked for, waited for, given back.
 
-/// How an exchange stands with the limiter. Confined to its worker's thread.
+/// How an exchange stands with its upstream's limiter. Confined to its worker's thread.
 struct Permit {
-  /// Its number among those who wait.
-  private var waiter: ConcurrencyLimiter.WaiterID?
-  private var isTaken = false
+  private enum State {
+    case none
+    case waiting(ConcurrencyLimiter, ConcurrencyLimiter.WaiterID)
+    case held(ConcurrencyLimiter)
+  }
 
-  /// Asks for a place; where it has to wait, `grant` follows, unless it leaves before.
-  /// - Parameters:
-  ///   - limit: how many places there are.
-  ///   - queue: how many may wait for one.
-  mutating func acquire(limit: Int, queue: Int, _ worker: Worker) -> ConcurrencyLimiter.Entry {
-    let entry = worker.proxy.limiter.acquire(limit: limit, queue: queue, worker.onAdmit)
+  private var state = State.none
+
+  /// Asks for a permit. Where the answer is `queued`, `admitted` is called later, unless `release` is called before.
+  mutating func acquire(_ limiter: ConcurrencyLimiter, _ worker: Worker) -> ConcurrencyLimiter.Entry {
+    let entry = limiter.acquire(worker.onAdmit)
     switch entry {
-    case .admitted: isTaken = true
-    case .queued(let waiter): self.waiter = waiter
+    case .admitted: state = .held(limiter)
+    case .queued(let waiter): state = .waiting(limiter, waiter)
     case .full: break
     }
     return entry
   }
 
-  /// Its turn has come.
-  mutating func admitted() {
-    waiter = nil
-    isTaken = true
-  }
+  /// The limiter has admitted the exchange.
+  mutating func admitted() { if case .waiting(let limiter, _) = state { state = .held(limiter) } }
 
-  /// Lets the next one in, or waits no more. Safe to call twice.
+  /// Gives the permit back, or stops waiting for one. Safe to call twice.
   mutating func release(_ worker: Worker) {
-    if let waiter {
-      self.waiter = nil
+    switch state {
+    case .none: return
+    case .held(let limiter): limiter.release()
+    case .waiting(let limiter, let waiter):
       worker.removeWaiter(waiter)
-      // The place may be on its way here: then it is ours to give back.
-      isTaken = !worker.proxy.limiter.cancel(waiter)
+      // Where the admission is on its way to this worker already, the permit has to be given back.
+      if !limiter.cancel(waiter) { limiter.release() }
     }
-    guard isTaken else { return }
-    isTaken = false
-    worker.proxy.limiter.release(limit: worker.configuration.settings.inFlight)
+    state = .none
   }
 }

@@ -1,5 +1,4 @@
-// A connection to the LLM server: made, lent to one exchange at a time, kept or closed.
-// It must not look into bodies.
+// One connection to an upstream server: opened, lent to one exchange at a time, kept in the pool or closed.
 import Clocks
 import HTTP
 import HTTP1
@@ -9,6 +8,9 @@ import Transport
 final class UpstreamConnection: StreamDelegate {
   // What each read touches stands first, as in SocketStream.
   private let worker: Worker
+  /// The server that it leads to.
+  private let upstream: Upstream
+  private let counters: UpstreamCounters
   private var exchange: Exchange?
   /// Reads this connection's responses.
   let parser: MessageParser
@@ -16,30 +18,29 @@ final class UpstreamConnection: StreamDelegate {
   private let headCache: HeadCache<ResponseHead, ResponseMetadata>
   /// The head that was found in the cache last, until the exchange has it.
   private var found: HeadCache<ResponseHead, ResponseMetadata>.Found?
-  /// What was asked of the resolver, and the race that its answer began.
+  /// The pending question to the resolver, and then the pending race of connection attempts.
   private var query: Resolver.QueryID?
   private var connector: Connector?
-  /// What is to be sent once there is a socket.
+  /// What is to be sent once the connection is open.
   private var early: [UInt8] = []
 
-  /// What it was made under.
+  /// The configuration in force when it was made.
   let configuration: ConfigurationSnapshot
-  /// Where its addresses come from.
-  private let resolver: Resolver
   /// Whether it has carried an exchange before.
   private(set) var isReused = false
   /// Whether it has been closed.
   private(set) var isClosed = false
-  /// Whether the connection stands.
+  /// Whether it is open.
   private(set) var isOpen = false
   private var isPaused = false
   /// When it last became idle.
   private(set) var idleAt = Instant.now()
 
-  init(worker: Worker) {
+  init(to upstream: Upstream, of worker: Worker) {
     self.worker = worker
-    configuration = worker.configuration
-    resolver = worker.resolver
+    self.upstream = upstream
+    counters = upstream.counters
+    configuration = upstream.configuration
     headCache = worker.headCaches.responses
     parser = MessageParser(.response, limits: configuration.settings.responseLimits, ranges: worker.ranges)
   }
@@ -70,7 +71,7 @@ final class UpstreamConnection: StreamDelegate {
 
   // MARK: What exchanges and the pool ask for
 
-  /// Lends the connection to an exchange.
+  /// Serves one exchange, until `end`.
   func begin(_ exchange: Exchange, answersHead: Bool) {
     self.exchange = exchange
     parser.answersHead = answersHead
@@ -78,11 +79,11 @@ final class UpstreamConnection: StreamDelegate {
 
   /// Resolves and connects; `Exchange.upstreamConnected` or `upstreamFailed` follows.
   func connect() {
-    query = resolver.resolve(configuration.settings.resolving) { [self] result in
+    query = upstream.resolver.resolve(upstream.settings.resolving) { [self] result in
       query = nil
       guard !isClosed else { return }
       switch result {
-      case .success(let addresses): race(worker.inOrder(addresses))
+      case .success(let addresses): race(addresses)
       case .failure(let error): fail(error)
       }
     }
@@ -91,11 +92,11 @@ final class UpstreamConnection: StreamDelegate {
   /// Connects to whichever address answers first.
   private func race(_ addresses: [SocketAddress], hasGivenUp: Bool = false) {
     let connector = Connector(
-      loop: worker.loop, addresses: addresses, options: configuration.settings.happyEyeballs,
-      budget: worker.attemptBudget)
+      loop: worker.loop, addresses: addresses, preferring: upstream.preferredFamily,
+      options: upstream.settings.happyEyeballs, budget: upstream.attemptBudget)
     self.connector = connector
     connector.start { [self] result in
-      worker.counters.connectionsFailed.add(.upstream, connector.failures)
+      counters.failed.add(connector.failures)
       self.connector = nil
       switch result {
       case .success(let stream):
@@ -103,7 +104,7 @@ final class UpstreamConnection: StreamDelegate {
       case .failure(let error):
         if error.isOutOfDescriptors {
           worker.counters.hit(.descriptors)
-          if !hasGivenUp, worker.pool.evictOldest() { return race(addresses, hasGivenUp: true) }
+          if !hasGivenUp, worker.upstreams.evictOldest() { return race(addresses, hasGivenUp: true) }
         }
         fail(error)
       }
@@ -114,24 +115,24 @@ final class UpstreamConnection: StreamDelegate {
     self.stream = stream
     stream.delegate = self
     isOpen = true
-    worker.counters.connectionsOpened.add(.upstream)
-    if !resolver.isLiteral { worker.rememberFamily(stream.peer) }
+    counters.opened.add()
+    upstream.rememberFamily(of: stream.peer)
     let early = early
     self.early = []
     _ = unsafe early.withUnsafeBytes { unsafe stream.write($0.bytes) }
     stream.startReading()
     exchange?.upstreamConnected(reused: false, at: .now())
-    // What waited may be gone: nothing else would tell.
+    // All that waited may have been sent at once: no flush follows then.
     exchange?.upstreamFlushed()
   }
 
-  /// Sends bytes, or keeps them until the connection stands.
+  /// Sends bytes, or keeps them until the connection is open.
   func send(_ bytes: RawSpan) {
-    worker.counters.upstreamWrittenBytes.add(bytes.byteCount)
+    counters.writtenBytes.add(bytes.byteCount)
     if isOpen, let stream {
       stream.write(bytes)
     } else {
-      // It grows outside: were it changed in place, each look at it would be checked for a second access.
+      // The array grows in a local variable: changed in place, each access to it would be checked for exclusivity.
       var grown = early
       early = []
       unsafe bytes.withUnsafeBytes { unsafe grown.append(contentsOf: $0) }
@@ -139,30 +140,30 @@ final class UpstreamConnection: StreamDelegate {
     }
   }
 
-  /// The same, of what was put together.
+  /// Sends what a buffer holds.
   func send(_ output: OutputBuffer) { output.withBytes { send($0) } }
 
-  /// The same, of an array.
+  /// Sends an array.
   func send(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe send($0.bytes) } }
 
-  /// The client takes less than upstream gives.
+  /// Stops reading: the client is slower than upstream.
   func pause() {
     isPaused = true
     stream?.pauseReading(detectingClose: false)
   }
-  /// The client has caught up.
+  /// Reads again.
   func resume() {
     isPaused = false
     stream?.startReading()
   }
 
-  /// Gives the stream to a tunnel, which will have closed it before `close`.
+  /// Gives the stream to a tunnel, which closes it before it calls `close`.
   func handOver() -> (any ByteStream)? {
     exchange = nil
     return stream
   }
 
-  /// The exchange is over for this connection.
+  /// Lets go of its exchange.
   func end() { exchange = nil }
 
   /// Makes it ready for the pool.
@@ -173,19 +174,22 @@ final class UpstreamConnection: StreamDelegate {
     if isPaused { resume() }
   }
 
-  /// Whether it leads to an address that the server still has.
-  var isCurrent: Bool { resolver.isLiteral || stream?.peer.map { resolver.isCurrent($0) } ?? false }
+  /// Whether the server's name still has the address that it is connected to.
+  var isCurrent: Bool {
+    let resolver = upstream.resolver
+    return resolver.isLiteral || stream?.peer.map { resolver.isCurrent($0) } ?? false
+  }
 
-  /// Whether upstream has closed it, or sent what nobody asked for.
+  /// Whether upstream has closed it, or has sent bytes that no request asked for.
   var isStale: Bool { stream?.isStale() ?? true }
 
   /// Closes at once. Safe to call twice.
   func close() {
-    if isOpen { worker.counters.connectionsClosed.add(.upstream) }
+    if isOpen { counters.closed.add() }
     isClosed = true
     isOpen = false
     exchange = nil
-    if let query { resolver.cancel(query) }
+    if let query { upstream.resolver.cancel(query) }
     query = nil
     connector?.cancel()
     connector = nil
@@ -198,8 +202,8 @@ final class UpstreamConnection: StreamDelegate {
   func streamDidConnect(_ stream: any ByteStream) {}
 
   func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
-    worker.counters.upstreamReads.add()
-    worker.counters.upstreamReadBytes.add(bytes.byteCount)
+    counters.reads.add()
+    counters.readBytes.add(bytes.byteCount)
     if let exchange { exchange.upstreamRead(self, bytes, arrival) } else { drop() }
   }
 
@@ -217,10 +221,9 @@ final class UpstreamConnection: StreamDelegate {
     if let exchange { exchange.upstreamFailed(error) } else { drop() }
   }
 
-  /// Leaves the pool: what an idle connection says, nobody asked for
-  /// (Documentation.docc/HTTPCases.md, case 37).
+  /// Leaves the pool and closes: whatever comes on an idle connection, no request asked for it (HTTPCases.md, case 37).
   private func drop() {
     close()
-    worker.pool.remove(self)
+    upstream.pool.remove(self)
   }
 }

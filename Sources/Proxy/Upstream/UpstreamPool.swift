@@ -1,70 +1,62 @@
-// The idle connections to upstream, the most recently used first.
-// It must not know what they carried.
+// The idle connections to one upstream server, the most recently used last.
 import Clocks
 
-/// One worker's idle connections.
+/// One worker's idle connections to one upstream. Whoever releases a connection to it has checked that it can be used
+/// again.
 final class UpstreamPool {
-  private let counters: Counters
+  private let counters: UpstreamCounters
   private let kept = UniqueBox<[UpstreamConnection]>([])
+  /// In the order in which they became idle.
   private var idle: [UpstreamConnection] {
     _read { yield kept.value }
     _modify {
       yield &kept.value
-      counters.idleUpstreamConnections.set(kept.value.count)
+      counters.idle.set(kept.value.count)
     }
   }
 
-  init(counters: Counters) { self.counters = counters }
+  init(counters: UpstreamCounters) { self.counters = counters }
 
-  /// A connection for one exchange: an idle one that still lives, or a new one that is yet to connect.
-  /// - Parameter fresh: whether it has to be a new one.
-  func lease(fresh: Bool, for worker: Worker) -> UpstreamConnection {
-    while !fresh, let connection = idle.popLast() {
-      // One more system call, and a POST that would have met a closed connection does not end in a 502.
+  /// Idle connections.
+  var count: Int { idle.count }
+
+  /// When the connection became idle that has been so for longest. There must be one.
+  var oldestAt: Instant { idle[0].idleAt }
+
+  /// Takes the connection out that was used last, of those that are still open; nil where there is none.
+  func lease() -> UpstreamConnection? {
+    while let connection = idle.popLast() {
+      // This costs a system call, and saves a POST on a connection that upstream has closed from being answered 502.
       if !connection.isStale { return connection }
-      worker.counters.staleConnections.add()
+      counters.stale.add()
       connection.close()
     }
-    return UpstreamConnection(worker: worker)
+    return nil
   }
 
-  /// Takes a connection back after a whole exchange, which ended at `at`.
-  func release(_ connection: consuming UpstreamConnection, of worker: Worker, at: Instant) {
-    guard !worker.isDraining, connection.configuration === worker.configuration, connection.isCurrent,
-      idle.count < worker.configuration.budget.idle
-    else { return connection.close() }
-    connection.markIdle(at: at)
-    idle.append(connection)
-  }
+  /// Takes a connection back.
+  func release(_ connection: consuming UpstreamConnection) { idle.append(connection) }
 
-  /// Forgets a connection that closed itself.
+  /// Takes a connection out that has closed.
   func remove(_ connection: UpstreamConnection) { idle.removeAll { $0 === connection } }
 
-  /// Closes the one that has been idle longest, for a descriptor that is needed more.
-  /// - Returns: whether there was one.
-  func evictOldest() -> Bool {
-    guard !idle.isEmpty else { return false }
-    idle.removeFirst().close()
-    return true
-  }
+  /// Closes the connection that has been idle for longest. There must be one.
+  func evictOldest() { idle.removeFirst().close() }
 
-  /// Closes what leads to addresses that the server's name stands for no more.
+  /// Closes the connections to addresses that the server's name does not have any more.
   func closeOutdated() {
     for connection in idle where !connection.isCurrent { connection.close() }
     idle.removeAll { $0.isClosed }
   }
 
-  /// Closes what has been idle for longer than it may.
-  func checkDeadlines(_ now: Instant, of worker: Worker) {
-    // Connections that stay in use would never ask for the address again.
-    if !idle.isEmpty { worker.resolver.refresh(worker.configuration.settings.resolving) }
-    guard let limit = worker.configuration.settings.upstreamIdleTimeout else { return }
+  /// Closes the connections that have been idle for more than `limit` nanoseconds.
+  func closeExpired(_ now: Instant, after limit: Int64) {
     let expired = idle.prefix { now.nanoseconds(since: $0.idleAt) > limit }.count
     for connection in idle.prefix(expired) { connection.close() }
     idle.removeFirst(expired)
   }
 
-  /// Closes them all.
+  /// Closes all of them.
   func closeAll() {
     for connection in idle { connection.close() }
     idle = []
