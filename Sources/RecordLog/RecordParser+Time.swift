@@ -1,11 +1,10 @@
-// RFC 3339 times, read: `2026-10-01T12:34:56.123456Z` and its kin.
-// It must not know which clock they come from.
+// Parsing of RFC 3339 times such as `2026-10-01T12:34:56.123456Z`.
 
 extension RecordParser {
   /// Reads a whole RFC 3339 date-time (`Z` or a numeric offset; any number of fraction digits, those past the ninth
   /// ignored).
   /// - Returns: nanoseconds since 1970-01-01T00:00:00Z, or nil where `text` is no such time or lies outside 1678 to
-  ///   2262. A leap second (:60) is taken as the second after.
+  ///   2262. A leap second (:60) is read as the second after it.
   public static func nanoseconds(rfc3339 text: String) -> Int64? {
     var text = text
     return text.withUTF8 { utf8 in unsafe nanoseconds(rfc3339: utf8) }
@@ -13,9 +12,10 @@ extension RecordParser {
 
   static func nanoseconds(rfc3339 text: UnsafeBufferPointer<UInt8>) -> Int64? {
     var cursor = unsafe TimeCursor(text: text)
-    guard let year = cursor.number(4), cursor.take("-"), let month = cursor.number(2, 1...12), cursor.take("-"),
-      let day = cursor.number(2, 1...daysInMonth(month, of: year)), cursor.take("T") || cursor.take("t"),
-      let hour = cursor.number(2, 0...23), cursor.take(":"), let minute = cursor.number(2, 0...59), cursor.take(":"),
+    guard let year = cursor.number(4), cursor.consume("-"), let month = cursor.number(2, 1...12), cursor.consume("-"),
+      let day = cursor.number(2, 1...daysInMonth(month, of: year)), cursor.consume("T") || cursor.consume("t"),
+      let hour = cursor.number(2, 0...23), cursor.consume(":"), let minute = cursor.number(2, 0...59),
+      cursor.consume(":"),
       let second = cursor.number(2, 0...60), let fraction = cursor.fraction(), let offset = cursor.offsetSeconds(),
       cursor.isAtEnd
     else { return nil }
@@ -45,27 +45,27 @@ extension RecordParser {
   }
 }
 
-/// A place in a time's text; each call takes what it names or says no.
+/// A position in a time's text. Each call consumes what it names, or returns nil or false.
 @safe
 private struct TimeCursor {
   let text: UnsafeBufferPointer<UInt8>
-  var place = 0
+  var index = 0
 
   init(text: UnsafeBufferPointer<UInt8>) { unsafe self.text = unsafe text }
 
-  var isAtEnd: Bool { unsafe place == text.count }
+  var isAtEnd: Bool { unsafe index == text.count }
 
-  private var next: UInt8? { unsafe place < text.count ? text[place] : nil }
+  private var next: UInt8? { unsafe index < text.count ? text[index] : nil }
 
-  mutating func take(_ scalar: Unicode.Scalar) -> Bool {
+  mutating func consume(_ scalar: Unicode.Scalar) -> Bool {
     guard let next, UInt32(next) == scalar.value else { return false }
-    place += 1
+    index += 1
     return true
   }
 
   private mutating func digit() -> Int? {
     guard let next, (0x30...0x39).contains(next) else { return nil }
-    place += 1
+    index += 1
     return Int(next) - 0x30
   }
 
@@ -81,7 +81,7 @@ private struct TimeCursor {
 
   /// Nanoseconds of an optional fraction; nil for a point without digits.
   mutating func fraction() -> Int? {
-    guard take(".") else { return 0 }
+    guard consume(".") else { return 0 }
     guard var value = digit() else { return nil }
     var digits = 1
     while let digit = digit() {
@@ -95,9 +95,9 @@ private struct TimeCursor {
 
   /// The offset from UTC in seconds.
   mutating func offsetSeconds() -> Int? {
-    if take("Z") || take("z") { return 0 }
-    let isNegative = take("-")
-    guard isNegative || take("+"), let hours = number(2, 0...23), take(":"), let minutes = number(2, 0...59)
+    if consume("Z") || consume("z") { return 0 }
+    let isNegative = consume("-")
+    guard isNegative || consume("+"), let hours = number(2, 0...23), consume(":"), let minutes = number(2, 0...59)
     else { return nil }
     let seconds = hours * 3600 + minutes * 60
     return isNegative ? -seconds : seconds

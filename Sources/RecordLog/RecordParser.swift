@@ -1,5 +1,4 @@
-// One line of the log told apart: a record, the writer's notice of dropped ones, or something to step over.
-// It must not know which of a record's keys a reader wants, nor where the line comes from.
+// What one line of a log is: a record, a notice of dropped records, or something to skip.
 import JSON
 import Measurement
 
@@ -7,12 +6,12 @@ import Measurement
 public enum RecordLine<Record> {
   /// A record of version 1.
   case record(Record)
-  /// The writer's word that it dropped records for want of room: how many, and when (nanoseconds since 1970) where
-  /// it says so.
+  /// The writer's notice that it dropped records because its queue was full: how many, and when (nanoseconds since
+  /// 1970) where it says so.
   case dropped(count: Int, timestampNanoseconds: Int64?)
   /// A record of a version that this reader does not know.
   case otherVersion
-  /// Torn, not JSON, or not a record.
+  /// Cut off, not JSON, or not a record.
   case unreadable
 }
 
@@ -23,7 +22,7 @@ extension RecordLine: Equatable where Record: Equatable {}
 public final class RecordParser {
   private let json: JSONParser
 
-  /// Makes a parser that keeps `retainedBytes` of memory from line to line (longer lines borrow from the heap).
+  /// Makes a parser that keeps `retainedBytes` of memory from line to line; for a longer line memory is allocated.
   public init(retainedBytes: Int = 256 * 1024) { json = JSONParser(retainedBytes: retainedBytes) }
 
   /// Parses one line, without its newline, into a whole record.
@@ -31,9 +30,9 @@ public final class RecordParser {
     parse(line) { id, members in ExchangeRecord(id: id, members: &members) }
   }
 
-  /// Parses one line, without its newline, as far as a reader wants it.
-  /// - Parameter project: given the record's `id` and its members, of which `v` and `id` have been passed; returns what
-  ///   the reader wants of them, or nil where this is no record. Nothing it is given may leave it.
+  /// Parses one line, without its newline, as far as its reader needs it.
+  /// - Parameter project: gets the record's `id` and its members, with the cursor behind `v` and `id`; returns what the
+  ///   reader needs of them, or nil where this is no record. Its arguments must not leave it.
   public func parse<Record>(
     _ line: RawSpan, project: (JSONValue, inout JSONMembers) -> Record?
   ) -> RecordLine<Record> {
@@ -45,7 +44,7 @@ public final class RecordParser {
     } ?? .unreadable
   }
 
-  /// The writer's notice: `{"v":1,"dropped":N,"ts":"…","instance":"…"}`, told from a record by having no `id`.
+  /// The writer's notice: `{"v":1,"dropped":N,"ts":"…","instance":"…"}`. Unlike a record it has no `id`.
   private static func dropNotice<Record>(_ members: inout JSONMembers) -> RecordLine<Record> {
     guard let count = members.present(.dropped)?.int, count >= 0 else { return .unreadable }
     return .dropped(count: count, timestampNanoseconds: timestampNanoseconds(members.present(.timestamp)))

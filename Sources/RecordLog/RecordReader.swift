@@ -1,5 +1,4 @@
-// A log opened for reading once through: its lines, whole or by ranges that several threads share.
-// It must not know what a line means, nor wait for more to come (RecordFollower does).
+// A log opened to be read once: its lines, all of them or by ranges that several threads share. RecordFollower waits for more.
 import Glibc
 
 /// Why a log cannot be read.
@@ -9,15 +8,15 @@ public enum RecordReadError: Error, Equatable, CustomStringConvertible, Sendable
   /// `path` is a directory.
   case isDirectory(path: String)
   /// `path` starts like a compressed file.
-  case compressed(path: String, unpackWith: String)
+  case compressed(path: String, decompressWith: String)
 
-  /// One line for people; it quotes the path as it was given.
+  /// One line for the operator, with the path as it was given.
   public var description: String {
     switch self {
     case .system(let path, let call, let errno):
-      "\(path): cannot \(call): \(unsafe String(cString: strerror(errno)))"
-    case .isDirectory(let path): "\(path): is a directory, not a log"
-    case .compressed(let path, let tool): "\(path): is compressed; unpack it into a pipe: \(tool) FILE | tachograph … -"
+      "cannot \(call) \(path): \(unsafe String(cString: strerror(errno)))"
+    case .isDirectory(let path): "\(path) is a directory, not a record log"
+    case .compressed(let path, let tool): "\(path) is compressed; read it with: \(tool) \(path) | tachograph report -"
     }
   }
 }
@@ -45,7 +44,7 @@ public final class RecordReader: Sendable {
     do {
       byteCount = try Self.size(descriptor, path: path)
     } catch {
-      // A half-made object has no deinit.
+      // `deinit` does not run for an object whose `init` throws.
       if ownsDescriptor { close(descriptor) }
       throw error
     }
@@ -59,24 +58,24 @@ public final class RecordReader: Sendable {
     guard unsafe fstat(descriptor, &status) == 0 else { throw .system(path: path, call: "stat", errno: errno) }
     switch status.st_mode & S_IFMT {
     case S_IFDIR: throw .isDirectory(path: path)
-    // A file handed over as standard input may stand past its start: read on from there, as a stream.
+    // A file that is standard input may be positioned past its start: it is read from there, as a stream.
     case S_IFREG where path != standardInput: return Int(status.st_size)
     default: return nil
     }
   }
 
-  /// Rotation often compresses; without a word every line of such a file would count as torn.
+  /// Rotation often compresses; without this check every line of such a file would count as unreadable.
   private static func refuseCompressed(_ descriptor: Int32, path: String) throws(RecordReadError) {
     var start = [UInt8](repeating: 0, count: 4)
     let count = unsafe start.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress, $0.count, 0) }
     guard count >= 2 else { return }
-    if start[0] == 0x1F, start[1] == 0x8B { throw .compressed(path: path, unpackWith: "zcat") }
-    if start == [0x28, 0xB5, 0x2F, 0xFD] { throw .compressed(path: path, unpackWith: "zstdcat") }
+    if start[0] == 0x1F, start[1] == 0x8B { throw .compressed(path: path, decompressWith: "zcat") }
+    if start == [0x28, 0xB5, 0x2F, 0xFD] { throw .compressed(path: path, decompressWith: "zstdcat") }
   }
 
   /// Calls `body` with every line from the start to the end, the last one with or without its newline.
-  /// - Parameter didRead: told the size of each block once its lines have been handed on.
-  /// - Returns: lines passed over because they are longer than 64 MiB.
+  /// - Parameter didRead: called with the size of each block after its lines have been passed on.
+  /// - Returns: lines skipped because they are longer than 64 MiB.
   public func forEachLine(
     didRead: (Int) -> Void = { _ in }, _ body: (RawSpan) -> Void
   ) throws(RecordReadError) -> Int {
@@ -84,37 +83,37 @@ public final class RecordReader: Sendable {
     var splitter = LineSplitter()
     var block = Block(path: path, byteCount: Self.blockBytes)
     while case let count = try block.fill(from: descriptor), count > 0 {
-      block.look(at: 0..<count) { bytes in splitter.push(bytes, body) }
+      block.withBytes(in: 0..<count) { bytes in splitter.push(bytes, body) }
       didRead(count)
     }
     splitter.finish(body)
     return splitter.overlongLines
   }
 
-  /// Calls `body` with every line whose first byte lies in `range`: ranges that touch give each line once.
+  /// Calls `body` with every line whose first byte lies in `range`: adjoining ranges give each line once.
   /// Only for a reader with a `byteCount`.
   public func forEachLine(
     startingIn range: Range<Int>, didRead: (Int) -> Void = { _ in }, _ body: (RawSpan) -> Void
   ) throws(RecordReadError) -> Int {
     var splitter = LineSplitter()
     var block = Block(path: path, byteCount: min(Self.blockBytes, max(range.count, 1) + 1))
-    // A line starts here only if the byte before is a newline, so look at that byte too.
-    var place = max(range.lowerBound - 1, 0)
+    // A line starts here only if the byte before is a newline, so that byte is read too.
+    var offset = max(range.lowerBound - 1, 0)
     var isInsideEarlierLine = range.lowerBound > 0
-    while place < range.upperBound {
-      let count = try block.fill(from: descriptor, at: place, upTo: range.upperBound - place)
+    while offset < range.upperBound {
+      let count = try block.fill(from: descriptor, at: offset, upTo: range.upperBound - offset)
       if count == 0 { break }
-      place += count
+      offset += count
       var start = 0
       if isInsideEarlierLine {
-        let newline = block.look(at: 0..<count) { bytes in bytes.newline(from: 0) }
+        let newline = block.withBytes(in: 0..<count) { bytes in bytes.newline(from: 0) }
         isInsideEarlierLine = newline == nil
         start = newline.map { $0 + 1 } ?? count
       }
-      block.look(at: start..<count) { bytes in splitter.push(bytes, body) }
+      block.withBytes(in: start..<count) { bytes in splitter.push(bytes, body) }
       didRead(count)
     }
-    if splitter.hasPartialLine { try finishLine(&splitter, &block, from: place, body) }
+    if splitter.hasPartialLine { try finishLine(&splitter, &block, from: offset, body) }
     return splitter.overlongLines
   }
 
@@ -122,20 +121,20 @@ public final class RecordReader: Sendable {
   private func finishLine(
     _ splitter: inout LineSplitter, _ block: inout Block, from start: Int, _ body: (RawSpan) -> Void
   ) throws(RecordReadError) {
-    var place = start
-    while place < byteCount ?? 0 {
-      let count = try block.fill(from: descriptor, at: place, upTo: min(16 * 1024, (byteCount ?? 0) - place))
+    var offset = start
+    while offset < byteCount ?? 0 {
+      let count = try block.fill(from: descriptor, at: offset, upTo: min(16 * 1024, (byteCount ?? 0) - offset))
       if count == 0 { break }
-      place += count
-      let newline = block.look(at: 0..<count) { bytes in bytes.newline(from: 0) }
-      block.look(at: 0..<(newline.map { $0 + 1 } ?? count)) { bytes in splitter.push(bytes, body) }
+      offset += count
+      let newline = block.withBytes(in: 0..<count) { bytes in bytes.newline(from: 0) }
+      block.withBytes(in: 0..<(newline.map { $0 + 1 } ?? count)) { bytes in splitter.push(bytes, body) }
       if newline != nil { return }
     }
     splitter.finish(body)
   }
 }
 
-/// Memory for one read at a time.
+/// Memory for one read.
 struct Block {
   private let path: String
   private var memory: [UInt8]
@@ -145,18 +144,18 @@ struct Block {
     memory = [UInt8](repeating: 0, count: byteCount)
   }
 
-  /// Gives `body` a part of what the last read brought.
-  func look<Result>(at range: Range<Int>, _ body: (RawSpan) -> Result) -> Result {
+  /// Passes a part of the last read to `body`.
+  func withBytes<Result>(in range: Range<Int>, _ body: (RawSpan) -> Result) -> Result {
     body(unsafe memory.span.bytes.extracting(range))
   }
 
-  /// Reads on from where the descriptor stands.
+  /// Reads from the descriptor's position on.
   /// - Returns: bytes read; 0 at the end. A non-blocking descriptor with nothing to read throws EAGAIN.
   mutating func fill(from descriptor: Int32) throws(RecordReadError) -> Int {
     try unsafe fill { unsafe read(descriptor, $0.baseAddress, $0.count) }
   }
 
-  /// Reads at most `limit` bytes at `offset`; the descriptor's own place does not move.
+  /// Reads at most `limit` bytes at `offset`; the descriptor's position does not change.
   mutating func fill(from descriptor: Int32, at offset: Int, upTo limit: Int) throws(RecordReadError) -> Int {
     try unsafe fill { unsafe pread(descriptor, $0.baseAddress, min($0.count, limit), off_t(offset)) }
   }

@@ -1,12 +1,11 @@
-// Blocks of bytes into lines, copying only the lines that cross from one block into the next.
-// It must not know where the blocks come from or what a line means.
+// Blocks of bytes into lines. Only a line that crosses from one block into the next is copied.
 import Glibc
 
-/// A pure splitter at newlines, with a bound on the memory that a line without an end can take.
+/// Splits at newlines, with a bound on the memory that a line without an end can use.
 struct LineSplitter: Sendable {
-  /// The longest line handed on, in bytes; longer ones are passed over and counted.
+  /// The longest line passed on, in bytes; longer ones are skipped and counted.
   let maximumLineBytes: Int
-  /// Lines passed over for their length.
+  /// Lines skipped because of their length.
   private(set) var overlongLines = 0
   private var pending: [UInt8] = []
   private var isOverlong = false
@@ -17,7 +16,7 @@ struct LineSplitter: Sendable {
   /// Whether a line has begun whose newline has not come.
   var hasPartialLine: Bool { !pending.isEmpty || isOverlong }
 
-  /// Takes the next block and calls `body` with each line it ends, without the newline; empty lines are left out.
+  /// Adds the next block and calls `body` with each line it ends, without the newline; empty lines are left out.
   mutating func push(_ block: RawSpan, _ body: (RawSpan) -> Void) {
     var start = 0
     while let newline = block.newline(from: start) {
@@ -33,15 +32,15 @@ struct LineSplitter: Sendable {
     append(block.extracting(start..<block.byteCount))
   }
 
-  /// Ends the input: hands on what stands behind the last newline, if anything does.
+  /// Ends the input: passes on what follows the last newline, if anything does.
   mutating func finish(_ body: (RawSpan) -> Void) {
     if hasPartialLine { endLine(body) }
   }
 
-  /// Forgets the partial line.
+  /// Drops the partial line.
   /// - Returns: whether there was one.
   mutating func discardPartialLine() -> Bool {
-    defer { startAfresh() }
+    defer { reset() }
     return hasPartialLine
   }
 
@@ -57,10 +56,10 @@ struct LineSplitter: Sendable {
 
   private mutating func endLine(_ body: (RawSpan) -> Void) {
     if isOverlong { overlongLines += 1 } else { body(unsafe pending.span.bytes) }
-    startAfresh()
+    reset()
   }
 
-  private mutating func startAfresh() {
+  private mutating func reset() {
     pending.removeAll(keepingCapacity: true)
     isOverlong = false
   }
@@ -77,8 +76,8 @@ extension RawSpan {
     }
   }
 
-  /// The offset of the newline that is number `count` counted from the end (1 is the last one); where there are fewer,
-  /// nil, and `count` lessened by those that there are.
+  /// The offset of the newline that is number `count` from the end (1 is the last one). Where there are fewer, nil, and
+  /// `count` is reduced by as many.
   func newline(numberFromTheEnd count: inout Int) -> Int? {
     for offset in stride(from: byteCount - 1, through: 0, by: -1) {
       guard unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) == 0x0A else { continue }

@@ -1,22 +1,21 @@
-// A mergeable distribution in HDR buckets of three significant digits, small while it has seen little.
-// It must not know what its values measure.
+// A mergeable distribution in HDR buckets of three significant digits, which is small while it holds few values.
 import Histogram
 
-/// Values from 0 up, each kept to within 0.1 %: what two of them hold can be added without loss.
+/// Values from 0 up, each kept to within 0.1 %. Two of them merge without loss.
 ///
-/// A full HDR histogram of three digits takes 50 to 230 KB. A log may name ten thousand users with a few exchanges
-/// each, so the same buckets are first kept as a sorted list of those in use (8 bytes each), and handed to the library's
-/// `Histogram` when there are many of them or they are used so often that finding them costs more than the room.
+/// A full HDR histogram of three digits takes 50 to 230 KB, and a log may name ten thousand users with a few exchanges
+/// each. So the same buckets are first kept as a sorted list of those in use (8 bytes each). The list becomes the
+/// library's `Histogram` when there are many buckets, or so many values that searching the list costs more than memory.
 struct Distribution: Sendable {
-  /// Buckets in use, and values recorded, past which the list becomes a histogram.
-  static let mostListedBuckets = 4096
-  static let mostListedValues = 1 << 14
+  /// Buckets in use, and values recorded, beyond which the list becomes a histogram.
+  static let maximumListedBuckets = 4096
+  static let maximumListedValues = 1 << 14
 
   private(set) var count = 0
   /// The smallest and largest value, exact.
   private(set) var minimum = UInt64.max
   private(set) var maximum: UInt64 = 0
-  /// Buckets in use, rising: the bucket's number in the upper 16 bits, its count in the lower 48.
+  /// Buckets in use, in rising order: the bucket's number in the upper 16 bits, its count in the lower 48.
   private var buckets: [UInt64] = []
   private var histogram: Histogram<UInt64>?
 
@@ -36,13 +35,15 @@ struct Distribution: Sendable {
     minimum = min(minimum, other.minimum)
     maximum = max(maximum, other.maximum)
     if let theirs = other.histogram {
-      if histogram == nil { densify() }
+      if histogram == nil { convertToHistogram() }
       histogram?.add(theirs)
       return
     }
     for entry in other.buckets {
-      let (bucket, tally) = (entry >> 48, entry & Self.countMask)
-      if histogram?.record(Self.lowestValue(ofBucket: bucket), count: tally) == nil { add(tally, toBucket: bucket) }
+      let (bucket, bucketCount) = (entry >> 48, entry & Self.countMask)
+      if histogram?.record(Self.lowestValue(ofBucket: bucket), count: bucketCount) == nil {
+        add(bucketCount, toBucket: bucket)
+      }
     }
   }
 
@@ -52,11 +53,11 @@ struct Distribution: Sendable {
     guard count > 0 else { return nil }
     guard let histogram else { return listedValue(atPercentile: percentile) }
     let value = histogram.valueAtPercentile(percentile)
-    // The library may know a bucket's lowest value where we know what really fell into it.
+    // The library knows a bucket's bounds; the true minimum and maximum are known here.
     return histogram.valuesAreEquivalent(value, maximum) ? maximum : max(value, minimum)
   }
 
-  /// The same from the list, a thousand times faster than by way of a histogram.
+  /// The same from the list, a thousand times faster than by making a histogram of it.
   private func listedValue(atPercentile percentile: Double) -> UInt64? {
     let rank = UInt64((min(percentile.nextDown, 100) * Double(count) / 100).rounded(.up))
     var passed: UInt64 = 0
@@ -67,7 +68,7 @@ struct Distribution: Sendable {
     return maximum
   }
 
-  private mutating func add(_ tally: UInt64, toBucket bucket: UInt64) {
+  private mutating func add(_ bucketCount: UInt64, toBucket bucket: UInt64) {
     var low = 0
     var high = buckets.count
     while low < high {
@@ -75,15 +76,15 @@ struct Distribution: Sendable {
       if buckets[middle] >> 48 < bucket { low = middle + 1 } else { high = middle }
     }
     if low < buckets.count, buckets[low] >> 48 == bucket {
-      buckets[low] += tally
+      buckets[low] += bucketCount
     } else {
-      buckets.insert(bucket << 48 | tally, at: low)
+      buckets.insert(bucket << 48 | bucketCount, at: low)
     }
-    if buckets.count > Self.mostListedBuckets || count > Self.mostListedValues { densify() }
+    if buckets.count > Self.maximumListedBuckets || count > Self.maximumListedValues { convertToHistogram() }
   }
 
   /// Moves the list into a histogram, each bucket by its lowest value.
-  private mutating func densify() {
+  private mutating func convertToHistogram() {
     var dense = Histogram<UInt64>(numberOfSignificantValueDigits: .three)
     for entry in buckets { dense.record(Self.lowestValue(ofBucket: entry >> 48), count: entry & Self.countMask) }
     histogram = dense

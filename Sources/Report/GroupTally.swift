@@ -1,20 +1,19 @@
-// What a report keeps of one group: counts, sums and distributions, all of which can be added.
-// It must not know what makes the group a group.
+// What a report keeps of one group: counts, sums and distributions, all of which can be merged.
 import Measurement
 
-/// One group's sums. Two of them merge into what one would have been that had seen both their rows.
+/// One group's sums. Two of them merge into what one would be that had both their rows.
 struct GroupTally: Sendable {
   private(set) var requests = 0
   /// Exchanges by outcome, in the order of `Outcome.allCases`.
   private(set) var outcomes = [Int](repeating: 0, count: Outcome.allCases.count)
   private(set) var inputTokens = 0
   private(set) var outputTokens = 0
-  /// Exchanges that said how many tokens they took in and gave out.
+  /// Exchanges whose input and output tokens are known.
   private(set) var withInputTokens = 0
   private(set) var withOutputTokens = 0
   /// Of those, the ones whose output was counted by events: lower bounds.
   private(set) var lowerBounds = 0
-  /// `ok` exchanges whose stamps a slow client bent.
+  /// `ok` exchanges whose stamps a slow client delayed.
   private(set) var stalled = 0
   /// `ok` exchanges whose timeline fed `everyGap`.
   private(set) var withTimeline = 0
@@ -29,7 +28,7 @@ struct GroupTally: Sendable {
 
   mutating func add(_ row: ReportRow) {
     requests += 1
-    outcomes[row.outcome.place] += 1
+    outcomes[row.outcome.index] += 1
     if let tokens = row.inputTokens {
       inputTokens &+= tokens
       withInputTokens += 1
@@ -41,7 +40,7 @@ struct GroupTally: Sendable {
     }
     switch row.outcome {
     case .ok: addTimes(row)
-    case let outcome where outcome.cutsWaitShort: record(.censoredWait, row.waited)
+    case let outcome where outcome.censorsWait: record(.censoredWait, row.waited)
     default: break
     }
   }
@@ -67,7 +66,7 @@ struct GroupTally: Sendable {
 
   mutating func merge(_ other: GroupTally) {
     requests += other.requests
-    for place in outcomes.indices { outcomes[place] += other.outcomes[place] }
+    for index in outcomes.indices { outcomes[index] += other.outcomes[index] }
     inputTokens &+= other.inputTokens
     outputTokens &+= other.outputTokens
     withInputTokens += other.withInputTokens
@@ -75,16 +74,16 @@ struct GroupTally: Sendable {
     lowerBounds += other.lowerBounds
     stalled += other.stalled
     withTimeline += other.withTimeline
-    for place in distributions.indices { distributions[place].merge(other.distributions[place]) }
+    for index in distributions.indices { distributions[index].merge(other.distributions[index]) }
   }
 }
 
 extension Outcome {
-  /// Whether a wait that ended so says that the first token would have come later: the client or a timeout ended it.
-  var cutsWaitShort: Bool { self == .clientCancelled || self == .timeout }
+  /// Whether a wait that ended so is censored: the client or a timeout ended it, so the first token would have come later.
+  var censorsWait: Bool { self == .clientCancelled || self == .timeout }
 
-  /// This outcome's place in `allCases`.
-  fileprivate var place: Int {
+  /// This outcome's index in `allCases`.
+  fileprivate var index: Int {
     switch self {
     case .ok: 0
     case .upstreamStatus: 1

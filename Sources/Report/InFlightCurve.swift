@@ -1,5 +1,4 @@
 // Latency and throughput by how many exchanges were in flight: the curve of batch size against both.
-// It must not know about groups.
 import Measurement
 
 /// `ok` exchanges that found about as many others in flight, by the record's `in_flight` (itself included).

@@ -1,5 +1,5 @@
-// Numbers as a person reads them: four significant digits or so, thousands apart, a dash for the unknown.
-// It must not be used for anything a program reads.
+// Numbers as a person reads them: about four significant digits, thousands separated, a dash for what is not known. Nothing
+// that a program reads may use it.
 
 /// Numbers for tables.
 enum NumberText {
@@ -10,8 +10,8 @@ enum NumberText {
   static func whole(_ value: Int) -> String {
     let digits = String(value.magnitude)
     var text = ""
-    for (place, digit) in digits.enumerated() {
-      if place > 0, (digits.count - place) % 3 == 0 { text.append(",") }
+    for (index, digit) in digits.enumerated() {
+      if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
       text.append(digit)
     }
     return value < 0 ? "-" + text : text

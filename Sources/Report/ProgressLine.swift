@@ -1,5 +1,4 @@
 // How far a long read has come, as one line.
-// It must not know where the line goes, nor what is read.
 
 /// A progress bar's text.
 public enum ProgressLine {

@@ -1,5 +1,4 @@
 // What a report can be grouped by.
-// It must not know how groups are kept.
 
 /// The key of a record whose values make a report's groups.
 public enum ReportGrouping: String, CaseIterable, Sendable {

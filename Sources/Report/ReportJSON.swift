@@ -1,4 +1,4 @@
-// A report as one JSON object, every number as it was counted. README.md of this room documents it key by key.
+// A report as one JSON object, every number as it was counted. README.md of this folder documents it key by key.
 // It must not round, nor leave a key out: what is not known is null.
 import Measurement
 
@@ -17,7 +17,7 @@ extension ReportSummary {
       ("log", reading.json),
       ("all", all.json),
       ("groups", .array(groups.map(\.json))),
-      ("other", rest?.json ?? .null),
+      ("other", other?.json ?? .null),
       ("in_flight", .array(inFlight.map(\.json))),
     ])
     return object.text() + "\n"
@@ -57,19 +57,22 @@ extension ReportGroup {
     switch name {
     case .all: []
     case .key(let key): [("key", .optional(key))]
-    case .rest(let keys, let isUncounted): [("keys", .int(keys)), ("more_keys_uncounted", .bool(isUncounted))]
+    case .other(let keys, let hasUncountedKeys):
+      [("keys", .int(keys)), ("more_keys_uncounted", .bool(hasUncountedKeys))]
     }
   }
 
   private func count(of outcome: Outcome) -> Int { outcomes.first { $0.outcome == outcome }?.count ?? 0 }
 
   private var waits: JSONText {
-    guard let spread = self[.censoredWait] else { return .null }
-    return .object([("count", .int(spread.count)), ("p50", .double(spread.p50)), ("max", .double(spread.max))])
+    guard let percentiles = self[.censoredWait] else { return .null }
+    return .object([
+      ("count", .int(percentiles.count)), ("p50", .double(percentiles.p50)), ("max", .double(percentiles.max)),
+    ])
   }
 }
 
-extension Spread {
+extension Percentiles {
   fileprivate var json: JSONText {
     .object([
       ("count", .int(count)), ("p50", .double(p50)), ("p90", .double(p90)), ("p99", .double(p99)),

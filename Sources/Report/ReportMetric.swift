@@ -1,5 +1,4 @@
 // The distributions of a report: their names, units and the exchanges that feed them.
-// It must not hold any value.
 
 /// One distribution of a report. Values are kept as whole numbers, `unitsPerValue` of them to the unit shown.
 public enum ReportMetric: Int, CaseIterable, Sendable {
@@ -51,14 +50,14 @@ public enum ReportMetric: Int, CaseIterable, Sendable {
     switch self {
     case .ttft: "time to first token: complete request to first token-bearing event; exchanges that ended ok"
     case .censoredWait:
-      "how long exchanges had waited for a first token when the client left or time ran out: their TTFT "
-        + "would have been longer still, so read them beside it"
+      "how long exchanges had waited for a first token when the client left or a timeout ended them: their "
+        + "TTFT would have been longer, so read this beside TTFT"
     case .tpot: "time per output token: (last token - first token) / (output tokens - 1); ok, one choice"
-    case .tokensPerSecond: "1000 / TPOT: what one user saw while it streamed; p99 and max are the fastest"
+    case .tokensPerSecond: "1000 / TPOT: the speed that one user saw while it streamed; p99 and max are the fastest"
     case .ttlt: "time to last token, from the complete request; ok"
     case .gapP50, .gapP99, .gapMax:
       "a record keeps only the percentiles of its own gaps, and percentiles cannot be averaged: "
-        + "this is the spread of that one number over the exchanges"
+        + "this is how that one number varies over the exchanges"
     case .everyGap: "all gaps between token-bearing events of the ok exchanges that carry a timeline and one choice"
     }
   }

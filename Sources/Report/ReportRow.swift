@@ -1,11 +1,9 @@
-// What a report takes from one record: a lean projection, read in the order of Documentation.docc/Record.md
-// without a copy of any text.
-// It must not know how rows are counted.
+// What a report needs of one record, read in the order of a line without a copy of any text.
 import JSON
 import Measurement
 import RecordLog
 
-/// One exchange's numbers, re-used from line to line. Times are whole microseconds; nil is "not known".
+/// One exchange's numbers, reused from line to line. Times are whole microseconds; nil is "not known".
 struct ReportRow {
   /// Wall time of the first request byte and of the last response byte, nanoseconds since 1970.
   var startNanoseconds: Int64 = 0
@@ -14,9 +12,9 @@ struct ReportRow {
   var inFlight: Int?
   var inputTokens: Int?
   var outputTokens: Int?
-  /// The output tokens were counted by events: there are at least so many.
+  /// The output tokens were counted by events: the true number may be higher.
   var isLowerBound = false
-  /// The client was slow at some time, which bends the stamps after it.
+  /// The client was slow at some time, so that later stamps are late.
   var wasStalled = false
   var totalMicroseconds: UInt64?
   /// The record's own value of each metric but `everyGap`.
@@ -32,13 +30,13 @@ struct ReportRow {
   /// Gaps of the timeline, where there is one and the exchange has one choice; storage is kept.
   var timelineGaps: [UInt64] = []
 
-  /// Where a line stands to what was asked for.
+  /// Whether a record began in the time window.
   enum Selection { case inside, outside }
 
   /// Reads one record.
   /// - Parameters:
   ///   - within: the wall times in which an exchange must have started.
-  ///   - key: given the value that `grouping` names (nil where it is null), inside the time asked for only.
+  ///   - key: gets the value that `grouping` names (nil where it is null); called only inside the window.
   /// - Returns: nil where this is no record of version 1.
   mutating func read(
     _ members: inout JSONMembers, by grouping: ReportGrouping, within: TimeWindow, key: (JSONValue?) -> Void
@@ -97,20 +95,20 @@ struct ReportRow {
       if let earlier { timelineGaps.append(UInt64(offset &- earlier)) }
       earlier = offset
     }
-    // Half a timeline would show half the gaps as if they were all.
+    // Half a timeline would count half the gaps as if they were all.
     if !isWhole { timelineGaps.removeAll(keepingCapacity: true) }
   }
 }
 
 extension JSONMembers {
   /// A number of milliseconds as microseconds (or of anything as thousandths), rounded; nil where it is none or
-  /// negative. More than 31 years of milliseconds is taken as that.
+  /// negative. More than 31 years is read as 31 years.
   fileprivate mutating func thousandths(_ key: RecordKey) -> UInt64? {
     guard let value = present(key)?.double, value >= 0 else { return nil }
     return UInt64(min(value * 1000, 1e15).rounded())
   }
 
-  /// A count of tokens; nil where it is none, negative, or more than any sum should have to hold.
+  /// A count of tokens; nil where it is none, negative, or so large that a sum could overflow.
   fileprivate mutating func tokens(_ key: RecordKey) -> Int? {
     guard let count = present(key)?.int, count >= 0, count <= 1 << 40 else { return nil }
     return count

@@ -1,5 +1,4 @@
-// Whole logs read through by a few threads, each counting its own part.
-// It must not know what is counted nor how it is shown.
+// Whole logs read by a few threads, each of which counts its own part.
 import Dispatch
 import RecordLog
 import Synchronization
@@ -9,11 +8,11 @@ public struct ReportScan: Sendable {
   /// Bytes in all files together; nil where one of them is a pipe.
   public let byteCount: Int?
   private let readers: [RecordReader]
-  private let pieces: [(reader: RecordReader, range: Range<Int>)]
+  fileprivate let pieces: [(reader: RecordReader, range: Range<Int>)]
 
-  /// Opens every log, so that one which is not there is told before anything is read.
-  /// - Parameter pieceBytes: what one thread takes at a time: enough that starting costs nothing, little enough that
-  ///   none idles at the end.
+  /// Opens every log, so that one that is not there fails before anything is read.
+  /// - Parameter pieceBytes: what a thread reads before it gets its next piece: so much that starting costs nothing, so
+  ///   little that no thread is idle at the end.
   public init(paths: [String], pieceBytes: Int = 16 << 20) throws(RecordReadError) {
     var readers: [RecordReader] = []
     for path in paths { readers.append(try RecordReader(path: path)) }
@@ -30,32 +29,52 @@ public struct ReportScan: Sendable {
   /// Reads everything and counts it into `empty`.
   /// - Parameters:
   ///   - threads: how many may read at once.
-  ///   - didRead: told the size of each block that has been counted, by any thread.
+  ///   - didRead: called with the size of each block that has been counted, by any thread.
   public func run(
     into empty: ReportTally, threads: Int, didRead: @Sendable (Int) -> Void = { _ in }
   ) throws(RecordReadError) -> ReportTally {
     let shared = SharedScan()
     DispatchQueue.concurrentPerform(iterations: max(1, min(threads, pieces.count))) { _ in
-      var counter = ReportCounter(empty)
-      while let piece = shared.claim(of: pieces.count).map({ pieces[$0] }) {
-        shared.noting { () throws(RecordReadError) in
-          counter.skip(
-            lines: try piece.reader.forEachLine(startingIn: piece.range, didRead: didRead) { counter.take($0) })
-        }
-      }
-      shared.add(counter.tally)
+      var part = ScanPart(of: self, into: empty)
+      while part.countNextPiece(shared, didRead: didRead) {}
+      shared.add(part.tally)
     }
     if let failure = shared.failure { throw failure }
     var counter = ReportCounter(shared.tally ?? empty)
     for reader in readers where reader.byteCount == nil {
-      counter.skip(lines: try reader.forEachLine(didRead: didRead) { counter.take($0) })
+      counter.countUnreadable(try reader.forEachLine(didRead: didRead) { counter.count($0) })
     }
     return counter.tally
   }
 }
 
+/// What one thread counts: one piece after another, of those that no other thread has.
+struct ScanPart {
+  private let scan: ReportScan
+  private var counter: ReportCounter
+
+  var tally: ReportTally { counter.tally }
+
+  init(of scan: ReportScan, into empty: ReportTally) {
+    self.scan = scan
+    counter = ReportCounter(empty)
+  }
+
+  /// - Returns: false where no piece is left, or reading has failed.
+  mutating func countNextPiece(_ shared: SharedScan, didRead: (Int) -> Void = { _ in }) -> Bool {
+    guard let piece = shared.nextPiece(of: scan.pieces.count).map({ scan.pieces[$0] }) else { return false }
+    do throws(RecordReadError) {
+      let overlong = try piece.reader.forEachLine(startingIn: piece.range, didRead: didRead) { counter.count($0) }
+      counter.countUnreadable(overlong)
+    } catch {
+      shared.fail(error)
+    }
+    return true
+  }
+}
+
 /// What the threads of a scan share: which piece is next, and what has been counted.
-private final class SharedScan: Sendable {
+final class SharedScan: Sendable {
   private let next = Mutex(0)
   private let sum = Mutex<ReportTally?>(nil)
   private let firstFailure = Mutex<RecordReadError?>(nil)
@@ -63,8 +82,8 @@ private final class SharedScan: Sendable {
   var tally: ReportTally? { sum.withLock { $0 } }
   var failure: RecordReadError? { firstFailure.withLock { $0 } }
 
-  /// The number of a piece that nobody has read; nil where there is none left, or reading has failed.
-  func claim(of count: Int) -> Int? {
+  /// The number of a piece that no thread has; nil where there is none left, or reading has failed.
+  func nextPiece(of count: Int) -> Int? {
     guard failure == nil else { return nil }
     return next.withLock { next in
       defer { next += 1 }
@@ -72,9 +91,8 @@ private final class SharedScan: Sendable {
     }
   }
 
-  func noting(_ read: () throws(RecordReadError) -> Void) {
-    do { try read() } catch { firstFailure.withLock { $0 = $0 ?? error } }
-  }
+  /// Only the first failure is kept.
+  func fail(_ error: RecordReadError) { firstFailure.withLock { $0 = $0 ?? error } }
 
   func add(_ part: ReportTally) {
     sum.withLock { sum in

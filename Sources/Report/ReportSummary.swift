@@ -1,10 +1,9 @@
-// A tally turned into the numbers that a report shows: rates, percentiles, the order of groups.
-// It must not round, nor know whether text or JSON is to come of it.
+// A tally turned into the numbers that a report shows: rates, percentiles, the order of groups. Nothing is rounded here.
 import Measurement
 
 /// A distribution in five numbers, in the unit of its metric.
-public struct Spread: Hashable, Sendable {
-  /// Values that fed it.
+public struct Percentiles: Hashable, Sendable {
+  /// Values in it.
   public var count: Int
   /// The median.
   public var p50: Double
@@ -30,14 +29,14 @@ public struct Spread: Hashable, Sendable {
 
 /// One group's numbers. A nil is "not known".
 public struct ReportGroup: Sendable {
-  /// What a group may hold.
+  /// Which exchanges a group holds.
   public enum Name: Hashable, Sendable {
     /// Every exchange.
     case all
     /// Those whose key has this value; nil is a key that is null.
     case key(String?)
-    /// Groups too small to be shown: how many keys (at least so many, where `isUncounted`).
-    case rest(keys: Int, isUncounted: Bool)
+    /// Groups too small to be shown: how many keys (at least so many where `hasUncountedKeys`).
+    case other(keys: Int, hasUncountedKeys: Bool)
   }
 
   /// What the group holds.
@@ -47,13 +46,13 @@ public struct ReportGroup: Sendable {
   /// Exchanges by outcome, those that happened only, in the order of
   /// Documentation.docc/Metrics.md, "Outcomes".
   public let outcomes: [(outcome: Outcome, count: Int)]
-  /// The sum over the exchanges that say; nil where none does.
+  /// The sum over the exchanges where it is known; nil where it never is.
   public let inputTokens: Int?
-  /// The sum over the exchanges that say; nil where none does.
+  /// The sum over the exchanges where it is known; nil where it never is.
   public let outputTokens: Int?
-  /// Exchanges that said their input tokens.
+  /// Exchanges whose input tokens are known.
   public let withInputTokens: Int
-  /// Exchanges that said their output tokens.
+  /// Exchanges whose output tokens are known.
   public let withOutputTokens: Int
   /// Of those, the ones whose count is a lower bound.
   public let lowerBounds: Int
@@ -65,10 +64,10 @@ public struct ReportGroup: Sendable {
   public let requestsPerSecond: Double?
   /// Over the whole report's span of time, so that the groups' rates add up.
   public let outputTokensPerSecond: Double?
-  private let spreads: [Spread?]
+  private let percentiles: [Percentiles?]
 
   /// The distribution of `metric`; nil where nothing fed it.
-  public subscript(metric: ReportMetric) -> Spread? { spreads[metric.rawValue] }
+  public subscript(metric: ReportMetric) -> Percentiles? { percentiles[metric.rawValue] }
 
   init(_ name: Name, _ tally: GroupTally, spanSeconds: Double?) {
     self.name = name
@@ -85,33 +84,33 @@ public struct ReportGroup: Sendable {
     outputTokensPerSecond = spanSeconds.flatMap { span in
       tally.withOutputTokens > 0 ? Double(tally.outputTokens) / span : nil
     }
-    spreads = ReportMetric.allCases.map { Spread(tally[$0]) }
+    percentiles = ReportMetric.allCases.map { Percentiles(tally[$0]) }
   }
 }
 
-/// Exchanges that found about as many in flight.
+/// Exchanges that had about as many in flight beside them.
 public struct InFlightRow: Sendable {
   /// In flight when dispatched, itself included.
   public let inFlight: ClosedRange<Int>
   /// Those that ended ok.
   public let exchanges: Int
   /// Milliseconds.
-  public let ttft: Spread?
+  public let ttft: Percentiles?
   /// Milliseconds.
-  public let tpot: Spread?
+  public let tpot: Percentiles?
   /// Of each user's stream.
-  public let tokensPerSecond: Spread?
+  public let tokensPerSecond: Percentiles?
   /// All streams together; see `InFlightTally.estimatedTokensPerSecond`.
   public let estimatedTokensPerSecond: Double?
 }
 
 /// A report, ready to be shown.
 public struct ReportSummary: Sendable {
-  /// What makes the groups.
+  /// The key that makes the groups.
   public let grouping: ReportGrouping
   /// The time asked for.
   public let window: TimeWindow
-  /// What reading came to.
+  /// What was read.
   public let reading: ReadingTally
   /// First start to last end of the exchanges counted, nanoseconds since 1970; nil where there are none.
   public let span: ClosedRange<Int64>?
@@ -119,9 +118,9 @@ public struct ReportSummary: Sendable {
   public let all: ReportGroup
   /// Most requests first.
   public let groups: [ReportGroup]
-  /// What did not fit among `groups`.
-  public let rest: ReportGroup?
-  /// By exchanges in flight, rising; those numbers that occurred.
+  /// All groups that are not among `groups`.
+  public let other: ReportGroup?
+  /// By exchanges in flight, rising; only numbers that occurred.
   public let inFlight: [InFlightRow]
 
   /// The length of `span`; nil where it has none.
@@ -137,16 +136,16 @@ public struct ReportSummary: Sendable {
     all = ReportGroup(.all, tally.all, spanSeconds: seconds)
     let ordered = Self.ordered(tally.groups)
     groups = ordered.prefix(top).map { ReportGroup(.key($0.key), $0.tally, spanSeconds: seconds) }
-    var rest = tally.groups.rest
+    var other = tally.groups.folded
     let hidden = ordered.dropFirst(top)
-    for group in hidden { rest.merge(group.tally) }
-    let name = ReportGroup.Name.rest(
-      keys: tally.groups.foldedKeys + hidden.count, isUncounted: tally.groups.hasUncountedKeys)
-    self.rest = rest.requests > 0 ? ReportGroup(name, rest, spanSeconds: seconds) : nil
+    for group in hidden { other.merge(group.tally) }
+    let name = ReportGroup.Name.other(
+      keys: tally.groups.foldedKeys + hidden.count, hasUncountedKeys: tally.groups.hasUncountedKeys)
+    self.other = other.requests > 0 ? ReportGroup(name, other, spanSeconds: seconds) : nil
     inFlight = tally.inFlight.buckets.enumerated().filter { $0.element.exchanges > 0 }.map { bucket, tally in
       InFlightRow(
-        inFlight: InFlightCurve.range(of: bucket), exchanges: tally.exchanges, ttft: Spread(tally.ttft),
-        tpot: Spread(tally.tpot), tokensPerSecond: Spread(tally.tokensPerSecond),
+        inFlight: InFlightCurve.range(of: bucket), exchanges: tally.exchanges, ttft: Percentiles(tally.ttft),
+        tpot: Percentiles(tally.tpot), tokensPerSecond: Percentiles(tally.tokensPerSecond),
         estimatedTokensPerSecond: tally.estimatedTokensPerSecond)
     }
   }

@@ -1,17 +1,16 @@
-// Lines of a log counted into a report: mergeable, so that threads can each take a part.
-// It must not open files nor show anything.
+// Lines of a log counted into a report. Tallies merge, so that each thread can count a part.
 import JSON
 import RecordLog
 
-/// What reading the log itself came to.
+/// What was read.
 public struct ReadingTally: Hashable, Sendable {
   /// Records of version 1, inside and outside the time asked for.
   public internal(set) var records = 0
-  /// Lines stepped over: torn, not JSON, or no record.
+  /// Lines skipped: cut off, not JSON, or not a record.
   public internal(set) var unreadableLines = 0
-  /// Lines stepped over: records of a version this reader does not know.
+  /// Lines skipped: records of a version that this reader does not know.
   public internal(set) var otherVersionLines = 0
-  /// Records that the writer says it dropped, inside the time asked for.
+  /// Records that the writer dropped, by its notices inside the time asked for.
   public internal(set) var droppedRecords = 0
 
   mutating func merge(_ other: ReadingTally) {
@@ -24,10 +23,10 @@ public struct ReadingTally: Hashable, Sendable {
 
 /// A report in the making.
 public struct ReportTally: Sendable {
-  /// What the groups are made by.
+  /// The key that makes the groups.
   public let grouping: ReportGrouping
   let window: TimeWindow
-  /// What reading came to.
+  /// What was read.
   public internal(set) var reading = ReadingTally()
   private(set) var all = GroupTally()
   private(set) var groups: GroupTable
@@ -43,15 +42,15 @@ public struct ReportTally: Sendable {
     groups = GroupTable(limits: limits)
   }
 
-  fileprivate mutating func add(_ row: ReportRow, to owner: GroupTable.Owner) {
+  fileprivate mutating func add(_ row: ReportRow, to destination: GroupTable.Destination) {
     all.add(row)
-    groups.add(row, to: owner)
+    groups.add(row, to: destination)
     inFlight.add(row)
     firstStart = min(firstStart ?? .max, row.startNanoseconds)
     lastEnd = max(lastEnd ?? .min, row.endNanoseconds ?? row.startNanoseconds)
   }
 
-  fileprivate mutating func owner(of key: Span<UInt8>) -> GroupTable.Owner { groups.owner(of: key) }
+  fileprivate mutating func destination(of key: Span<UInt8>) -> GroupTable.Destination { groups.destination(of: key) }
 
   /// Adds what another part of the same report has counted.
   public mutating func merge(_ other: ReportTally) {
@@ -64,7 +63,7 @@ public struct ReportTally: Sendable {
   }
 }
 
-/// Takes lines and counts them: a parser, a row that is re-used, and the tally. One a thread.
+/// Counts lines: a parser, a row that is reused, and the tally. One per thread.
 struct ReportCounter {
   private(set) var tally: ReportTally
   private var row = ReportRow()
@@ -72,29 +71,30 @@ struct ReportCounter {
 
   init(_ tally: ReportTally) { self.tally = tally }
 
-  mutating func skip(lines: Int) { tally.reading.unreadableLines += lines }
+  /// Counts lines that were skipped before they could be parsed.
+  mutating func countUnreadable(_ lines: Int) { tally.reading.unreadableLines += lines }
 
-  mutating func take(_ line: RawSpan) {
+  mutating func count(_ line: RawSpan) {
     switch select(line) {
-    case .record((.inside, let owner)):
+    case .record((.inside, let destination)):
       tally.reading.records += 1
-      tally.add(row, to: owner)
+      tally.add(row, to: destination)
     case .record((.outside, _)): tally.reading.records += 1
     case .dropped(let count, let time):
-      // A notice that does not say when may well belong here: better told than hidden.
+      // A notice without a time may belong here: better counted than hidden.
       if time.map(tally.window.contains) ?? true { tally.reading.droppedRecords &+= count }
     case .otherVersion: tally.reading.otherVersionLines += 1
     case .unreadable: tally.reading.unreadableLines += 1
     }
   }
 
-  private mutating func select(_ line: RawSpan) -> RecordLine<(ReportRow.Selection, GroupTable.Owner)> {
+  private mutating func select(_ line: RawSpan) -> RecordLine<(ReportRow.Selection, GroupTable.Destination)> {
     parser.parse(line) { _, members in
-      var owner = GroupTable.Owner.keyless
+      var destination = GroupTable.Destination.keyless
       let selection = row.read(&members, by: tally.grouping, within: tally.window) { key in
-        owner = unsafe key?.withUTF8 { utf8 in unsafe tally.owner(of: utf8.span) } ?? .keyless
+        destination = unsafe key?.withUTF8 { utf8 in unsafe tally.destination(of: utf8.span) } ?? .keyless
       }
-      return selection.map { ($0, owner) }
+      return selection.map { ($0, destination) }
     }
   }
 }

@@ -1,10 +1,9 @@
-// A report as lines of text for people, with what each number means below.
-// It must not count anything, nor know where the lines go.
+// A report as lines of text for people, with the meaning of each number below.
 import Measurement
 
 /// Renders reports as text.
 public struct ReportText {
-  /// How far tables stand side by side where there is no terminal.
+  /// How wide tables side by side may be where there is no terminal.
   private static let columnsWithoutTerminal = 120
 
   private let summary: ReportSummary
@@ -12,8 +11,8 @@ public struct ReportText {
   private let time: (Int64) -> String
 
   /// - Parameters:
-  ///   - columns: the terminal's width: tables stand side by side as far as it reaches, and what is wider is broken. Nil
-  ///     where there is no terminal: nothing is broken then.
+  ///   - columns: the terminal's width. Tables stand side by side where they fit, and longer lines are broken. Nil
+  ///     where there is no terminal: no line is broken then.
   ///   - time: wall nanoseconds since 1970 as a person reads them.
   public init(_ summary: ReportSummary, columns: Int?, time: @escaping (Int64) -> String) {
     self.summary = summary
@@ -33,7 +32,7 @@ public struct ReportText {
     TerminalText.wrapped(text.split(separator: " ").map(String.init), to: columns ?? .max, indent: "  ")
   }
 
-  private var rows: [ReportGroup] { [summary.all] + summary.groups + (summary.rest.map { [$0] } ?? []) }
+  private var rows: [ReportGroup] { [summary.all] + summary.groups + (summary.other.map { [$0] } ?? []) }
 
   private var headline: String {
     guard let span = summary.span else { return "no exchanges" + (summary.reading.records > 0 ? " in that time" : "") }
@@ -47,12 +46,12 @@ public struct ReportText {
     case .all: "all"
     case .key(let key?): key.isEmpty ? "\"\"" : TerminalText.safe(key)
     case .key(nil): NumberText.unknown
-    case .rest(let keys, let isUncounted): "(other: \(isUncounted ? "over " : "")\(NumberText.whole(keys)))"
+    case .other(let keys, let hasUncountedKeys): "(other: \(hasUncountedKeys ? "over " : "")\(NumberText.whole(keys)))"
     }
   }
 
   private var nameColumn: TextTable.Column {
-    TextTable.Column(title: summary.grouping.rawValue.uppercased(), alignRight: false, mostColumns: 32)
+    TextTable.Column(title: summary.grouping.rawValue.uppercased(), alignRight: false, maximumWidth: 32)
   }
 
   private func traffic() -> [String] {
@@ -64,37 +63,37 @@ public struct ReportText {
     return traffic(outcomes: nil).lines(within: columns) + [""] + outcomes(others, within: columns)
   }
 
-  /// - Parameter outcomes: what the last column says of each row; nil leaves it out.
+  /// - Parameter outcomes: the last column's text of each row; nil leaves the column out.
   private func traffic(outcomes: [String]?) -> TextTable {
     var table = TextTable(
       [nameColumn]
         + ["REQUESTS", "REQ/S", "OK", "TOKENS IN", "TOKENS OUT", "OUT TOK/S"].map { TextTable.Column(title: $0) }
         + (outcomes == nil ? [] : [Self.outcomeColumn]))
-    for (place, group) in rows.enumerated() {
+    for (index, group) in rows.enumerated() {
       let ok = group.outcomes.first { $0.outcome == .ok }?.count ?? 0
       table.add(
         [
           name(group), NumberText.whole(group.requests), NumberText.short(group.requestsPerSecond),
           NumberText.whole(ok), NumberText.whole(group.inputTokens), NumberText.whole(group.outputTokens),
           NumberText.short(group.outputTokensPerSecond),
-        ] + (outcomes.map { [$0[place]] } ?? []))
+        ] + (outcomes.map { [$0[index]] } ?? []))
     }
     return table
   }
 
-  private static let outcomeColumn = TextTable.Column(title: "OTHER OUTCOMES", alignRight: false, mostColumns: .max)
+  private static let outcomeColumn = TextTable.Column(title: "OTHER OUTCOMES", alignRight: false, maximumWidth: .max)
 
-  /// The other outcomes in a table of their own, without the groups that had none, each group's in as many lines as it takes.
+  /// The other outcomes in a table of their own, without the groups that had none; each group's in as many lines as needed.
   private func outcomes(_ others: [[String]], within columns: Int) -> [String] {
     var table = TextTable([nameColumn, Self.outcomeColumn])
     let shown = zip(rows, others).filter { !$0.1.isEmpty }
     let names = TextTable.width([nameColumn.title] + shown.map { name($0.0) })
-    let room = columns - min(names, max(nameColumn.mostColumns, nameColumn.title.count)) - 2
+    let available = columns - min(names, max(nameColumn.maximumWidth, nameColumn.title.count)) - 2
     for (group, items) in shown {
       // An outcome and its count stay together.
       let listed = items.dropLast().map { $0 + "," } + items.suffix(1)
-      for (place, line) in TerminalText.wrapped(listed, to: room).enumerated() {
-        table.add([place == 0 ? name(group) : "", line])
+      for (index, line) in TerminalText.wrapped(listed, to: available).enumerated() {
+        table.add([index == 0 ? name(group) : "", line])
       }
     }
     return table.lines()
@@ -104,19 +103,19 @@ public struct ReportText {
     TextTable.flow(ReportMetric.allCases.compactMap(block), columns: columns ?? Self.columnsWithoutTerminal)
   }
 
-  /// One metric's table, without the groups that nothing fed, and left out where that is all of them.
+  /// One metric's table, without groups that have no value; nil where no group has one.
   private func block(_ metric: ReportMetric) -> [String]? {
     guard summary.all[metric] != nil else { return nil }
-    // Waits that were cut short say no more than "at least so long": their tail's percentiles would promise more.
+    // A censored wait means "at least so long": its upper percentiles would claim more than is known.
     let isCensored = metric == .censoredWait
     let titles = isCensored ? ["N", "P50", "MAX"] : ["N", "P50", "P90", "P99", "MAX"]
     var table = TextTable([nameColumn] + titles.map { TextTable.Column(title: $0) })
     for group in rows {
-      guard let spread = group[metric] else { continue }
-      let tail = isCensored ? [] : [NumberText.short(spread.p90), NumberText.short(spread.p99)]
+      guard let percentiles = group[metric] else { continue }
+      let tail = isCensored ? [] : [NumberText.short(percentiles.p90), NumberText.short(percentiles.p99)]
       table.add(
-        [name(group), NumberText.whole(spread.count), NumberText.short(spread.p50)] + tail
-          + [NumberText.short(spread.max)])
+        [name(group), NumberText.whole(percentiles.count), NumberText.short(percentiles.p50)] + tail
+          + [NumberText.short(percentiles.max)])
     }
     return [metric.title] + table.lines(within: columns)
   }
@@ -145,10 +144,10 @@ public struct ReportText {
     return [""] + wrapped(title) + table.lines(within: columns)
   }
 
-  /// Numbers of which only the first one's title says whose they are, and a bar behind them.
+  /// Numbers of which only the first one's title has the metric, and a bar behind them.
   private static func withBar(_ titles: String...) -> [TextTable.Column] {
-    titles.enumerated().map { TextTable.Column(title: $1, belongsToLast: $0 > 0) }
-      + [TextTable.Column(title: "", alignRight: false, belongsToLast: true)]
+    titles.enumerated().map { TextTable.Column(title: $1, staysWithPrevious: $0 > 0) }
+      + [TextTable.Column(title: "", alignRight: false, staysWithPrevious: true)]
   }
 
   private static func bar(_ value: Double?, of most: Double, columns: Int) -> String {
@@ -157,11 +156,11 @@ public struct ReportText {
   }
 }
 
-// What the numbers mean, and what to mind about them.
+// What the numbers mean, and what to be careful about.
 extension ReportText {
   private func footnotes() -> [String] {
     var lines = [
-      "REQ/S, OUT TOK/S: over the time in the first line, for every group, so that rows add up",
+      "REQ/S, OUT TOK/S: over the time in the first line for every group, so that the rows add up",
       "P50 P90 P99 MAX: from HDR histograms, within 0.1 %; MAX exact; \(NumberText.unknown) is not known",
     ]
     for metric in ReportMetric.allCases where summary.all[metric] != nil {
@@ -173,7 +172,7 @@ extension ReportText {
     if !summary.inFlight.isEmpty {
       lines.append(
         "~TOK/S TOGETHER: an estimate by Little's law (in flight x tokens / total time); "
-          + "it takes the number in flight to stay as it was at dispatch")
+          + "it assumes that the number in flight stays as it was at dispatch")
     }
     return lines
   }
@@ -185,13 +184,13 @@ extension ReportText {
   private var notes: [String] {
     let (all, reading) = (summary.all, summary.reading)
     let remarks: [(String, Int)] = [
-      ("exchanges that do not say their input tokens, left out of the sums", all.requests - all.withInputTokens),
-      ("exchanges that do not say their output tokens, left out of the sums", all.requests - all.withOutputTokens),
-      ("exchanges whose output tokens were counted by events, at least so many", all.lowerBounds),
-      ("ok exchanges with a slow client, whose stamps after a pause are late", all.stalled),
-      ("lines skipped, torn or no record", reading.unreadableLines),
-      ("lines skipped, records of another version that a newer tachograph may read", reading.otherVersionLines),
-      ("records that the writer dropped because it could not keep up, missing above", reading.droppedRecords),
+      ("exchanges without a count of input tokens, not in the sums", all.requests - all.withInputTokens),
+      ("exchanges without a count of output tokens, not in the sums", all.requests - all.withOutputTokens),
+      ("exchanges whose output tokens were counted by events: the true number may be higher", all.lowerBounds),
+      ("ok exchanges with a slow client: their times after a pause are late", all.stalled),
+      ("lines skipped: cut off, or not a record", reading.unreadableLines),
+      ("lines skipped: records of another version, which a newer tachograph may read", reading.otherVersionLines),
+      ("records missing above: dropped because the log could not be written fast enough", reading.droppedRecords),
     ]
     return remarks.filter { $0.1 > 0 }.map { "note: \($0.0): \(NumberText.whole($0.1))" }
   }

@@ -1,5 +1,4 @@
-// Sparkline and sparks of block characters.
-// It must not know what they measure.
+// Bars and sparklines of block characters.
 import Glibc
 
 /// Block characters for small pictures in a terminal.

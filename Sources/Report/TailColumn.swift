@@ -1,8 +1,7 @@
-// The columns of a tail: what each says of an exchange, how wide it is, and which go first in a narrow terminal.
-// It must not put columns together.
+// The columns of a tail: what each shows of an exchange, how wide it is, and which a narrow terminal leaves out.
 import Measurement
 
-/// One column of a tail, as wide as it was laid out.
+/// One column of a tail with its width.
 struct TailColumn: Sendable {
   /// What a column shows, in the order from left to right.
   enum Kind: CaseIterable, Sendable {
@@ -22,11 +21,11 @@ struct TailColumn: Sendable {
 }
 
 extension TailColumn.Kind {
-  /// The columns a narrow terminal goes without, in turn.
-  static let leastFirst: [Self] = [.tokensPerSecond, .gaps, .time, .tokens, .tpot, .user]
+  /// The columns that a narrow terminal leaves out, in this order.
+  static let removalOrder: [Self] = [.tokensPerSecond, .gaps, .time, .tokens, .tpot, .user]
 
-  /// The columns that get what room a wide terminal leaves, in turn.
-  static let roomFirst: [Self] = [.user, .model, .time, .outcome]
+  /// The columns that grow in a wide terminal, in this order.
+  static let growthOrder: [Self] = [.user, .model, .time, .outcome]
 
   var title: String {
     switch self {
@@ -42,7 +41,7 @@ extension TailColumn.Kind {
     }
   }
 
-  /// Columns at least.
+  /// The least width.
   var width: Int {
     switch self {
     case .time: 8
@@ -57,8 +56,8 @@ extension TailColumn.Kind {
     }
   }
 
-  /// Columns at most, where there is room.
-  var mostWidth: Int {
+  /// The greatest width.
+  var maximumWidth: Int {
     switch self {
     case .time: 12
     case .user: 20
@@ -75,7 +74,7 @@ extension TailColumn.Kind {
     }
   }
 
-  /// The cell's text, not yet made harmless. `columns` is the room it has: some cells have a shorter form.
+  /// The cell's text, not yet made harmless. `columns` is its width: some cells have a shorter form.
   func text(_ record: ExchangeRecord, time: String, columns: Int) -> String {
     switch self {
     case .time: String(time.prefix(columns < 12 ? 8 : 12))
@@ -90,8 +89,8 @@ extension TailColumn.Kind {
     }
   }
 
-  /// An exchange that was passed through unmeasured has no model: its request says what it was. One that was refused
-  /// before its request was understood has the reason.
+  /// An exchange that was passed through unmeasured has no model: its method and path stand there. For one that was
+  /// rejected before its request was understood it is the reason.
   private static func model(_ record: ExchangeRecord) -> String {
     if let model = record.model ?? record.responseModel { return model }
     guard record.dialect == nil, let path = record.path else {
@@ -101,7 +100,7 @@ extension TailColumn.Kind {
     return record.method.map { "\($0) \(path)" } ?? path
   }
 
-  /// Where the room is short a status stands without its outcome's name, an outcome without its stage.
+  /// In a narrow column a status stands without its outcome's name, an outcome without its stage.
   private static func outcome(_ record: ExchangeRecord, columns: Int) -> String {
     let outcome = record.outcome.rawValue
     let isStatus = record.outcome == .upstreamStatus
@@ -110,11 +109,11 @@ extension TailColumn.Kind {
     return text.utf8.count <= columns ? text : isStatus ? "status \(detail)" : outcome
   }
 
-  /// A wait that was cut short says that a TTFT would have been longer, which is all that is known. An answer without
-  /// a token, such as an error, had no TTFT to wait for.
+  /// A censored wait means that the TTFT would have been longer. A response without a token, such as an error, had no
+  /// TTFT to wait for.
   private static func ttft(_ record: ExchangeRecord) -> String {
     if let ttft = record.ttftMilliseconds { return NumberText.short(ttft) }
-    guard let waited = record.waitedMilliseconds, record.outcome.cutsWaitShort else { return NumberText.unknown }
+    guard let waited = record.waitedMilliseconds, record.outcome.censorsWait else { return NumberText.unknown }
     return ">" + NumberText.short(waited)
   }
 

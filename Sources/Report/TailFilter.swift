@@ -1,17 +1,16 @@
 // Which exchanges a tail shows.
-// It must not know how they are shown.
 import Measurement
 
 /// The exchanges a tail shows: those that meet every condition set.
 public struct TailFilter: Hashable, Sendable {
-  /// The user, to the letter.
+  /// The exact user.
   public var user: String?
-  /// The model as asked or as answered, to the letter.
+  /// The exact model, as asked for or as answered.
   public var model: String?
-  /// The shortest TTFT, in ms. A wait that ended without a token counts too once it was as long.
+  /// The least TTFT, in ms. A wait that ended without a token counts too if it was as long.
   public var slowestFromMilliseconds: Double?
 
-  /// A filter; without conditions it lets everything through.
+  /// A filter; without conditions it matches everything.
   public init(user: String? = nil, model: String? = nil, slowestFromMilliseconds: Double? = nil) {
     self.user = user
     self.model = model

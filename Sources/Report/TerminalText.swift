@@ -1,18 +1,17 @@
-// Text from a log made fit for a terminal: harmless, and of a known width.
-// It must not know which terminal, nor what the text says.
+// Text from a log made safe for a terminal, and its width.
 
-/// Text as a terminal shows it. Users and models are named by whoever sends a request: what they write must neither
-/// steer the terminal nor bend a table.
+/// Text as a terminal shows it. Whoever sends a request names its user and model: such a name must neither control the
+/// terminal nor break a table.
 public enum TerminalText {
-  /// More than any name needs; a longer text is cut before it is looked at.
-  static let longestText = 512
+  /// More than any name needs; a longer text is cut before anything else is done with it.
+  static let maximumScalars = 512
 
-  /// `text` with every character that a terminal would act upon written out: control characters (C0, C1, DEL),
+  /// `text` with every character that controls a terminal written out: control characters (C0, C1, DEL),
   /// line and paragraph separators, direction marks and other invisible formatting, as `\x1b` or `\u{202e}`.
   public static func safe(_ text: String) -> String {
     var safe = ""
-    for (place, scalar) in text.unicodeScalars.enumerated() {
-      if place == longestText { return safe + "…" }
+    for (index, scalar) in text.unicodeScalars.enumerated() {
+      if index == maximumScalars { return safe + "…" }
       if isHarmless(scalar) { safe.unicodeScalars.append(scalar) } else { safe += escaped(scalar) }
     }
     return safe
@@ -20,7 +19,7 @@ public enum TerminalText {
 
   private static func isHarmless(_ scalar: Unicode.Scalar) -> Bool {
     if (0x20...0x7E).contains(scalar.value) { return true }
-    // Joiners have no width and no effect but on their neighbours: Persian and emoji need them.
+    // Joiners have no width and change only their neighbours: Persian and emoji need them.
     if scalar.value == 0x200C || scalar.value == 0x200D { return true }
     switch scalar.properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: return false
@@ -33,7 +32,7 @@ public enum TerminalText {
     return scalar.value <= 0xFF ? "\\x" + (digits.count < 2 ? "0" + digits : digits) : "\\u{\(digits)}"
   }
 
-  /// Terminal columns that `text` takes.
+  /// The width of `text` in terminal columns.
   public static func width(_ text: String) -> Int { text.reduce(0) { $0 + width($1) } }
 
   /// Columns of one character: 2 for East Asian wide ones and emoji (Unicode UAX #11), 0 for a mark that stands alone.
@@ -62,7 +61,7 @@ public enum TerminalText {
     return alignRight ? padding + cut : cut + padding
   }
 
-  /// `text`, cut and ended with `…` where it takes more than `columns`.
+  /// `text`, cut and ended with `…` where it is wider than `columns`.
   public static func cut(_ text: String, to columns: Int) -> String {
     guard width(text) > columns else { return text }
     var cut = ""
@@ -76,8 +75,8 @@ public enum TerminalText {
     return cut + "…"
   }
 
-  /// `words` with a space between them in lines of at most `columns`, those behind the first behind `indent`. A word that is
-  /// wider stands alone.
+  /// `words` with spaces between them, in lines of at most `columns`; all lines but the first begin with `indent`. A word
+  /// that is wider has a line of its own.
   static func wrapped(_ words: [String], to columns: Int, indent: String = "") -> [String] {
     var lines: [String] = []
     var line = ""

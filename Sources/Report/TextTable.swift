@@ -1,16 +1,15 @@
 // Cells into aligned lines.
-// It must not know what the cells say.
 
-/// A table of text: columns as wide as their widest cell, by terminal columns and not by characters.
+/// A table of text. Columns are as wide as their widest cell, in terminal columns and not in characters.
 struct TextTable {
   /// One column.
   struct Column {
     var title: String
     var alignRight = true
     /// Cells wider than this are cut.
-    var mostColumns = 40
-    /// Whether it means nothing without the column before it, and stays beside that one.
-    var belongsToLast = false
+    var maximumWidth = 40
+    /// Whether it has no meaning without the column before it, and is kept beside that one.
+    var staysWithPrevious = false
   }
 
   private let columns: [Column]
@@ -18,21 +17,21 @@ struct TextTable {
 
   init(_ columns: [Column]) { self.columns = columns }
 
-  /// Adds a row: a cell a column. The cells must be harmless already.
+  /// Adds a row: one cell per column. The cells must be safe already.
   mutating func add(_ cells: [String]) { rows.append(cells) }
 
-  /// The title line and the rows, none with spaces at its end. What is too wide for `terminalColumns` stands in parts, one
-  /// below the other, each of which begins with the first column.
+  /// The title line and the rows, none with spaces at its end. A table that is too wide for `terminalColumns` is split into
+  /// parts, one below the other, each of which begins with the first column.
   func lines(within terminalColumns: Int? = nil) -> [String] {
     let titles = columns.map(\.title)
-    let widths = columns.indices.map { place in
-      let widest = rows.reduce(TerminalText.width(titles[place])) { max($0, TerminalText.width($1[place])) }
-      return min(widest, max(columns[place].mostColumns, TerminalText.width(titles[place])))
+    let widths = columns.indices.map { index in
+      let widest = rows.reduce(TerminalText.width(titles[index])) { max($0, TerminalText.width($1[index])) }
+      return min(widest, max(columns[index].maximumWidth, TerminalText.width(titles[index])))
     }
-    let parts = parts(widths, within: terminalColumns ?? .max).map { places in
+    let parts = parts(widths, within: terminalColumns ?? .max).map { indices in
       ([titles] + rows).map { cells in
-        let line = places.map { place in
-          TerminalText.fit(cells[place], to: widths[place], alignRight: columns[place].alignRight)
+        let line = indices.map { index in
+          TerminalText.fit(cells[index], to: widths[index], alignRight: columns[index].alignRight)
         }.joined(separator: "  ")
         return Self.trimmed(line)
       }
@@ -40,23 +39,23 @@ struct TextTable {
     return Array(parts.joined(separator: [""]))
   }
 
-  /// The columns of each part: as many as there is room for, and at least one besides the first.
+  /// The columns of each part: as many as fit, and at least one besides the first.
   private func parts(_ widths: [Int], within terminalColumns: Int) -> [[Int]] {
     var parts: [[Int]] = []
     var part = [0]
     var used = widths[0]
-    var place = 1
-    while place < columns.count {
-      let end = columns.indices.first { $0 > place && !columns[$0].belongsToLast } ?? columns.count
-      let needed = widths[place..<end].reduce(0) { $0 + 2 + $1 }
+    var index = 1
+    while index < columns.count {
+      let end = columns.indices.first { $0 > index && !columns[$0].staysWithPrevious } ?? columns.count
+      let needed = widths[index..<end].reduce(0) { $0 + 2 + $1 }
       if used + needed > terminalColumns, part.count > 1 {
         parts.append(part)
         part = [0]
         used = widths[0]
       }
-      part += place..<end
+      part += index..<end
       used += needed
-      place = end
+      index = end
     }
     return parts + [part]
   }
@@ -67,7 +66,7 @@ struct TextTable {
     return String(line)
   }
 
-  /// Blocks of lines side by side as far as `columns` reach, the rest below, with an empty line between rows of blocks.
+  /// Blocks of lines side by side where they fit into `columns`, the others below, with an empty line between.
   static func flow(_ blocks: [[String]], columns: Int) -> [String] {
     var lines: [String] = []
     var band: [[String]] = []

@@ -1,12 +1,11 @@
-// From when to when: the wall times between which exchanges count.
-// It must not know what the time is now: whoever asks says so.
+// The wall times between which exchanges count.
 import RecordLog
 
-/// A half-open stretch of wall time, open-ended where a bound is nil. Nanoseconds since 1970.
+/// A half-open interval of wall time, unbounded where a bound is nil. Nanoseconds since 1970.
 public struct TimeWindow: Hashable, Sendable {
   /// The first moment inside.
   public var since: Int64?
-  /// The first moment outside again.
+  /// The first moment after it.
   public var until: Int64?
 
   /// A window; without bounds it holds all time.
@@ -21,15 +20,16 @@ public struct TimeWindow: Hashable, Sendable {
   }
 
   /// What `bound(_:now:)` accepts, for messages.
-  public static let accepted = "a time ago such as 90s, 15m, 1h or 2d, or an RFC 3339 time such as 2026-10-01T12:00:00Z"
+  public static let accepted =
+    "a time before now such as 90s, 15m, 1h or 2d, or an RFC 3339 time such as 2026-10-01T12:00:00Z"
 
-  /// A bound as a person writes it: so long before `now`, or at an RFC 3339 time.
+  /// A bound as a person writes it: a duration before `now`, or an RFC 3339 time.
   /// - Returns: nil where `text` is neither.
   public static func bound(_ text: String, now: Int64) -> Int64? {
     if let time = RecordParser.nanoseconds(rfc3339: text) { return time }
     guard let unit = text.last, let seconds = secondsPerUnit[unit] else { return nil }
     let digits = text.dropLast()
-    // `Int` would take a sign.
+    // `Int` would accept a sign.
     guard digits.allSatisfy({ $0.isASCII && $0.isNumber }), let count = Int64(digits) else { return nil }
     let (duration, overflow) = count.multipliedReportingOverflow(by: seconds * 1_000_000_000)
     let (bound, carry) = now.subtractingReportingOverflow(duration)

@@ -100,6 +100,23 @@ struct RecordFollowerTests {
     #expect(follower.tornLines == 1)
   }
 
+  @Test("A second rotation and a second truncation are followed like the first")
+  func again() throws {
+    let follower = RecordFollower(path: path, lastLines: 10)
+    for round in 1...2 {
+      try folder.append("long line before the rotation \(round)\n")
+      #expect(try drain(follower).last == "long line before the rotation \(round)")
+      #expect(Glibc.rename(path, path + ".\(round)") == 0)
+      // Shorter than what was read of the file before.
+      try folder.append("new \(round)\ncut")
+      #expect(try drain(follower) == ["new \(round)"])
+      #expect(truncate(path, 0) == 0)
+      try folder.append("t \(round)\n")
+      #expect(try drain(follower) == ["t \(round)"])
+      #expect(follower.tornLines == round)
+    }
+  }
+
   @Test("A file that comes later is read from its start")
   func late() throws {
     let follower = RecordFollower(path: path, lastLines: 0)

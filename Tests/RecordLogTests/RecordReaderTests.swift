@@ -1,5 +1,4 @@
 // Files into lines: whole, by ranges, in blocks split anywhere, and what cannot be read at all.
-// It must not know what lines mean.
 import Glibc
 import TestSupport
 import Testing
@@ -36,6 +35,38 @@ struct RecordReaderTests {
     }
     #expect(lines == ["short", "next", "12345678"])
     #expect(splitter.overlongLines == 1)
+  }
+
+  @Test("A line past the bound that the input ends is counted too, and nothing of it comes with the next input")
+  func overlongAtTheEnd() {
+    var splitter = LineSplitter(maximumLineBytes: 8)
+    var lines: [String] = []
+    for count in 1...2 {
+      splitter.push(Array("a\n123456789".utf8).span.bytes) { lines.append(text($0)) }
+      #expect(splitter.hasPartialLine)
+      splitter.finish { lines.append(text($0)) }
+      #expect(splitter.overlongLines == count && !splitter.hasPartialLine)
+    }
+    splitter.push(Array("b\n".utf8).span.bytes) { lines.append(text($0)) }
+    splitter.finish { lines.append(text($0)) }
+    #expect(lines == ["a", "a", "b"])
+    #expect(splitter.overlongLines == 2)
+  }
+
+  @Test("A line past the bound that is dropped is a partial line, and the next one is read")
+  func overlongDropped() {
+    var splitter = LineSplitter(maximumLineBytes: 8)
+    var lines: [String] = []
+    for _ in 0..<2 {
+      splitter.push(Array("123456789".utf8).span.bytes) { lines.append(text($0)) }
+      let wasPartial = splitter.discardPartialLine()
+      #expect(wasPartial)
+      let isPartial = splitter.discardPartialLine()
+      #expect(!isPartial)
+      splitter.push(Array("b\n".utf8).span.bytes) { lines.append(text($0)) }
+    }
+    #expect(lines == ["b", "b"])
+    #expect(splitter.overlongLines == 0)
   }
 
   @Test("Ranges that touch give every line exactly once, wherever they are cut")
@@ -94,10 +125,10 @@ struct RecordReaderTests {
     let descriptor = open(folder.path + "/log", O_WRONLY | O_APPEND)
     #expect(write(descriptor, [UInt8(0x8B), 8], 2) == 2)
     close(descriptor)
-    #expect(throws: RecordReadError.compressed(path: folder.path + "/log", unpackWith: "zcat")) {
+    #expect(throws: RecordReadError.compressed(path: folder.path + "/log", decompressWith: "zcat")) {
       try RecordReader(path: folder.path + "/log")
     }
     let failure = RecordReadError.system(path: "x", call: "open", errno: ENOENT)
-    #expect("\(failure)" == "x: cannot open: No such file or directory")
+    #expect("\(failure)" == "cannot open x: No such file or directory")
   }
 }

@@ -77,7 +77,7 @@ struct DistributionTests {
   @Test("Nothing recorded is no percentile, not a zero")
   func empty() {
     #expect(Distribution().value(atPercentile: 50) == nil)
-    #expect(Spread(Distribution()) == nil)
+    #expect(Percentiles(Distribution()) == nil)
   }
 
   @Test("A few values take little memory")

@@ -1,5 +1,4 @@
 // Bounded memory: folding the smallest groups, and merging parts that have folded different ones.
-// It must not know how a report is shown.
 import TestSupport
 import Testing
 
@@ -18,8 +17,8 @@ struct GroupTableTests {
     let summary = ReportSummary(tally(Self.lines(heavy + light + heavy), by: .user, limits: limits), top: 5)
     #expect(summary.keys == ["u0", "u1", "u2", "u3", "u4"])
     #expect(summary.groups.allSatisfy { $0.requests == 20 })
-    #expect(summary.rest?.requests == 100)
-    #expect(summary.rest?.name == .rest(keys: 100, isUncounted: false))
+    #expect(summary.other?.requests == 100)
+    #expect(summary.other?.name == .other(keys: 100, hasUncountedKeys: false))
     #expect(summary.all.requests == 200)
   }
 
@@ -30,7 +29,7 @@ struct GroupTableTests {
     let users = [1, 1, 2, 2, 3, 4] + [Int](repeating: 3, count: 50) + [Int](repeating: 4, count: 50)
     let summary = ReportSummary(tally(Self.lines(users), by: .user, limits: limits), top: .max)
     #expect(summary.keys == ["u1", "u2"])
-    #expect(summary.rest?.requests == 102)
+    #expect(summary.other?.requests == 102)
   }
 
   @Test("Where one of two parts has folded a key, the whole folds it")
@@ -45,7 +44,7 @@ struct GroupTableTests {
       let summary = ReportSummary(merged, top: .max)
       #expect(summary.keys == ["u1", "u2"])
       #expect(summary.groups.map(\.requests) == [3, 2])
-      #expect(summary.rest?.requests == 5)
+      #expect(summary.other?.requests == 5)
     }
   }
 
@@ -56,15 +55,15 @@ struct GroupTableTests {
     let full = tally(Self.lines([1, 2, 3, 4, 4, 5]), by: .user, limits: limits)
     var summary = ReportSummary(full, top: .max)
     #expect(summary.keys == ["u1", "u2", "u3"])
-    #expect(summary.rest?.requests == 3)
-    #expect(summary.rest?.name == .rest(keys: 0, isUncounted: true))
+    #expect(summary.other?.requests == 3)
+    #expect(summary.other?.name == .other(keys: 0, hasUncountedKeys: true))
     for (into, other) in [(full, tally(Self.lines([4, 1]), by: .user)), (tally(Self.lines([4, 1]), by: .user), full)] {
       var merged = into
       merged.merge(other)
       summary = ReportSummary(merged, top: .max)
       #expect(summary.keys == ["u1", "u2", "u3"])
       #expect(summary.groups.first?.requests == 2)
-      #expect(summary.rest?.requests == 4)
+      #expect(summary.other?.requests == 4)
     }
   }
 
@@ -72,18 +71,18 @@ struct GroupTableTests {
   func memory() {
     var limits = ReportLimits()
     limits.bytes = 64 * 1024
-    // Weighed every 65,536 rows.
+    // Memory is checked every 65,536 rows.
     var random = SeededRandom(seed: 1)
     var table = GroupTable(limits: limits)
     var row = ReportRow()
     for count in 0..<65_536 {
       row.ttft = UInt64.random(in: 1...1_000_000, using: &random)
-      let owner = table.owner(of: Array("u\(count % 100)".utf8).span)
-      table.add(row, to: owner)
+      let destination = table.destination(of: Array("u\(count % 100)".utf8).span)
+      table.add(row, to: destination)
     }
     #expect(table.named.count < 100)
     #expect(table.named.reduce(0) { $0 + $1.tally.footprintBytes } <= limits.bytes / 2)
-    #expect(table.rest.requests + table.named.reduce(0) { $0 + $1.tally.requests } == 65_536)
+    #expect(table.folded.requests + table.named.reduce(0) { $0 + $1.tally.requests } == 65_536)
   }
 
   @Test("Keys are told apart by every byte, through growth, and found again by their number")

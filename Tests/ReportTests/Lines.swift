@@ -26,7 +26,7 @@ func tally(
   limits: ReportLimits = ReportLimits()
 ) -> ReportTally {
   var counter = ReportCounter(ReportTally(by: grouping, within: window, limits: limits))
-  for line in lines { counter.take(Array(line.utf8).span.bytes) }
+  for line in lines { counter.count(Array(line.utf8).span.bytes) }
   return counter.tally
 }
 

@@ -1,5 +1,4 @@
 // Whole files read by several threads: the same report as by one, whatever the pieces.
-// It must not test how lines are told apart.
 import Glibc
 import RecordLog
 import TestSupport
@@ -13,22 +12,57 @@ struct ReportScanTests {
 
   init() throws { folder = try TemporaryFolder() }
 
-  @Test(
-    "Several threads and pieces make the report that one makes, to the last digit", arguments: [1, 2, 4],
-    [1_000, 20_000, 1 << 20])
-  func threads(_ threads: Int, _ pieceBytes: Int) throws {
-    let lines = (0..<300).map { place in
-      line(["user": "\"u\(place % 7)\"", "ttft_ms": "\(place * place % 977)", "in_flight": "\(place % 9 + 1)"])
-    }
-    let first = try folder.write(lines[..<200].joined(separator: "\n") + "\ntorn {", to: "first")
-    let second = try folder.write(lines[200...].joined(separator: "\n"), to: "second")
-    let scan = try ReportScan(paths: [first, second], pieceBytes: pieceBytes)
-    let scanned = try scan.run(into: ReportTally(by: .user), threads: threads)
-    let expected = ReportSummary(tally(lines + ["torn {"], by: .user), top: .max).json { "\($0)" }
-    #expect(ReportSummary(scanned, top: .max).json { "\($0)" } == expected)
+  private let lines = (0..<300).map { index in
+    line([
+      "ts": "\"2026-10-01T12:\(10 + index * 7 % 50):00Z\"", "user": "\"u\(index % 7)\"",
+      "ttft_ms": "\(index * index % 977)", "in_flight": "\(index % 9 + 1)",
+    ])
   }
 
-  @Test("A log that is not there is told before anything is read")
+  /// The lines in two files, the first of which ends within one.
+  private func scan(pieceBytes: Int) throws -> ReportScan {
+    let first = try folder.write(lines[..<200].joined(separator: "\n") + "\ntorn {", to: "first")
+    let second = try folder.write(lines[200...].joined(separator: "\n"), to: "second")
+    return try ReportScan(paths: [first, second], pieceBytes: pieceBytes)
+  }
+
+  private func json(_ tally: ReportTally) -> String { ReportSummary(tally, top: .max).json { "\($0)" } }
+
+  private var expected: String { json(tally(lines + ["torn {"], by: .user)) }
+
+  @Test(
+    "Parts that count pieces in turn make the report that one makes, to the last digit", arguments: [2, 3, 5],
+    [1_000, 20_000])
+  func parts(_ count: Int, _ pieceBytes: Int) throws {
+    let scan = try scan(pieceBytes: pieceBytes)
+    let shared = SharedScan()
+    var parts = (0..<count).map { _ in ScanPart(of: scan, into: ReportTally(by: .user)) }
+    var turn = 0
+    while parts[turn % count].countNextPiece(shared) { turn += 1 }
+    for part in parts {
+      #expect((1..<300).contains(part.tally.reading.records), "every part has some lines, and none has all")
+      shared.add(part.tally)
+    }
+    #expect(json(try #require(shared.tally)) == expected)
+  }
+
+  @Test("So do threads", arguments: [1, 2, 4], [1_000, 1 << 20])
+  func threads(_ threads: Int, _ pieceBytes: Int) throws {
+    let tally = try scan(pieceBytes: pieceBytes).run(into: ReportTally(by: .user), threads: threads)
+    #expect(json(tally) == expected)
+  }
+
+  @Test("After a failure no piece is given out")
+  func failure() {
+    let shared = SharedScan()
+    #expect(shared.nextPiece(of: 2) == 0)
+    shared.fail(.isDirectory(path: "first"))
+    shared.fail(.isDirectory(path: "second"))
+    #expect(shared.nextPiece(of: 2) == nil)
+    #expect(shared.failure == .isDirectory(path: "first"))
+  }
+
+  @Test("A log that is not there fails before anything is read")
   func missing() throws {
     let path = try folder.write(line(), to: "log")
     #expect(throws: RecordReadError.system(path: path + ".gone", call: "open", errno: ENOENT)) {

@@ -1,5 +1,4 @@
 // What is counted for whom: outcomes, sums, the rules of censoring, time windows, in-flight buckets, folding.
-// It must not know how a report is shown.
 import Measurement
 import Testing
 
@@ -107,12 +106,6 @@ struct ReportTallyTests {
     #expect(summary.groups.map(\.requestsPerSecond) == [0.1, 0.1])
   }
 
-  @Test("The span begins with the first start, wherever in the log its line stands")
-  func span() {
-    let summary = summary(["12:00:05", "12:00:00", "12:00:03"].map { line(["ts": "\"2026-10-01T\($0)Z\""]) })
-    #expect(summary.span?.lowerBound == time("12:00:00"))
-  }
-
   @Test("Two tallies that are merged are the tally of all lines, in every number")
   func merging() {
     let lines = [
@@ -129,6 +122,41 @@ struct ReportTallyTests {
       #expect(ReportSummary(merged, top: .max).json { "\($0)" } == ReportSummary(whole, top: .max).json { "\($0)" })
       #expect(merged.all.lowerBounds == 1 && merged.all.stalled == 1 && merged.all.withTimeline == 1)
     }
+  }
+
+  @Test("The span is the first start and the last end, in whatever order exchanges ended and parts are merged")
+  func span() {
+    let starts = ["12:00:05", "12:00:01", "12:00:09", "12:00:03"]
+    // The one that began first ended last.
+    let lengths = ["1000", "60000", "500", "2000"]
+    let lines = zip(starts, lengths).map { line(["ts": "\"2026-10-01T\($0)Z\"", "total_ms": $1]) }
+    let expected = time("12:00:01")...time("12:01:01")
+    #expect(summary(lines).span == expected)
+    for cut in 1..<lines.count {
+      for parts in [[lines[..<cut], lines[cut...]], [lines[cut...], lines[..<cut]]] {
+        var merged = tally(Array(parts[0]))
+        merged.merge(tally(Array(parts[1])))
+        #expect(ReportSummary(merged, top: 9).span == expected, "cut at \(cut)")
+      }
+    }
+  }
+
+  @Test("Nothing of one line is counted for the next")
+  func rowReuse() {
+    let nothing = [
+      "input_tokens", "output_tokens", "tokens_from", "in_flight", "ttft_ms", "ttlt_ms", "total_ms", "tpot_ms", "tps",
+      "gaps_ms", "client_stalled_ms", "timeline", "choices", "upload_ms",
+    ]
+    let full = line([
+      "tokens_from": #""events""#, "client_stalled_ms": "2.5", "gaps_ms": #"{"p50":1,"p90":2,"p99":3,"max":4}"#,
+      "timeline": "[[1,1],[2,1]]",
+    ])
+    let empty = line(Dictionary(uniqueKeysWithValues: nothing.map { ($0, "null") }))
+    let all = summary([full, empty, empty]).all
+    #expect(all.requests == 3)
+    #expect(all.withInputTokens == 1 && all.withOutputTokens == 1 && all.lowerBounds == 1 && all.stalled == 1)
+    for metric in ReportMetric.allCases where metric != .censoredWait { #expect(all[metric]?.count == 1, "\(metric)") }
+    #expect(summary([full, empty, empty]).inFlight.map(\.exchanges) == [1])
   }
 
   @Test("A window takes what begins in it, its first moment included and its last one not")

@@ -164,7 +164,7 @@ struct TailLineTests {
 
   @Test("Dropped records are said with their time")
   func dropped() {
-    #expect(wide.dropNotice(count: 1200, time: "12:00:00.000").hasPrefix("12:00:00.000 1,200 records dropped"))
+    #expect(wide.dropNotice(count: 1200, time: "12:00:00.000").hasPrefix("12:00:00.000 1,200 records are missing"))
   }
 
   @Test("A filter lets through what meets all its conditions")

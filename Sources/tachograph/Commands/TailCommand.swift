@@ -152,9 +152,9 @@ private struct TailScreen {
 
   func note(tornLines: Int) {
     let unreadable = unreadableLines + tornLines
-    if unreadable > 0 { Log.standardError.warning("lines skipped, torn or no record: \(unreadable)") }
+    if unreadable > 0 { Log.standardError.warning("lines skipped: cut off, or not a record: \(unreadable)") }
     if otherVersionLines > 0 {
-      Log.standardError.warning("lines skipped, records of another version: \(otherVersionLines)")
+      Log.standardError.warning("lines skipped: records of another version: \(otherVersionLines)")
     }
   }
 }
