@@ -35,10 +35,10 @@ final class Worker {
   let upstreams: UpstreamList
   /// Where the last parse found body bytes; one list for all connections.
   let ranges = BodyRanges()
-  /// What is about to be sent; filled and sent within one call.
-  let downstreamBuffer = OutputBuffer(capacity: EventLoop.readCapacity * 2)
-  /// The same towards upstream.
-  let upstreamBuffer = OutputBuffer(capacity: EventLoop.readCapacity * 2)
+  /// Where a response is put together for its client, one read at a time; see "Scratch memory".
+  private let responseOutput = OutputBuffer(capacity: EventLoop.readCapacity * 2)
+  /// The same of a request for upstream.
+  private let requestOutput = OutputBuffer(capacity: EventLoop.readCapacity * 2)
   /// What records come from and go to.
   let recording: RecordingResources
   let identities: UniqueBox<IdentityReader>
@@ -211,13 +211,23 @@ final class Worker {
     updateAccepting()
   }
 
-  // MARK: A read's way through
+  // MARK: Scratch memory
 
-  // What these use belongs to the worker, which holds on to it; from elsewhere each use would be counted in and out.
+  // Each buffer is lent for one read, as a parameter, and emptied behind it: nothing of one client, such as the credential in a
+  // head, is there for the next. There are two because the end of a response, in the one, may begin the next request, in the
+  // other.
 
-  /// Sends a client what was put together.
-  /// - Returns: whether its socket has taken all that it was ever sent.
-  func sendOutput(to client: DownstreamConnection) -> Bool { downstreamBuffer.withBytes { client.write($0) } }
+  /// Has a client's connection read bytes that it received, just now or while an earlier request was under way.
+  func read(_ bytes: RawSpan, at: Instant, from waited: PipelinedBytes? = nil, by client: DownstreamConnection) {
+    client.consume(bytes, at: at, from: waited, into: requestOutput)
+    requestOutput.removeAll()
+  }
+
+  /// Has an exchange read bytes that upstream sent.
+  func read(_ bytes: RawSpan, _ arrival: Arrival, from connection: UpstreamConnection, by exchange: Exchange) {
+    exchange.upstreamRead(connection, bytes, arrival, into: responseOutput)
+    responseOutput.removeAll()
+  }
 
   // MARK: The end
 
@@ -236,7 +246,7 @@ final class Worker {
     isDraining = true
     drainUntil = until
     upstreams.stopKeepingConnections()
-    // Clients who shook hands already are served before the door closes; what they ask now is their last.
+    // Clients who shook hands already are served before the listeners close; what they ask now is their last.
     for listener in listeners { listener.close { [unowned self] in finishIfDone() } }
     // Kept connections that have been idle for long go now, the others are told with their next answer.
     checkDeadlines()

@@ -1,5 +1,4 @@
-// A client's connection: request after request, each an exchange; what comes too pipelined waits.
-// It must not know about upstream connections or tokens.
+// A client's connection: one request after the other, each an exchange. What comes ahead of its turn waits.
 import Clocks
 import HTTP
 import HTTP1
@@ -8,72 +7,72 @@ import Transport
 
 /// One client connection, confined to its worker's thread.
 final class DownstreamConnection: StreamDelegate {
-  /// How a connection is closed once all is sent.
-  private enum ClosingManner {
-    /// Our side ends, and what the client still sends is read and dropped for a moment.
+  /// How a connection is closed once everything is sent.
+  enum ClosingManner {
+    /// The proxy's side ends; what the client still sends is read and dropped for a moment.
     case lingering
     case plain
     case reset
   }
 
-  private enum Phase {
-    /// A proxy in front says first whom it connects for.
+  enum Phase {
+    /// A PROXY header is awaited.
     case introduced(ProxyHeaderParser)
     case open
-    /// There is no room for this client: it is told so when it has sent something, or closed if it does not by then.
+    /// There is no room for this client: it gets a reply as soon as it sends something, or is closed at `until`.
     case rejecting(ConnectionRejection, until: Instant)
-    /// Closing once the queue is empty.
+    /// To be closed once the queue is empty.
     case closing(ClosingManner)
-    /// Our side has ended; the client's last bytes are thrown away until this instant.
+    /// The proxy's side has ended; what the client sends is dropped until this instant.
     case lingering(until: Instant)
   }
 
-  /// What a client's connection counts as while it is there.
+  /// In which counts a client's connection is.
   struct ConnectionAccounting {
-    /// Among the clients that are served, and have a share of the descriptors.
+    /// In that of the clients that are served, and have a share of the descriptors.
     var isServed = false
-    /// Among those that are told that there is no room.
+    /// In that of the clients for whom there is no room.
     var isRejected = false
-    /// Among the connections of this address, where they are bounded.
+    /// In that of the connections of this address, where they are bounded.
     var client: String?
   }
 
   private static let lingerNanoseconds: Int64 = 2_000_000_000
-  /// How long a client for whom there is no room may take to say something, and so to be told.
+  /// How long a client for whom there is no room may take to send something, so that it can get its reply.
   private static let rejectingNanoseconds: Int64 = 500_000_000
-  /// How long a client whose connection is kept may stay away while draining: one that asks within it is told with the
-  /// answer, where closing at once would meet requests that are on their way.
-  private static let drainIdleNanoseconds: Int64 = 1_000_000_000
+  /// How long a kept connection may be idle while draining. A client that asks within it is told to close with its response;
+  /// closing at once would meet requests that are on their way.
+  static let drainIdleNanoseconds: Int64 = 1_000_000_000
 
   // What each write touches stands first, as in SocketStream.
   let worker: Worker
-  private let stream: any ByteStream
+  let stream: any ByteStream
   /// Bytes ever written to the client.
   private(set) var writtenBytes: UInt64 = 0
-  /// The client's address as text: the peer's, or the one that a PROXY header named.
+  /// The client's address as text: the peer's, or the one that a PROXY header names.
   private(set) var peer: String
-  /// What it counts as; the worker keeps it.
+  /// Owned by the worker.
   var accounting = ConnectionAccounting()
-  private let parser: MessageParser
+  let parser: MessageParser
   private let headCache: HeadCache<RequestHead, CachedRequest>
-  private var exchange: Exchange?
-  private var phase = Phase.open
-  /// Bytes behind the present request.
+  private(set) var exchange: Exchange?
+  private(set) var phase = Phase.open
+  /// What came behind the present request.
   private var pipelined = PipelinedBytes()
   private var isConsuming = false
-  /// Whether a client that ends its side (FIN) is still answered.
+  /// Whether a client that ended its side (FIN) still gets its response.
   private let finishesHalfClosed: Bool
-  /// Whether the client has ended its side, and is still answered.
+  /// Whether the client has ended its side, and still gets its response.
   private var hasEnded = false
   /// When the present request's first byte came.
   private var received: WallAnchor?
-  /// When the present request's first byte was looked at: later where an exchange before it was under way.
-  private var takenUpAt: Instant?
-  private var activeAt = Instant.now()
+  /// When the present request's first byte was parsed: later than it came where an exchange before it was under way.
+  private(set) var parsingStartedAt: Instant?
+  private(set) var activeAt = Instant.now()
   /// How long a client that is being sent its last bytes has taken none.
-  private var stallDetector = StallDetector(at: Instant(nanoseconds: 0))
-  /// Whether nothing has come behind the last request, and that was whole.
-  private var hasSaidAll = false
+  var stallDetector = StallDetector(at: Instant(nanoseconds: 0))
+  /// Whether the last request was complete and nothing has come behind it.
+  private var expectsNoMore = false
 
   init(worker: Worker, stream: any ByteStream) {
     self.worker = worker
@@ -83,14 +82,14 @@ final class DownstreamConnection: StreamDelegate {
     headCache = worker.headCaches.requests
     parser = MessageParser(.request, limits: settings.requestLimits, ranges: worker.ranges)
     finishesHalfClosed = settings.finishesHalfClosed
-    // Behind its FIN nothing else tells that it is gone.
+    // After its FIN nothing else tells that a client is gone.
     if finishesHalfClosed { stream.detectsReset = true }
     if settings.awaitsProxyHeader { phase = .introduced(ProxyHeaderParser()) }
     stream.delegate = self
     stream.startReading()
   }
 
-  /// Serves nobody here.
+  /// Serves this client no request.
   func reject(_ rejection: ConnectionRejection) {
     phase = .rejecting(rejection, until: Instant.now().advanced(byNanoseconds: Self.rejectingNanoseconds))
   }
@@ -110,31 +109,32 @@ final class DownstreamConnection: StreamDelegate {
     return stream.write(bytes)
   }
 
-  /// The same, of an array.
-  func write(_ bytes: [UInt8]) -> Bool { unsafe bytes.withUnsafeBytes { unsafe write($0.bytes) } }
+  /// Sends what was put together.
+  /// - Returns: as `write(_: RawSpan)`.
+  func write(_ output: OutputBuffer) -> Bool { output.withBytes { write($0) } }
 
-  /// Upstream takes the body more slowly than the client sends it.
+  /// Stops reading the request: upstream takes it more slowly than the client sends it.
   func pauseUpload() {
     worker.counters.uploadPauses.add()
     pauseReading()
   }
-  /// A FIN is seen behind a pause where it means that the client has left; where it does not, it waits for its turn.
+  /// A FIN is noticed during a pause only where it means that the client has left.
   private func pauseReading() { stream.pauseReading(detectingClose: !finishesHalfClosed) }
-  /// Upstream has caught up.
+  /// Reads the request again.
   func resumeUpload() { if !stream.isClosed { stream.startReading() } }
 
-  /// Gives the client's stream to a tunnel, with what came behind the request, and whether that was all. It comes back to
-  /// be closed by `exchangeEnded(.close)`.
+  /// Hands the client's stream to a tunnel, with what came behind the request, and whether the client has ended its side. The
+  /// stream is closed by `exchangeEnded(.close)`.
   func handOver() -> (stream: any ByteStream, pipelined: [UInt8], hasEnded: Bool) {
     defer { pipelined = PipelinedBytes() }
     return (stream, pipelined.bytes, hasEnded)
   }
 
   /// The exchange is over and recorded.
-  /// - Parameter answersHead: whether its request was a HEAD: a reply to it has no body.
+  /// - Parameter answersHead: whether its request was a HEAD: a reply has no body then.
   func exchangeEnded(_ ending: ClientEnding, answersHead: Bool) {
     if let exchange { activeAt = max(activeAt, exchange.activeAt) }
-    hasSaidAll = exchange?.isRequestComplete == true && pipelined.isEmpty
+    expectsNoMore = exchange?.isRequestComplete == true && pipelined.isEmpty
     exchange = nil
     leave(ending, answersHead: answersHead)
   }
@@ -142,7 +142,7 @@ final class DownstreamConnection: StreamDelegate {
   private func leave(_ ending: ClientEnding, answersHead: Bool = false) {
     switch ending {
     case .keep:
-      hasSaidAll = false
+      expectsNoMore = false
       parser.reset()
       received = nil
       stream.startReading()
@@ -152,7 +152,8 @@ final class DownstreamConnection: StreamDelegate {
     case .truncate(let reset): beginClosing(reset ? .reset : .plain)
     case .reply(let failure):
       let retryAfter = worker.configuration.settings.retryAfter
-      _ = write(LocalReply.bytes(for: failure, answersHead: answersHead, retryAfter: retryAfter))
+      let reply = LocalReply.bytes(for: failure, answersHead: answersHead, retryAfter: retryAfter)
+      _ = unsafe reply.withUnsafeBytes { unsafe write($0.bytes) }
       beginClosing(.lingering)
     }
   }
@@ -173,12 +174,12 @@ final class DownstreamConnection: StreamDelegate {
     }
     if hasEnded { return close() }
     stream.shutdownWriting()
-    // A drain does not wait for what nobody is expected to say, and others wait for the place of one that is refused.
-    let isBrief = accounting.isRejected || worker.isDraining && hasSaidAll
+    // Nothing more is expected of such a client; and of rejected ones there may be few at a time.
+    let isBrief = accounting.isRejected || worker.isDraining && expectsNoMore
     phase = .lingering(until: Instant.now().advanced(byNanoseconds: isBrief ? 0 : Self.lingerNanoseconds))
   }
 
-  private func close(reset: Bool = false) {
+  func close(reset: Bool = false) {
     guard !stream.isClosed else { return }
     stream.close(reset: reset)
     worker.forget(self)
@@ -190,22 +191,22 @@ final class DownstreamConnection: StreamDelegate {
     worker.counters.downstreamReads.add()
     worker.counters.downstreamReadBytes.add(bytes.byteCount)
     switch phase {
-    case .open: take(bytes, at: arrival.readAt)
+    case .open: receive(bytes, at: arrival.readAt)
     case .introduced: readProxyHeader(bytes, at: arrival.readAt)
     case .rejecting(let rejection, _): replyRejected(rejection, at: arrival.readAt)
-    // What a client sends while its connection closes is thrown away.
+    // What a client sends while its connection closes is dropped.
     case .closing, .lingering: return
     }
   }
 
-  private func take(_ bytes: RawSpan, at: Instant) {
+  private func receive(_ bytes: RawSpan, at: Instant) {
     activeAt = at
-    if isConsuming || exchange?.isRequestComplete == true { return keep(bytes, at: at) }
-    consume(bytes, at: at)
+    if isConsuming || exchange?.isRequestComplete == true { return enqueue(bytes, at: at) }
+    worker.read(bytes, at: at, by: self)
     consumePipelined()
   }
 
-  /// Before the first request, where that is asked for.
+  /// Reads the PROXY header that precedes the first request.
   private func readProxyHeader(_ bytes: RawSpan, at: Instant) {
     guard case .introduced(var parser) = phase else { return }
     do throws(ProxyHeaderError) {
@@ -216,21 +217,22 @@ final class DownstreamConnection: StreamDelegate {
       worker.tally(self)
       guard header.consumed < bytes.byteCount else { return }
       if case .rejecting(let rejection, _) = phase { return replyRejected(rejection, at: at) }
-      take(bytes.extracting(header.consumed..<bytes.byteCount), at: at)
+      receive(bytes.extracting(header.consumed..<bytes.byteCount), at: at)
     } catch {
       rejectProxyHeader(.proxyHeader, error.reason)
     }
   }
 
-  /// Closes a connection whose first words were no PROXY header: nobody knows who is there, so nobody is answered.
-  private func rejectProxyHeader(_ limit: Limit, _ reason: String) {
+  /// Closes a connection that does not begin with a PROXY header. Nobody knows who is there, so nobody gets a reply.
+  func rejectProxyHeader(_ limit: Limit, _ reason: String) {
     worker.counters.hit(limit)
     worker.proxy.logOnce(limit, "closed a connection from \(peer): \(reason)")
     close()
   }
 
-  private func keep(_ bytes: RawSpan, at: Instant) {
-    // They grow outside: were they changed in place, each look at them would be checked for a second access.
+  /// Keeps what came ahead of its turn; pauses a client that has sent as much as is kept.
+  private func enqueue(_ bytes: RawSpan, at: Instant) {
+    // Changed in a local variable: in place, each access would be checked for a second one.
     var grown = pipelined
     pipelined = PipelinedBytes()
     grown.append(bytes, at: at)
@@ -240,7 +242,7 @@ final class DownstreamConnection: StreamDelegate {
     pauseReading()
   }
 
-  /// Goes on with requests that came behind the one that has ended: a loop, not a recursion, however many there are.
+  /// Goes on with the requests that came behind the one that has ended: in a loop and not by recursion, as there may be many.
   private func consumePipelined() {
     guard !isConsuming else { return }
     isConsuming = true
@@ -248,49 +250,50 @@ final class DownstreamConnection: StreamDelegate {
     while case .open = phase, !pipelined.isEmpty, exchange?.isRequestComplete != true, !stream.isClosed {
       let taken = pipelined
       pipelined = PipelinedBytes()
-      unsafe taken.bytes.withUnsafeBytes { unsafe consume($0.bytes, at: .now(), from: taken) }
+      unsafe taken.bytes.withUnsafeBytes { unsafe worker.read($0.bytes, at: .now(), from: taken, by: self) }
     }
-    // Nobody will send what is missing.
-    if hasEnded, case .open = phase, exchange?.isRequestComplete != true, !stream.isClosed { left() }
+    // What is missing will not come.
+    if hasEnded, case .open = phase, exchange?.isRequestComplete != true, !stream.isClosed { clientLeft() }
   }
 
-  /// - Parameter waited: what `bytes` are of, where they had to wait.
-  private func consume(_ bytes: RawSpan, at: Instant, from waited: PipelinedBytes? = nil) {
+  /// Parses at most one request, or the next part of one. Called by the worker, which owns `output`.
+  /// - Parameters:
+  ///   - waited: where the bytes had to wait: all that waited.
+  ///   - output: empty; what of the request goes to upstream is put together there.
+  func consume(_ bytes: RawSpan, at: Instant, from waited: PipelinedBytes?, into output: OutputBuffer) {
     let (worker, parser) = (worker, parser)
     if received == nil {
       received = worker.wallAnchor(at: waited?.firstAt ?? at)
-      takenUpAt = at
+      parsingStartedAt = at
     }
-    // A request that was refused in the read of its head leaves that head behind: it must not go anywhere else.
-    defer { worker.upstreamBuffer.removeAll() }
     var rest = bytes
     while true {
       if exchange == nil, let found = headCache.lookup(rest, for: parser) {
         rest = rest.extracting(found.head.fields.bytes.count..<rest.byteCount)
         let upstream = worker.upstreams.route(found.head)
-        guard begin(found.head, CachedRequest.of(found, upstream), at: at) else { return }
+        guard begin(found.head, CachedRequest.of(found, upstream), at: at, into: output) else { return }
       }
       let (consumed, progress) = parser.parse(rest)
       switch progress {
       case .needsMore:
         // Empty lines before a request are not its first bytes.
         if !parser.hasBegun { received = nil }
-        exchange?.forward(parser, rest, at: at)
+        exchange?.forward(parser, rest, at: at, into: output)
         return
       case .headComplete:
         rest = rest.extracting(consumed..<rest.byteCount)
-        guard begin(at: at) else { return }
+        guard begin(at: at, into: output) else { return }
       case .messageComplete:
         let last = rest.extracting(0..<consumed)
         let exchange = exchange
-        exchange?.forward(parser, last, at: at)
+        exchange?.forward(parser, last, at: at, into: output)
         let behind = rest.extracting(consumed..<rest.byteCount)
         if let waited {
           pipelined = waited.dropping(bytes.byteCount - behind.byteCount)
         } else if !behind.isEmpty {
-          keep(behind, at: at)
+          enqueue(behind, at: at)
         }
-        // One whose body was refused is over.
+        // An exchange whose body was refused is over.
         if self.exchange === exchange { exchange?.requestCompleted(last: parser.ranges, of: last, at: at) }
         return
       case .failed(let error):
@@ -301,13 +304,13 @@ final class DownstreamConnection: StreamDelegate {
   }
 
   /// Makes an exchange of the head that `parser` has completed.
-  /// - Returns: whether there is one, and the rest is to be read.
-  private func begin(at: Instant) -> Bool {
+  /// - Returns: whether there is one, and the rest is its body.
+  private func begin(at: Instant, into output: OutputBuffer) -> Bool {
     do throws(HTTPParseError) {
       let head = try RequestHead(parser, refusingVia: worker.configuration.settings.forwarding.via)
       let cached = CachedRequest(head, worker.upstreams.route(head), worker.configuration, worker)
       headCache.insert(head, cached, from: parser)
-      return begin(head, cached, at: at)
+      return begin(head, cached, at: at, into: output)
     } catch {
       reject(error)
       return false
@@ -315,7 +318,8 @@ final class DownstreamConnection: StreamDelegate {
   }
 
   /// Makes an exchange of a head.
-  private func begin(_ head: RequestHead, _ cached: CachedRequest, at: Instant) -> Bool {
+  /// - Returns: false where it is over already, as for a server that cannot be reached.
+  private func begin(_ head: RequestHead, _ cached: CachedRequest, at: Instant, into output: OutputBuffer) -> Bool {
     let worker = worker
     let configuration = worker.configuration
     let exchange = Exchange(
@@ -323,31 +327,30 @@ final class DownstreamConnection: StreamDelegate {
       client: cached.metadata.isForwarded ? worker.clientAddress(peer: peer, head) : peer, received: received ?? .now(),
       at: at)
     self.exchange = exchange
-    exchange.start(head, cached, clientAddress: peer)
-    // A server that cannot be reached may have been answered for already.
+    exchange.start(head, cached, clientAddress: peer, into: output)
     return self.exchange === exchange
   }
 
-  /// Refuses a request of which nothing was sent on.
+  /// Refuses a request whose head is invalid.
   private func reject(_ error: HTTPParseError) {
     worker.counters.refused(error, from: .downstream)
     replyUnstarted(.rejected, ExchangeFailure(request: error))
   }
 
-  /// Answers a client for whom there is no room, whatever it asked for.
+  /// Replies to a client for whom there is no room, whatever it asks for.
   private func replyRejected(_ rejection: ConnectionRejection, at: Instant) {
     received = worker.wallAnchor(at: at)
     replyUnstarted(.rejected, rejection.failure)
   }
 
-  /// Records a request that never became an exchange, and tells the client why.
-  private func replyUnstarted(_ outcome: Outcome, _ failure: ExchangeFailure) {
+  /// Records a request that never became an exchange, and replies to it.
+  func replyUnstarted(_ outcome: Outcome, _ failure: ExchangeFailure) {
     recordUnstarted(outcome, failure, status: LocalReply.status(for: failure.kind))
     leave(.reply(failure))
   }
 
-  /// Records a request that never became an exchange: its head was refused, or never whole.
-  private func recordUnstarted(_ outcome: Outcome, _ failure: ExchangeFailure?, status: Int? = nil) {
+  /// Records a request that never became an exchange: its head was refused, or never complete.
+  func recordUnstarted(_ outcome: Outcome, _ failure: ExchangeFailure?, status: Int? = nil) {
     let termination = Termination(outcome: outcome, stage: .upload, failure: failure)
     let recorder = ExchangeRecorder(
       client: peer, received: received ?? .now(), keepsTimeline: false, worker.recording)
@@ -368,19 +371,19 @@ final class DownstreamConnection: StreamDelegate {
   }
 
   func streamDidEnd(_ stream: any ByteStream) {
-    // It has said all it wants to, and may still listen (Documentation.docc/HTTPCases.md, case 45).
-    if finishesHalfClosed, exchange?.isRequestComplete == true { hasEnded = true } else { left() }
+    // Its request is complete, and it may still read (Documentation.docc/HTTPCases.md, case 45).
+    if finishesHalfClosed, exchange?.isRequestComplete == true { hasEnded = true } else { clientLeft() }
   }
 
   func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
-    // Nothing that is still queued can reach anybody.
-    if case .closing = phase { close() } else { left() }
+    // What is still queued can reach nobody.
+    if case .closing = phase { close() } else { clientLeft() }
   }
 
-  /// The client closed its side, or all of it: that is an abort (Documentation.docc/HTTPCases.md, case 45).
-  private func left() {
+  /// The client ended its side, or its connection: it has cancelled (Documentation.docc/HTTPCases.md, case 45).
+  private func clientLeft() {
     if let exchange { return exchange.clientLeft() }
-    // What is still to be sent to a client that only closed its side goes out first.
+    // Where only its side has ended, what is queued is still sent.
     if case .closing = phase, stream.queuedBytes > 0, !stream.isClosed { return }
     if case .introduced(let header) = phase, header.hasBegun {
       return rejectProxyHeader(.proxyHeader, "it ended within its PROXY header")
@@ -389,51 +392,5 @@ final class DownstreamConnection: StreamDelegate {
       recordUnstarted(.clientCancelled, nil)
     }
     close()
-  }
-
-  /// Closes, or ends the exchange, where something has taken too long.
-  func checkDeadlines(_ now: Instant) {
-    if let exchange { return exchange.checkDeadlines(now) }
-    let waited = now.nanoseconds(since: activeAt)
-    switch phase {
-    case .introduced(let header) where worker.isDraining && !header.hasBegun:
-      if waited > Self.drainIdleNanoseconds, !stream.isStale() { close() }
-    case .introduced:
-      guard waited > worker.configuration.settings.requestHeadTimeout ?? .max else { return }
-      rejectProxyHeader(.proxyHeaderTimeout, "its PROXY header did not come in time")
-    case .rejecting(_, let until), .lingering(let until):
-      if now >= until { close() }
-    case .closing:
-      let still = stallDetector.stalledNanoseconds(stream.sentBytes, isAwaited: true, at: now)
-      guard still > worker.configuration.settings.clientStalledTimeout ?? .max else { return }
-      worker.counters.hit(.clientStalledTimeout)
-      close(reset: true)
-    case .open where parser.hasBegun:
-      guard let begun = takenUpAt, let limit = worker.configuration.settings.requestHeadTimeout else { return }
-      if now.nanoseconds(since: begun) > limit { headTimedOut() }
-    case .open:
-      let limit = worker.configuration.settings.idleTimeout ?? .max
-      // A request that waits in the socket is served: closing over it would reset a client that did nothing wrong.
-      guard waited > (worker.isDraining ? min(limit, Self.drainIdleNanoseconds) : limit), !stream.isStale() else {
-        return
-      }
-      worker.counters.hit(.idleTimeout)
-      close()
-    }
-  }
-
-  private func headTimedOut() {
-    worker.counters.hit(.requestHeadTimeout)
-    replyUnstarted(.timeout, ExchangeFailure(.requestHeadTimeout, "the request's head did not come in time"))
-  }
-
-  /// Ends whatever is left, now.
-  func shutDown() {
-    if let exchange {
-      exchange.shutDown()
-    } else if case .open = phase, parser.hasBegun {
-      recordUnstarted(.timeout, ExchangeFailure(.shutDown, "shut down before the request's head was whole"))
-    }
-    if !stream.isClosed { close(reset: false) }
   }
 }

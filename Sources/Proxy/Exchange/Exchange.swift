@@ -13,25 +13,25 @@ final class Exchange {
   /// and release.
   let worker: Worker
   /// The client's connection, which lets go of this exchange when it ends.
-  private let downstream: DownstreamConnection
+  let downstream: DownstreamConnection
   /// The server that the router chose.
-  private var chosenUpstream: Upstream
+  private(set) var chosenUpstream: Upstream
   private(set) var upstream: UpstreamConnection?
   private let machineBox: UniqueBox<ExchangeMachine>
-  private let recorder: ExchangeRecorder
+  let recorder: ExchangeRecorder
   // What each token touches stands first and close together, as in SocketStream.
   /// When something last happened, for deadlines.
-  private(set) var activeAt: Instant
+  var activeAt: Instant
 
   /// The settings in force when it began, or when it last asked for a connection.
-  private var configuration: ConfigurationSnapshot
+  private(set) var configuration: ConfigurationSnapshot
   /// When the present wait began: for a permit, for a connection, or for the answer to a complete request.
   private var stepAt: Instant
   private var deadlines: Deadlines
   /// The protocols that upstream may switch to.
-  private let offer: UpgradeOffer?
-  private var tunnel: Tunnel?
-  private var requestBuffer = RequestBuffer()
+  let offer: UpgradeOffer?
+  var tunnel: Tunnel?
+  var requestBuffer = RequestBuffer()
   private var permit = Permit()
   private let beganAt: Instant
 
@@ -59,7 +59,7 @@ final class Exchange {
     self.downstream = downstream
   }
 
-  private var machine: ExchangeMachine {
+  var machine: ExchangeMachine {
     _read { yield machineBox.value }
     _modify { yield &machineBox.value }
   }
@@ -69,41 +69,37 @@ final class Exchange {
 
   // MARK: The request
 
-  /// Puts the head together as upstream gets it, and asks for a connection.
-  func start(_ head: RequestHead, _ cached: CachedRequest, clientAddress: String) {
+  /// Puts the head together as upstream gets it, in `output`, and asks for a connection.
+  func start(_ head: RequestHead, _ cached: CachedRequest, clientAddress: String, into output: OutputBuffer) {
     let worker = worker
     worker.counters.exchangesBegun.add()
     recorder.request(head, cached.metadata, decoderLimits: configuration.settings.decoderLimits)
-    worker.upstreamBuffer.removeAll()
-    if offer != nil || !cached.write(head, to: worker.upstreamBuffer) {
+    if offer != nil || !cached.write(head, to: output) {
       head.write(
-        to: worker.upstreamBuffer, defaultHost: chosenUpstream.authority,
+        to: output, defaultHost: chosenUpstream.authority,
         policy: configuration.settings.forwarding,
         client: clientAddress, offer: offer)
     }
-    if machine.mayRetry { requestBuffer.keepHead(worker.upstreamBuffer) }
+    if machine.mayRetry { requestBuffer.keepHead(output) }
     perform(machine.begin())
   }
 
   /// Sends on what one read gave of the request: its head, where that is put together already, body bytes and the body's
   /// end in one piece, for a server that reads each alone would be woken for each. Keeps a bounded copy of them to be
   /// decoded; of the last none is needed, for `requestCompleted` follows.
-  /// - Parameter bytes: what `parser` took last.
-  func forward(_ parser: MessageParser, _ bytes: RawSpan, at: Instant) {
-    let worker = worker
+  /// - Parameters:
+  ///   - bytes: what `parser` took last.
+  ///   - output: the head, or nothing.
+  func forward(_ parser: MessageParser, _ bytes: RawSpan, at: Instant, into output: OutputBuffer) {
     let ranges = parser.ranges
     activeAt = at
     if case .refuseRequest(let error) = machine.requestBytes(total: recorder.requestBytes + ranges.byteCount) {
       return requestBroke(error)
     }
-    BodyEncoder.append(parser, of: bytes, framing: machine.traits.framing, to: worker.upstreamBuffer)
-    if !worker.upstreamBuffer.isEmpty {
-      if machine.awaitsConnection {
-        requestBuffer.append(worker.upstreamBuffer)
-      } else {
-        upstream?.send(worker.upstreamBuffer)
-      }
-      worker.upstreamBuffer.removeAll()
+    BodyEncoder.append(parser, of: bytes, framing: machine.traits.framing, to: output)
+    if !output.isEmpty {
+      if machine.awaitsConnection { requestBuffer.append(output) } else { upstream?.send(output) }
+      output.removeAll()
     }
     perform(machine.requestForwarded(queued: upstream?.queuedBytes ?? requestBuffer.count))
     if !parser.isComplete { recorder.requestBody(ranges, of: bytes, limit: configuration.settings.inspectedBodyBytes) }
@@ -196,116 +192,6 @@ final class Exchange {
   /// The upstream socket took bytes that waited for it.
   func upstreamFlushed() { perform(machine.upstreamFlushed(queued: upstream?.queuedBytes ?? 0)) }
 
-  /// Bytes from upstream: sent on first, decoded afterwards.
-  func upstreamRead(_ connection: UpstreamConnection, _ bytes: RawSpan, _ arrival: Arrival) {
-    let (worker, parser) = (worker, connection.parser)
-    activeAt = arrival.readAt
-    machine.responseBytesArrived(at: arrival.at)
-    worker.downstreamBuffer.removeAll()
-    var rest = bytes
-    var failure: HTTPParseError?
-    var surplus = 0
-    parsing: while true {
-      let (consumed, progress) = machine.awaitsHead ? connection.parseHead(rest) : parser.parse(rest)
-      switch progress {
-      case .headComplete:
-        do throws(HTTPParseError) {
-          try forwardHead(connection, arrival)
-        } catch {
-          failure = error
-          break parsing
-        }
-        rest = rest.extracting(consumed..<rest.byteCount)
-        if machine.isTunnelling { return beginTunnel(rest, arrival) }
-      case .messageComplete where machine.awaitsHead:
-        // A 1xx is a message of its own.
-        machine.interimCompleted(nextAt: consumed < rest.byteCount ? arrival.at : nil)
-        parser.reset()
-        parser.answersHead = machine.traits.isHead
-        rest = rest.extracting(consumed..<rest.byteCount)
-      case .needsMore:
-        break parsing
-      case .messageComplete:
-        surplus = rest.byteCount - consumed
-        rest = rest.extracting(0..<consumed)
-        break parsing
-      case .failed(let error):
-        failure = error
-        break parsing
-      }
-    }
-    deliver(rest, of: parser, isBroken: failure != nil, arrival)
-    if let failure {
-      worker.counters.refused(failure, from: .upstream)
-      perform(machine.responseInvalid(failure, recorder.progress))
-    } else if parser.isComplete {
-      perform(machine.responseCompleted(hasSurplus: surplus > 0, queued: connection.queuedBytes, at: arrival.at))
-    }
-  }
-
-  /// Puts a head that is complete together for the client, if it is to have it.
-  private func forwardHead(_ connection: UpstreamConnection, _ arrival: Arrival) throws(HTTPParseError) {
-    let worker = worker
-    let (head, metadata) = try connection.completedHead(configuration)
-    let firstByteAt = machine.headStartedAt ?? arrival.at
-    let isVersion11 = machine.traits.isVersion11
-    switch machine.headReceived(ResponseTraits(head, offer), isDraining: worker.isDraining) {
-    case .drop:
-      return
-    case .refuse(let error):
-      throw error
-    case .forwardInterim:
-      head.write(
-        to: worker.downstreamBuffer, client11: isVersion11, closing: false, policy: configuration.settings.forwarding)
-    case .switchProtocols:
-      head.write(
-        to: worker.downstreamBuffer, client11: isVersion11, closing: false, policy: configuration.settings.forwarding)
-      recorder.switchedProtocols(head, firstByteAt: firstByteAt, completeAt: arrival.at)
-    case .forwardFinal(let closing):
-      metadata.write(head, client11: isVersion11, closing: closing, to: worker.downstreamBuffer)
-      requestBuffer.dropHead()
-      recorder.responseHead(head, metadata, firstByteAt: firstByteAt, completeAt: arrival.at)
-    }
-  }
-
-  /// Sends what one read gave, and has it decoded later, together with others.
-  /// - Parameters:
-  ///   - bytes: what `parser` took last of it; behind heads, which are put together already.
-  ///   - isBroken: whether the message is broken behind the last range that was found.
-  private func deliver(_ bytes: RawSpan, of parser: MessageParser, isBroken: Bool, _ arrival: Arrival) {
-    let worker = worker
-    guard let framing = machine.bodyFraming else {
-      if !worker.downstreamBuffer.isEmpty, !worker.sendOutput(to: downstream) { clientQueued() }
-      return
-    }
-    let isTaken: Bool
-    if worker.downstreamBuffer.isEmpty, !isBroken, parser.isCanonical, framing == .chunked {
-      // Nothing has to be put together: the read itself is what would come of it.
-      isTaken = downstream.write(bytes)
-    } else {
-      if isBroken {
-        BodyEncoder.append(parser.ranges, of: bytes, framing: framing, to: worker.downstreamBuffer)
-      } else {
-        BodyEncoder.append(parser, of: bytes, framing: framing, to: worker.downstreamBuffer)
-      }
-      isTaken = worker.downstreamBuffer.isEmpty ? downstream.queuedBytes == 0 : worker.sendOutput(to: downstream)
-    }
-    recorder.forwarded(
-      parser.ranges, of: bytes, arrival, undelivered: isTaken ? nil : downstream.writtenBytes, isLast: parser.isComplete
-    )
-    if !isTaken { clientQueued() }
-  }
-
-  private func clientQueued() { perform(machine.responseForwarded(queued: downstream.queuedBytes)) }
-
-  /// Upstream ended its side.
-  func upstreamEnded(at: Instant) { perform(machine.upstreamEnded(at: at, recorder.progress)) }
-
-  /// No connection could be made, or the one there was is lost.
-  func upstreamFailed(_ error: TransportError) {
-    perform(machine.upstreamFailed(ExchangeFailure(upstream: error), recorder.progress))
-  }
-
   // MARK: What the client and the clock do
 
   /// The client's socket took bytes that waited for it.
@@ -348,7 +234,7 @@ final class Exchange {
 
   // MARK: Doing what the machine says
 
-  private func perform(_ action: ExchangeAction) {
+  func perform(_ action: ExchangeAction) {
     switch action {
     case .none: return
     case .acquirePermit: acquirePermit()
@@ -390,10 +276,9 @@ final class Exchange {
   }
 
   private func sendBodyEnd(_ framing: BodyFraming) {
-    let worker = worker
-    worker.downstreamBuffer.removeAll()
-    BodyEncoder.appendEnd(framing: framing, trailers: Fields(), to: worker.downstreamBuffer)
-    if !worker.downstreamBuffer.isEmpty { _ = worker.sendOutput(to: downstream) }
+    let end = OutputBuffer(capacity: 16)
+    BodyEncoder.appendEnd(framing: framing, trailers: Fields(), to: end)
+    if !end.isEmpty { _ = downstream.write(end) }
   }
 
   /// Gives the upstream connection back, or ends it: at once, so that the server stops generating.
@@ -416,27 +301,5 @@ final class Exchange {
     permit.release(worker)
     worker.counters.exchangesEnded.add()
     recorder.submit(termination, upstream: chosenUpstream.authority, configuration, worker.recording)
-  }
-
-  // MARK: Switching protocols
-
-  /// From here on it is bytes both ways: what upstream sent behind its 101, and the client behind its request, go first.
-  private func beginTunnel(_ behind: RawSpan, _ arrival: Arrival) {
-    guard let above = upstream?.handOver() else { return }
-    unsafe behind.withUnsafeBytes { unsafe worker.downstreamBuffer.append($0) }
-    _ = worker.sendOutput(to: downstream)
-    let (client, early, hasEnded) = downstream.handOver()
-    let count = TunnelCount(fromClient: early.count, fromUpstream: behind.byteCount)
-    worker.counters.tunnelsOpened.add()
-    tunnel = Tunnel(
-      worker, client: client, upstream: above, early: early, count: count, settings: configuration.settings,
-      upstreamCounters: chosenUpstream.counters, at: arrival.readAt
-    ) { [unowned self] end in
-      worker.counters.tunnelsClosed.add()
-      tunnel = nil
-      recorder.tunnelled(end.count)
-      perform(machine.tunnelEnded(end.termination, reset: end.reset))
-    }
-    if hasEnded { tunnel?.streamDidEnd(client) }
   }
 }

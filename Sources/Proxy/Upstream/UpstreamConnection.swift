@@ -204,7 +204,7 @@ final class UpstreamConnection: StreamDelegate {
   func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     counters.reads.add()
     counters.readBytes.add(bytes.byteCount)
-    if let exchange { exchange.upstreamRead(self, bytes, arrival) } else { drop() }
+    if let exchange { worker.read(bytes, arrival, from: self, by: exchange) } else { drop() }
   }
 
   func streamDidFlush(_ stream: any ByteStream) { exchange?.upstreamFlushed() }
