@@ -46,6 +46,9 @@ final class UpstreamConnection: StreamDelegate {
   }
 
   /// Parses while a response's head has not come; behind it, `parser` is to be used.
+  ///
+  /// Never inlined: the check for a second access to the cache was hoisted to every read of a body, 76 instructions each.
+  @inline(never)
   func parseHead(_ bytes: RawSpan) -> (consumed: Int, progress: MessageParser.Progress) {
     found = headCache.lookup(bytes, for: parser)
     guard let found else { return parser.parse(bytes) }
