@@ -100,11 +100,6 @@ extension TailColumn.Kind {
     return record.method.map { "\($0) \(path)" } ?? path
   }
 
-  /// An error without its kind (`request_malformed: …`), which leaves more of a narrow column to the reason.
-  private static func detail(_ error: String) -> String {
-    error.firstRange(of: ": ").map { String(error[$0.upperBound...]) } ?? error
-  }
-
   /// In a narrow column a status stands without its outcome's name, an outcome without its stage.
   private static func outcome(_ record: ExchangeRecord, columns: Int) -> String {
     let outcome = record.outcome.rawValue
