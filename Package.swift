@@ -57,13 +57,16 @@ let package = Package(
     module("Configuration", ["Yams"]),
     module("Admin", ["Clocks", "Transport", "HTTP", "HTTP1"]),
     module("Report", ["JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+    module(
+      "Service",
+      ["Transport", "Logging", "Metrics", "Proxy", "Configuration", "Admin", "Measurement", "RecordLog"]),
     module("Simulator", ["Clocks", "Transport", "HTTP", "HTTP1", "JSON"]),
     module("LoadClient", ["Clocks", "Transport", "HTTP", "HTTP1", "JSON", "TokenWire"]),
     .executableTarget(
       name: "tachograph",
       dependencies: [
         "Clocks", "Transport", "Logging", "Metrics", "Proxy", "Configuration", "Admin", "Measurement", "RecordLog",
-        "Report", "Simulator", "LoadClient",
+        "Report", "Service", "Simulator", "LoadClient",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],
@@ -100,6 +103,7 @@ let package = Package(
     tests("Configuration"),
     tests("Admin", ["Transport"]),
     tests("Proxy", ["Clocks", "HTTP", "HTTP1", "Logging", "Measurement", "Metrics", "RecordLog", "Transport"]),
+    tests("Service", ["Configuration", "Logging", "Transport"]),
     tests("Simulator", ["SimulatorSupport"]),
     tests("LoadClient", ["SimulatorSupport"]),
   ],

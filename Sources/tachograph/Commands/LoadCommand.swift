@@ -4,6 +4,7 @@ import ArgumentParser
 import Glibc
 import LoadClient
 import Logging
+import Service
 import Transport
 
 struct LoadCommand: ParsableCommand {

@@ -1,14 +1,7 @@
-// `tachograph serve`: the proxy itself, from its settings to its last record.
-// It must not know how requests are served: it wires the rooms and passes signals on.
-import Admin
+// `tachograph serve`: the flags of the proxy, and its exit code; `Service` does the rest.
 import ArgumentParser
-import Configuration
-import Glibc
 import Logging
-import Measurement
-import Proxy
-import RecordLog
-import Transport
+import Service
 
 struct ServeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -60,78 +53,28 @@ struct ServeCommand: ParsableCommand {
 
   func run() throws {
     OpenFiles.raiseLimit()
-    // A log that is rotated while we start must not end us; both are obeyed once there is something to reopen.
-    for number in [SIGHUP, SIGUSR1] { _ = signal(number, SIG_IGN) }
-    let inherited = try takeInherited()
-    let configuration = try configure()
-    let settings = configuration.settings
-    let instance = settings.instance ?? HostName.current
-    let path = settings.records.file.path
-    let writer: RecordWriter
-    let secret: KeySecret
-    do {
-      secret = try KeySecret.load(beside: path)
-      var log = RecordWriter.Settings(path: path, instance: instance)
-      log.queueLimit = settings.records.queue
-      writer = try RecordWriter(log)
+    ServiceSignals.ignoreUntilStarted()
+    do throws(ServiceFailure) {
+      let inherited = try InheritedSockets.adopt()
+      let source = try SettingsSource(file: config, flags: flags, assignments: assignments)
+      let service = try ProxyService(
+        source, inherited: inherited, version: Tachograph.version, log: .standardError)
+      try ServiceSignals.pass(to: service)
+      service.announce(inherited: !inherited.isEmpty)
+      service.wait()
     } catch {
-      throw Self.failure("\(error)")
-    }
-    let admin = ServeAdmin(configuration: configuration)
-    let adminServer: AdminServer?
-    do {
-      adminServer = try admin.start()
-    } catch {
-      throw Self.failure("cannot listen on \(settings.admin.listen?.description ?? "") for the admin pages: \(error)")
-    }
-    let server: ProxyServer
-    do {
-      server = try ProxyServer(
-        settings: ProxySettings(settings, instance: instance), writer: writer, secret: secret, inherited: inherited)
-    } catch {
-      throw Self.failure("cannot listen on \(settings.listen): \(error)")
-    }
-    admin.serves(server)
-    // Signals first: whoever reads that we listen may send one at once.
-    let signals = ServeSignals(configuration: configuration, server: server, writer: writer, instance: instance)
-    guard try signals.obey() else { throw Self.failure("no file descriptor left for the signal loop") }
-    if let adminServer { Log.standardError.info("admin pages on http://\(adminServer.address)/") }
-    Log.standardError.info("listening on \(server.address)\(inherited.isEmpty ? "" : ", on the sockets in LISTEN_FDS")")
-    Log.standardError.info("forwarding to http://\(settings.upstream), writing records to \(path)")
-    server.wait()
-    // What was lost the writer says itself.
-    _ = writer.close(timeoutMilliseconds: 5_000)
-    // Last, so that the end can be watched.
-    adminServer?.stop()
-  }
-
-  /// Sockets that were handed down are listened on in place of `listen`.
-  private func takeInherited() throws -> [ListeningSocket] {
-    do {
-      return try InheritedSockets.take()
-    } catch {
-      throw Self.failure(error.description, code: 2)
+      for message in error.messages { Log.standardError.error("\(message)") }
+      throw ExitCode(error.exitCode)
     }
   }
 
-  private func configure() throws -> ServeConfiguration {
+  private var flags: [String: String] {
     var flags: [String: String] = [:]
     flags["upstream"] = upstream
     flags["listen"] = listen
     flags["records.file"] = records
     flags["workers"] = workers
     flags["admin.listen"] = admin
-    do {
-      let configuration = try ServeConfiguration(file: config, flags: flags, assignments: assignments)
-      for warning in configuration.warnings { Log.standardError.warning("\(warning)") }
-      return configuration
-    } catch {
-      throw Self.failure(error.description, code: 2)
-    }
-  }
-
-  private static func failure(_ message: String, code: Int32 = 1) -> any Error {
-    for line in message.split(separator: "\n") { Log.standardError.error("\(line)") }
-    return ExitCode(code)
+    return flags
   }
 }

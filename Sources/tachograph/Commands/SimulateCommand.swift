@@ -3,6 +3,7 @@
 import ArgumentParser
 import Glibc
 import Logging
+import Service
 import Simulator
 import Transport
 

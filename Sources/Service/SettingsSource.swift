@@ -1,19 +1,13 @@
-// Where the settings of `serve` come from, so that they can be read again, and which of them are in force.
-// It must not act on them, nor write anything.
+// Where the settings come from, so that they can be read again, and which of them are in force.
 import Configuration
 import Glibc
 import Synchronization
 
-/// The places that settings are said in, and what they said last that could be taken. From any thread.
-final class ServeConfiguration: Sendable {
-  /// Why the settings cannot be loaded: a line a problem.
-  struct Failure: Error, CustomStringConvertible {
-    let description: String
-  }
-
+/// The places that settings are given in, and the last settings from there that were valid. From any thread.
+public final class SettingsSource: Sendable {
   /// How often the settings were read again.
-  struct Reloads: Sendable {
-    /// Times they were good.
+  struct Reloads: Equatable, Sendable {
+    /// Times they were valid.
     var taken = 0
     /// Times they were refused, and nothing changed.
     var refused = 0
@@ -24,10 +18,11 @@ final class ServeConfiguration: Sendable {
     var reloads = Reloads()
   }
 
-  /// What looked like a mistake at the start and could not be told from another program's variable.
-  let warnings: [String]
+  /// Environment variables that look like a mistyped setting, a line each; they may be another program's.
+  public let warnings: [String]
 
   private let file: String?
+  private let environment: [String: String]
   private let flags: [String: String]
   private let assignments: [String]
   private let state: Mutex<State>
@@ -35,31 +30,37 @@ final class ServeConfiguration: Sendable {
   /// Loads the settings for the first time.
   /// - Parameters:
   ///   - file: the settings file's path; nil where there is none.
-  ///   - flags: what flags of their own said, by the settings' names.
+  ///   - environment: the process's variables. A running process cannot be given others.
+  ///   - flags: the values of settings that have flags of their own, by the settings' names.
   ///   - assignments: the `NAME=VALUE` of each `--set`.
-  init(file: String?, flags: [String: String], assignments: [String]) throws(Failure) {
+  /// - Throws: `ServiceFailure` with exit code 2: a line for each problem.
+  public init(
+    file: String?, environment: [String: String] = Environment.all, flags: [String: String] = [:],
+    assignments: [String] = []
+  ) throws(ServiceFailure) {
     self.file = file
+    self.environment = environment
     self.flags = flags
     self.assignments = assignments
-    let loader = try Self.loader(file: file, flags: flags, assignments: assignments)
+    let loader = try Self.loader(file: file, environment: environment, flags: flags, assignments: assignments)
     warnings = loader.warnings
     do {
       state = Mutex(State(settings: try loader.load()))
     } catch {
-      throw Failure(description: "\(error)")
+      throw ServiceFailure(settings: "\(error)")
     }
   }
 
   /// The settings in force.
-  var settings: Settings { state.withLock { $0.settings } }
+  public var settings: Settings { state.withLock { $0.settings } }
   /// How often they were read again.
   var reloads: Reloads { state.withLock { $0.reloads } }
 
-  /// Reads file, environment and flags again as at the start.
-  /// - Throws: `Failure`; what was in force is in force still.
-  func reload() throws(Failure) -> SettingsReload {
+  /// Reads the file again, with the environment and the flags of the start.
+  /// - Throws: `ServiceFailure`; the settings that were in force stay in force.
+  func reload() throws(ServiceFailure) -> SettingsReload {
     do {
-      let loader = try Self.loader(file: file, flags: flags, assignments: assignments)
+      let loader = try Self.loader(file: file, environment: environment, flags: flags, assignments: assignments)
       let reload = try loader.reload(settings)
       state.withLock {
         $0.settings = reload.settings
@@ -68,18 +69,18 @@ final class ServeConfiguration: Sendable {
       return reload
     } catch {
       state.withLock { $0.reloads.refused += 1 }
-      throw Failure(description: "\(error)")
+      throw error as? ServiceFailure ?? ServiceFailure(settings: "\(error)")
     }
   }
 
   private static func loader(
-    file: String?, flags: [String: String], assignments: [String]
-  ) throws(Failure) -> SettingsLoader {
+    file: String?, environment: [String: String], flags: [String: String], assignments: [String]
+  ) throws(ServiceFailure) -> SettingsLoader {
     var loader = SettingsLoader()
-    loader.addEnvironment(Environment.all)
+    loader.addEnvironment(environment)
     if let file {
       guard let contents = read(file) else {
-        throw Failure(description: "cannot read \(file): \(unsafe String(cString: strerror(errno)))")
+        throw ServiceFailure(settings: "cannot read \(file): \(unsafe String(cString: strerror(errno)))")
       }
       loader.addFile(path: file, contents: contents)
     }

@@ -1,4 +1,4 @@
-// What the admin listener shows of `serve`: whether it is healthy and ready, its settings, its metrics.
+// What the admin listener shows: whether the service is healthy and ready, its settings, its metrics.
 // It must not show content, credentials or users: settings and counts only.
 import Admin
 import Configuration
@@ -8,36 +8,41 @@ import Proxy
 import Synchronization
 import Transport
 
-/// The admin listener and its pages. From any thread.
-final class ServeAdmin: Sendable {
-  private let configuration: ServeConfiguration
+/// The pages of the admin listener. From any thread.
+final class AdminPages: Sendable {
+  private let source: SettingsSource
+  private let version: String
+  private let log: Log
   private let proxy = Mutex<ProxyServer?>(nil)
 
-  init(configuration: ServeConfiguration) { self.configuration = configuration }
+  init(_ source: SettingsSource, version: String, log: Log) {
+    self.source = source
+    self.version = version
+    self.log = log
+  }
 
-  /// The proxy listens: from now on it is ready, and has metrics.
-  func serves(_ server: ProxyServer) { proxy.withLock { $0 = server } }
+  /// The proxy listens: from now on the service is ready, and has metrics.
+  func show(_ server: ProxyServer) { proxy.withLock { $0 = server } }
 
-  /// Starts the listener where one is asked for.
-  /// - Returns: nil where none is.
-  func start() throws(TransportError) -> AdminServer? {
-    guard let listen = configuration.settings.admin.listen else { return nil }
+  /// Starts the listener, if the settings ask for one.
+  func serve() throws(TransportError) -> AdminServer? {
+    guard let listen = source.settings.admin.listen else { return nil }
     if !listen.isLoopback {
-      Log.standardError.warning(
+      log.warning(
         "the admin listener on \(listen) has no access control: anyone who can connect to it sees settings and metrics")
     }
     return try AdminServer(
-      host: listen.host, port: listen.port, sharesPort: configuration.settings.listenReusePort,
-      onTrouble: { Log.standardError.warning("cannot accept a connection on the admin listener: \($0)") },
+      host: listen.host, port: listen.port, sharesPort: source.settings.listenReusePort,
+      onTrouble: { [log] in log.warning("cannot accept a connection on the admin listener: \($0)") },
       pageAt: { [self] in page(at: $0) })
   }
 
-  private func page(at path: String) -> AdminPage? {
+  func page(at path: String) -> AdminPage? {
     switch path {
     case "/": AdminPage(body: "/-/healthy\n/-/ready\n/-/config\n/metrics\n")
     case "/-/healthy": AdminPage(body: "ok\n")
     case "/-/ready": ready
-    case "/-/config": AdminPage(contentType: "application/yaml", body: configuration.settings.inForceFile)
+    case "/-/config": AdminPage(contentType: "application/yaml", body: source.settings.inForceFile)
     case "/metrics": AdminPage(contentType: Exposition.contentType, body: metrics)
     default: nil
     }
@@ -51,16 +56,16 @@ final class ServeAdmin: Sendable {
   private var metrics: String {
     var page = Exposition()
     page.family("tachograph_build_info", .gauge, "1, with the version that runs.")
-    page.sample(1, ["version": Tachograph.version])
+    page.sample(1, ["version": version])
     if let server = proxy.withLock({ $0 }) { server.collect(into: &page) }
-    let reloads = configuration.reloads
+    let reloads = source.reloads
     page.family("tachograph_config_reloads_total", .counter, "Times the settings were read again, by what came of it.")
     page.sample(reloads.taken, ["result": "taken"])
     page.sample(reloads.refused, ["result": "refused"])
     page.family(
       "tachograph_operator_log_dropped_total", .counter,
       "Messages of the operator's log that standard error did not accept in time.")
-    page.sample(Log.standardError.droppedMessages)
+    page.sample(log.droppedMessages)
     ProcessFacts.collect(into: &page)
     return page.text
   }

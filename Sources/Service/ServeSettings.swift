@@ -110,19 +110,3 @@ extension Duration {
     return overflow ? .max : whole + attoseconds / 1_000_000_000
   }
 }
-
-/// The process's environment.
-enum Environment {
-  static var all: [String: String] {
-    var variables: [String: String] = [:]
-    var next = unsafe environ
-    while let entry = unsafe next.pointee {
-      let text = unsafe String(cString: entry)
-      if let equals = text.firstIndex(of: "=") {
-        variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
-      }
-      unsafe next = next.successor()
-    }
-    return variables
-  }
-}

@@ -1,34 +1,29 @@
-// Listening sockets that whoever started this process has handed down: systemd's socket activation (sd_listen_fds(3)).
-// It must not accept from them, nor bind any.
+// Listening sockets that the process was started with: systemd's socket activation (sd_listen_fds(3)).
 import Glibc
 import Transport
 
 /// The sockets this process was started with.
-enum InheritedSockets {
-  /// Why what was handed down cannot be used.
-  struct Failure: Error, CustomStringConvertible {
-    let description: String
-  }
-
+public enum InheritedSockets {
   /// The first descriptor that is handed down (SD_LISTEN_FDS_START).
   private static let first: Int32 = 3
 
-  /// Takes them over, and the variables that tell of them out of the environment: they are not for children of ours.
+  /// Adopts them, and removes the variables that announce them from the environment: they are not for child processes.
   ///
-  /// What was meant for another process (`LISTEN_PID`) is left alone. Call it once, before there are threads.
-  /// - Returns: the sockets in their order; none where nobody handed any down.
-  /// - Throws: `Failure` where one is no listening TCP socket, or the variables make no sense.
-  static func take() throws(Failure) -> [ListeningSocket] {
+  /// Sockets that are meant for another process (`LISTEN_PID`) are left alone. Call it once, before there are threads.
+  /// - Returns: the sockets in their order; none where none were handed down.
+  /// - Throws: `ServiceFailure` where one is no listening TCP socket, or the variables are malformed.
+  public static func adopt() throws(ServiceFailure) -> [ListeningSocket] {
     defer {
       for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID"] { _ = unsafe unsetenv(name) }
     }
-    guard let process = variable("LISTEN_PID"), let said = variable("LISTEN_FDS") else { return [] }
+    guard let process = variable("LISTEN_PID"), let number = variable("LISTEN_FDS") else { return [] }
     guard let process = Int32(process) else {
-      throw Failure(description: "LISTEN_PID is no process id: sockets are handed down as sd_listen_fds(3) says")
+      throw ServiceFailure(settings: "LISTEN_PID is no process id: sockets are handed down as sd_listen_fds(3) says")
     }
     guard process == getpid() else { return [] }
-    guard let count = Int32(said), (0...1024).contains(count) else {
-      throw Failure(description: "LISTEN_FDS is no number of sockets: they are handed down as sd_listen_fds(3) says")
+    guard let count = Int32(number), (0...1024).contains(count) else {
+      throw ServiceFailure(
+        settings: "LISTEN_FDS is no number of sockets: they are handed down as sd_listen_fds(3) says")
     }
     let names = variable("LISTEN_FDNAMES")?.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
     var sockets: [ListeningSocket] = []
@@ -39,12 +34,12 @@ enum InheritedSockets {
     return sockets
   }
 
-  private static func socket(_ descriptor: Int32, _ name: String?) throws(Failure) -> ListeningSocket {
+  private static func socket(_ descriptor: Int32, _ name: String?) throws(ServiceFailure) -> ListeningSocket {
     do throws(TransportError) {
       return try ListeningSocket(inherited: descriptor)
     } catch {
       let which = "socket \(descriptor)\(name.map { " (\($0))" } ?? ""), handed down in LISTEN_FDS, cannot be used: "
-      throw Failure(description: which + reason(error))
+      throw ServiceFailure(settings: which + reason(error))
     }
   }
 

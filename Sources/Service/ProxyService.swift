@@ -1,0 +1,124 @@
+// The proxy as a service: put together from its settings, reloaded, and ended.
+import Admin
+import Configuration
+import Logging
+import Measurement
+import Proxy
+import RecordLog
+import Synchronization
+import Transport
+
+/// A running proxy with its record log and its admin listener. From any thread.
+///
+/// Whoever makes one calls `wait`, which returns when it has ended and every record is written.
+public final class ProxyService: Sendable {
+  /// How long records that wait at the end may take to be written.
+  private static let recordsTimeoutMilliseconds = 5_000
+
+  /// Where clients connect, with the real port.
+  public var address: String { server.address }
+  /// Where the admin pages are, with the real port; nil where there are none.
+  public var adminAddress: String? { admin?.address }
+
+  private let source: SettingsSource
+  private let instance: String
+  private let log: Log
+  private let writer: RecordWriter
+  private let admin: AdminServer?
+  private let server: ProxyServer
+  private let isDraining = Atomic<Bool>(false)
+
+  /// Opens the record log, starts the admin listener, then the proxy.
+  /// - Parameters:
+  ///   - inherited: sockets to accept clients from, in place of one on the `listen` address.
+  ///   - version: the program's, for the metrics.
+  /// - Throws: `ServiceFailure`; nothing is left running then.
+  public init(
+    _ source: SettingsSource, inherited: [ListeningSocket] = [], version: String, log: Log
+  ) throws(ServiceFailure) {
+    self.source = source
+    self.log = log
+    for warning in source.warnings { log.warning("\(warning)") }
+    let settings = source.settings
+    instance = settings.instance ?? HostName.current
+    let secret: KeySecret
+    (secret, writer) = try Self.openRecords(settings, instance: instance, log: log)
+    let pages = AdminPages(source, version: version, log: log)
+    do throws(TransportError) {
+      admin = try pages.serve()
+    } catch {
+      _ = writer.close(timeoutMilliseconds: Self.recordsTimeoutMilliseconds)
+      throw ServiceFailure("cannot listen on \(settings.admin.listen?.description ?? "") for the admin pages: \(error)")
+    }
+    do throws(TransportError) {
+      server = try ProxyServer(
+        settings: ProxySettings(settings, instance: instance), writer: writer, secret: secret, inherited: inherited)
+    } catch {
+      admin?.stop()
+      _ = writer.close(timeoutMilliseconds: Self.recordsTimeoutMilliseconds)
+      throw ServiceFailure("cannot listen on \(settings.listen): \(error)")
+    }
+    pages.show(server)
+  }
+
+  private static func openRecords(
+    _ settings: Settings, instance: String, log: Log
+  ) throws(ServiceFailure) -> (KeySecret, RecordWriter) {
+    let path = settings.records.file.path
+    var records = RecordWriter.Settings(path: path, instance: instance)
+    records.queueLimit = settings.records.queue
+    do {
+      return (try KeySecret.load(beside: path), try RecordWriter(records))
+    } catch {
+      throw ServiceFailure("\(error)")
+    }
+  }
+
+  /// Logs where it listens, forwards to and records. Call it when signals are received: a reader may send one at once.
+  public func announce(inherited: Bool) {
+    if let admin { log.info("admin pages on http://\(admin.address)/") }
+    log.info("listening on \(server.address)\(inherited ? ", on the sockets in LISTEN_FDS" : "")")
+    log.info(
+      "forwarding to http://\(source.settings.upstream), writing records to \(source.settings.records.file.path)")
+  }
+
+  /// The first call drains: no new clients, open exchanges may end within `timeouts.drain`. The second ends them at once.
+  /// Returns at once; see `wait`.
+  public func terminate() {
+    guard !isDraining.exchange(true, ordering: .relaxed) else { return server.shutDown() }
+    let limit = source.settings.timeouts.drain
+    log.info("draining: no new clients; open exchanges may take \(limit) to end; a second signal ends them at once")
+    server.drain()
+  }
+
+  /// Opens the record log again: records go on in the file that has its name now.
+  public func reopenRecords() { writer.reopen() }
+
+  /// Opens the record log again, then reads the settings again. Settings with a mistake change nothing, and are logged.
+  public func reload() {
+    // A rotated log must not wait for a settings file that is on a slow disk, or wrong.
+    writer.reopen()
+    do throws(ServiceFailure) {
+      let reload = try source.reload()
+      if !reload.changes.isEmpty { server.apply(ProxySettings(reload.settings, instance: instance)) }
+      for change in reload.changes { log.info("\(change)") }
+      for change in reload.needingRestart {
+        log.warning("\(change.name) needs a restart: \(change.before) stays in force")
+      }
+      let count = reload.changes.isEmpty ? "none" : "\(reload.changes.count)"
+      log.info("settings read again, \(count) changed; the record log is opened again")
+    } catch {
+      for message in error.messages { log.error("\(message)") }
+      log.error("the settings were not changed: the earlier ones stay in force")
+    }
+  }
+
+  /// Waits until every exchange has ended and its record is written. Call it once.
+  public func wait() {
+    server.wait()
+    // Records that could not be written are counted and logged by the writer.
+    _ = writer.close(timeoutMilliseconds: Self.recordsTimeoutMilliseconds)
+    // Last, so that the end can be watched.
+    admin?.stop()
+  }
+}

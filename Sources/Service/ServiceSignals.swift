@@ -1,0 +1,39 @@
+// The signals of the process, and what each has the service do.
+import Glibc
+import Transport
+
+/// Receives signals on a thread of its own, until the process ends.
+///
+/// | signal | effect |
+/// |---|---|
+/// | SIGTERM, SIGINT | `ProxyService.terminate`: the first drains, the second ends at once |
+/// | SIGUSR1 | the record log is opened again |
+/// | SIGHUP | the record log is opened again, then the settings are read again |
+public enum ServiceSignals {
+  /// Has SIGHUP and SIGUSR1 ignored: a log that is rotated while the process starts must not end it. Call it first.
+  public static func ignoreUntilStarted() {
+    for number in [SIGHUP, SIGUSR1] { _ = signal(number, SIG_IGN) }
+  }
+
+  /// Passes signals to `service`: every signal that comes after this has returned. Call it once in a process.
+  /// - Throws: `ServiceFailure` where no thread or no file descriptor is left.
+  public static func pass(to service: ProxyService) throws(ServiceFailure) {
+    let isReady = Promise<Bool>()
+    do throws(TransportError) {
+      _ = try WorkerThread(name: "signals") {
+        guard let loop = try? EventLoop() else { return isReady.fulfill(false) }
+        _ = [
+          SignalWatcher(loop: loop, signal: SIGTERM) { service.terminate() },
+          SignalWatcher(loop: loop, signal: SIGINT) { service.terminate() },
+          SignalWatcher(loop: loop, signal: SIGUSR1) { service.reopenRecords() },
+          SignalWatcher(loop: loop, signal: SIGHUP) { service.reload() },
+        ]
+        isReady.fulfill(true)
+        loop.run()
+      }
+    } catch {
+      throw ServiceFailure("cannot receive signals: \(error)")
+    }
+    guard isReady.wait() else { throw ServiceFailure("no file descriptor left for the signal loop") }
+  }
+}

@@ -1,0 +1,231 @@
+// Start, reload and end of a service, each with a real client and a scripted server.
+import Configuration
+import Foundation
+import Logging
+import TestSupport
+import Testing
+
+@testable import Service
+
+@Suite("A service")
+struct ProxyServiceTests {
+  /// Sends one request, and answers it as the server.
+  private func exchange(_ port: UInt16, _ upstream: ScriptedUpstream, _ text: String) throws -> String {
+    let client = try SocketPeer(connectingTo: port)
+    try client.send(get("/\(text)"))
+    let server = try upstream.accept()
+    _ = try server.head()
+    try server.send(response(text))
+    return try client.readToEnd()
+  }
+
+  private func records(_ folder: TemporaryFolder, _ name: String = "log.jsonl") throws -> [String] {
+    try folder.text(of: name).split(separator: "\n").map(String.init)
+  }
+
+  @Test("Forwards a request, and has written its record when it has ended")
+  func serves() throws {
+    let upstream = try ScriptedUpstream()
+    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\ninstance: me\n")
+    #expect(try exchange(running.port, upstream, "one").hasSuffix("one"))
+    running.end()
+    let lines = try records(running.folder)
+    #expect(lines.count == 1 && lines[0].contains(#""instance":"me""#) && lines[0].contains(#""path":"/one""#))
+  }
+
+  @Test("A reload sends what begins after it to the new upstream, and says what changed")
+  func reloads() throws {
+    let (first, second) = (try ScriptedUpstream(), try ScriptedUpstream())
+    let running = try RunningService("upstream: http://127.0.0.1:\(first.port)\n")
+    defer { running.end() }
+    #expect(try exchange(running.port, first, "one").hasSuffix("one"))
+    try running.reload("upstream: http://127.0.0.1:\(second.port)\n")
+    #expect(try exchange(running.port, second, "two").hasSuffix("two"))
+    #expect(running.sink.messages.contains { $0.hasPrefix("settings read again, 1 changed") })
+    #expect(running.source.reloads == SettingsSource.Reloads(taken: 1, refused: 0))
+  }
+
+  @Test("A reload with a mistake changes nothing, names the line, and is counted")
+  func refusesReload() throws {
+    let upstream = try ScriptedUpstream()
+    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\n")
+    defer { running.end() }
+    try running.reload("upstream: http://127.0.0.1:1\nworkres: 2\n")
+    #expect(try exchange(running.port, upstream, "one").hasSuffix("one"))
+    let errors = running.sink.messages(.error)
+    #expect(errors.contains { $0.contains("t.yaml:2") && $0.contains("workres") })
+    #expect(errors.last == "the settings were not changed: the earlier ones stay in force")
+    #expect(running.source.reloads == SettingsSource.Reloads(taken: 0, refused: 1))
+  }
+
+  @Test("A reload without its file changes nothing and says so")
+  func missingFile() throws {
+    let upstream = try ScriptedUpstream()
+    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\n")
+    defer { running.end() }
+    try FileManager.default.removeItem(atPath: running.folder.file("t.yaml"))
+    running.service.reload()
+    #expect(running.sink.messages(.error).first?.hasPrefix("cannot read ") == true)
+    #expect(try exchange(running.port, upstream, "one").hasSuffix("one"))
+  }
+
+  @Test("A setting that needs a restart stays, and the log names it")
+  func needsRestart() throws {
+    let running = try RunningService("upstream: http://127.0.0.1:9\nworkers: 1\n")
+    defer { running.end() }
+    try running.reload("upstream: http://127.0.0.1:9\nworkers: 2\n")
+    #expect(running.sink.messages(.warning).contains("workers needs a restart: 1 stays in force"))
+    #expect(running.source.settings.workers == 1)
+  }
+
+  @Test("A renamed log is left, and records go on in a new one", arguments: [true, false])
+  func reopens(byReload: Bool) throws {
+    let upstream = try ScriptedUpstream()
+    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\n")
+    _ = try exchange(running.port, upstream, "one")
+    try FileManager.default.moveItem(
+      atPath: running.folder.file("log.jsonl"), toPath: running.folder.file("log.jsonl.1"))
+    if byReload { running.service.reload() } else { running.service.reopenRecords() }
+    _ = try exchange(running.port, upstream, "two")
+    running.end()
+    #expect(try records(running.folder).last?.contains(#""path":"/two""#) == true)
+    let all = try records(running.folder, "log.jsonl.1") + records(running.folder)
+    #expect(all.count == 2)
+  }
+
+  @Test("The first termination lets an open exchange end, and takes no new client")
+  func drains() throws {
+    let upstream = try ScriptedUpstream()
+    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\n")
+    let client = try SocketPeer(connectingTo: running.port)
+    try client.send(get("/open"))
+    let server = try upstream.accept()
+    _ = try server.head()
+    running.service.terminate()
+    #expect(running.sink.messages.last?.hasPrefix("draining: ") == true)
+    try server.send(response("whole"))
+    #expect(try client.readToEnd().hasSuffix("whole"))
+    running.service.wait()
+    #expect(throws: SocketFailure.refused) { try SocketPeer(connectingTo: running.port) }
+    #expect(try records(running.folder).first?.contains(#""outcome":"ok""#) == true)
+  }
+
+  @Test("The second termination ends an open exchange at once, and records it")
+  func endsAtOnce() throws {
+    let upstream = try ScriptedUpstream()
+    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\n")
+    let client = try SocketPeer(connectingTo: running.port)
+    try client.send(get("/open"))
+    let server = try upstream.accept()
+    _ = try server.head()
+    running.service.terminate()
+    running.service.terminate()
+    #expect(try client.head().hasPrefix("HTTP/1.1 503 "))
+    running.service.wait()
+    #expect(try records(running.folder).first?.contains(#""outcome":"timeout""#) == true)
+  }
+
+  @Test("An address in use is a failure that names it, with exit code 1, and leaves nothing running")
+  func addressInUse() throws {
+    let taken = try ScriptedUpstream()
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let source = try SettingsSource(
+      file: nil, environment: [:],
+      flags: [
+        "upstream": "http://127.0.0.1:9", "listen": "127.0.0.1:\(taken.port)", "records.file": folder.file("log.jsonl"),
+        "admin.listen": "127.0.0.1:0",
+      ])
+    let failure = #expect(throws: ServiceFailure.self) {
+      try ProxyService(source, version: "test", log: Log(sink: MemorySink()))
+    }
+    #expect(failure?.exitCode == 1)
+    #expect(failure?.messages.first?.hasPrefix("cannot listen on 127.0.0.1:\(taken.port): ") == true)
+  }
+
+  @Test("An admin address in use is a failure of its own")
+  func adminAddressInUse() throws {
+    let taken = try ScriptedUpstream()
+    let failure = #expect(throws: ServiceFailure.self) {
+      try RunningService("upstream: http://127.0.0.1:9\nadmin:\n  listen: 127.0.0.1:\(taken.port)\n")
+    }
+    #expect(failure?.exitCode == 1)
+    #expect(failure?.messages.first?.contains("for the admin pages") == true)
+  }
+
+  @Test("A log in a folder that is not there is a failure with exit code 1")
+  func noFolder() throws {
+    let source = try SettingsSource(
+      file: nil, environment: [:],
+      flags: ["upstream": "http://127.0.0.1:9", "listen": "127.0.0.1:0", "records.file": "/nowhere/at/all/log.jsonl"])
+    let failure = #expect(throws: ServiceFailure.self) {
+      try ProxyService(source, version: "test", log: Log(sink: MemorySink()))
+    }
+    #expect(failure?.exitCode == 1)
+    #expect(failure?.messages.first?.contains("/nowhere/at/all") == true)
+  }
+
+  @Test("The admin pages say ready while it serves, and show settings and metrics")
+  func adminPages() throws {
+    let running = try RunningService(
+      "upstream: http://127.0.0.1:9\nadmin:\n  listen: 127.0.0.1:0\n", assignments: ["limits.queue=77"])
+    defer { running.end() }
+    let address = try #require(running.service.adminAddress)
+    func page(_ path: String) throws -> String {
+      let client = try SocketPeer(connectingTo: RunningService.port(of: address))
+      try client.send(get(path))
+      return try client.readToEnd()
+    }
+    #expect(try page("/-/ready").hasPrefix("HTTP/1.1 200 "))
+    #expect(try page("/-/config").contains("queue: 77"))
+    #expect(try page("/metrics").contains(#"tachograph_build_info{version="test"} 1"#))
+    running.service.terminate()
+    #expect(try page("/-/ready").hasPrefix("HTTP/1.1 503 "))
+  }
+}
+
+@Suite("Where settings come from")
+struct SettingsSourceTests {
+  @Test("Flags are stronger than the environment, which is stronger than the file, also after a reload")
+  func precedence() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let file = try folder.write("upstream: http://file:1\nworkers: 1\nlimits:\n  queue: 1\n", to: "t.yaml")
+    let source = try SettingsSource(
+      file: file, environment: ["TACHOGRAPH_WORKERS": "2", "TACHOGRAPH_UPSTREAM": "http://environment:1"],
+      flags: ["upstream": "http://flag:1"])
+    func check() {
+      #expect(source.settings.upstream.host == "flag")
+      #expect(source.settings.workers == 2)
+    }
+    check()
+    #expect(source.settings.limits.queue == 1)
+    _ = try folder.write("upstream: http://file:1\nworkers: 1\nlimits:\n  queue: 5\n", to: "t.yaml")
+    _ = try source.reload()
+    check()
+    #expect(source.settings.limits.queue == 5)
+  }
+
+  @Test("Every mistake is a message of its own, with exit code 2")
+  func mistakes() throws {
+    let failure = #expect(throws: ServiceFailure.self) {
+      try SettingsSource(file: nil, environment: ["TACHOGRAPH_WORKERS": "many"], flags: ["upstream": "nonsense"])
+    }
+    #expect(failure?.exitCode == 2)
+    #expect(failure?.messages.contains { $0.contains("TACHOGRAPH_WORKERS") } == true)
+    #expect(failure?.messages.contains { $0.contains("--upstream") } == true)
+  }
+
+  @Test("A file that cannot be read is exit code 2, and is named")
+  func noFile() throws {
+    let failure = #expect(throws: ServiceFailure.self) { try SettingsSource(file: "/nowhere/t.yaml", environment: [:]) }
+    #expect(failure == ServiceFailure(settings: "cannot read /nowhere/t.yaml: No such file or directory"))
+  }
+
+  @Test("A variable that is nearly a setting's is a warning")
+  func warnings() throws {
+    let source = try SettingsSource(
+      file: nil, environment: ["TACHOGRAPH_WORKRS": "2"], flags: ["upstream": "http://127.0.0.1:9"])
+    #expect(source.warnings.count == 1 && source.warnings[0].contains("TACHOGRAPH_WORKERS"))
+  }
+}
