@@ -103,7 +103,7 @@ struct TailLineTests {
         $0.dialect = nil
         $0.model = nil
         $0.outcome = .rejected
-        $0.error = "request_malformed: Host is not a host"
+        $0.error = error
       })
     #expect(line.contains("Host is not a host") && !line.contains("request_malformed"))
   }
