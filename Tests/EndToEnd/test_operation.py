@@ -1,9 +1,11 @@
 """What an operator does: settings that are wrong, signals, rotation, and logs that cannot be written."""
 
+import contextlib
 import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import termios
@@ -237,3 +239,40 @@ def some_of(terminal: int) -> bytes:
         return os.read(terminal, 1 << 16)
     except OSError:
         return b""
+
+
+def test_a_standard_error_that_nobody_reads_stops_no_worker(scripted, tmp_path):
+    """The operator's log is written by a thread of its own: what it cannot write is dropped, and the worker goes on."""
+    reading, writing = os.pipe()
+    child = subprocess.Popen(
+        [binary(), "serve", "--upstream", scripted(answer_plainly).url, "--listen", "127.0.0.1:0", "--workers", "1"]
+        + ["--records", str(tmp_path / "records.jsonl"), "--set", "proxy_protocol.mode=required"],
+        env=clean_environment(),
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stderr=writing,
+    )
+    try:
+        said = b""
+        while b"forwarding to" not in said:
+            said += os.read(reading, 4096)
+        port = int(re.search(rb"listening on 127\.0\.0\.1:(\d+)", said)[1])
+        # Another description of the same pipe: the child's own stays blocking.
+        filling = os.open(f"/proc/self/fd/{writing}", os.O_WRONLY | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(filling, b" " * 4096)
+        os.close(filling)
+        refused = connect(port)
+        refused.send(b"NO HEADER\r\n")
+        assert refused.ended(10) in ("fin", "rst")
+        wire = connect(port)
+        wire.send(b"PROXY TCP4 192.0.2.7 10.0.0.1 56308 80\r\n" + get())
+        assert wire.message().body == b"{}"
+        child.terminate()
+        assert child.wait(20) == 0
+    finally:
+        child.kill()
+        child.wait()
+        os.close(reading)
+        os.close(writing)

@@ -154,6 +154,8 @@ struct ReportTallyTests {
     let empty = line(Dictionary(uniqueKeysWithValues: nothing.map { ($0, "null") }))
     let all = summary([full, empty, empty]).all
     #expect(all.requests == 3)
+    // Its tokens are known, and how they were counted is not.
+    #expect(summary([full, line(["tokens_from": "null"])]).all.lowerBounds == 1)
     #expect(all.withInputTokens == 1 && all.withOutputTokens == 1 && all.lowerBounds == 1 && all.stalled == 1)
     for metric in ReportMetric.allCases where metric != .censoredWait { #expect(all[metric]?.count == 1, "\(metric)") }
     #expect(summary([full, empty, empty]).inFlight.map(\.exchanges) == [1])
