@@ -9,7 +9,7 @@ import CYYJSON
 @safe
 public final class JSONParser {
   /// A copy of the text stands at its front, yyjson's values behind it.
-  private let memory: UnsafeMutableRawBufferPointer
+  let memory: UnsafeMutableRawBufferPointer
 
   /// Makes a parser.
   /// - Parameter retainedBytes: memory kept from text to text; a text that needs more (about 14 times its length)
@@ -52,6 +52,6 @@ public final class JSONParser {
     guard let document = unsafe document else { return nil }
     defer { unsafe yyjson_doc_free(document) }
     guard let root = unsafe yyjson_doc_get_root(document) else { return nil }
-    return body(unsafe JSONValue(root, in: UnsafeRawPointer(start)))
+    return body(unsafe JSONValue(root))
   }
 }

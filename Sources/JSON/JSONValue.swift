@@ -1,30 +1,30 @@
-// A value of a parsed JSON text, looked at in place.
-// It must not outlive the closure that JSONParser gave it to.
+// A value of a parsed JSON text, read in place.
 import CYYJSON
-
-#if canImport(Glibc)
-  import Glibc
-#endif
+import Glibc
 
 /// One value inside a parsed text: a borrowed pointer, valid only inside `JSONParser.parse`'s closure.
+///
+/// What is read of every event is inlined where it is called, in other modules too. Accessors leave marks (`JSONMark`).
 @safe
+@frozen
 public struct JSONValue {
+  @usableFromInline
   let value: UnsafeMutablePointer<yyjson_val>
-  /// The first byte of the parser's copy of the text.
-  let text: UnsafeRawPointer
 
-  init(_ value: UnsafeMutablePointer<yyjson_val>, in text: UnsafeRawPointer) {
-    unsafe self.value = unsafe value
-    unsafe self.text = unsafe text
-  }
+  @inlinable
+  @inline(__always)
+  init(_ value: UnsafeMutablePointer<yyjson_val>) { unsafe self.value = unsafe value }
 
-  /// The member named `key` where this is an object that has it (the first one, where it stands twice).
+  /// The member named `key` where this is an object that has it (the first one, where it stands twice). Each call searches
+  /// the object: `JSONObject` finds several members at once.
   public subscript(_ key: StaticString) -> JSONValue? {
     guard
       let member = unsafe yyjson_obj_getn(
         value, UnsafeRawPointer(key.utf8Start).assumingMemoryBound(to: CChar.self), key.utf8CodeUnitCount)
     else { return nil }
-    return unsafe JSONValue(member, in: text)
+    // A member's key stands before it.
+    unsafe JSONMark.asked.set(on: member - 1)
+    return unsafe JSONValue(member)
   }
 
   /// The same, nil too where the member is `null`.
@@ -33,85 +33,112 @@ public struct JSONValue {
     return member
   }
 
+  // MARK: Its kind
+
   /// Whether this is `null`.
-  public var isNull: Bool { unsafe yyjson_is_null(value) }
+  @inlinable public var isNull: Bool { unsafe yyjson_is_null(value) }
   /// Whether this is an object.
-  public var isObject: Bool { unsafe yyjson_is_obj(value) }
+  @inlinable public var isObject: Bool { unsafe yyjson_is_obj(value) }
   /// Whether this is an array.
-  public var isArray: Bool { unsafe yyjson_is_arr(value) }
+  @inlinable public var isArray: Bool { unsafe yyjson_is_arr(value) }
   /// Whether this is a string.
-  public var isString: Bool { unsafe yyjson_is_str(value) }
+  @inlinable public var isString: Bool { unsafe yyjson_is_str(value) }
+
+  // MARK: Booleans and numbers
 
   /// The Boolean, where this is one.
-  public var bool: Bool? { unsafe yyjson_is_bool(value) ? unsafe yyjson_get_bool(value) : nil }
+  @inlinable public var bool: Bool? {
+    unsafe yyjson_is_bool(value) ? unsafe yyjson_get_bool(value) : nil
+  }
 
   /// The whole number, where this is one that an `Int` holds (1.0 is not: JSON writes it as a real).
-  public var int: Int? {
+  @inlinable public var int: Int? {
     if unsafe yyjson_is_uint(value) { return Int(exactly: unsafe yyjson_get_uint(value)) }
     return unsafe yyjson_is_sint(value) ? Int(exactly: unsafe yyjson_get_sint(value)) : nil
   }
 
   /// The number, where this is one.
-  public var double: Double? { unsafe yyjson_is_num(value) ? unsafe yyjson_get_num(value) : nil }
+  @inlinable public var double: Double? {
+    unsafe yyjson_is_num(value) ? unsafe yyjson_get_num(value) : nil
+  }
+
+  // MARK: Strings
+
+  /// The string's decoded UTF-8, in place and not copied, where this is a string.
+  @inlinable
+  public func withUTF8<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result? {
+    guard isString else { return nil }
+    unsafe JSONMark.read.set(on: value)
+    return unsafe body(utf8)
+  }
 
   /// A copy of the string, where this is one.
-  public var string: String? {
-    unsafe withUTF8 { utf8 in unsafe String(decoding: utf8, as: UTF8.self) }
-  }
+  public var string: String? { unsafe withUTF8 { unsafe String(decoding: $0, as: UTF8.self) } }
 
   /// The string's length in UTF-8 bytes, where this is one.
-  public var utf8Count: Int? { unsafe yyjson_is_str(value) ? unsafe yyjson_get_len(value) : nil }
-
-  /// The string's length in Unicode scalars, where this is one.
-  public var scalarCount: Int? {
-    unsafe withUTF8 { utf8 in unsafe utf8.reduce(0) { $0 &+ ($1 & 0xC0 == 0x80 ? 0 : 1) } }
-  }
-
-  /// Where in the text this string's first byte stands (the one after its opening quote), in bytes from the text's
-  /// start; nil for anything but a string.
-  public var stringOffset: Int? {
-    guard unsafe yyjson_is_str(value), let start = unsafe yyjson_get_str(value) else { return nil }
-    return unsafe UnsafeRawPointer(start) - text
-  }
-
-  /// The string's decoded UTF-8, looked at in place and not copied, where this is a string.
-  public func withUTF8<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result? {
-    guard unsafe yyjson_is_str(value), let start = unsafe yyjson_get_str(value) else { return nil }
-    return unsafe body(
-      UnsafeBufferPointer(
-        start: UnsafeRawPointer(start).assumingMemoryBound(to: UInt8.self), count: yyjson_get_len(value)))
-  }
+  @inlinable public var utf8Count: Int? { unsafe withUTF8 { $0.count } }
 
   /// Whether this is the string `other`.
+  @inlinable
   public func equals(_ other: StaticString) -> Bool {
-    unsafe yyjson_equals_strn(
-      value, UnsafeRawPointer(other.utf8Start).assumingMemoryBound(to: CChar.self), other.utf8CodeUnitCount)
+    unsafe equals(UnsafeBufferPointer(start: other.utf8Start, count: other.utf8CodeUnitCount))
   }
+
+  /// Whether this is the string `other`, byte for byte.
+  @inlinable
+  public func equals(_ other: String) -> Bool {
+    unsafe other.utf8.withContiguousStorageIfAvailable { unsafe equals($0) } ?? (string == other)
+  }
+
+  @inlinable
+  func equals(_ other: UnsafeBufferPointer<UInt8>) -> Bool {
+    unsafe withUTF8 { utf8 in
+      guard utf8.count == other.count else { return false }
+      guard let start = utf8.baseAddress, let others = other.baseAddress else { return true }
+      return unsafe memcmp(start, others, other.count) == 0
+    } ?? false
+  }
+
+  /// The string's length in Unicode scalars, where this is one.
+  @inlinable public var scalarCount: Int? {
+    guard isString else { return nil }
+    unsafe JSONMark.counted.set(on: value)
+    // Every byte that does not continue a scalar begins one.
+    return unsafe utf8.reduce(0) { $0 &+ ($1 & 0xC0 == 0x80 ? 0 : 1) }
+  }
+
+  /// The bytes of what is a string.
+  @inlinable
+  var utf8: UnsafeBufferPointer<UInt8> {
+    let start = unsafe UnsafeRawPointer(value.pointee.uni.str)?.assumingMemoryBound(to: UInt8.self)
+    return unsafe UnsafeBufferPointer(start: start, count: yyjson_get_len(value))
+  }
+
+  // MARK: Arrays and objects
 
   /// Elements of an array or members of an object; nil for anything else.
-  public var count: Int? { unsafe yyjson_is_ctn(value) ? unsafe yyjson_get_len(value) : nil }
-
-  /// Calls `body` with each element, in order, where this is an array.
-  public func forEachElement(_ body: (JSONValue) -> Void) {
-    guard unsafe yyjson_is_arr(value) else { return }
-    var iterator = unsafe yyjson_arr_iter()
-    guard unsafe yyjson_arr_iter_init(value, &iterator) else { return }
-    while let element = unsafe yyjson_arr_iter_next(&iterator) { unsafe body(JSONValue(element, in: text)) }
+  @inlinable public var count: Int? {
+    unsafe yyjson_is_ctn(value) ? unsafe yyjson_get_len(value) : nil
   }
 
-  /// Calls `body` with each member's key and value, in order, keys that stand twice included, where this is an object.
-  public func forEachMember(_ body: (_ key: JSONValue, _ value: JSONValue) -> Void) {
-    guard unsafe yyjson_is_obj(value) else { return }
-    var iterator = unsafe yyjson_obj_iter()
-    guard unsafe yyjson_obj_iter_init(value, &iterator) else { return }
-    while let key = unsafe yyjson_obj_iter_next(&iterator), let member = unsafe yyjson_obj_iter_get_val(key) {
-      unsafe body(JSONValue(key, in: text), JSONValue(member, in: text))
+  /// Calls `body` with each element, in order, where this is an array.
+  @inlinable
+  @inline(__always)
+  public func forEachElement(_ body: (JSONValue) -> Void) {
+    guard isArray else { return }
+    var left = unsafe yyjson_get_len(value)
+    var element = unsafe value + 1
+    while left > 0 {
+      unsafe body(JSONValue(element))
+      left &-= 1
+      unsafe element = unsafe unsafe_yyjson_get_next(element)
     }
   }
 
   /// How many Unicode scalars this value takes when it is written as JSON without white space; nil where memory for
   /// writing it cannot be had.
   public var compactScalarCount: Int? {
+    unsafe JSONMark.markAll(of: value)
     var length = 0
     guard let written = unsafe yyjson_val_write(value, YYJSON_WRITE_NOFLAG, &length) else { return nil }
     defer { unsafe free(written) }

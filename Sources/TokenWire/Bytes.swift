@@ -4,6 +4,7 @@ import Glibc
 
 extension RawSpan {
   /// The offset of the first `byte` at or after `start`, or nil; by memchr.
+  @inline(__always)
   func firstOffset(of byte: UInt8, from start: Int) -> Int? {
     unsafe withUnsafeBytes { bytes in
       guard start < bytes.count, let base = bytes.baseAddress,
@@ -14,6 +15,7 @@ extension RawSpan {
   }
 
   /// Whether this begins with `word`.
+  @inline(__always)
   func starts(with word: StaticString) -> Bool {
     unsafe withUnsafeBytes { bytes in
       guard bytes.count >= word.utf8CodeUnitCount, let base = bytes.baseAddress else {
@@ -24,6 +26,7 @@ extension RawSpan {
   }
 
   /// Whether this is `word`.
+  @inline(__always)
   func equals(_ word: StaticString) -> Bool { byteCount == word.utf8CodeUnitCount && starts(with: word) }
 
   /// The byte at `offset`.

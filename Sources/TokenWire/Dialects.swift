@@ -3,7 +3,7 @@
 
 /// The dialects that can be measured.
 public enum Dialects {
-  /// All of them. No request is claimed by two.
+  /// All of them. No request matches two.
   public static let all: [any Dialect.Type] = [
     OpenAIChat.self,
     OpenAICompletions.self,
@@ -15,11 +15,11 @@ public enum Dialects {
   /// - Parameters:
   ///   - method: as the client wrote it.
   ///   - path: without its query.
-  public static func claiming(method: String, path: String) -> (any Dialect.Type)? {
-    all.first { $0.claims(method: method, path: path) }
+  public static func matching(method: String, path: String) -> (any Dialect.Type)? {
+    all.first { $0.matches(method: method, path: path) }
   }
 
-  /// The dialect of that name (the record's `dialect`), or nil.
+  /// The dialect of that name (Documentation.docc/Record.md, `dialect`), or nil.
   public static func named(_ name: String) -> (any Dialect.Type)? { all.first { $0.name == name } }
 
   /// Whether `path` is `ending` or ends in it, whatever stands before (`/openai/deployments/x`), one slash at its end

@@ -1,17 +1,9 @@
-// One stream's events, read by its dialect into observations; what is remembered of a stream stands here.
-// It must not know how events are framed.
+// One stream's events, read by its dialect into observations. Knows nothing of how events are framed.
 import JSON
 
-/// Reads payloads of one stream. What it keeps is a few words, whatever the stream's length.
+/// Reads the payloads of one response. What it keeps is a few words, whatever the stream's length.
 struct EventDecoder {
-  /// The line end that makes a skimmed event whole.
-  enum Ending {
-    /// A line end and a blank line.
-    case blankLine
-    case lineEnd
-  }
-
-  private let type: any Dialect.Type
+  private let terminator: StaticString?
   private var dialect: any Dialect
   /// Events whose payload was not JSON.
   private(set) var malformed = 0
@@ -19,86 +11,62 @@ struct EventDecoder {
   private(set) var sawTerminator = false
   /// A finish reason was seen.
   private(set) var sawFinish = false
-  // What an event known by heart touches stands last: see ResponseDecoder.
-  private let identity: ObjectIdentifier
-  /// The template of this stream's last event, where that was known by heart.
-  private var lastTemplate = -1
+  private var cached: EventCache.Stream
 
   /// Makes a reader for one response.
-  init(_ type: any Dialect.Type) {
-    self.type = type
-    identity = ObjectIdentifier(type)
-    dialect = type.init()
-  }
-
-  /// Deals with an event at the front of `rest` if it is one that is expected and known by heart, or the terminator.
-  /// - Returns: its bytes, line ends included; 0 where it is neither.
-  mutating func matchCached(
-    _ rest: RawSpan, _ ending: Ending, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void
-  ) -> Int {
-    let known = parser.templates.observeExpected(
-      rest, identity, after: &lastTemplate, ending: { Self.endLength(rest, $0, ending) }, observe)
-    guard let known else { return matchTerminator(rest, ending, parser, observe) }
-    if known.finishes { sawFinish = true }
-    return known.length
-  }
-
-  private mutating func matchTerminator(
-    _ rest: RawSpan, _ ending: Ending, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void
-  ) -> Int {
-    guard !rest.isEmpty, rest[0] != UInt8(ascii: "{"), let terminator = type.terminator,
-      rest.starts(with: terminator)
-    else { return 0 }
-    let end = Self.endLength(rest, terminator.utf8CodeUnitCount, ending)
-    guard end > 0 else { return 0 }
-    sawTerminator = true
-    observe(parser.end)
-    return terminator.utf8CodeUnitCount + end
+  init(_ dialect: any Dialect.Type) {
+    terminator = dialect.terminator
+    cached = EventCache.Stream(dialect)
+    self.dialect = dialect.init()
   }
 
   /// Reads one whole event.
-  mutating func take(
-    _ name: RawSpan, _ payload: RawSpan, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void
+  /// - Parameter observe: called once.
+  mutating func decode(
+    name: RawSpan, _ payload: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
   ) {
-    if let terminator = type.terminator, payload.equals(terminator) {
+    if let terminator, payload.equals(terminator) {
       sawTerminator = true
-      return observe(parser.end)
+      return observe(context.end)
     }
-    if name.isEmpty,
-      let finishes = parser.templates.observeAny(payload, identity, after: &lastTemplate, observe)
-    {
+    if name.isEmpty {
+      var finishes = false
+      let isKnown = context.cache.observe(payload, of: &cached) { observation in
+        finishes = observation.finishReason != nil
+        observe(observation)
+      }
       if finishes { sawFinish = true }
-      return
+      if isKnown { return }
     }
-    parser.withObservation { observation in
-      if !read(name, payload, parser, learns: true, into: &observation) { malformed += 1 }
-      note(observation)
+    context.withObservation { observation in
+      if !read(name, payload, context, into: &observation, isWhole: true) { malformed += 1 }
+      noteEnd(observation)
       observe(observation)
     }
   }
 
-  /// Reads what stood at the stream's end without its line end: no event, but it may say how the stream ended.
-  mutating func takeUnfinished(
-    _ name: RawSpan, _ payload: RawSpan, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void
+  /// Reads what stood at the stream's end without its line end. It is no event, but may say how the stream ended.
+  mutating func decodeUnfinished(
+    name: RawSpan, _ payload: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
   ) {
-    parser.withObservation { observation in
-      guard read(name, payload, parser, learns: false, into: &observation) else { return }
+    context.withObservation { observation in
+      guard read(name, payload, context, into: &observation, isWhole: false) else { return }
       observation.outputs.removeAll(keepingCapacity: true)
       observation.silentChoices.removeAll(keepingCapacity: true)
       guard observation.saysHowItEnded else { return }
-      note(observation)
+      noteEnd(observation)
       observe(observation)
     }
   }
 
   /// Reads a whole, non-streamed body.
   /// - Returns: whether it was one JSON object.
-  mutating func takeBody(
-    _ body: RawSpan, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void
+  mutating func decodeBody(
+    _ body: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
   ) -> Bool {
     var isObject = false
-    parser.withObservation { observation in
-      parser.json.parse(body) { root in
+    context.withObservation { observation in
+      context.json.parse(body) { root in
         guard root.isObject else { return }
         isObject = true
         dialect.readBody(root, into: &observation)
@@ -110,40 +78,25 @@ struct EventDecoder {
 
   /// - Returns: whether the payload was one that the stream may send: JSON, the terminator, or nothing at all.
   private mutating func read(
-    _ name: RawSpan, _ payload: RawSpan, _ parser: DecodingContext, learns: Bool, into observation: inout Observation
+    _ name: RawSpan, _ payload: RawSpan, _ context: DecodingContext, into observation: inout Observation, isWhole: Bool
   ) -> Bool {
-    let parsed: Bool? = parser.json.parse(payload) { root in
-      guard root.isObject else { return true }
+    let parsed: Void? = context.json.parse(payload) { root in
+      guard root.isObject else { return }
       dialect.readEvent(name: name, root, into: &observation)
-      if learns, name.isEmpty { parser.templates.insert(payload, root, type, observation) }
-      return true
+      if isWhole, name.isEmpty { context.cache.insert(payload, root, context.json, of: &cached, observation) }
     }
     if parsed != nil { return true }
     let word = payload.extracting(payload.trimmed)
-    if let terminator = type.terminator, word.equals(terminator) {
+    if let terminator, word.equals(terminator) {
       observation.isTerminator = true
       return true
     }
     return word.isEmpty
   }
 
-  private mutating func note(_ observation: borrowing Observation) {
+  private mutating func noteEnd(_ observation: borrowing Observation) {
     if observation.isTerminator { sawTerminator = true }
     if observation.finishReason != nil { sawFinish = true }
-  }
-
-  /// The length of the ending that stands at `at`, or 0: only the two that servers write, LF and CRLF.
-  @inline(__always)
-  private static func endLength(_ rest: RawSpan, _ at: Int, _ ending: Ending) -> Int {
-    let left = rest.byteCount &- at
-    guard left > 0 else { return 0 }
-    if rest[at] == .lineFeed {
-      if ending == .lineEnd { return 1 }
-      return left > 1 && rest[at &+ 1] == .lineFeed ? 2 : 0
-    }
-    guard left > 1, rest[at] == .carriageReturn, rest[at &+ 1] == .lineFeed else { return 0 }
-    if ending == .lineEnd { return 2 }
-    return left > 3 && rest[at &+ 2] == .carriageReturn && rest[at &+ 3] == .lineFeed ? 4 : 0
   }
 }
 

@@ -1,5 +1,6 @@
-// What one event (or one whole body) of a server says about tokens: the words between the dialects and Measure.
-// It must not know about time: instants are given to observations by whoever read the bytes. No text is ever kept here.
+// What one event, or one whole body, says about tokens: what the dialects find and Measurement measures. Holds no time and
+// no text.
+import JSON
 
 /// What kind of generated output an event carried.
 public struct OutputKinds: OptionSet, Hashable, Sendable {
@@ -21,8 +22,7 @@ public struct OutputKinds: OptionSet, Hashable, Sendable {
   public static var toolCall: OutputKinds { OutputKinds(rawValue: 4) }
 }
 
-/// Generated output that one event carried for one choice: what makes the event token-bearing
-/// (Documentation.docc/Metrics.md, "Token-bearing events").
+/// Generated output that one event carried for one choice: what makes the event token-bearing (Documentation.docc/Metrics.md, "Token-bearing events").
 public struct ChoiceOutput: Hashable, Sendable {
   /// The choice's index as the server numbers it.
   public var choice: Int
@@ -106,18 +106,17 @@ public struct Observation: Sendable {
   /// The dialect's terminator was seen (`[DONE]`, `done:true`): the stream is whole.
   public var isTerminator = false
 
-  /// Strings that were counted as generated text: an event with one at most can be known by heart (CachedEvent).
-  var textStrings = 0
-  /// Where in the payload the last of those strings stands, in bytes.
-  var textOffset = 0
+  /// The model named last, over all events that this was used for: nearly always the next one's, and then nothing is
+  /// allocated for it.
+  private var lastModel: String?
 
   /// Makes an observation that says nothing.
   public init() {}
 
   /// Forgets everything, keeping storage.
   public mutating func reset() {
-    outputs.removeAll(keepingCapacity: true)
-    silentChoices.removeAll(keepingCapacity: true)
+    if !outputs.isEmpty { outputs.removeAll(keepingCapacity: true) }
+    if !silentChoices.isEmpty { silentChoices.removeAll(keepingCapacity: true) }
     usage = nil
     usageChoice = nil
     serverCounts = nil
@@ -126,7 +125,16 @@ public struct Observation: Sendable {
     responseModel = nil
     errorKind = nil
     isTerminator = false
-    textStrings = 0
-    textOffset = 0
+  }
+
+  /// Takes over the model that answers, where `value` names one.
+  mutating func readModel(_ value: JSONValue?) {
+    guard let value, value.isString else { return }
+    if let lastModel, value.equals(lastModel) {
+      responseModel = lastModel
+    } else if let name = value.name {
+      lastModel = name
+      responseModel = name
+    }
   }
 }

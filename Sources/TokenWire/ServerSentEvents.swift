@@ -1,9 +1,9 @@
-// Cutting a `text/event-stream` into events by the WHATWG rules (HTML §9.2.5 and 9.2.6), whatever the reads' edges are.
-// It must not know what the payloads say. Memory is bounded: past the limit it gives up for good.
+// Cutting a `text/event-stream` into events by the WHATWG rules (HTML §9.2.5 and 9.2.6), however the reads cut it.
 
-/// A pure machine: bytes in any split go in, payloads of whole events come out.
+/// Bytes in any split go in, payloads of whole events come out.
 ///
-/// An event that lies whole inside one read is handed on where it lies; only what is unfinished is copied.
+/// An event that lies whole inside one read is handed on where it lies; only what is unfinished is copied. Memory is
+/// bounded: past the limit nothing is read any more.
 struct ServerSentEvents {
   /// The most bytes that a line or an event's data may have.
   let limit: Int
@@ -15,19 +15,16 @@ struct ServerSentEvents {
   private var hasData = false
   private var swallowsLineFeed = false
   private var isFirstLine = true
-  /// An event or a line was longer than `limit`: nothing is looked at any more.
+  /// An event or a line was longer than `limit`: nothing is read any more.
   private(set) var isOverfull = false
 
   /// Makes a machine that stands before a stream's first byte.
   init(limit: Int) { self.limit = limit }
 
-  /// Takes the next bytes of the stream.
-  /// - Parameters:
-  ///   - matchCached: asked where an event begins with `data: `: given what follows that, how many bytes are one whole event
-  ///     (its blank line included) that has been dealt with; 0 where it is to go the usual way.
-  ///   - dispatch: given each event's name and payload.
+  /// Reads the next bytes of the stream.
+  /// - Parameter dispatch: called with each event's name and payload.
   mutating func feed<Context>(
-    _ bytes: RawSpan, _ context: inout Context, matchCached: (inout Context, RawSpan) -> Int,
+    _ bytes: RawSpan, _ context: inout Context,
     dispatch: (inout Context, _ name: RawSpan, _ payload: RawSpan) -> Void
   ) {
     var read = Read(count: bytes.byteCount)
@@ -39,63 +36,54 @@ struct ServerSentEvents {
           continue
         }
       }
-      if isBetweenEvents, matchCachedEvent(bytes, &read, &context, matchCached) { continue }
+      if isBetweenEvents, let event = read.wholeEvent(bytes, limit: limit) {
+        isFirstLine = false
+        read.at = event.end
+        dispatch(&context, RawSpan(), bytes.extracting(event.payload))
+        continue
+      }
       guard let end = read.lineEnd(bytes) else { break }
-      takeLine(bytes, read.at..<end, &read, &context, dispatch)
+      endLine(bytes, read.at..<end, &read, &context, dispatch)
       // A CR ends its line at once; the LF that may follow belongs to it, in this read or the next.
       swallowsLineFeed = bytes[end] == .carriageReturn
       read.at = end + 1
     }
-    if read.at < read.count || read.held != nil { keepUnfinished(bytes, &read) }
+    if read.at < read.count || read.heldData != nil { keepUnfinished(bytes, &read) }
   }
 
-  /// The stream has ended: gives what stood in the last event without its blank line, and forgets it.
+  /// The stream has ended: dispatches what stood in the last event without its blank line, and forgets it.
   ///
   /// By the rules such an event is discarded; a meter may still look there for a terminator or a usage.
   mutating func finish<Context>(
-    _ context: inout Context, _ pending: (inout Context, _ name: RawSpan, _ payload: RawSpan) -> Void
+    _ context: inout Context, _ dispatch: (inout Context, _ name: RawSpan, _ payload: RawSpan) -> Void
   ) {
     if !line.isEmpty {
       let last = line
       line = []
       var read = Read(count: 0)
-      unsafe takeField(last.span.bytes, at: nil, RawSpan(), &read)
+      unsafe readField(last.span.bytes, at: nil, RawSpan(), &read)
     }
-    if hasData { unsafe pending(&context, name.span.bytes, data.span.bytes) }
+    if hasData { unsafe dispatch(&context, name.span.bytes, data.span.bytes) }
     if !isBetweenEvents { forget() }
   }
 
   /// Nothing of an event, nor of a line, has been seen since the last event.
   private var isBetweenEvents: Bool { !hasData && line.isEmpty && name.isEmpty }
 
-  private mutating func matchCachedEvent<Context>(
-    _ bytes: RawSpan, _ read: inout Read, _ context: inout Context, _ matchCached: (inout Context, RawSpan) -> Int
-  ) -> Bool {
-    let front = read.at + 6
-    // What is skimmed inside this window fits the limit: its line is shorter than line and blank line together.
-    let end = min(read.count, read.at + limit)
-    guard front < end, bytes.extracting(read.at..<end).starts(with: "data: ") else { return false }
-    let taken = matchCached(&context, bytes.extracting(front..<end))
-    guard taken > 0 else { return false }
-    isFirstLine = false
-    read.at = front + taken
-    return true
-  }
-
   /// A line that ends in `bytes`: all of it, or the rest of one that began in earlier reads.
-  private mutating func takeLine<Context>(
+  private mutating func endLine<Context>(
     _ bytes: RawSpan, _ range: Range<Int>, _ read: inout Read, _ context: inout Context,
     _ dispatch: (inout Context, _ name: RawSpan, _ payload: RawSpan) -> Void
   ) {
     guard line.count + range.count <= limit else { return giveUp() }
     var isBlank: Bool
     if line.isEmpty {
-      isBlank = takeField(bytes.extracting(range), at: range.lowerBound, bytes, &read)
+      isBlank = readField(bytes.extracting(range), at: range.lowerBound, bytes, &read)
     } else {
       line.append(bytes.extracting(range))
       var whole: [UInt8] = []
       swap(&whole, &line)
-      isBlank = unsafe takeField(whole.span.bytes, at: nil, bytes, &read)
+      isBlank = unsafe readField(whole.span.bytes, at: nil, bytes, &read)
       whole.clear()
       swap(&whole, &line)
     }
@@ -107,9 +95,9 @@ struct ServerSentEvents {
     _ bytes: RawSpan, _ read: inout Read, _ context: inout Context,
     _ dispatch: (inout Context, _ name: RawSpan, _ payload: RawSpan) -> Void
   ) {
-    if let held = read.held {
+    if let held = read.heldData {
       unsafe dispatch(&context, name.span.bytes, bytes.extracting(held))
-      read.held = nil
+      read.heldData = nil
     } else if hasData {
       unsafe dispatch(&context, name.span.bytes, data.span.bytes)
     }
@@ -122,7 +110,7 @@ struct ServerSentEvents {
   /// - Parameter offset: where in the read the line begins, if it lies there whole.
   /// - Returns: whether the line is blank.
   @discardableResult
-  private mutating func takeField(
+  private mutating func readField(
     _ whole: RawSpan, at offset: Int?, _ bytes: RawSpan, _ read: inout Read
   ) -> Bool {
     // Exactly one byte order mark at the stream's start is no part of the stream.
@@ -155,26 +143,26 @@ struct ServerSentEvents {
   private mutating func addData(_ value: RawSpan, at offset: Int?, _ bytes: RawSpan, _ read: inout Read) {
     if !hasData, let offset {
       hasData = true
-      read.held = offset..<(offset + value.byteCount)
+      read.heldData = offset..<(offset + value.byteCount)
       return
     }
-    keepHeld(bytes, &read)
+    copyHeldData(bytes, &read)
     guard data.count + value.byteCount < limit else { return giveUp() }
     if hasData { data.append(.lineFeed) }
     hasData = true
     data.append(value)
   }
 
-  private mutating func keepHeld(_ bytes: RawSpan, _ read: inout Read) {
-    guard let held = read.held else { return }
+  private mutating func copyHeldData(_ bytes: RawSpan, _ read: inout Read) {
+    guard let held = read.heldData else { return }
     data.append(bytes.extracting(held))
-    read.held = nil
+    read.heldData = nil
   }
 
   /// At a read's end: copies what is unfinished, for the read's memory is not ours.
   private mutating func keepUnfinished(_ bytes: RawSpan, _ read: inout Read) {
     guard !isOverfull else { return }
-    keepHeld(bytes, &read)
+    copyHeldData(bytes, &read)
     guard line.count + read.count - read.at <= limit else { return giveUp() }
     if read.at < read.count { line.append(bytes.extracting(read.at..<read.count)) }
   }
@@ -190,19 +178,33 @@ struct ServerSentEvents {
   }
 }
 
-/// How far one read has been looked through.
+/// How far one read has been scanned.
 private struct Read {
   let count: Int
   var at = 0
   /// The unfinished event's only data so far, where it lies in this read.
-  var held: Range<Int>?
+  var heldData: Range<Int>?
   // Each kind of line end is looked for once over the whole read, however they mix: `count` stands for none.
   private var nextLineFeed = -1
   private var nextCarriageReturn = -1
 
   init(count: Int) { self.count = count }
 
+  /// The event that begins at `at`, where it is one `data` line and its blank line, as nearly all are: its payload, and
+  /// where it ends; nil for any other.
+  @inline(__always)
+  mutating func wholeEvent(_ bytes: RawSpan, limit: Int) -> (payload: Range<Int>, end: Int)? {
+    guard bytes.extracting(at..<count).starts(with: "data:"), let line = lineEnd(bytes), line - at <= limit else {
+      return nil
+    }
+    let start = bytes[at + 5] == UInt8(ascii: " ") ? at + 6 : at + 5
+    let rest = bytes.extracting(line..<count)
+    if rest.starts(with: "\n\n") { return (start..<line, line + 2) }
+    return rest.starts(with: "\r\n\r\n") ? (start..<line, line + 4) : nil
+  }
+
   /// Where the line that begins at `at` ends; nil where it does not end in this read.
+  @inline(__always)
   mutating func lineEnd(_ bytes: RawSpan) -> Int? {
     if nextLineFeed < at { nextLineFeed = bytes.firstOffset(of: .lineFeed, from: at) ?? count }
     if nextCarriageReturn < at { nextCarriageReturn = bytes.firstOffset(of: .carriageReturn, from: at) ?? count }

@@ -1,5 +1,4 @@
 // Members looked up in the order expected, in any other, and not at all.
-// It must not know about records.
 import Testing
 
 @testable import JSON
@@ -40,16 +39,5 @@ struct JSONMembersTests {
     #expect(look(#"{"a":"o\u006b"}"#) { $0?.present("a")?.equals("ok") } == true)
     #expect(look(#"{"a":"okay"}"#) { $0?.present("a")?.equals("ok") } == false)
     #expect(look(#"{"a":7}"#) { $0?.present("a")?.equals("7") } == false)
-  }
-
-  @Test("Members of an object that has few of them are those that it has by name, whatever the lengths of its keys")
-  func sparse() {
-    let long = String(repeating: "k", count: 66)
-    let found = JSONParser().parse(Array(#"{"a":1,"bc":2,"a":3,"\u0064":4,"\#(long)":5}"#.utf8).span.bytes) { root in
-      let members = SparseMembers(root)
-      return [members["a"]?.int, members["bc"]?.int, members["x"]?.int, members["xyz"]?.int, members["d"]?.int]
-    }
-    #expect(found == [1, 2, nil, nil, 4])
-    #expect(JSONParser().parse(Array("[1]".utf8).span.bytes) { SparseMembers($0)["a"] == nil } == true)
   }
 }

@@ -1,5 +1,4 @@
-// What JSONParser takes and refuses, and that its memory serves text after text.
-// It must not test yyjson itself beyond what we promise of it.
+// What JSONParser accepts and refuses, and that its memory serves text after text.
 import JSON
 import Testing
 

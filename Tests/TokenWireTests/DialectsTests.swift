@@ -1,12 +1,11 @@
-// Which requests belong to which dialect, and what a request's body tells.
-// It must not test responses.
+// Which requests belong to which dialect, and what is found in a request's body.
 import Testing
 import TokenWire
 
 @Suite("Dialects and requests")
 struct DialectsTests {
   @Test(
-    "A request is claimed by its method and its path's end, whatever stands before",
+    "A request matches a dialect by its method and its path's end, whatever stands before",
     arguments: [
       ("POST", "/v1/chat/completions", "openai.chat"), ("POST", "/chat/completions", "openai.chat"),
       ("POST", "/openai/v1/chat/completions", "openai.chat"), ("POST", "/v1/chat/completions/", "openai.chat"),
@@ -19,9 +18,9 @@ struct DialectsTests {
       ("POST", "/v1/mychat/completionsx", nil), ("POST", "/api/chats", nil), ("POST", "/v1/embeddings", nil),
       ("POST", "/", nil), ("POST", "", nil),
     ])
-  func claims(method: String, path: String, name: String?) {
-    #expect(Dialects.claiming(method: method, path: path)?.name == name)
-    #expect(Dialects.all.filter { $0.claims(method: method, path: path) }.count <= 1)
+  func matches(method: String, path: String, name: String?) {
+    #expect(Dialects.matching(method: method, path: path)?.name == name)
+    #expect(Dialects.all.filter { $0.matches(method: method, path: path) }.count <= 1)
   }
 
   @Test("Names are the record's, and each is found by its own")
@@ -29,6 +28,14 @@ struct DialectsTests {
     #expect(Dialects.all.map { $0.name } == ["openai.chat", "openai.completions", "ollama.chat", "ollama.generate"])
     for dialect in Dialects.all { #expect(Dialects.named(dialect.name)?.name == dialect.name) }
     #expect(Dialects.named("x") == nil)
+  }
+
+  @Test("Operation and provider are OpenTelemetry's names")
+  func operations() {
+    #expect(
+      Dialects.all.map { "\($0.provider) \($0.operation)" } == [
+        "openai chat", "openai text_completion", "ollama chat", "ollama text_completion",
+      ])
   }
 
   private func facts(_ body: String, _ dialect: String = "openai.chat") throws -> RequestFacts? {

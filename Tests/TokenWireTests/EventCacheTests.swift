@@ -1,6 +1,6 @@
-// That events known by heart say exactly what the parser says, above all where they almost look alike.
-// It must not test what events mean: the parser alone is the reference.
+// That cached events are observed exactly as parsed ones, above all where they almost look alike.
 import JSON
+import TestSupport
 import Testing
 
 @testable import TokenWire
@@ -62,7 +62,7 @@ private let nearMatches: [(String, [String])] = [
   ),
 ]
 
-@Suite("Events known by heart")
+@Suite("Event cache")
 struct EventCacheTests {
   /// Decodes with and without, several times over so that everything learnable has been learnt.
   private func agree(_ recipe: Recipe, _ stream: [UInt8], _ warm: DecodingContext) throws -> Bool {
@@ -76,21 +76,13 @@ struct EventCacheTests {
 
   /// Changes, inserts and removes bytes at random, and has each stream decoded with and without.
   private func agreeHoweverChanged(_ recipe: Recipe, _ stream: String, seed: UInt64) throws {
-    var random = SplitMix(seed: seed)
+    var random = SeededRandom(seed: seed)
     let bytes = Array(stream.utf8)
     let warm = DecodingContext()
     #expect(try agree(recipe, bytes, warm))
-    let spice = Array("\"\\{}[],:0159aurn \n\r\t".utf8) + [0x00, 0x1F, 0x80, 0xC3, 0xA9, 0xED, 0xFF]
+    let candidates = Array("\"\\{}[],:0159aurn \n\r\t".utf8) + [0x00, 0x1F, 0x80, 0xC3, 0xA9, 0xED, 0xFF]
     for _ in 0..<300 {
-      var changed = bytes
-      for _ in 0..<Int.random(in: 1...3, using: &random) {
-        let at = Int.random(in: 0..<changed.count, using: &random)
-        switch Int.random(in: 0..<3, using: &random) {
-        case 0: changed[at] = spice.randomElement(using: &random) ?? 0
-        case 1: changed.insert(spice.randomElement(using: &random) ?? 0, at: at)
-        default: changed.remove(at: at)
-        }
-      }
+      let changed = random.changed(bytes, 3, to: candidates)
       #expect(try agree(recipe, changed, warm), "\(String(decoding: changed, as: UTF8.self))")
     }
   }
@@ -246,29 +238,80 @@ struct EventCacheTests {
     }
   }
 
-  @Test("Events are in fact known by heart, by the front of a read and split over reads")
-  func isUsed() throws {
-    let templates = EventCache(learns: true, json: JSONParser())
-    let dialect = try #require(Dialects.named("openai.chat"))
-    let identity = ObjectIdentifier(dialect)
-    let parser = DecodingContext()
-    let learnt = Array(chatChunk(#"{"content":"one"}"#).utf8)
-    parser.withObservation { observation in
-      var reader = dialect.init()
-      _ = parser.json.parse(learnt.span.bytes) { root in
+  // MARK: That it is used
+
+  /// How many of `payloads`, read one after the other as one stream's, the cache observes.
+  private func hits(_ payloads: [String], _ dialect: any Dialect.Type = OpenAIChat.self, isNull: Bool = false) -> Int {
+    let context = DecodingContext(usesCache: !isNull)
+    let cache = EventCache(isNull: isNull)
+    var stream = EventCache.Stream(dialect)
+    var reader = dialect.init()
+    var hits = 0
+    for payload in payloads {
+      let bytes = Array(payload.utf8)
+      var observation = Observation()
+      context.json.parse(bytes.span.bytes) { root in
         reader.readEvent(name: RawSpan(), root, into: &observation)
-        templates.insert(learnt.span.bytes, root, dialect, observation)
+        let parsed = DecodedEvent(observation)
+        let isKnown = cache.observe(bytes.span.bytes, of: &stream) { #expect(DecodedEvent($0) == parsed) }
+        if isKnown { hits += 1 } else { cache.insert(bytes.span.bytes, root, context.json, of: &stream, observation) }
       }
     }
-    let next = Array(chatChunk(#"{"content":"another"}"#).replacing("b40b9f7c", with: "123").utf8)
-    var last = -1
-    var scalars: [Int] = []
-    let known = templates.observeAny(next.span.bytes, identity, after: &last) { scalars = $0.outputs.map(\.scalars) }
-    #expect(known == false && scalars == [7] && last == 0)
-    let front = next + Array("\n\nmore".utf8)
-    let expected = templates.observeExpected(front.span.bytes, identity, after: &last, ending: { _ in 2 }) { _ in }
-    #expect(expected?.length == next.count + 2)
-    let torn = Array(next.dropLast(3))
-    #expect(templates.observeExpected(torn.span.bytes, identity, after: &last, ending: { _ in 2 }) { _ in } == nil)
+    return hits
+  }
+
+  private func chunks(_ count: Int, _ chunk: (Int) -> String) -> [String] { (0..<count).map(chunk) }
+
+  @Test("Events that differ in text and in members that nobody reads are known")
+  func isUsed() {
+    #expect(hits(chunks(10) { chatChunk(#"{"content":"word \#($0)"}"#) }) == 9)
+    #expect(hits(chunks(10) { chatChunk("{}").replacing("b40b9f7c", with: "id-\($0)") }) == 9)
+    #expect(hits(chunks(10) { chatChunk(#"{"content":"x"}"#).dropLast() + ",\"sequence\":\($0 * 7)}" }) == 9)
+    #expect(hits(chunks(10) { chatChunk(#"{"content":"x"}"#).dropLast() + ",\"score\":-\($0).5}" }) == 9)
+    let lines = chunks(10) { #"{"model":"g","created_at":"2026-11-21T0\#($0)","response":"w\#($0)","done":false}"# }
+    #expect(hits(lines, OllamaGenerate.self) == 9)
+  }
+
+  @Test("What is read of an event is never taken from another")
+  func isExact() {
+    #expect(hits(chunks(10) { chatChunk(#"{"content":"x"}"#).replacing("small", with: "model\($0)") }) == 0)
+    #expect(hits(chunks(10) { chatChunk(#"{"content":"x"}"#).replacing("\"index\":0", with: "\"index\":\($0)") }) == 0)
+    #expect(hits(chunks(10) { chatChunk(#"{"content":"x\#($0)","reasoning":"y"}"#) }) == 0)
+    let usage = chunks(10) { chatChunk("{}").dropLast() + ",\"usage\":{\"completion_tokens\":\($0)}}" }
+    #expect(hits(usage) == 0)
+  }
+
+  @Test("A null cache knows nothing")
+  func nullTwin() {
+    #expect(hits(chunks(10) { _ in chatChunk(#"{"content":"word"}"#) }, isNull: true) == 0)
+  }
+
+  /// Counts the events of its stream: the same bytes mean something else each time.
+  private struct Counting: Dialect {
+    static let name = "test.counting"
+    static var operation: String { "chat" }
+    static var provider: String { "test" }
+    static var framing: Framing { .serverSentEvents }
+    static func matches(method: String, path: String) -> Bool { false }
+    private var count = 0
+    init() {}
+    mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
+      count += 1
+      observation.silentChoices = [count]
+    }
+    mutating func readBody(_ body: JSONValue, into observation: inout Observation) {}
+  }
+
+  @Test("The events of a dialect that keeps something are all parsed")
+  func stateful() {
+    #expect(hits(chunks(10) { _ in chatChunk("{}") }, Counting.self) == 0)
+  }
+
+  @Test("Events that no pattern fits are soon not looked up any more, and a stream that changes is looked up again")
+  func backsOff() {
+    let unlike = chunks(100) { chatChunk(#"{"content":"x"}"#).replacing("small", with: "model\($0)") }
+    let alike = chunks(100) { chatChunk(#"{"content":"word \#($0)"}"#) }
+    let found = hits(unlike + alike)
+    #expect(60...99 ~= found)
   }
 }

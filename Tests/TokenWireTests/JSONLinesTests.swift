@@ -9,7 +9,7 @@ private func lines(_ parts: [ArraySlice<UInt8>], limit: Int = 1 << 20) -> [Strin
   var machine = JSONLines(limit: limit)
   var seen: [String] = []
   for part in parts {
-    machine.feed(part.span.bytes, &seen, matchCached: { _, _ in 0 }) { seen, line in
+    machine.feed(part.span.bytes, &seen) { seen, line in
       seen.append(line.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
     }
   }

@@ -1,5 +1,6 @@
-// That a body read without a parser says exactly what the parser says, above all where it looks almost plain.
-// It must not test what keys mean: the parser alone is the reference.
+// That a request's facts are those that looking up one key after the other finds, whatever the body is.
+import JSON
+import TestSupport
 import Testing
 
 @testable import TokenWire
@@ -17,69 +18,73 @@ private let bodies = [
   #"{"litellm_session_id":"s","x":true}"#, #"{"x":tru,"model":"m"}"#, #"{"model":"m"}x"#, #"{"model":"m",}"#,
 ]
 
-@Suite("Request facts without a parser")
+@Suite("Request facts")
 struct RequestReadingTests {
-  private let parser = DecodingContext()
+  private let context = DecodingContext()
 
-  /// What is said by both ways; they must say the same.
-  private func facts(_ bytes: [UInt8], _ dialect: any Dialect.Type) -> (found: RequestFacts?, parsed: RequestFacts?) {
-    var found = RequestFacts()
-    let isFound = found.read(bytes.span.bytes, dialect, parser)
-    #expect(isFound || found == RequestFacts())
-    return (isFound ? found : nil, parsedFacts(of: bytes.span.bytes, dialect: dialect, parser: parser))
+  /// Key by key, by the parser's own search; nil where the body is no JSON object.
+  private func lookedUp(_ body: [UInt8], _ dialect: any Dialect.Type) -> RequestFacts? {
+    func name(_ value: JSONValue?) -> String? { value?.string.flatMap { 1...512 ~= $0.utf8.count ? $0 : nil } }
+    let facts: RequestFacts?? = JSONParser().parse(body.span.bytes) { root in
+      guard root.isObject else { return nil }
+      var facts = RequestFacts()
+      facts.model = name(root["model"])
+      facts.stream = root["stream"]?.bool ?? dialect.streamsByDefault
+      facts.choices = 1
+      let users: [(JSONValue?, String)] = [
+        (root["user"], "user"), (root["litellm_metadata"]?["user"], "litellm_metadata.user"),
+        (root["metadata"]?["user_id"], "metadata.user_id"), (root["safety_identifier"], "safety_identifier"),
+      ]
+      if let (value, key) = users.first(where: { name($0.0) != nil }) {
+        (facts.user, facts.userKey) = (name(value), "body:" + key)
+      }
+      facts.session =
+        [
+          root["session_id"], root["litellm_session_id"], root["conversation_id"], root["metadata"]?["session_id"],
+          root["metadata"]?["conversation_id"],
+        ].lazy.compactMap(name).first
+      dialect.readRequest(root, into: &facts)
+      return facts
+    }
+    return facts ?? nil
   }
 
-  private func isPlain(_ bytes: [UInt8], _ dialect: any Dialect.Type) -> Bool {
+  private func read(_ body: [UInt8], _ dialect: any Dialect.Type) -> RequestFacts? {
+    // What an earlier request said must be gone.
     var facts = RequestFacts()
-    return facts.parseFast(bytes.span.bytes, dialect)
+    (facts.model, facts.user, facts.session, facts.echo) = ("old", "old", "old", true)
+    if facts.read(body.span.bytes, dialect, context) { return facts }
+    #expect(facts == RequestFacts())
+    return nil
   }
 
-  @Test("Bodies with bytes changed at random say the same either way")
-  func agree() {
-    var random = SplitMix(seed: 21)
-    let spice =
+  @Test("Bodies with bytes changed at random give the same facts as looking up each key")
+  func mutations() {
+    var random = SeededRandom(seed: 21)
+    let bytes =
       Array("\"\\{}[],:01.-eEtfn \n\t".utf8) + [0x00, 0x1F, 0x7F, 0x80, 0xC3, 0xEF, 0xFF]
       + bodies.flatMap { $0.utf8.prefix(30) }
-    var plain = 0
+    var objects = 0
     for dialect in Dialects.all {
       for body in bodies {
-        for change in 0..<400 {
-          var bytes = Array(body.utf8)
-          for _ in 0..<(change == 0 || bytes.isEmpty ? 0 : Int.random(in: 1...3, using: &random)) {
-            let at = Int.random(in: 0..<max(1, bytes.count), using: &random)
-            switch Int.random(in: 0..<3, using: &random) {
-            case 0 where at < bytes.count: bytes[at] = spice.randomElement(using: &random) ?? 0
-            case 1 where at < bytes.count: bytes.remove(at: at)
-            default: bytes.insert(spice.randomElement(using: &random) ?? 0, at: at)
-            }
-          }
-          let (found, parsed) = facts(bytes, dialect)
-          #expect(found == parsed, "\(String(decoding: bytes, as: UTF8.self))")
-          if isPlain(bytes, dialect) { plain += 1 }
+        for change in 0..<200 {
+          let changed = random.changed(Array(body.utf8), change == 0 ? 0 : 3, to: bytes)
+          let facts = read(changed, dialect)
+          #expect(facts == lookedUp(changed, dialect), "\(String(decoding: changed, as: UTF8.self))")
+          if facts != nil { objects += 1 }
         }
       }
     }
-    #expect(plain > 2_000)
+    #expect(objects > 2_000)
   }
 
-  @Test("A plain body needs no parser, one that says more needs it")
-  func isUsed() {
-    let chat = OpenAIChat.self
-    for body in bodies[..<3] { #expect(isPlain(Array(body.utf8), chat)) }
-    for body in bodies[3..<12] { #expect(!isPlain(Array(body.utf8), chat)) }
-  }
-
-  @Test("However deep it goes, and wherever it is cut", arguments: [1, 60, 63, 64, 65, 66, 500])
+  @Test("However deep it goes, and wherever it is cut", arguments: [1, 64, 65, 500])
   func depth(_ depth: Int) {
     for (opening, closing) in [("[", "]"), (#"{"a":"#, "}")] {
       let inside = String(repeating: opening, count: depth) + "1" + String(repeating: closing, count: depth)
-      let bytes = Array(#"{"model":"m","x":\#(inside),"stream":true}"#.utf8)
-      let (found, parsed) = facts(bytes, OpenAIChat.self)
-      #expect(found == parsed && found?.stream == true)
-      for cut in bytes.indices {
-        let (found, parsed) = facts(Array(bytes[..<cut]), OpenAIChat.self)
-        #expect(found == nil && parsed == nil)
-      }
+      let body = Array(#"{"model":"m","x":\#(inside),"stream":true}"#.utf8)
+      #expect(read(body, OpenAIChat.self)?.stream == true)
+      for cut in body.indices { #expect(read(Array(body[..<cut]), OpenAIChat.self) == nil) }
     }
   }
 }

@@ -21,7 +21,7 @@ private struct Framed: Equatable {
   init(_ parts: [ArraySlice<UInt8>], limit: Int = 1 << 20) {
     var machine = ServerSentEvents(limit: limit)
     for part in parts {
-      machine.feed(part.span.bytes, &events, matchCached: { _, _ in 0 }) { events, name, payload in
+      machine.feed(part.span.bytes, &events) { events, name, payload in
         events.append(Event(name: text(name), data: text(payload)))
       }
     }

@@ -1,5 +1,5 @@
-// What the tests of this room share: seeded splits, and decoding a body every way there is.
-// It must not hold expectations of its own about any dialect.
+// What the tests of this module share: changed and cut bytes, and decoding a body every way there is.
+import TestSupport
 import Testing
 import TokenWire
 
@@ -74,14 +74,14 @@ struct Recipe {
   }
 
   /// Decodes a body in one read, parsing every event; then again byte by byte, at every place cut in two, and at random
-  /// cuts, each with events known by heart and without, and with a parser that knows the stream already.
+  /// cuts, each with an empty event cache, without one, and with one that has seen the stream.
   /// - Returns: what all of them said alike.
   func decodeEveryWay(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws -> Decoded {
     let bytes = Array(text.utf8)
     let reference = try decode([bytes[...]], DecodingContext(usesCache: false))
     let parsing = DecodingContext(usesCache: false)
     let warm = DecodingContext()
-    var random = SplitMix(seed: 0x7AC0)
+    var random = SeededRandom(seed: 0x7AC0)
     var ways = [[bytes[...]], bytes.indices.map { bytes[$0...$0] }]
     for _ in 0..<40 { ways.append(random.cut(bytes)) }
     for cut in stride(from: 0, through: bytes.count, by: max(1, bytes.count / 400)) {
@@ -100,23 +100,18 @@ struct Recipe {
   }
 }
 
-/// SplitMix64: small, seeded, the same everywhere.
-struct SplitMix: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-
-  /// Cuts bytes at random places, empty parts among them.
-  mutating func cut(_ bytes: [UInt8]) -> [ArraySlice<UInt8>] {
-    let count = Int.random(in: 0...max(1, bytes.count / 20), using: &self)
-    let cuts = (0..<count).map { _ in Int.random(in: 0...bytes.count, using: &self) }.sorted()
-    return zip([0] + cuts, cuts + [bytes.count]).map { bytes[$0..<$1] }
+extension SeededRandom {
+  /// `original` with 1 to `most` bytes changed, inserted or removed; as it is where `most` is 0.
+  mutating func changed(_ original: [UInt8], _ most: Int, to candidates: [UInt8]) -> [UInt8] {
+    var bytes = original
+    for _ in 0..<(most == 0 ? 0 : Int.random(in: 1...most, using: &self)) {
+      let at = Int.random(in: 0...bytes.count, using: &self)
+      switch Int.random(in: 0..<3, using: &self) {
+      case 0 where at < bytes.count: bytes[at] = candidates.randomElement(using: &self) ?? 0
+      case 1 where at < bytes.count: bytes.remove(at: at)
+      default: bytes.insert(candidates.randomElement(using: &self) ?? 0, at: at)
+      }
+    }
+    return bytes
   }
 }

@@ -1,6 +1,7 @@
 // One series of OpenTelemetry's GenAI metrics: its labels and its counters.
 import Measurement
 import Metrics
+import TokenWire
 
 /// What tells one series of OpenTelemetry's GenAI metrics from another.
 struct Operation: Hashable, Sendable {
@@ -16,15 +17,10 @@ struct Operation: Hashable, Sendable {
   static let otherModel = "other"
 
   /// `gen_ai.provider.name`: whose format it is, which is all that a proxy can know.
-  var provider: String { String(dialect.prefix { $0 != "." }) }
+  var provider: String { Dialects.named(dialect)?.provider ?? "unknown" }
 
   /// `gen_ai.operation.name`.
-  var name: String {
-    switch dialect.drop(while: { $0 != "." }).dropFirst() {
-    case "chat", "responses", "messages": "chat"
-    default: "text_completion"
-    }
-  }
+  var name: String { Dialects.named(dialect)?.operation ?? "unknown" }
 }
 
 /// One series, counted by one worker.

@@ -27,7 +27,7 @@ final class RequestMetadata {
     trace = head.fields.firstIndex(named: "traceparent")
     method = head.method.rawValue
     path = head.path
-    dialect = Dialects.claiming(method: method, path: path)
+    dialect = Dialects.matching(method: method, path: path)
     bodyIsPlain = head.first("content-encoding") == nil
     isForwarded = head.first("x-forwarded-for") != nil
   }

@@ -1,53 +1,70 @@
-// What Ollama's two endpoints share: the done record, its counts and durations, errors.
-// It must not know where either keeps its text.
+// What Ollama's two endpoints share: the last line with its counts and durations, errors (Documentation.docc/Dialects.md, "Ollama").
 import JSON
 
 /// One of Ollama's endpoints: one JSON object a line, streamed unless `stream` is false; a body has a line's shape.
-protocol OllamaDialect: Dialect {}
+protocol OllamaDialect: Dialect {
+  /// Counts the generated text of a line.
+  /// - Returns: whether the line has a place for text at all.
+  static func readText(_ line: JSONObject<OllamaKey>, into output: inout ChoiceOutput) -> Bool
+}
+
+/// The members of a line.
+enum OllamaKey: String, JSONKey {
+  case model, error, object, type, code, message, response, thinking, logprobs, done
+  case errorType = "error_type"
+  static let table = JSONKeys<OllamaKey>()
+}
+
+/// Those of the last line that say how it went.
+private enum DoneKey: String, JSONKey {
+  case reason = "done_reason"
+  case inputTokens = "prompt_eval_count"
+  case outputTokens = "eval_count"
+  case load = "load_duration"
+  case prefill = "prompt_eval_duration"
+  case decode = "eval_duration"
+  case total = "total_duration"
+  static let table = JSONKeys<DoneKey>()
+}
 
 extension OllamaDialect {
+  static var provider: String { "ollama" }
   static var framing: Framing { .newlineDelimitedJSON }
   static var streamsByDefault: Bool { true }
-  static var volatileKeys: [StaticString] { ["created_at"] }
-
-  static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {}
-
-  static func readsFromRequest(_ key: RawSpan) -> Bool { false }
 
   mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
     readBody(payload, into: &observation)
   }
-}
 
-/// Reading the parts that Ollama's chat and generate have in common.
-enum OllamaShape {
-  /// Reads everything but the generated text.
-  static func readEnvelope(_ root: JSONValue, into observation: inout Observation) {
-    observation.responseModel = root["model"]?.name
-    observation.errorKind = root.errorKind
-    guard root["done"]?.bool == true else { return }
+  mutating func readBody(_ body: JSONValue, into observation: inout Observation) {
+    let line = JSONObject<OllamaKey>(body)
+    observation.readModel(line[.model])
+    observation.errorKind =
+      ErrorReport(
+        error: line[.error], errorType: line[.errorType], object: line[.object], type: line[.type], code: line[.code]
+      ).kind
+    if line[.done]?.bool == true { Self.readEnd(body, into: &observation) }
+    var output = ChoiceOutput(choice: 0, scalars: 0, kinds: [])
+    guard Self.readText(line, into: &output) else { return }
+    guard !output.kinds.isEmpty else { return observation.silentChoices.append(0) }
+    // The length of `logprobs`, where they were asked for.
+    output.tokens = line[.logprobs]?.listLength
+    observation.outputs.append(output)
+  }
+
+  private static func readEnd(_ body: JSONValue, into observation: inout Observation) {
+    let end = JSONObject<DoneKey>(body)
     observation.isTerminator = true
-    // `load` and `unload` answer empty prompts: no inference, no counts, no text
-    // (Documentation.docc/Dialects.md, "Ollama").
-    observation.finishReason = root["done_reason"]?.name
-    let counts = TokenUsage(input: root["prompt_eval_count"]?.tokenCount, output: root["eval_count"]?.tokenCount)
+    // `load` and `unload` answer empty prompts: no inference, no counts, no text.
+    observation.finishReason = end[.reason]?.name
+    let counts = TokenUsage(input: end[.inputTokens]?.tokenCount, output: end[.outputTokens]?.tokenCount)
     if counts != TokenUsage() { observation.serverCounts = counts }
-    readDurations(root, into: &observation)
-  }
-
-  private static func readDurations(_ root: JSONValue, into observation: inout Observation) {
-    func milliseconds(_ key: StaticString) -> Double? { root[key]?.tokenCount.map { Double($0) / 1e6 } }
+    func milliseconds(_ key: DoneKey) -> Double? { end[key]?.tokenCount.map { Double($0) / 1e6 } }
     var durations = ServerDurations()
-    durations.loadMilliseconds = milliseconds("load_duration")
-    durations.prefillMilliseconds = milliseconds("prompt_eval_duration")
-    durations.decodeMilliseconds = milliseconds("eval_duration")
-    durations.totalMilliseconds = milliseconds("total_duration")
+    durations.loadMilliseconds = milliseconds(.load)
+    durations.prefillMilliseconds = milliseconds(.prefill)
+    durations.decodeMilliseconds = milliseconds(.decode)
+    durations.totalMilliseconds = milliseconds(.total)
     if durations != ServerDurations() { observation.serverDurations = durations }
-  }
-
-  /// Tokens that a record says it carries: the length of `logprobs`, where they were asked for.
-  static func tokens(_ root: JSONValue) -> Int? {
-    guard let list = root["logprobs"], list.isArray, let count = list.count, count > 0 else { return nil }
-    return count
   }
 }

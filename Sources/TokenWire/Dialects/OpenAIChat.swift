@@ -1,15 +1,14 @@
-// OpenAI chat completions, as OpenAI and everyone after it writes them
-// (Documentation.docc/Dialects.md, "OpenAI Chat Completions" and "Servers").
-// It must not know about framing or time.
+// OpenAI chat completions, as OpenAI and everyone after it writes them (Documentation.docc/Dialects.md, "OpenAI Chat Completions").
 import JSON
 
 /// `POST …/chat/completions`.
 struct OpenAIChat: OpenAIDialect {
   static let name = "openai.chat"
+  static var operation: String { "chat" }
 
   init() {}
 
-  static func claims(method: String, path: String) -> Bool {
+  static func matches(method: String, path: String) -> Bool {
     method == "POST" && Dialects.path(path, endsIn: "/chat/completions")
   }
 
@@ -17,104 +16,92 @@ struct OpenAIChat: OpenAIDialect {
     if let n = body["n"]?.int, n >= 1 { facts.choices = n }
   }
 
-  static func readsFromRequest(_ key: RawSpan) -> Bool { key.equals("n") }
+  @inline(__always)
+  static func output(_ choice: OpenAIChoice, isBody: Bool) -> ChoiceOutput? {
+    guard let value = choice.members.present(isBody ? .message : .delta) else { return nil }
+    let message = JSONObject<MessageKey>(value)
+    var output = choice.emptyOutput
+    readText(message, into: &output)
+    // Text is tested before the role: some servers put the role on every token.
+    guard !output.kinds.isEmpty || (!isBody && isTokenWithoutText(message)) else { return nil }
+    output.tokens = choice.tokens
+    return output
+  }
 
-  mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
-    guard OpenAIShape.speaks(name) else { return }
-    OpenAIShape.readEnvelope(payload, into: &observation)
-    OpenAIShape.forEachChoice(payload, into: &observation) { choice, observation in
-      guard let delta = choice.present("delta") else { return }
-      var output = ChoiceOutput(choice: OpenAIShape.index(choice), scalars: 0, kinds: [])
-      Self.readMessage(delta, into: &output, &observation)
-      // Text first, role second: some servers put the role on every token.
-      guard !output.kinds.isEmpty || Self.isTokenWithoutText(delta) else { return }
-      output.tokens = OpenAIShape.tokens(choice)
-      observation.outputs.append(output)
+  // MARK: A delta or a message
+
+  private enum MessageKey: String, JSONKey {
+    case role, content, refusal, reasoning, thinking, audio
+    case reasoningContent = "reasoning_content"
+    case reasoningDetails = "reasoning_details"
+    case toolCalls = "tool_calls"
+    case functionCall = "function_call"
+    static let table = JSONKeys<MessageKey>()
+  }
+
+  /// The empty string in a delta that has no role: a token that decodes to nothing (Documentation.docc/Metrics.md, "Token-bearing events").
+  private static func isTokenWithoutText(_ delta: JSONObject<MessageKey>) -> Bool {
+    guard delta.present(.role) == nil else { return false }
+    return delta[.content]?.utf8Count == 0 || delta[.reasoningContent]?.utf8Count == 0
+      || delta[.reasoning]?.utf8Count == 0
+  }
+
+  /// Counts all generated text.
+  @inline(__always)
+  private static func readText(_ message: JSONObject<MessageKey>, into output: inout ChoiceOutput) {
+    if let content = message[.content] {
+      output.add(content, as: .answer)
+      if content.isArray { readParts(content, into: &output) }
     }
+    output.add(message[.refusal], as: .answer)
+    readReasoning(message, into: &output)
+    if let calls = message[.toolCalls] { readToolCalls(calls, into: &output) }
+    if let call = message[.functionCall] { readFunction(call, into: &output) }
+    if let audio = message.present(.audio) { readAudio(audio, into: &output) }
   }
 
-  mutating func readBody(_ body: JSONValue, into observation: inout Observation) {
-    OpenAIShape.readEnvelope(body, into: &observation)
-    OpenAIShape.forEachChoice(body, into: &observation) { choice, observation in
-      guard let message = choice.present("message") else { return }
-      var output = ChoiceOutput(choice: OpenAIShape.index(choice), scalars: 0, kinds: [])
-      Self.readMessage(message, into: &output, &observation)
-      guard !output.kinds.isEmpty else { return }
-      output.tokens = OpenAIShape.tokens(choice)
-      observation.outputs.append(output)
-    }
-    // A body's usage speaks of the whole exchange.
-    observation.usageChoice = nil
-  }
-
-  /// The empty string in a delta that has no role: a token that decodes to nothing
-  /// (Documentation.docc/Metrics.md, "Token-bearing events").
-  private static func isTokenWithoutText(_ delta: JSONValue) -> Bool {
-    guard delta.present("role") == nil else { return false }
-    return delta["content"]?.utf8Count == 0 || delta["reasoning_content"]?.utf8Count == 0
-      || delta["reasoning"]?.utf8Count == 0
-  }
-
-  /// Counts all generated text of a delta or a message.
-  private static func readMessage(
-    _ message: JSONValue, into output: inout ChoiceOutput, _ observation: inout Observation
-  ) {
-    readContent(message["content"], into: &output, &observation)
-    output.add(message["refusal"], as: .answer, &observation)
-    readReasoning(message, into: &output, &observation)
-    readToolCalls(message, into: &output, &observation)
-    if let audio = message.present("audio") {
-      output.add(audio["transcript"], as: .answer, &observation)
-      if let sound = audio["data"]?.utf8Count, sound > 0 { output.kinds.formUnion(.answer) }
-    }
-  }
-
-  /// A string, or Mistral's list of parts: `{"type":"text","text"}`, `{"type":"thinking","thinking":[parts]}`.
-  private static func readContent(
-    _ content: JSONValue?, into output: inout ChoiceOutput, _ observation: inout Observation
-  ) {
-    guard let content else { return }
-    output.add(content, as: .answer, &observation)
+  /// Mistral's list of parts: `{"type":"text","text"}`, `{"type":"thinking","thinking":[parts]}`.
+  private static func readParts(_ content: JSONValue, into output: inout ChoiceOutput) {
     content.forEachElement { part in
-      output.add(part["text"], as: .answer, &observation)
-      output.add(part["refusal"], as: .answer, &observation)
+      output.add(part["text"], as: .answer)
+      output.add(part["refusal"], as: .answer)
       guard let thinking = part["thinking"] else { return }
-      output.add(thinking, as: .reasoning, &observation)
-      thinking.forEachElement { output.add($0["text"], as: .reasoning, &observation) }
+      output.add(thinking, as: .reasoning)
+      thinking.forEachElement { output.add($0["text"], as: .reasoning) }
     }
   }
 
   /// Servers give reasoning different names, and some the same text under two of them: the first that has text counts.
-  private static func readReasoning(
-    _ message: JSONValue, into output: inout ChoiceOutput, _ observation: inout Observation
-  ) {
+  @inline(__always)
+  private static func readReasoning(_ message: JSONObject<MessageKey>, into output: inout ChoiceOutput) {
     let before = output.scalars
-    output.add(message["reasoning_content"], as: .reasoning, &observation)
-    if output.scalars == before { output.add(message["reasoning"], as: .reasoning, &observation) }
-    if output.scalars == before { output.add(message["thinking"], as: .reasoning, &observation) }
-    guard output.scalars == before else { return }
+    output.add(message[.reasoningContent], as: .reasoning)
+    if output.scalars == before { output.add(message[.reasoning], as: .reasoning) }
+    if output.scalars == before { output.add(message[.thinking], as: .reasoning) }
+    guard output.scalars == before, let details = message[.reasoningDetails] else { return }
     // OpenRouter's list; encrypted details carry nothing that can be counted.
-    message["reasoning_details"]?.forEachElement { detail in
-      output.add(detail["text"], as: .reasoning, &observation)
-      output.add(detail["summary"], as: .reasoning, &observation)
+    details.forEachElement { detail in
+      output.add(detail["text"], as: .reasoning)
+      output.add(detail["summary"], as: .reasoning)
     }
   }
 
-  private static func readToolCalls(
-    _ message: JSONValue, into output: inout ChoiceOutput, _ observation: inout Observation
-  ) {
-    message["tool_calls"]?.forEachElement { call in
-      readFunction(call["function"], into: &output, &observation)
-      output.add(call["custom"]?["name"], as: .toolCall, &observation)
-      output.add(call["custom"]?["input"], as: .toolCall, &observation)
+  private static func readToolCalls(_ calls: JSONValue, into output: inout ChoiceOutput) {
+    calls.forEachElement { call in
+      if let function = call["function"] { readFunction(function, into: &output) }
+      guard let custom = call["custom"] else { return }
+      output.add(custom["name"], as: .toolCall)
+      output.add(custom["input"], as: .toolCall)
     }
-    readFunction(message["function_call"], into: &output, &observation)
   }
 
-  private static func readFunction(
-    _ function: JSONValue?, into output: inout ChoiceOutput, _ observation: inout Observation
-  ) {
-    output.add(function?["name"], as: .toolCall, &observation)
-    output.add(compact: function?["arguments"], as: .toolCall, &observation)
+  private static func readFunction(_ function: JSONValue, into output: inout ChoiceOutput) {
+    output.add(function["name"], as: .toolCall)
+    output.add(compact: function["arguments"], as: .toolCall)
+  }
+
+  private static func readAudio(_ audio: JSONValue, into output: inout ChoiceOutput) {
+    output.add(audio["transcript"], as: .answer)
+    if let sound = audio["data"]?.utf8Count, sound > 0 { output.kinds.formUnion(.answer) }
   }
 }

@@ -1,138 +1,130 @@
-// What chat and legacy completions share: usage, timings, errors, the outermost object of an event and of a body.
-// It must not know where either keeps its text.
+// What chat and legacy completions share: everything of an event or a body that stands outside a choice's text.
 import JSON
 
-/// One of OpenAI's streaming endpoints: `data:` events up to `[DONE]`.
-protocol OpenAIDialect: Dialect {}
+/// One of OpenAI's streaming endpoints: `data:` events up to `[DONE]`, each with `choices[]`.
+protocol OpenAIDialect: Dialect {
+  /// Reads the output of one choice of an event (or of a body, where `isBody`).
+  /// - Returns: nil where it carries none.
+  static func output(_ choice: OpenAIChoice, isBody: Bool) -> ChoiceOutput?
+}
 
 extension OpenAIDialect {
+  static var provider: String { "openai" }
   static var framing: Framing { .serverSentEvents }
   static var terminator: StaticString? { "[DONE]" }
-  static var volatileKeys: [StaticString] { ["id", "created", "obfuscation"] }
-  static var usageKeys: [StaticString] { OpenAIShape.usageKeys }
 
-  static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {
-    OpenAIShape.readCounts(key, value, into: &observation)
+  mutating func readEvent(name: RawSpan, _ payload: JSONValue, into observation: inout Observation) {
+    // SGLang sends `event: sglext_ids` among a chat's events; its payload is no chunk.
+    guard name.isEmpty || name.equals("message") || name.equals("error") else { return }
+    let root = OpenAIRoot(payload, into: &observation)
+    root.readChoices(into: &observation) { Self.output($0, isBody: false) }
+  }
+
+  mutating func readBody(_ body: JSONValue, into observation: inout Observation) {
+    let root = OpenAIRoot(body, into: &observation)
+    root.readChoices(into: &observation) { Self.output($0, isBody: true) }
+    // A body's usage speaks of the whole exchange.
+    observation.usageChoice = nil
   }
 }
 
-/// Reading the parts that all OpenAI-shaped answers have in common.
-enum OpenAIShape {
-  /// Reads everything of an event or a body that stands outside `choices[]`.
-  static func readEnvelope(_ root: JSONValue, into observation: inout Observation) {
-    observation.responseModel = root["model"]?.name
-    observation.errorKind = root.errorKind
+/// The outermost object of an event or of a body.
+struct OpenAIRoot {
+  private enum Key: String, JSONKey {
+    case model, error, object, type, code, usage, timings, choices
+    case errorType = "error_type"
+    case groq = "x_groq"
+    static let table = JSONKeys<Key>()
+  }
+
+  private let choices: JSONValue?
+
+  /// Reads all but the choices.
+  @inline(__always)
+  init(_ value: JSONValue, into observation: inout Observation) {
+    let root = JSONObject<Key>(value)
+    choices = root[.choices]
+    observation.readModel(root[.model])
+    observation.errorKind =
+      ErrorReport(
+        error: root[.error], errorType: root[.errorType], object: root[.object], type: root[.type], code: root[.code]
+      ).kind
     // Groq has a usage of its own beside a missing one.
-    if let usage = root.present("usage") ?? root["x_groq"]?.present("usage") { readUsage(usage, into: &observation) }
-    if let timings = root.present("timings") { readTimings(timings, into: &observation) }
-  }
-
-  /// The keys that `readCounts` reads, in `readEnvelope`'s order.
-  static var usageKeys: [StaticString] { ["usage", "timings"] }
-
-  /// Reads what stands under one of `usageKeys`.
-  static func readCounts(_ key: Int, _ value: JSONValue, into observation: inout Observation) {
-    if key == 0 { readUsage(value, into: &observation) } else { readTimings(value, into: &observation) }
-  }
-
-  private static func readUsage(_ value: JSONValue, into observation: inout Observation) {
-    let usage = SparseMembers(value)
-    let counts = tokenUsage(usage)
-    observation.usage = counts == TokenUsage() ? nil : counts
-    readGroqTimes(usage, into: &observation)
-  }
-
-  /// Token counts under all the names that OpenAI-shaped servers give them.
-  private static func tokenUsage(_ usage: SparseMembers) -> TokenUsage {
-    var counts = TokenUsage()
-    counts.input = usage["prompt_tokens"]?.tokenCount
-    counts.output = usage["completion_tokens"]?.tokenCount
-    // DeepSeek has its own name beside OpenAI's; Moonshot puts `cached_tokens` at the top.
-    counts.cached =
-      usage["prompt_tokens_details"]?["cached_tokens"]?.tokenCount ?? usage["prompt_cache_hit_tokens"]?.tokenCount
-      ?? usage["cached_tokens"]?.tokenCount
-    // SGLang has `reasoning_tokens` at the top.
-    counts.reasoning =
-      usage["completion_tokens_details"]?["reasoning_tokens"]?.tokenCount ?? usage["reasoning_tokens"]?.tokenCount
-    // xAI leaves reasoning out of `completion_tokens`; its own total says so.
-    if let input = counts.input, let output = counts.output, let reasoning = counts.reasoning, reasoning > 0,
-      let total = usage["total_tokens"]?.tokenCount, total - input - output == reasoning
-    {
-      counts.output = output + reasoning
+    if let usage = root.present(.usage) ?? root[.groq]?.present("usage") {
+      let usage = OpenAIUsage(usage: usage)
+      observation.usage = usage.counts
+      observation.serverDurations = usage.durations
     }
-    return counts
-  }
-
-  /// Groq's `queue_time`, `prompt_time`, `completion_time` and `total_time` inside usage, in seconds.
-  private static func readGroqTimes(_ usage: SparseMembers, into observation: inout Observation) {
-    guard let decode = usage["completion_time"]?.double else { return }
-    var durations = ServerDurations()
-    durations.decodeMilliseconds = decode * 1000
-    durations.queueMilliseconds = usage["queue_time"]?.double.map { $0 * 1000 }
-    durations.prefillMilliseconds = usage["prompt_time"]?.double.map { $0 * 1000 }
-    durations.totalMilliseconds = usage["total_time"]?.double.map { $0 * 1000 }
-    observation.serverDurations = durations
-  }
-
-  /// llama.cpp's `timings`: `prompt_n` counts what was processed, so the cached part (`cache_n`) comes on top.
-  private static func readTimings(_ value: JSONValue, into observation: inout Observation) {
-    let timings = SparseMembers(value)
-    var counts = TokenUsage()
-    counts.output = timings["predicted_n"]?.tokenCount
-    counts.cached = timings["cache_n"]?.tokenCount
-    if let processed = timings["prompt_n"]?.tokenCount, let cached = counts.cached {
-      counts.input = processed + cached
+    if let timings = root.present(.timings) {
+      let timings = OpenAIUsage(timings: timings)
+      observation.serverCounts = timings.counts
+      if let durations = timings.durations { observation.serverDurations = durations }
     }
-    if counts != TokenUsage() { observation.serverCounts = counts }
-
-    var durations = ServerDurations()
-    durations.prefillMilliseconds = timings["prompt_ms"]?.double
-    durations.decodeMilliseconds = timings["predicted_ms"]?.double
-    if durations.prefillMilliseconds != nil || durations.decodeMilliseconds != nil {
-      observation.serverDurations = durations
-    }
-  }
-
-  /// Whether an event may speak for the model: one without a name, or one with the name that stands for none.
-  ///
-  /// SGLang sends `event: sglext_ids` among a chat's events; its payload is no chunk.
-  static func speaks(_ name: RawSpan) -> Bool { name.isEmpty || name.equals("message") || name.equals("error") }
-
-  /// A choice's number; 0 where it has none.
-  static func index(_ choice: JSONValue) -> Int { choice["index"]?.tokenCount ?? 0 }
-
-  /// Tokens that a choice says it carries: vLLM's `token_ids`, LMDeploy's `output_ids`, else logprobs' lengths.
-  static func tokens(_ choice: JSONValue) -> Int? {
-    if let count = length(choice["token_ids"]) ?? length(choice["output_ids"]) { return count }
-    guard let logprobs = choice.present("logprobs") else { return nil }
-    if let count = length(logprobs["tokens"]) { return count }
-    // Chat has these two; legacy completions has `tokens`.
-    let count = (length(logprobs["content"]) ?? 0) + (length(logprobs["refusal"]) ?? 0)
-    return count > 0 ? count : nil
-  }
-
-  /// The length of an array that is not empty.
-  private static func length(_ list: JSONValue?) -> Int? {
-    guard let list, list.isArray, let count = list.count, count > 0 else { return nil }
-    return count
   }
 
   /// Reads each choice, notes those without output and, where there is exactly one, lets it own the event's usage
   /// (continuous usage is a count of its choice).
-  static func forEachChoice(
-    _ root: JSONValue, into observation: inout Observation, _ read: (JSONValue, inout Observation) -> Void
-  ) {
-    guard let choices = root["choices"], choices.isArray else { return }
-    var seen = 0
+  @inline(__always)
+  func readChoices(into observation: inout Observation, _ output: (OpenAIChoice) -> ChoiceOutput?) {
+    guard let choices, choices.isArray else { return }
+    var count = 0
     var first = 0
-    choices.forEachElement { choice in
-      if seen == 0 { first = index(choice) }
-      seen += 1
-      if let reason = choice.present("finish_reason")?.name { observation.finishReason = reason }
-      let outputs = observation.outputs.count
-      read(choice, &observation)
-      if observation.outputs.count == outputs { observation.silentChoices.append(index(choice)) }
+    choices.forEachElement { value in
+      let choice = OpenAIChoice(value)
+      if count == 0 { first = choice.index }
+      count += 1
+      if let reason = choice.members[.finishReason]?.name { observation.finishReason = reason }
+      if let output = output(choice) {
+        observation.outputs.append(output)
+      } else {
+        observation.silentChoices.append(choice.index)
+      }
     }
-    if seen == 1, observation.usage != nil { observation.usageChoice = first }
+    if count == 1, observation.usage != nil { observation.usageChoice = first }
+  }
+}
+
+/// One element of `choices[]`.
+struct OpenAIChoice {
+  enum Key: String, JSONKey {
+    case index, delta, message, text, logprobs
+    case finishReason = "finish_reason"
+    case tokenIDs = "token_ids"
+    case outputIDs = "output_ids"
+    static let table = JSONKeys<Key>()
+  }
+
+  private enum LogprobsKey: String, JSONKey {
+    case tokens, content, refusal
+    static let table = JSONKeys<LogprobsKey>()
+  }
+
+  let members: JSONObject<Key>
+
+  @inline(__always)
+  init(_ value: JSONValue) { members = JSONObject(value) }
+
+  /// The choice's number; 0 where it has none.
+  @inline(__always)
+  var index: Int { members[.index]?.tokenCount ?? 0 }
+
+  /// An output of this choice that says nothing yet.
+  @inline(__always)
+  var emptyOutput: ChoiceOutput { ChoiceOutput(choice: index, scalars: 0, kinds: []) }
+
+  /// Tokens that the choice says it carries: vLLM's `token_ids`, LMDeploy's `output_ids`, else the lengths of logprobs.
+  @inline(__always)
+  var tokens: Int? {
+    if let count = members[.tokenIDs]?.listLength ?? members[.outputIDs]?.listLength { return count }
+    guard let logprobs = members.present(.logprobs) else { return nil }
+    return Self.tokens(logprobs)
+  }
+
+  private static func tokens(_ logprobs: JSONValue) -> Int? {
+    let lists = JSONObject<LogprobsKey>(logprobs)
+    if let count = lists[.tokens]?.listLength { return count }
+    // Chat has these two; legacy completions has `tokens`.
+    let count = (lists[.content]?.listLength ?? 0) + (lists[.refusal]?.listLength ?? 0)
+    return count > 0 ? count : nil
   }
 }

@@ -1,17 +1,16 @@
 // What a response's head, or for want of a Content-Type its first bytes, say about its body.
-// It must not know dialects.
 
-/// What the final head of a response announces: a value to be kept for heads that say the same.
+/// What the final head of a response announces: a value that may be kept for heads that are alike.
 public struct AnnouncedBody: Sendable {
   /// How it is to be read; nil where there is none.
   let shape: BodyShape?
-  /// Why it cannot be looked into: a content coding other than identity.
+  /// Why it is not decoded: a content coding other than identity.
   let problem: String?
 
   /// What a head with these fields announces.
   ///
   /// The request's `stream` is never believed: an error before the stream comes as plain JSON. A body in another
-  /// content coding than identity is not looked into.
+  /// content coding than identity is not decoded.
   public init(status: Int, contentType: String?, contentEncoding: String?) {
     guard status >= 200, status != 204, status != 304 else {
       (shape, problem) = (nil, nil)
@@ -35,8 +34,7 @@ public struct AnnouncedBody: Sendable {
 
 /// How a body is to be read.
 enum BodyShape: Hashable {
-  case events
-  case lines
+  case stream(Framing)
   /// One JSON text.
   case body
   /// The type does not tell: its first bytes may.
@@ -52,7 +50,7 @@ enum BodyShape: Hashable {
     }
     // As nearly every server writes it: folding case costs more than the rest of a short response's decoding.
     if contentType == "text/event-stream" || contentType == "text/event-stream; charset=utf-8" {
-      self = .events
+      self = .stream(.serverSentEvents)
       return
     }
     if contentType == "application/json" {
@@ -60,10 +58,10 @@ enum BodyShape: Hashable {
       return
     }
     switch contentType.prefix(while: { $0 != ";" }).lowercased().filter({ $0 != " " && $0 != "\t" }) {
-    case "text/event-stream": self = .events
+    case "text/event-stream": self = .stream(.serverSentEvents)
     case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
       "application/stream+json":
-      self = .lines
+      self = .stream(.newlineDelimitedJSON)
     case "", "text/plain", "application/octet-stream": self = .unknown
     case let type where type == "application/json" || type.hasSuffix("+json"): self = .body
     default: self = .other
@@ -79,12 +77,12 @@ enum BodyShape: Hashable {
     let rest = bytes.extracting(start..<bytes.byteCount)
     guard !rest.isEmpty else { return nil }
     if rest[0] == UInt8(ascii: "{") {
-      self = framing == .newlineDelimitedJSON ? .lines : .body
+      self = framing == .newlineDelimitedJSON ? .stream(framing) : .body
       return
     }
     for field: StaticString in ["data:", "event:", "id:", "retry:", ":"] {
       if rest.starts(with: field) {
-        self = .events
+        self = .stream(.serverSentEvents)
         return
       }
       if rest.isPrefix(of: field) { return nil }
