@@ -75,7 +75,7 @@ let package = Package(
     // What is fuzzed: the tests replay its corpus, scripts/fuzz goes on from there.
     .target(
       name: "FuzzTargets",
-      dependencies: ["Transport", "HTTP", "HTTP1", "TokenWire", "Measurement", "Configuration", "RecordLog"],
+      dependencies: ["Transport", "HTTP", "HTTP1", "JSON", "TokenWire", "Measurement", "Configuration", "RecordLog"],
       path: "Tests/Fuzz/Targets", swiftSettings: ours),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Replay"),
 

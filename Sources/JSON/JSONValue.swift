@@ -33,6 +33,9 @@ public struct JSONValue {
     return member
   }
 
+  /// Whether both are one value of one text.
+  public func isIdentical(to other: JSONValue) -> Bool { unsafe value == other.value }
+
   // MARK: Its kind
 
   /// Whether this is `null`.

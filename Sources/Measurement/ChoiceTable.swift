@@ -1,5 +1,5 @@
-// What is remembered of each choice of an exchange: when its last token came and how many tokens it was said to have.
-// It must not grow without bound: a server's `index` is not to be trusted (some count tokens with it).
+// The state of each choice of an exchange: when its last token came, and how many tokens it is stated to have.
+// It must not grow without bound: a server's `index` cannot be trusted (some count tokens with it).
 import Clocks
 
 /// One choice (`index`) of an answer.
@@ -24,7 +24,7 @@ struct ChoiceTable: Sendable {
 
   /// Distinct choices seen, at most `limit`.
   private(set) var count = 0
-  /// More than `limit` choices came: what is per choice is not known any more.
+  /// More than `limit` choices came: what is measured per choice is unknown.
   private(set) var overflowed = false
   private var first = ChoiceState(index: 0)
   private var more: [ChoiceState] = []
@@ -32,7 +32,7 @@ struct ChoiceTable: Sendable {
   /// Whether no other choice than `index` has been seen.
   func isOnly(_ index: Int) -> Bool { count == 0 || count == 1 && first.index == index }
 
-  /// Gives the state of choice `index` to `body`, making it where it is new; nil past the limit.
+  /// Calls `body` with the state of choice `index`, a new one where it has none; nil past the limit.
   mutating func withChoice<Result>(_ index: Int, _ body: (inout ChoiceState) -> Result) -> Result? {
     if count == 0 {
       first.index = index

@@ -1,5 +1,4 @@
-// What this proxy adds to every read of a worker, while it serves: the same times that each exchange's record sums up.
-// It must not know which exchange a read belongs to.
+// Delivery times of all reads of a worker, for the metrics: the same times that each exchange's record sums up.
 import Metrics
 
 /// Distributions over all reads of one worker, filled by its thread soon after they are delivered.
@@ -11,7 +10,7 @@ public final class DeliveryCounters: Sendable {
     5, 10, 30, 60,
   ])
 
-  /// From a read's arrival to the client's socket having taken its bytes: `delivery_us`.
+  /// From a read's arrival to the client's socket having accepted its bytes: `delivery_us`.
   public let delay = BucketCounter(buckets)
   /// From a read's arrival, by the kernel's stamp, to the loop's reading it: `loop_lag_us`.
   public let lag = BucketCounter(buckets)

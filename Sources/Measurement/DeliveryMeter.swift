@@ -1,15 +1,14 @@
-// What this proxy itself adds: from a read's arrival to the client's socket having taken its bytes.
-// It must not know what the bytes were.
+// What this proxy itself adds: the time from a read's arrival until the client's socket has accepted its bytes.
 import Clocks
 
 /// Delivery times of one exchange's reads, and how late the loop came to them.
 struct DeliveryMeter: Sendable {
-  /// Deliveries kept exactly; three figures come of them, so they are folded early.
+  /// Deliveries stored exactly. Few: only three numbers are made of them.
   static let exactDeliveries = 128
-  /// Reads remembered while the client's socket takes nothing; the longest-waiting ones are kept.
+  /// Reads remembered while the client's socket accepts nothing: those that have waited longest.
   static let pendingReads = 64
 
-  /// Where every read is counted besides.
+  /// Counters of the worker, in which every read is counted too.
   let counters: DeliveryCounters?
   /// The worst lateness of a read that has a kernel stamp, ns; nil where none had.
   private(set) var worstLag: Int64?
@@ -55,22 +54,22 @@ struct DeliveryMeter: Sendable {
   /// Reading goes on after a pause; every read before it has begun.
   mutating func resumed(at: Instant) { resumedAt = at }
 
-  /// The client's socket has taken the bytes of every read so far.
+  /// The client's socket has accepted the bytes of every read so far.
   mutating func delivered(at: Instant) {
     guard let oldest = oldestPending else { return }
     oldestPending = nil
-    take(at.nanoseconds(since: oldest))
-    if !morePending.isEmpty { takePending(at) }
+    addDelay(at.nanoseconds(since: oldest))
+    if !morePending.isEmpty { deliverMorePending(at) }
   }
 
-  /// Apart from `delivered`, which nearly every read goes through and nearly none with more than itself.
+  /// Not inlined: `delivered` runs for nearly every read, and few have others pending.
   @inline(never)
-  private mutating func takePending(_ at: Instant) {
-    for arrivedAt in morePending { take(at.nanoseconds(since: arrivedAt)) }
+  private mutating func deliverMorePending(_ at: Instant) {
+    for arrivedAt in morePending { addDelay(at.nanoseconds(since: arrivedAt)) }
     morePending.removeAll()
   }
 
-  private mutating func take(_ delay: Int64) {
+  private mutating func addDelay(_ delay: Int64) {
     samples.add(delay)
     counters?.delay.add(delay)
   }

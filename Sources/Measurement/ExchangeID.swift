@@ -1,4 +1,4 @@
-// What tells one exchange from every other: sixteen bytes, of which a text is made where one is to be read.
+// The identifier of an exchange: sixteen bytes, and its text.
 // It must not make identifiers: UUIDv7Generator does.
 
 /// An exchange's identifier. The proxy's own are UUIDs; a log may have any other text in that place.

@@ -1,16 +1,15 @@
 // From one exchange's instants and counters to the numbers of its record: the formulas of
 // Documentation.docc/Metrics.md.
-// It must not fall back from one instant to another: what is not known is nil.
+// It must not use one instant in place of another: what is not known is nil.
 import Clocks
 import Metrics
 import TokenWire
 
 extension ExchangeMeter {
-  /// Fills every number of Documentation.docc/Metrics.md, `ts`, and the words the server said (`response_model`,
-  /// `finish_reason`).
+  /// Fills every number of Documentation.docc/Metrics.md, `ts`, and the server's words (`response_model`, `finish_reason`).
   ///
   /// Call it last: it reads the record's `dialect`, `status` and `stream`, and cuts all its strings to
-  /// `StringLimit.limit`. Outcome, stage and error are the caller's own. The words are moved, not copied: once only.
+  /// `StringLimit.limit`. Outcome, stage and error are the caller's own. Call it once: the words are moved, not copied.
   public mutating func fill(_ record: inout ExchangeRecord) {
     record.timestampNanoseconds = received.realtimeNanoseconds
     record.upstreamReused = connectionReused
@@ -75,7 +74,7 @@ extension ExchangeMeter {
     // An error's body holds no token, whoever looked at it.
     if let status, status >= 400 { return true }
     if headCompleteAt != nil { return sawWholeStream }
-    // Nobody would have seen the first token of an answer that was to come in one piece.
+    // Of an answer in one piece the first token's arrival is not seen.
     return isStream != false
   }
 
@@ -85,7 +84,7 @@ extension ExchangeMeter {
       record.tokensPerSecondEndToEnd = Double(tokens) / toLast * 1_000
     }
     let streamed = Self.milliseconds(last.nanoseconds(since: first))
-    // All tokens in one read: how long each took cannot be seen, and 0 is not an answer.
+    // All tokens in one read: how long each took is not known, and it is not 0.
     guard streamed > 0 else { return }
     record.charsPerSecond = Double(scalarsAfterFirstEvent) / streamed * 1_000
     guard let tokens, tokens >= 2, gaps.choices.count == 1, !gaps.choices.overflowed, !hidReasoning else { return }
@@ -103,7 +102,7 @@ extension ExchangeMeter {
   private mutating func fillDistributions(_ record: inout ExchangeRecord) {
     record.clock = delivery.clock
     record.loopLagMicroseconds = delivery.worstLag.map { Double($0) / 1_000 }
-    if let only = delivery.samples.only.map({ Double($0) / 1_000 }) {
+    if let only = delivery.samples.single.map({ Double($0) / 1_000 }) {
       record.deliveryMicroseconds = DeliveryQuantiles(p50: only, p99: only, max: only)
     } else if let values = delivery.samples.quantiles([0.5, 0.99, 1]) {
       record.deliveryMicroseconds = DeliveryQuantiles(
@@ -153,7 +152,7 @@ extension ExchangeRecord {
 }
 
 extension ServerReport {
-  /// What the server said of its own time, as the record has it.
+  /// The server's own durations, as the record has them.
   init(_ durations: ServerDurations) {
     self.init()
     queueMilliseconds = durations.queueMilliseconds

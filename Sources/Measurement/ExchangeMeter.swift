@@ -11,13 +11,13 @@ public enum MeasuredBody: UInt8, Sendable {
   case whole
 }
 
-/// The meter of one exchange: told what happens as it happens, it fills the record at the end
+/// The meter of one exchange. Call its methods as things happen; `fill` makes the record at the end
 /// (Documentation.docc/Metrics.md, "Numbers of one exchange").
 ///
 /// Allocates nothing an event but for the doubling of its sample stores; their size is bounded whatever arrives.
 public struct ExchangeMeter: ~Copyable, Sendable {
   // What each token touches stands first and close together: between two tokens of a stream thousands of others pass, and
-  // memory that has left the cache costs more than what is done with it.
+  // memory that has left the processor's cache costs more than the work on it.
   @PackedInstant private var readAt: Instant? = nil
   @PackedInstant var firstEventAt: Instant? = nil
   @PackedInstant var firstTokenAt: Instant? = nil
@@ -57,7 +57,7 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   /// Starts with the first byte of the request.
   /// - Parameters:
   ///   - keepsTimeline: keep each token-bearing event's instant (`records.timeline`): eight bytes an event.
-  ///   - counters: where the exchange's reads are counted besides.
+  ///   - counters: the worker's counters, in which the exchange's reads are counted too.
   public init(received: WallAnchor, keepsTimeline: Bool, counters: DeliveryCounters? = nil) {
     self.received = received
     delivery = DeliveryMeter(counters: counters)
@@ -67,8 +67,8 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   /// The request is complete: t0, from which every interval counts.
   public mutating func requestComplete(at: Instant) { requestCompleteAt = at }
 
-  /// A connection to upstream is ours, after waiting for it since `startedAt`. Where a second one is needed (the pool's
-  /// had died), the wait counts from the first.
+  /// The exchange has a connection to upstream, for which it had waited since `startedAt`. Where a second one is needed
+  /// (the pooled one was dead), the wait counts from the first.
   public mutating func connected(startedAt: Instant, at: Instant, reused: Bool) {
     connectStartedAt = connectStartedAt ?? startedAt
     connectedAt = at
@@ -81,46 +81,46 @@ public struct ExchangeMeter: ~Copyable, Sendable {
     headCompleteAt = completeAt
   }
 
-  /// A decoder will observe the response's body. Not called for a body that nobody decodes: its tokens stay unknown.
+  /// A decoder will observe the response's body. Do not call it for a body that is not decoded: its tokens stay unknown.
   public mutating func measures(_ body: MeasuredBody) { self.body = body }
 
   /// A read from upstream with response bytes in it; what is observed next was completed by it.
   public mutating func beginRead(_ arrival: Arrival) {
     delivery.begin(arrival)
-    // Two anchors err differently, by a microsecond or so: that is no reason for a read to come before the last.
+    // Two anchors differ by a microsecond or so; a read must not come before the last one for that.
     readAt = max(arrival.at, readAt ?? arrival.at)
     readHasToken = false
   }
 
-  /// `beginRead` and `delivered` in one, for a read whose bytes the client's socket took at once.
+  /// `beginRead` and `delivered` in one, for a read whose bytes the client's socket accepted at once.
   public mutating func read(_ arrival: Arrival, deliveredAt: Instant) {
     beginRead(arrival)
     delivered(at: deliveredAt)
   }
 
-  /// The client's socket has taken the bytes of every read begun so far. May come late, or never.
+  /// The client's socket has accepted the bytes of every read begun so far. May be called late, or never.
   public mutating func delivered(at: Instant) { delivery.delivered(at: at) }
 
   /// Reading from upstream was paused this long because the client was slow.
   public mutating func clientStalled(nanoseconds: Int64) { stalledNanoseconds &+= max(nanoseconds, 0) }
 
-  /// Reading from upstream goes on after such a pause. Call it when every read before it has begun.
+  /// Reading from upstream resumes after such a pause. Call it when every read before it has begun.
   public mutating func readingResumed(at: Instant) { delivery.resumed(at: at) }
 
-  /// The decoder gave up on this body (an event beyond its bounds): what is not known yet will not be known.
+  /// The decoder stopped reading this body (an event beyond its bounds): what is not known yet stays unknown.
   public mutating func measuringStopped() { decodingStopped = true }
 
   /// The last byte of the response, or the end of the exchange where it was cut.
   public mutating func ended(at: Instant) { endedAt = at }
 
-  /// Takes an event that the current read completed, or the one observation of a whole body.
+  /// An event that the current read completed, or the one observation of a whole body.
   public mutating func observe(_ observation: borrowing Observation) {
     guard !decodingStopped, let body else { return }
     if let reason = observation.finishReason { finishReason = reason }
     if responseModel == nil, let model = observation.responseModel { responseModel = model }
     if let kind = observation.errorKind, errorKind == nil { errorKind = kind }
     if observation.isTerminator { sawTerminator = true }
-    ledger.take(observation, choices: &gaps)
+    ledger.add(observation, choices: &gaps)
     for choice in observation.silentChoices { gaps.register(choice: choice) }
     switch body {
     case .whole: observeWhole(observation)
@@ -153,12 +153,12 @@ public struct ExchangeMeter: ~Copyable, Sendable {
       if !isFirst { scalarsAfterFirstEvent &+= output.scalars }
       if output.kinds.contains(.reasoning) { sawReasoning = true }
       if firstAnswerAt == nil, output.kinds.contains(.answer) { firstAnswerAt = at }
-      ledger.takeIDs(output.tokens)
-      let held = gaps.take(
+      ledger.addIDs(output.tokens)
+      let counted = gaps.add(
         output, at: at,
         usageCount: observation.usageChoice == output.choice ? observation.usage?.output : nil,
         serverCount: observation.serverCounts?.output)
-      tokens = tokens.flatMap { sum in held.map { sum &+ $0 } }
+      tokens = tokens.flatMap { sum in counted.map { sum &+ $0 } }
     }
     if timeline != nil, let t0 = requestCompleteAt {
       timeline?.add(nanoseconds: at.nanoseconds(since: t0), tokens: tokens)
@@ -167,7 +167,7 @@ public struct ExchangeMeter: ~Copyable, Sendable {
 
   /// Whether output has begun: the first token, or the head of a body whose tokens are not timed.
   public var hasOutput: Bool {
-    // Changes nothing: a borrowed meter would be copied, all of it.
+    // Mutating, although it changes nothing: a borrowed meter would be copied.
     mutating get { firstTokenAt != nil || (headCompleteAt != nil && (body != .stream || decodingStopped)) }
   }
 

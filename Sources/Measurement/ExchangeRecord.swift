@@ -1,5 +1,5 @@
 // One exchange as the log keeps it: every key of Documentation.docc/Record.md, version 1, in the log's order.
-// It must not know how it is written or read, nor hold any text of a prompt or a completion.
+// It must not hold any text of a prompt or a completion.
 
 /// How an exchange ended (Documentation.docc/Metrics.md, "Outcomes").
 public enum Outcome: String, CaseIterable, Sendable {
@@ -80,7 +80,7 @@ public struct DeliveryQuantiles: Hashable, Sendable {
   }
 }
 
-/// What the server said of its own time, in milliseconds; a key it did not give is nil and not written.
+/// The server's own durations, in milliseconds; one that it does not state is nil and not written.
 public struct ServerReport: Hashable, Sendable {
   /// Waiting for a slot.
   public var queueMilliseconds: Double?
@@ -124,7 +124,7 @@ public struct ExchangeRecord: Hashable, Sendable {
   public var instance = ""
   /// Who.
   public var user: String?
-  /// How we know who: `header:NAME`, `body:KEY`, `api_key`, `client_ip`.
+  /// Where the user comes from: `header:NAME`, `body:KEY`, `api_key`, `client_ip`.
   public var userFrom: String?
   /// Conversation or session, where the client names one.
   public var session: String?
@@ -229,7 +229,7 @@ public struct ExchangeRecord: Hashable, Sendable {
   /// Nil unless `records.timeline` is on.
   public var timeline: [TimelineEntry]?
 
-  /// A record of which nothing is known. Inlined, so that it is made where it is to lie.
+  /// A record of which nothing is known. Inlined, so that it is made in place.
   @inlinable
   @inline(__always)
   public init() {}

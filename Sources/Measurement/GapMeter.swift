@@ -1,11 +1,10 @@
 // The gaps between the token-bearing events of each choice, plain (`gaps_ms`) and token-weighted (`itl_ms`).
-// It must not know where the events came from.
 import Clocks
 import TokenWire
 
 /// Gaps and token-weighted gaps of one stream.
 struct GapMeter: Sendable {
-  /// Gaps kept exactly (2 KiB); more are folded into a histogram.
+  /// Gaps stored exactly (2 KiB); more are counted in a histogram.
   static let exactGaps = 512
 
   /// What is known of the tokens in each event so far.
@@ -23,7 +22,7 @@ struct GapMeter: Sendable {
   private var weights = Weights.allOnes
   private(set) var choices = ChoiceTable()
   private(set) var gaps = SampleStore(exactLimit: exactGaps)
-  /// None or one: an array, for most streams have none.
+  /// None or one. An array, because most streams have none and the meter is to be small.
   private var weighted: [SampleStore] = []
 
   /// Whether the token-weighted gaps are the plain ones.
@@ -39,14 +38,14 @@ struct GapMeter: Sendable {
     }
   }
 
-  /// Notes a choice, and the cumulative count that a usage states for it.
+  /// Registers a choice, and the cumulative count that a usage states for it.
   mutating func register(choice index: Int, statedTokens: Int? = nil) {
     _ = choices.withChoice(index) { choice in
       choice.statedTokens = statedTokens ?? choice.statedTokens
     }
   }
 
-  /// Takes one choice's output of an event that was completed at `at`.
+  /// Adds one choice's output of an event that was completed at `at`.
   ///
   /// Its tokens are the growth of the cumulative count since this choice's last token-bearing event (a parser may have
   /// swallowed tokens in between; SGLang's benchmark counts so), else what the event says of itself.
@@ -54,7 +53,7 @@ struct GapMeter: Sendable {
   ///   - usageCount: this choice's cumulative count, where this event states it.
   ///   - serverCount: the exchange's cumulative count, where this event states it.
   /// - Returns: the tokens of this output; nil where unknown.
-  mutating func take(_ output: ChoiceOutput, at: Instant, usageCount: Int?, serverCount: Int?) -> Int? {
+  mutating func add(_ output: ChoiceOutput, at: Instant, usageCount: Int?, serverCount: Int?) -> Int? {
     let byServer = Self.growth(to: serverCount, from: serverCounted)
     serverCounted = serverCount
     let only = choices.isOnly(output.choice)
@@ -69,7 +68,7 @@ struct GapMeter: Sendable {
       return Step(tokens: tokens, gap: gap, uncounted: uncounted)
     }
     guard let step else {
-      forgetWeights()
+      dropWeights()
       return output.tokens
     }
     addWeighted(step)
@@ -86,7 +85,7 @@ struct GapMeter: Sendable {
 
   private mutating func addWeighted(_ step: Step) {
     guard weights != .unknown else { return }
-    guard let tokens = step.tokens else { return forgetWeights() }
+    guard let tokens = step.tokens else { return dropWeights() }
     guard let gap = step.gap, let uncounted = step.uncounted else { return }
     if weights == .allOnes {
       if tokens == 1, gap == uncounted { return }
@@ -96,7 +95,7 @@ struct GapMeter: Sendable {
     if tokens > 0 { weighted[0].add(uncounted / Int64(tokens), times: tokens) }
   }
 
-  private mutating func forgetWeights() {
+  private mutating func dropWeights() {
     weights = .unknown
     weighted = []
   }

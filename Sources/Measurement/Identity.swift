@@ -2,7 +2,7 @@
 // It must not keep a credential or any header but those it is asked to look at.
 import TokenWire
 
-/// A user, and how we know (Documentation.docc/Record.md, "Identity": `user`, `user_from`).
+/// A user, and where the name comes from (Documentation.docc/Record.md, "Identity": `user`, `user_from`).
 public struct Identity: Hashable, Sendable {
   /// Name or fingerprint, at most `StringLimit.limit` bytes.
   public var user: String

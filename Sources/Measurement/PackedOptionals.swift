@@ -1,5 +1,4 @@
 // Optionals without the padding that Swift gives them: a meter holds a few dozen, and a proxy thousands of meters.
-// It must not know what they stand for.
 import Clocks
 import TokenWire
 
@@ -36,7 +35,7 @@ struct MergedUsage: Sendable {
   @PackedInt private(set) var output: Int? = nil
   @PackedInt private(set) var reasoning: Int? = nil
 
-  /// Takes every field that `usage` states.
+  /// Replaces every field that `usage` states.
   mutating func merge(_ usage: TokenUsage) {
     input = usage.input ?? input
     cached = usage.cached ?? cached

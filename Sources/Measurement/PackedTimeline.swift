@@ -1,9 +1,8 @@
-// The instants and sizes of a stream's token-bearing events, eight bytes each, for those who switched it on.
-// It must not know what they are used for.
+// The instants and sizes of a stream's token-bearing events, eight bytes each (`records.timeline`).
 
 /// A timeline: microseconds from t0 (44 bits: 203 days) and tokens (20 bits) of each event.
 struct PackedTimeline: Sendable {
-  /// Events kept; a longer stream has no timeline, for half a timeline would look like a whole one.
+  /// The most events. A longer stream has no timeline: half of one would look whole.
   static let limit = 100_000
   private static let tokenBits: UInt64 = 20
   private static let unknown: UInt64 = 1 << tokenBits - 1
@@ -11,7 +10,7 @@ struct PackedTimeline: Sendable {
   private var entries: [UInt64] = []
   private(set) var overflowed = false
 
-  /// Takes an event `nanoseconds` after t0 (before it: 0) of `tokens` tokens, nil where unknown.
+  /// Adds an event `nanoseconds` after t0 (before it: 0) of `tokens` tokens, nil where unknown.
   mutating func add(nanoseconds: Int64, tokens: Int?) {
     guard !overflowed else { return }
     guard entries.count < Self.limit else {

@@ -1,34 +1,33 @@
-// Durations of one stream kept small: exact while they are few, a log-linear histogram once they are many.
-// It must not know what the durations are of.
+// Durations of one stream in little memory: exact while they are few, a log-linear histogram once they are many.
 import Metrics
 
-/// A bag of durations that answers quantiles.
+/// Durations, and their quantiles.
 ///
-/// Up to `exactLimit` samples are kept exactly, four bytes each: whole nanoseconds up to 2.1 s, steps of 4.096 µs above
+/// Up to `exactLimit` samples are stored exactly, four bytes each: whole nanoseconds up to 2.1 s, steps of 4.096 µs above
 /// (a relative error below 2·10⁻⁶), growing by doubling. From then on they are counted in buckets 1/128 wide relative to
 /// their value (a quantile is then off by at most 0.4 %), in pages that exist only where samples fall: the HDR library's
 /// histogram of the same range takes 13 KiB at two digits, this one about 1 KiB for a steady stream. The largest
-/// sample is always exact. The newest few stand in the store itself: memory of its own is touched once for eight of them,
-/// and by a short answer not at all.
+/// sample is always exact. The newest few are inside the value itself: an array is touched once for eight of them, and by a
+/// short answer not at all.
 struct SampleStore: Sendable {
   private static let coarseFlag: UInt32 = 1 << 31
   private static let coarseShift: UInt64 = 12
   private static let mostNew = 8
 
-  /// Samples taken.
+  /// Samples added.
   private(set) var count = 0
   /// The largest sample, ns, exact.
   private(set) var maximum: UInt64 = 0
-  /// Samples that are in neither of the two below yet, whole nanoseconds.
+  /// Samples that are not yet in `exact` or `histogram`, in whole nanoseconds.
   private var new = InlineArray<8, UInt32>(repeating: 0)
   private var newCount = 0
   private var exact: [UInt32] = []
-  private var folded: FoldedSamples?
+  private var histogram: LogLinearHistogram?
   private let exactLimit: Int
 
   init(exactLimit: Int) { self.exactLimit = exactLimit }
 
-  /// Takes `nanoseconds` (a negative one as 0).
+  /// Adds `nanoseconds` (a negative one as 0).
   mutating func add(_ nanoseconds: Int64) {
     let value = UInt64(max(nanoseconds, 0))
     guard value < UInt64(Self.coarseFlag) else { return add(nanoseconds, times: 1) }
@@ -36,91 +35,91 @@ struct SampleStore: Sendable {
     count &+= 1
     new[newCount] = UInt32(truncatingIfNeeded: value)
     newCount &+= 1
-    if newCount == Self.mostNew { settle() }
+    if newCount == Self.mostNew { flush() }
   }
 
-  /// Takes `nanoseconds` (a negative one as 0) `times` times.
+  /// Adds `nanoseconds` (a negative one as 0) `times` times.
   ///
   /// More than 2³² − 1 times count as that many: a server may claim any number of tokens.
   mutating func add(_ nanoseconds: Int64, times claimed: Int) {
     let times = Int(UInt32(clamping: claimed))
     guard times > 0 else { return }
     let value = UInt64(max(nanoseconds, 0))
-    settle()
+    flush()
     maximum = max(maximum, value)
     count += times
-    if folded == nil {
+    if histogram == nil {
       if count <= exactLimit {
         let packed = Self.pack(value)
         for _ in 0..<times { exact.append(packed) }
         return
       }
-      fold()
+      moveToHistogram()
     }
-    folded?.add(value, times: times)
+    histogram?.add(value, times: times)
   }
 
-  /// Puts the newest samples where the others are.
-  private mutating func settle() {
-    if folded == nil, count > exactLimit { fold() }
-    let settling = new.span.extracting(first: newCount)
-    if folded == nil {
-      unsafe settling.withUnsafeBufferPointer { unsafe exact.append(contentsOf: $0) }
+  /// Moves the newest samples to the others.
+  private mutating func flush() {
+    if histogram == nil, count > exactLimit { moveToHistogram() }
+    let newest = new.span.extracting(first: newCount)
+    if histogram == nil {
+      unsafe newest.withUnsafeBufferPointer { unsafe exact.append(contentsOf: $0) }
     } else {
-      folded?.add(settling)
+      histogram?.add(newest)
     }
     newCount = 0
   }
 
-  private mutating func fold() {
-    var store = FoldedSamples()
-    for packed in exact { store.add(Self.unpack(packed), times: 1) }
+  private mutating func moveToHistogram() {
+    var histogram = LogLinearHistogram()
+    for packed in exact { histogram.add(Self.unpack(packed), times: 1) }
     exact = []
-    folded = store
+    self.histogram = histogram
   }
 
-  /// The one sample, where there is but one: a short answer has no more, and there are many short answers.
-  var only: UInt64? { count == 1 ? maximum : nil }
+  /// The sample, where there is one only: a short answer has no more, and there are many short answers.
+  var single: UInt64? { count == 1 ? maximum : nil }
 
   /// The values (ns) at `ranks`, which are fractions in ascending order: the smallest sample that at least that
   /// fraction of the samples does not exceed (nearest rank). Nil where there is no sample.
   func quantiles(_ fractions: [Double]) -> [UInt64]? {
     guard count > 0 else { return nil }
-    if let only { return fractions.map { _ in only } }
+    if let single { return fractions.map { _ in single } }
     if newCount > 0, count > exactLimit {
-      var settled = self
-      settled.settle()
-      return settled.quantiles(fractions)
+      var flushed = self
+      flushed.flush()
+      return flushed.quantiles(fractions)
     }
     let ranks = fractions.map { min(max(Int(($0 * Double(count)).rounded(.up)), 1), count) }
     let values: [UInt64]
-    if let folded {
-      values = folded.values(atRanks: ranks)
+    if let histogram {
+      values = histogram.values(atRanks: ranks)
     } else {
       values = exactValues(atRanks: ranks)
     }
     return zip(ranks, values).map { rank, value in rank == count ? maximum : min(value, maximum) }
   }
 
-  /// Counts every sample in `counter`; one that was folded counts as the middle of its bucket.
+  /// Counts every sample in `counter`; one from the histogram counts as the middle of its bucket.
   func count(in counter: borrowing BucketCounter) {
-    if let only { return counter.add(Int64(min(only, UInt64(Int64.max)))) }
+    if let single { return counter.add(Int64(min(single, UInt64(Int64.max)))) }
     for place in 0..<newCount { counter.add(Int64(new[place])) }
     for packed in exact { counter.add(Int64(Self.unpack(packed))) }
-    folded?.each { value, times in counter.add(Int64(min(value, maximum)), times: times) }
+    histogram?.forEachBucket { value, times in counter.add(Int64(min(value, maximum)), times: times) }
   }
 
   private func exactValues(atRanks ranks: [Int]) -> [UInt64] {
     unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: exact.count + newCount) { samples in
       _ = unsafe samples.initialize(from: exact)
       for place in 0..<newCount { unsafe samples.initializeElement(at: exact.count + place, to: new[place]) }
-      var settled = 0
+      var inPlace = 0
       return ranks.map { rank in
         let place = rank - 1
-        // The largest is known, and what stands before the last rank is in place.
-        if place >= settled, rank < count {
-          unsafe Self.select(place, of: samples, from: settled)
-          settled = rank
+        // The largest is known, and the samples before the last rank are in place.
+        if place >= inPlace, rank < count {
+          unsafe Self.select(place, of: samples, from: inPlace)
+          inPlace = rank
         }
         return unsafe Self.unpack(samples[place])
       }
@@ -161,8 +160,8 @@ struct SampleStore: Sendable {
   }
 }
 
-/// Counts in log-linear buckets, 128 to a doubling, in pages of 32 that are made when first hit.
-struct FoldedSamples: Sendable {
+/// Counts in log-linear buckets, 128 to a doubling, in pages of 32 that are allocated when first needed.
+struct LogLinearHistogram: Sendable {
   private static let precisionBits = 7
   private static let pageBits = 5
   /// Values from 2⁴⁴ ns (4.9 hours) on share the last bucket.
@@ -183,12 +182,12 @@ struct FoldedSamples: Sendable {
     counts[slot] = overflow ? .max : sum
   }
 
-  /// Takes each of `values` once.
+  /// Adds each of `values` once.
   mutating func add(_ values: Span<UInt32>) {
     for index in values.indices { add(UInt64(values[index]), times: 1) }
   }
 
-  /// Where a value is counted; its page is there then.
+  /// Where a value is counted. Allocates its page if there is none.
   private mutating func slot(of value: UInt64) -> Int {
     let bucket = Self.bucket(of: value)
     var page = directory[bucket >> Self.pageBits]
@@ -205,7 +204,7 @@ struct FoldedSamples: Sendable {
     var values: [UInt64] = []
     var passed = 0
     var last: UInt64 = 0
-    each { value, here in
+    forEachBucket { value, here in
       passed += here
       last = value
       while values.count < ranks.count, ranks[values.count] <= passed { values.append(last) }
@@ -214,8 +213,8 @@ struct FoldedSamples: Sendable {
     return values
   }
 
-  /// Gives the middle of each bucket that holds anything, and how much it holds.
-  func each(_ body: (_ value: UInt64, _ times: Int) -> Void) {
+  /// Calls `body` with the middle and the count of each bucket that is not empty.
+  func forEachBucket(_ body: (_ value: UInt64, _ times: Int) -> Void) {
     for (high, page) in directory.enumerated() where page != Self.noPage {
       for low in 0..<(1 << Self.pageBits) {
         let here = Int(counts[Int(page) << Self.pageBits | low])

@@ -1,9 +1,8 @@
-// Bounds on the few strings that a record keeps: names and ids, never content.
-// It must not know which string it is.
+// The bound on the few strings of a record: names and ids, never content.
 
 /// The bound of every stored string.
 public enum StringLimit {
-  /// UTF-8 bytes kept of a name, an id or a reason.
+  /// The most UTF-8 bytes of a name, an id or a reason.
   public static let limit = 256
 
   /// Cuts `text` where it is too long.

@@ -1,11 +1,10 @@
-// What a server said of its token counts, by source, and which of them is to be believed
+// The token counts that a server states, by source, and which of them is used
 // (Documentation.docc/Metrics.md, "Counting tokens").
-// It must not know about time.
 import TokenWire
 
 /// The counts of one exchange, each kept apart from the others until the end.
 struct TokenLedger: Sendable {
-  /// Tokens by ids and logprobs; nil once an event did not say.
+  /// Tokens by ids and logprobs; nil once an event named none.
   @PackedInt private var ids: Int? = 0
   /// A usage of the whole exchange: each field as it was last stated.
   private(set) var whole = MergedUsage()
@@ -13,15 +12,15 @@ struct TokenLedger: Sendable {
   private(set) var ofChoice = MergedUsage()
   /// The server's other reports: each field as it was last stated.
   private(set) var server = MergedUsage()
-  /// None or one: an array, for nearly every exchange has none until its end.
+  /// None or one. An array, because nearly every exchange has none until its end and the ledger is to be small.
   private var durations: [ServerDurations] = []
   /// Usages of one choice seen.
   private var choiceUsages = 0
   /// The last usage of one choice came with its finish reason, or after: nothing is to follow it.
   private var choiceUsageIsFinal = false
 
-  /// Takes what one event states; a usage of one choice goes to `gaps`, which knows the choices, too.
-  mutating func take(_ observation: borrowing Observation, choices gaps: inout GapMeter) {
+  /// Adds what one event states. A usage of one choice also goes to `gaps`, which has the choices.
+  mutating func add(_ observation: borrowing Observation, choices gaps: inout GapMeter) {
     if let usage = observation.usage {
       if let choice = observation.usageChoice {
         ofChoice.merge(usage)
@@ -36,8 +35,8 @@ struct TokenLedger: Sendable {
     if let stated = observation.serverDurations { durations = [stated] }
   }
 
-  /// Takes what one token-bearing output says of itself.
-  mutating func takeIDs(_ tokens: Int?) {
+  /// Adds the tokens that one token-bearing output names (`token_ids`, logprobs); nil where it names none.
+  mutating func addIDs(_ tokens: Int?) {
     guard let sum = ids, let tokens else {
       ids = nil
       return
@@ -46,7 +45,7 @@ struct TokenLedger: Sendable {
   }
 
   /// The number of tokens generated and where it comes from.
-  /// - Parameter partial: counts that stand for a part of the exchange only must not be taken (measuring had stopped).
+  /// - Parameter partial: counts of a part of the exchange must not be used (measuring had stopped).
   func output(events: Int, choices: ChoiceTable, isStream: Bool, partial: Bool) -> (tokens: Int, from: TokenSource)? {
     // A count of 0 beside token-bearing events is no count.
     func plausible(_ count: Int?) -> Int? {
@@ -74,7 +73,7 @@ struct TokenLedger: Sendable {
   var input: Int? { whole.input ?? ofChoice.input ?? server.input }
   /// Prompt tokens from a cache.
   var cached: Int? { whole.cached ?? ofChoice.cached ?? server.cached }
-  /// Reasoning tokens; a usage of one choice says it only where there is but one.
+  /// Reasoning tokens; a usage of one choice counts only where there is one choice.
   func reasoning(choices: Int) -> Int? {
     whole.reasoning ?? (choices <= 1 ? ofChoice.reasoning : nil) ?? server.reasoning
   }

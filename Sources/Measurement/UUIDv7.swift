@@ -1,5 +1,4 @@
 // Identifiers of exchanges: unique everywhere, and in the order of time within a worker.
-// It must not read a clock: the time is given.
 
 /// Makes UUIDs of version 7 (RFC 9562 §5.7), each greater than the one before: one value a worker.
 public struct UUIDv7Generator: Sendable {

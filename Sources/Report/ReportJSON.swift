@@ -1,12 +1,13 @@
 // A report as one JSON object, every number as it was counted. README.md of this folder documents it key by key.
 // It must not round, nor leave a key out: what is not known is null.
+import JSON
 import Measurement
 
 extension ReportSummary {
   /// The JSON report, ending in a newline.
   /// - Parameter time: wall nanoseconds since 1970 as RFC 3339.
   public func json(time: (Int64) -> String) -> String {
-    let object = JSONText.object([
+    let object = JSONDocument.object([
       ("tachograph_report", .int(1)),
       ("by", .string(grouping.rawValue)),
       ("since", .optional(window.since.map(time))),
@@ -20,12 +21,12 @@ extension ReportSummary {
       ("other", other?.json ?? .null),
       ("in_flight", .array(inFlight.map(\.json))),
     ])
-    return object.text() + "\n"
+    return object.text + "\n"
   }
 }
 
 extension ReadingTally {
-  fileprivate var json: JSONText {
+  fileprivate var json: JSONDocument {
     .object([
       ("records", .int(records)),
       ("unreadable_lines", .int(unreadableLines)),
@@ -36,7 +37,7 @@ extension ReadingTally {
 }
 
 extension ReportGroup {
-  fileprivate var json: JSONText {
+  fileprivate var json: JSONDocument {
     .object(
       nameMembers + [
         ("requests", .int(requests)),
@@ -53,7 +54,7 @@ extension ReportGroup {
       ] + ReportMetric.allCases.map { ($0.key, $0 == .censoredWait ? waits : self[$0]?.json ?? .null) })
   }
 
-  private var nameMembers: [(String, JSONText)] {
+  private var nameMembers: [(String, JSONDocument)] {
     switch name {
     case .all: []
     case .key(let key): [("key", .optional(key))]
@@ -64,7 +65,7 @@ extension ReportGroup {
 
   private func count(of outcome: Outcome) -> Int { outcomes.first { $0.outcome == outcome }?.count ?? 0 }
 
-  private var waits: JSONText {
+  private var waits: JSONDocument {
     guard let percentiles = self[.censoredWait] else { return .null }
     return .object([
       ("count", .int(percentiles.count)), ("p50", .double(percentiles.p50)), ("max", .double(percentiles.max)),
@@ -73,7 +74,7 @@ extension ReportGroup {
 }
 
 extension Percentiles {
-  fileprivate var json: JSONText {
+  fileprivate var json: JSONDocument {
     .object([
       ("count", .int(count)), ("p50", .double(p50)), ("p90", .double(p90)), ("p99", .double(p99)),
       ("max", .double(max)),
@@ -82,7 +83,7 @@ extension Percentiles {
 }
 
 extension InFlightRow {
-  fileprivate var json: JSONText {
+  fileprivate var json: JSONDocument {
     .object([
       ("from", .int(inFlight.lowerBound)),
       ("to", .int(inFlight.upperBound)),

@@ -9,8 +9,8 @@ enum Vocabulary {
   ]
   private static let escaped: [[UInt8]] = words.map { word in
     var bytes: [UInt8] = []
-    bytes.append(jsonEscaped: word)
-    return bytes
+    bytes.append(jsonString: word)
+    return Array(bytes.dropFirst().dropLast())
   }
 
   /// The text of token `index`, escaped for a JSON string.

@@ -26,12 +26,18 @@ final class EventCache {
       self.dialect = ObjectIdentifier(dialect)
       isStateful = MemoryLayout<D>.size > 0
     }
+
+    /// Whether its next event is looked up, and inserted where it has no pattern. Not where the last few had none, but for
+    /// two in 512: its events may be alike again.
+    fileprivate var isTried: Bool { misses < 4 || misses % 512 < 2 }
+
+    /// An insertion costs as much as this many matches gain. Events that never come again must not be inserted one by one,
+    /// at the cost of other streams; the few that are tried of a long stream are.
+    fileprivate var insertionCost: Int { misses < 4 ? 16 : 0 }
   }
 
   /// Patterns are at most this many, each of at most 1 KiB.
   private static let mostPatterns = 16
-  /// An insertion costs as much as this many matches gain: events that never come again must not be inserted one by one.
-  private static let insertionCost = 8
   private static let mostCredit = 64
 
   /// `count` patterns, in memory of its own so that they are matched and lent where they lie.
@@ -59,7 +65,7 @@ final class EventCache {
   /// - Returns: whether it has one; if not, parse it.
   func observe(_ payload: RawSpan, of stream: inout Stream, _ observe: (borrowing Observation) -> Void) -> Bool {
     let count = unsafe self.count
-    guard unsafe count > 0 && !isLending, stream.misses < 4 || stream.misses % 32 == 0 else {
+    guard unsafe count > 0 && !isLending, stream.isTried else {
       stream.misses &+= 1
       return false
     }
@@ -97,24 +103,23 @@ final class EventCache {
     _ observation: borrowing Observation
   ) {
     guard unsafe capacity > 0 && !isLending, !stream.isStateful else { return }
-    // Where nothing is gained, one event now and then is still tried: traffic changes.
-    guard unsafe credit >= Self.insertionCost || stream.misses % 128 == 0,
-      EventPattern.isLikely(payload, observation)
-    else { return }
-    unsafe credit = unsafe max(0, credit - Self.insertionCost)
+    guard unsafe stream.isTried && credit >= stream.insertionCost, EventPattern.isLikely(payload, observation) else {
+      return
+    }
+    unsafe credit -= stream.insertionCost
     guard
       let pattern = unsafe EventPattern(
         payload, parser.unread(in: root), of: stream.dialect, observation, usedAt: lookups)
     else { return }
-    // Its next events may be like this one.
-    stream.misses = 0
     if unsafe count < capacity {
       unsafe (patterns + count).initialize(to: pattern)
+      stream.last = unsafe count
       unsafe count += 1
     } else {
       var oldest = 0
       for index in 1..<capacity where unsafe patterns[index].usedAt < patterns[oldest].usedAt { oldest = index }
       unsafe patterns[oldest] = pattern
+      stream.last = oldest
     }
   }
 }

@@ -105,7 +105,7 @@ struct SampleStoreTests {
     }
     let fractions = (0...100).map { Double($0) / 100 }
     #expect(store.quantiles(fractions) == reference.quantiles(fractions))
-    #expect(store.count == reference.count && store.maximum == reference.maximum && store.only == reference.only)
+    #expect(store.count == reference.count && store.maximum == reference.maximum && store.single == reference.single)
     store.add(3_000, times: 5)
     reference.add(3_000, times: 5)
     #expect(store.quantiles(fractions) == reference.quantiles(fractions))

@@ -10,6 +10,9 @@ private let target: FuzzTarget = {
   return target
 }()
 
+/// Made once: set-up is not what is fuzzed. libFuzzer runs its target on one thread.
+nonisolated(unsafe) private let run = FuzzRun(isThorough: false)
+
 /// libFuzzer's own driver, as its library exports it (FuzzerInterface.h).
 @_silgen_name("LLVMFuzzerRunDriver")
 func runDriver(
@@ -25,7 +28,7 @@ public func fuzzMain(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMuta
   var count = count
   var arguments = unsafe arguments
   return unsafe runDriver(&count, &arguments) { start, count in
-    if let finding = target.finding(unsafe Array(UnsafeBufferPointer(start: start, count: count))) {
+    if let finding = target.finding(unsafe Array(UnsafeBufferPointer(start: start, count: count)), unsafe run) {
       fatalError(finding)
     }
     return 0

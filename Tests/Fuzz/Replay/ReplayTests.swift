@@ -11,8 +11,9 @@ struct ReplayTests {
     let folder = #filePath.split(separator: "/").dropLast(2).reduce("") { "\($0)/\($1)" } + "/corpus/\(target.rawValue)"
     let names = try files(in: folder)
     #expect(!names.isEmpty, "no corpus in \(folder)")
+    let run = FuzzRun(isThorough: true)
     for name in names {
-      let finding = target.finding(try contents(of: "\(folder)/\(name)"))
+      let finding = target.finding(try contents(of: "\(folder)/\(name)"), run)
       #expect(finding == nil, "\(target.rawValue)/\(name)")
     }
   }

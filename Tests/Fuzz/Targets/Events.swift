@@ -1,5 +1,6 @@
-// Event streams and bodies of the four dialects: cut differently, framed by somebody else, known by heart or not.
-// It must not hold expectations of its own about any dialect.
+// Event streams, bodies and requests of the dialects: cut differently, framed by somebody else, cached or not; and members
+// of JSON objects found in one pass or one by one. Nothing here expects anything of a particular dialect.
+import JSON
 import TokenWire
 
 /// Everything that an observation says, to compare.
@@ -41,62 +42,96 @@ private struct Decoded: Equatable {
 }
 
 private func decode(
-  _ dialect: any Dialect.Type, _ type: String?, _ pieces: [ArraySlice<UInt8>], _ parser: DecodingContext
+  _ dialect: any Dialect.Type, _ type: String?, _ pieces: [ArraySlice<UInt8>], _ context: DecodingContext
 ) -> Decoded {
   var decoded = Decoded()
   var decoder = ResponseDecoder(dialect: dialect, limits: DecoderLimits(eventBytes: 4096, bodyBytes: 16_384))
   decoder.begin(AnnouncedBody(status: 200, contentType: type, contentEncoding: nil))
   for piece in pieces {
-    unsafe decoder.feed(piece.span.bytes, parser: parser) { decoded.events.append(DecodedEvent($0)) }
+    unsafe decoder.feed(piece.span.bytes, parser: context) { decoded.events.append(DecodedEvent($0)) }
   }
   decoded.malformed = decoder.malformedEvents
-  decoder.finish(complete: true, parser: parser) { decoded.unfinished.append(DecodedEvent($0)) }
+  decoder.finish(complete: true, parser: context) { decoded.unfinished.append(DecodedEvent($0)) }
   decoded.problem = decoder.problem
   decoded.isWhole = decoder.isWhole
   return decoded
 }
 
-/// A dialect on bytes as its stream, as a body, and as whatever it looks like.
-func checkDialect(_ name: String, _ bytes: [UInt8]) throws(Finding) {
+/// A dialect on bytes as its stream, as a body, and as whatever it looks like; and as a request.
+func checkDialect(_ name: String, _ bytes: [UInt8], _ run: FuzzRun) throws(Finding) {
   guard let dialect = Dialects.named(name) else { throw Finding("no dialect \(name)") }
-  let ways = everyWay(bytes)
-  let parsing = DecodingContext(usesCache: false)
-  let warm = DecodingContext()
-  let stream = name.hasPrefix("ollama") ? "application/x-ndjson" : "text/event-stream"
-  for type in [stream, "application/json", nil] {
-    let parsed = decode(dialect, type, ways[0], parsing)
-    // By heart from nothing, then knowing it all; cut otherwise, parsed and by heart.
-    for way in ways {
-      for parser in [warm, parsing] {
-        let decoded = decode(dialect, type, way, parser)
+  let stream = dialect.framing == .serverSentEvents ? "text/event-stream" : "application/x-ndjson"
+  for type in run.some(of: [stream, "application/json", nil], for: bytes) {
+    let parsed = decode(dialect, type, [bytes[...]], run.parsing)
+    for way in run.ways(bytes) {
+      for context in [run.caching, run.parsing] {
+        let decoded = decode(dialect, type, way, context)
         try hold(decoded == parsed, "\(type ?? "no type"): \(decoded) in place of \(parsed)")
       }
     }
   }
   var facts = RequestFacts()
-  _ = unsafe facts.read(bytes.span.bytes, dialect, warm)
+  _ = unsafe facts.read(bytes.span.bytes, dialect, run.parsing)
 }
 
 /// Event framing: the same events whatever the cuts, and the same as somebody else frames.
-func checkEvents(_ bytes: [UInt8]) throws(Finding) {
+func checkEvents(_ bytes: [UInt8], _ run: FuzzRun) throws(Finding) {
   for (type, dialect, framed) in [
     ("text/event-stream", "openai.chat", framedEvents(bytes)),
     ("application/x-ndjson", "ollama.chat", framedLines(bytes)),
   ] {
     guard let dialect = Dialects.named(dialect) else { throw Finding("no dialect \(dialect)") }
-    let ways = everyWay(bytes)
-    let decoded = decode(dialect, type, ways[0], DecodingContext())
-    for way in ways.dropFirst() {
-      let other = decode(dialect, type, way, DecodingContext())
+    let decoded = decode(dialect, type, [bytes[...]], run.caching)
+    for way in run.ways(bytes) {
+      let other = decode(dialect, type, way, run.caching)
       try hold(decoded == other, "\(type): \(other) in place of \(decoded)")
     }
     // What is too long for one is too long for the other; where exactly it stops is the decoder's own affair.
     if decoded.problem != nil { continue }
-    let reference = decode(dialect, type, [framed[...]], DecodingContext(usesCache: false))
+    let reference = decode(dialect, type, [framed[...]], run.parsing)
     try hold(
       decoded.events == reference.events && decoded.malformed == reference.malformed,
       "\(type): \(decoded) where another's framing gives \(reference)")
   }
+}
+
+/// Names that a table may take for one another.
+private enum Key: String, JSONKey {
+  case a, id, index, content, contents
+  case reasoningContent = "reasoning_content"
+  case reasoningDetails = "reasoning_details"
+  static let table = JSONKeys<Key>()
+}
+
+/// JSON texts: of every object the members that one pass finds are those that a search for each finds.
+func checkJSON(_ bytes: [UInt8], _ run: FuzzRun) throws(Finding) {
+  var finding: Finding?
+  _ = unsafe run.json.parse(bytes.span.bytes) { root in
+    finding = difference(root, depth: 0)
+    _ = run.json.unread(in: root)
+  }
+  if let finding { throw finding }
+}
+
+private func difference(_ value: JSONValue, depth: Int) -> Finding? {
+  let found = JSONObject<Key>(value)
+  let expected = [
+    value["a"], value["id"], value["index"], value["content"], value["contents"], value["reasoning_content"],
+    value["reasoning_details"],
+  ]
+  for (key, expected) in zip(Key.allCases, expected) {
+    if let one = found[key], let other = expected, one.isIdentical(to: other) { continue }
+    if found[key] == nil, expected == nil { continue }
+    return Finding("\(key.rawValue) is found by one way and not by the other")
+  }
+  guard depth < 50 else { return nil }
+  for case let member? in expected {
+    if let finding = difference(member, depth: depth + 1) { return finding }
+    var inside: Finding?
+    member.forEachElement { element in inside = inside ?? difference(element, depth: depth + 1) }
+    if let inside { return inside }
+  }
+  return nil
 }
 
 /// The whole events of a stream by the HTML standard's own words (§9.2.6), written plainly again.

@@ -13,19 +13,22 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case proxyHeader = "proxy-header"
   case configuration
   case records
+  case json
 
   /// Runs the target on `bytes`.
+  /// - Parameter run: what this target's runs share.
   /// - Returns: what does not hold; nil if all does. A crash is a finding of its own.
-  public func finding(_ bytes: [UInt8]) -> String? {
+  public func finding(_ bytes: [UInt8], _ run: FuzzRun) -> String? {
     do throws(Finding) {
       switch self {
       case .requests: try checkRequests(bytes)
       case .responses: try checkResponses(bytes)
-      case .events: try checkEvents(bytes)
-      case .openAIChat, .openAICompletions, .ollamaChat, .ollamaGenerate: try checkDialect(rawValue, bytes)
+      case .events: try checkEvents(bytes, run)
+      case .openAIChat, .openAICompletions, .ollamaChat, .ollamaGenerate: try checkDialect(rawValue, bytes, run)
       case .proxyHeader: try checkProxyHeader(bytes)
       case .configuration: try checkConfiguration(bytes)
       case .records: try checkRecords(bytes)
+      case .json: try checkJSON(bytes, run)
       }
       return nil
     } catch {
@@ -43,26 +46,6 @@ struct Finding: Error {
 /// Throws `what` unless `condition` is true.
 func hold(_ condition: Bool, _ what: @autoclosure () -> String) throws(Finding) {
   if !condition { throw Finding(what()) }
-}
-
-/// The same bytes whole, byte by byte, and in two ways between that depend on them alone.
-func everyWay(_ bytes: [UInt8]) -> [[ArraySlice<UInt8>]] {
-  var ways = [[bytes[...]], bytes.indices.map { bytes[$0...$0] }]
-  // FNV-1a, then a linear congruence: the same bytes are cut alike each time.
-  var state: UInt64 = 0xCBF2_9CE4_8422_2325
-  for byte in bytes { state = (state ^ UInt64(byte)) &* 0x100_0000_01B3 }
-  for most in [7, 40] {
-    var pieces: [ArraySlice<UInt8>] = []
-    var start = 0
-    while start < bytes.count {
-      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      let end = min(bytes.count, start + 1 + Int(state >> 33) % most)
-      pieces.append(bytes[start..<end])
-      start = end
-    }
-    ways.append(pieces)
-  }
-  return ways
 }
 
 /// Bytes as text for a finding.

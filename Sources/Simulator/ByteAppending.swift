@@ -1,5 +1,5 @@
-// Appending JSON and plain text to bytes.
-// It must not know what the texts are for.
+// Appending texts, numbers, JSON strings and HTTP chunks to bytes.
+import JSON
 
 extension [UInt8] {
   mutating func append(_ text: StaticString) {
@@ -20,27 +20,11 @@ extension [UInt8] {
     self[start...].reverse()
   }
 
-  /// A JSON string with its quotes (RFC 8259 §7).
+  /// A JSON string with its quotes.
   mutating func append(jsonString text: String) {
-    append(UInt8(ascii: "\""))
-    append(jsonEscaped: text)
-    append(UInt8(ascii: "\""))
-  }
-
-  /// The inside of a JSON string.
-  mutating func append(jsonEscaped text: String) {
-    for byte in text.utf8 {
-      switch byte {
-      case UInt8(ascii: "\""): append("\\\"" as StaticString)
-      case UInt8(ascii: "\\"): append("\\\\" as StaticString)
-      case 0x0A: append("\\n" as StaticString)
-      case 0x00..<0x20:
-        append("\\u00" as StaticString)
-        append(hexDigits[Int(byte >> 4)])
-        append(hexDigits[Int(byte & 15)])
-      default: append(byte)
-      }
-    }
+    var writer = JSONWriter(capacity: 0)
+    writer.string(text)
+    writer.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) } }
   }
 
   /// One HTTP chunk (RFC 9112 §7.1).
