@@ -53,7 +53,7 @@ public struct JSONKeys<Key: JSONKey>: @unchecked Sendable {
   }
 }
 
-/// A name in a table, or one that is looked for there.
+/// A name in a table, or one that is searched for.
 @usableFromInline
 @safe
 @frozen
@@ -76,7 +76,7 @@ struct JSONKeySlot {
     unsafe name = nil
   }
 
-  /// A name that is looked for.
+  /// A name that is searched for.
   @inlinable
   @inline(__always)
   init(_ name: UnsafeRawPointer, _ length: Int, place: Int = 0) {

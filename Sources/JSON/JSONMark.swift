@@ -1,4 +1,4 @@
-// Marks on a parsed text: what its reader has looked at. From them follows what could not have changed the reader's result.
+// Marks on a parsed text: what its reader has read. From them follows what could not have changed the reader's result.
 import CYYJSON
 
 /// A mark on a key or a string of a parsed text, in a bit of its tag that yyjson leaves alone.

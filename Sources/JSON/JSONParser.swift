@@ -1,26 +1,25 @@
-// Parsing of one JSON text at a time by yyjson, in memory that is re-used from text to text.
-// It must not know what the texts mean.
+// Parsing one JSON text at a time by yyjson, in memory that is re-used from text to text.
 import CYYJSON
 
 /// A JSON parser that owns and re-uses its memory: no allocation a text once it is warm.
 ///
-/// Not `Sendable`: one parser a thread. Values it hands out live only inside the closure they are given to, and that
-/// closure must not parse with the same parser.
+/// Not `Sendable`: one parser a thread. Values are valid only inside the closure that `parse` calls, and that closure must not parse
+/// with the same parser.
 @safe
 public final class JSONParser {
-  /// A copy of the text stands at its front, yyjson's values behind it.
+  /// At its front a copy of the text, behind it yyjson's values.
   let memory: UnsafeMutableRawBufferPointer
 
   /// Makes a parser.
   /// - Parameter retainedBytes: memory kept from text to text; a text that needs more (about 14 times its length)
-  ///   borrows it from the heap for as long as it is looked at.
+  ///   has it from the heap until `parse` returns.
   public init(retainedBytes: Int = 64 * 1024) {
     unsafe memory = .allocate(byteCount: retainedBytes, alignment: 16)
   }
 
   deinit { unsafe memory.deallocate() }
 
-  /// Parses `text` (RFC 8259, strict; UTF-8 checked) and gives its root to `body`.
+  /// Parses `text` (RFC 8259, strict; UTF-8 checked) and calls `body` with its root.
   /// - Returns: what `body` returns, or nil where `text` is not one whole JSON value.
   public func parse<Result>(_ text: RawSpan, _ body: (JSONValue) -> Result) -> Result? {
     let count = text.byteCount

@@ -102,7 +102,8 @@ public struct JSONValue {
     } ?? false
   }
 
-  /// The string's length in Unicode scalars, where this is one.
+  /// The string's length in Unicode scalars, where this is one. Add it to a sum, and test it for 0; for anything else use
+  /// `utf8Count`: a reader that only counts a string leaves it unread (`JSONMark`).
   @inlinable public var scalarCount: Int? {
     guard isString else { return nil }
     unsafe JSONMark.counted.set(on: value)

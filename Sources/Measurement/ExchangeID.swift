@@ -1,5 +1,4 @@
 // The identifier of an exchange: sixteen bytes, and its text.
-// It must not make identifiers: UUIDv7Generator does.
 
 /// An exchange's identifier. The proxy's own are UUIDs; a log may have any other text in that place.
 ///

@@ -71,7 +71,7 @@ extension ExchangeMeter {
   /// Whether the exchange is known to have ended before a first token.
   private func endedBeforeFirstToken(isMeasured: Bool, status: Int?, isStream: Bool?) -> Bool {
     guard isMeasured, firstTokenAt == nil else { return false }
-    // An error's body holds no token, whoever looked at it.
+    // An error's body has no token, decoded or not.
     if let status, status >= 400 { return true }
     if headCompleteAt != nil { return sawWholeStream }
     // Of an answer in one piece the first token's arrival is not seen.

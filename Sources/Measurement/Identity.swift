@@ -1,5 +1,5 @@
 // Who sent a request, in which conversation, and by which ids: from its head, its body's facts and its address.
-// It must not keep a credential or any header but those it is asked to look at.
+// It must not store a credential, nor any header but those that it is asked for.
 import TokenWire
 
 /// A user, and where the name comes from (Documentation.docc/Record.md, "Identity": `user`, `user_from`).

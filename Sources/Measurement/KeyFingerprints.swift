@@ -1,5 +1,5 @@
 // API keys to fingerprints that name a user without giving the key away, remembered so that few requests pay for it.
-// It must not keep a key: what it remembers is found by a keyed 128-bit hash of it.
+// It must not store a key: fingerprints are found by a keyed 128-bit hash of it.
 import Crypto
 
 /// Fingerprints of API keys: `key_` and the first 12 hex digits of HMAC-SHA-256 under the secret

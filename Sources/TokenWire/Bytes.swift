@@ -1,5 +1,4 @@
-// Small questions asked of spans of bytes: where a byte stands, whether a span begins with or is a word.
-// It must not know what the bytes are for.
+// Searching and comparing spans of bytes.
 import Glibc
 
 extension RawSpan {
@@ -32,7 +31,7 @@ extension RawSpan {
   /// The byte at `offset`.
   subscript(_ offset: Int) -> UInt8 { unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
 
-  /// Where this is more than the JSON white space at its ends.
+  /// The range of this without the JSON white space at its ends.
   var trimmed: Range<Int> {
     var start = 0
     var end = byteCount
@@ -56,7 +55,7 @@ extension [UInt8] {
     unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
   }
 
-  /// Forgets the bytes, and the memory too where it is more than an idle stream should hold.
+  /// Removes the bytes, and frees the memory where it is more than an idle stream should have.
   mutating func clear() {
     if capacity > 512 { self = [] } else { removeAll(keepingCapacity: true) }
   }

@@ -1,9 +1,8 @@
-// How much memory one response's decoder may hold.
-// It must not know whose.
+// How much memory one response's decoder may use.
 
-/// Bounds on what is kept of one response; past them measuring stops for that response, and says so.
+/// Bounds on what is stored of one response. Past them its decoder stops, and says so.
 public struct DecoderLimits: Hashable, Sendable {
-  /// The longest event or line, in bytes. Memory is only held for one that has not ended inside its read.
+  /// The longest event or line, in bytes. Memory is only used for one that does not end inside its read.
   public var eventBytes: Int
   /// The largest non-streamed body, in bytes.
   public var bodyBytes: Int

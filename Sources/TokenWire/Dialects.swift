@@ -1,5 +1,4 @@
-// The dialects there are: one line each.
-// It must not know what is in them.
+// The dialects that there are, one line each.
 
 /// The dialects that can be measured.
 public enum Dialects {

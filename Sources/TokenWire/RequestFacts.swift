@@ -1,5 +1,4 @@
-// What a request's body says that measuring needs: the few keys, never the prompt.
-// It must not keep the body.
+// What a request's body says that measuring needs: a few keys, never the prompt.
 
 /// The facts that a dialect finds in a request body; nil where the body does not say.
 public struct RequestFacts: Hashable, Sendable {

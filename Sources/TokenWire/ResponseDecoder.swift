@@ -11,7 +11,7 @@ public struct ResponseDecoder: ~Copyable {
     case body
   }
 
-  /// How far into a body its kind is looked for.
+  /// The first bytes of a body by which its kind is found.
   private static let sniffedBytes = 1024
 
   private let limits: DecoderLimits
@@ -60,12 +60,12 @@ public struct ResponseDecoder: ~Copyable {
 
   /// Reads the next bytes of the body, in order, in any split.
   /// - Parameter observe: called once an event of any kind, terminators and errors included; not for comments.
-  public mutating func feed(_ bytes: RawSpan, parser: DecodingContext, _ observe: (borrowing Observation) -> Void) {
+  public mutating func feed(_ bytes: RawSpan, context: DecodingContext, _ observe: (borrowing Observation) -> Void) {
     switch mode {
     case .off: return
-    case .stream: feedStream(bytes, parser, observe)
+    case .stream: feedStream(bytes, context, observe)
     case .body: collect(bytes)
-    case .sniffing: sniff(bytes, parser, observe)
+    case .sniffing: sniff(bytes, context, observe)
     }
   }
 
@@ -74,11 +74,11 @@ public struct ResponseDecoder: ~Copyable {
   /// A whole body is read now. Of a last event that lacks its blank line (or a last line without its line feed), only
   /// what says how the stream ended is observed: usage, finish reason, terminator, error.
   /// - Parameter complete: whether HTTP's framing says that the body is whole.
-  public mutating func finish(complete: Bool, parser: DecodingContext, _ observe: (borrowing Observation) -> Void) {
+  public mutating func finish(complete: Bool, context: DecodingContext, _ observe: (borrowing Observation) -> Void) {
     switch mode {
     case .off, .sniffing: break
-    case .stream: stream.finish(&decoder) { $0.decodeUnfinished(name: $1, $2, parser, observe) }
-    case .body: finishBody(complete, parser, observe)
+    case .stream: stream.finish(&decoder) { $0.decodeUnfinished(name: $1, $2, context, observe) }
+    case .body: finishBody(complete, context, observe)
     }
     if mode != .off { endedWell = complete }
     mode = .off
@@ -86,9 +86,9 @@ public struct ResponseDecoder: ~Copyable {
   }
 
   private mutating func feedStream(
-    _ bytes: RawSpan, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void
+    _ bytes: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
   ) {
-    stream.feed(bytes, &decoder) { $0.decode(name: $1, $2, parser, observe) }
+    stream.feed(bytes, &decoder) { $0.decode(name: $1, $2, context, observe) }
     if stream.isOverfull { stop("event longer than \(limits.eventBytes) bytes", tooLong: true) }
   }
 
@@ -100,16 +100,17 @@ public struct ResponseDecoder: ~Copyable {
   }
 
   private mutating func finishBody(
-    _ complete: Bool, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void
+    _ complete: Bool, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
   ) {
     let body = collected
     guard !body.isEmpty else { return }
-    hasWholeBody = unsafe decoder.decodeBody(body.span.bytes, parser, observe)
+    hasWholeBody = unsafe decoder.decodeBody(body.span.bytes, context, observe)
     if !hasWholeBody, complete { problem = "body is not a JSON object" }
   }
 
   /// Tells a stream without a Content-Type by its first bytes.
-  private mutating func sniff(_ bytes: RawSpan, _ parser: DecodingContext, _ observe: (borrowing Observation) -> Void) {
+  private mutating func sniff(_ bytes: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void)
+  {
     collected.append(bytes)
     guard let shape = Self.shape(collected, framing) else {
       // White space without end is no answer.
@@ -119,7 +120,7 @@ public struct ResponseDecoder: ~Copyable {
     let first = collected
     collected = []
     begin(shape)
-    unsafe feed(first.span.bytes, parser: parser, observe)
+    unsafe feed(first.span.bytes, context: context, observe)
   }
 
   private static func shape(_ bytes: [UInt8], _ framing: Framing) -> BodyShape? {

@@ -48,7 +48,7 @@ struct ServerSentEvents {
       swallowsLineFeed = bytes[end] == .carriageReturn
       read.at = end + 1
     }
-    if read.at < read.count || read.heldData != nil { keepUnfinished(bytes, &read) }
+    if read.at < read.count || read.dataInRead != nil { keepUnfinished(bytes, &read) }
   }
 
   /// The stream has ended: dispatches what stood in the last event without its blank line, and forgets it.
@@ -95,9 +95,9 @@ struct ServerSentEvents {
     _ bytes: RawSpan, _ read: inout Read, _ context: inout Context,
     _ dispatch: (inout Context, _ name: RawSpan, _ payload: RawSpan) -> Void
   ) {
-    if let held = read.heldData {
-      unsafe dispatch(&context, name.span.bytes, bytes.extracting(held))
-      read.heldData = nil
+    if let range = read.dataInRead {
+      unsafe dispatch(&context, name.span.bytes, bytes.extracting(range))
+      read.dataInRead = nil
     } else if hasData {
       unsafe dispatch(&context, name.span.bytes, data.span.bytes)
     }
@@ -143,26 +143,26 @@ struct ServerSentEvents {
   private mutating func addData(_ value: RawSpan, at offset: Int?, _ bytes: RawSpan, _ read: inout Read) {
     if !hasData, let offset {
       hasData = true
-      read.heldData = offset..<(offset + value.byteCount)
+      read.dataInRead = offset..<(offset + value.byteCount)
       return
     }
-    copyHeldData(bytes, &read)
+    copyDataInRead(bytes, &read)
     guard data.count + value.byteCount < limit else { return giveUp() }
     if hasData { data.append(.lineFeed) }
     hasData = true
     data.append(value)
   }
 
-  private mutating func copyHeldData(_ bytes: RawSpan, _ read: inout Read) {
-    guard let held = read.heldData else { return }
-    data.append(bytes.extracting(held))
-    read.heldData = nil
+  private mutating func copyDataInRead(_ bytes: RawSpan, _ read: inout Read) {
+    guard let range = read.dataInRead else { return }
+    data.append(bytes.extracting(range))
+    read.dataInRead = nil
   }
 
   /// At a read's end: copies what is unfinished, for the read's memory is not ours.
   private mutating func keepUnfinished(_ bytes: RawSpan, _ read: inout Read) {
     guard !isOverfull else { return }
-    copyHeldData(bytes, &read)
+    copyDataInRead(bytes, &read)
     guard line.count + read.count - read.at <= limit else { return giveUp() }
     if read.at < read.count { line.append(bytes.extracting(read.at..<read.count)) }
   }
@@ -183,8 +183,8 @@ private struct Read {
   let count: Int
   var at = 0
   /// The unfinished event's only data so far, where it lies in this read.
-  var heldData: Range<Int>?
-  // Each kind of line end is looked for once over the whole read, however they mix: `count` stands for none.
+  var dataInRead: Range<Int>?
+  // Each kind of line end is searched for once over the whole read, however they mix. `count` means that there is none.
   private var nextLineFeed = -1
   private var nextCarriageReturn = -1
 

@@ -2,7 +2,7 @@
 import JSON
 import Testing
 
-/// Parses a text that must be taken, and looks at its root.
+/// Parses a text that must be accepted, and calls `body` with its root.
 private func read(_ text: String, _ body: (JSONValue) -> Void) {
   #expect(parse(text) { body($0) } != nil)
 }

@@ -1,5 +1,4 @@
 // The sample store against sorted arrays of the same samples.
-// It must not know what the samples are of.
 import Metrics
 import TestSupport
 import Testing

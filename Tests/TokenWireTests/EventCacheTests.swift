@@ -195,7 +195,7 @@ struct EventCacheTests {
     #expect(try Recipe.sse("openai.chat").decodeEveryWay(stream).tokenEvents == 3)
   }
 
-  @Test("A finish reason known by heart still ends the stream")
+  @Test("A finish reason from the cache still ends the stream")
   func finishReason() throws {
     let finish = chatChunk("{}").replacing("\"finish_reason\":null", with: "\"finish_reason\":\"stop\"")
     let bytes = Array(sse(chatChunk(#"{"content":"a"}"#), finish).utf8)

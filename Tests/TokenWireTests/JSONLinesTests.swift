@@ -1,5 +1,4 @@
 // Newline-delimited JSON: lines, their ends, and the bound on memory.
-// It must not know any dialect.
 import Testing
 
 @testable import TokenWire

@@ -1,5 +1,4 @@
 // Ollama's chat and generate: which lines carry tokens, and what the done record and whole bodies say.
-// It must not test line framing beyond decoding every way.
 import Testing
 import TokenWire
 

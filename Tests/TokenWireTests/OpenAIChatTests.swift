@@ -1,5 +1,4 @@
 // OpenAI chat: which events carry tokens, and what they and whole bodies say.
-// It must not test framing or what is known by heart beyond decoding every way.
 import Testing
 import TokenWire
 

@@ -1,5 +1,4 @@
 // OpenAI legacy completions: which events carry tokens, and what they and whole bodies say.
-// It must not repeat what chat's tests say of the parts that both share.
 import Testing
 import TokenWire
 

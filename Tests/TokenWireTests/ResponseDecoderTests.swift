@@ -1,5 +1,4 @@
 // How a response's head chooses its framing, how it ends, and that memory is bounded whatever arrives.
-// It must not test what single events mean.
 import Testing
 import TokenWire
 
@@ -53,7 +52,7 @@ struct ResponseDecoderTests {
     }
   }
 
-  @Test("Anything else is not looked into")
+  @Test("Anything else is not decoded")
   func otherTypes() throws {
     let decoded = try Recipe(dialect: "openai.chat", contentType: "text/html").decodeEveryWay(stream)
     #expect(decoded.events.isEmpty && !decoded.isWhole && decoded.problem == "neither JSON nor an event stream")
@@ -186,7 +185,7 @@ struct ResponseDecoderTests {
     outer.begin(AnnouncedBody(status: 200, contentType: "text/event-stream", contentEncoding: nil))
     var inner: [Decoded] = []
     for _ in 0..<3 {
-      outer.feed(bytes.span.bytes, parser: parser) { observation in
+      outer.feed(bytes.span.bytes, context: parser) { observation in
         let before = DecodedEvent(observation)
         if let decoded = try? Recipe.sse("openai.chat").decode([bytes[...]], parser) { inner.append(decoded) }
         #expect(DecodedEvent(observation) == before)

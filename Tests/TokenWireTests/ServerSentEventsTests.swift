@@ -1,5 +1,4 @@
 // The WHATWG rules for event streams, each vector at every split, and the bounds on memory.
-// It must not know any dialect.
 import Testing
 
 @testable import TokenWire

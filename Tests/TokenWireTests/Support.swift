@@ -63,9 +63,9 @@ struct Recipe {
     var decoder = ResponseDecoder(dialect: try #require(Dialects.named(dialect)), limits: limits)
     decoder.begin(AnnouncedBody(status: status, contentType: contentType, contentEncoding: contentEncoding))
     for part in parts {
-      decoder.feed(part.span.bytes, parser: parser) { decoded.events.append(DecodedEvent($0)) }
+      decoder.feed(part.span.bytes, context: parser) { decoded.events.append(DecodedEvent($0)) }
     }
-    decoder.finish(complete: complete, parser: parser) { decoded.events.append(DecodedEvent($0)) }
+    decoder.finish(complete: complete, context: parser) { decoded.events.append(DecodedEvent($0)) }
     decoded.isStream = decoder.isStream
     decoded.isWhole = decoder.isWhole
     decoded.problem = decoder.problem

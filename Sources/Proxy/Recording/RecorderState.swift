@@ -182,7 +182,7 @@ struct RecorderState: ~Copyable {
     _ decoder: inout ResponseDecoder?, _ meter: inout ExchangeMeter, _ bytes: RawSpan, _ context: DecodingContext,
     kindIsKnown: Bool
   ) {
-    decoder?.feed(bytes, parser: context) { observation in
+    decoder?.feed(bytes, context: context) { observation in
       // Only streams are observed before their end: one whose first bytes told what it is, is one by now.
       if !kindIsKnown { meter.measures(.stream) }
       meter.observe(observation)
@@ -192,7 +192,7 @@ struct RecorderState: ~Copyable {
   private static func finish(
     _ decoder: inout ResponseDecoder?, _ meter: inout ExchangeMeter, complete: Bool, _ context: DecodingContext
   ) {
-    decoder?.finish(complete: complete, parser: context) { meter.observe($0) }
+    decoder?.finish(complete: complete, context: context) { meter.observe($0) }
   }
 
   /// The response has ended, whole or not; the first call counts.

@@ -48,10 +48,10 @@ private func decode(
   var decoder = ResponseDecoder(dialect: dialect, limits: DecoderLimits(eventBytes: 4096, bodyBytes: 16_384))
   decoder.begin(AnnouncedBody(status: 200, contentType: type, contentEncoding: nil))
   for piece in pieces {
-    unsafe decoder.feed(piece.span.bytes, parser: context) { decoded.events.append(DecodedEvent($0)) }
+    unsafe decoder.feed(piece.span.bytes, context: context) { decoded.events.append(DecodedEvent($0)) }
   }
   decoded.malformed = decoder.malformedEvents
-  decoder.finish(complete: true, parser: context) { decoded.unfinished.append(DecodedEvent($0)) }
+  decoder.finish(complete: true, context: context) { decoded.unfinished.append(DecodedEvent($0)) }
   decoded.problem = decoder.problem
   decoded.isWhole = decoder.isWhole
   return decoded
