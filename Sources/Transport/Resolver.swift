@@ -47,13 +47,16 @@ public final class Resolver {
   /// Whether the host is an address itself, which never changes.
   public let isLiteral: Bool
   var timing = Timing()
+  /// The clock; tests have one of their own.
+  var now: () -> Instant = { .now() }
   private var cached: (addresses: [SocketAddress], at: Instant)?
   private var failure: (error: TransportError, at: Instant)?
   /// When the latest lookup began that has not ended; nil where the latest has.
   private var lookupBeganAt: Instant?
   /// Whether that lookup has not ended within its grace.
   private var isOverdue = false
-  private var runningLookups = 0
+  /// Lookups that have not ended, hung ones among them.
+  private(set) var runningLookups = 0
   private var waiting: [(query: QueryID, completion: Completion)] = []
   private var policy = Policy()
   private var lastQuery: QueryID = 0
@@ -85,7 +88,7 @@ public final class Resolver {
       return nil
     }
     self.policy = policy
-    let now = Instant.now()
+    let now = now()
     if let answer = immediateAnswer(now) {
       completion(answer)
       return nil
@@ -106,7 +109,7 @@ public final class Resolver {
   public func refresh(_ policy: Policy) {
     guard !isLiteral, let cached else { return }
     self.policy = policy
-    let now = Instant.now()
+    let now = now()
     guard Self.age(of: cached.at, now) >= policy.fresh, recentFailure(now) == nil else { return }
     startLookup(now)
   }
@@ -192,7 +195,7 @@ public final class Resolver {
 
   private func graceEnded() {
     isOverdue = true
-    if let addresses = usableAddresses(.now()) { answerAll(.success(addresses)) }
+    if let addresses = usableAddresses(now()) { answerAll(.success(addresses)) }
   }
 
   private func lookupEnded(_ result: Result<[SocketAddress], TransportError>) {
@@ -204,7 +207,7 @@ public final class Resolver {
   }
 
   private func finish(_ result: Result<[SocketAddress], TransportError>) {
-    let now = Instant.now()
+    let now = now()
     switch result {
     case .success(let addresses):
       let hasChanged = cached.map { Set($0.addresses) != Set(addresses) } ?? false

@@ -123,6 +123,8 @@ struct LoopTests {
   func addresses() {
     #expect(SocketAddress(literal: "127.0.0.1", port: 80)?.description == "127.0.0.1:80")
     #expect(SocketAddress(literal: "::1", port: 80)?.description == "[::1]:80")
+    #expect(SocketAddress(literal: "::ffff:127.0.0.1", port: 80)?.host == "127.0.0.1")
+    #expect(SocketAddress(literal: "::ffff:1:2:3", port: 80)?.host == "::ffff:1:2:3")
     #expect(SocketAddress(literal: "localhost", port: 80) == nil)
     #expect(SocketAddress(literal: "[::1]", port: 80) == nil)
   }

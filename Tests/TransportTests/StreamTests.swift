@@ -356,4 +356,15 @@ struct StreamTests {
     pair.send("late")
     try pair.driver.until { pair.delegate.text == "late" }
   }
+
+  @Test("Closing drops what is queued", arguments: StreamKind.allCases)
+  func closeDropsQueue(kind: StreamKind) throws {
+    let pair = try Pair(kind)
+    while pair.stream.write([UInt8](repeating: 1, count: 1 << 20)) {}
+    #expect(pair.stream.queuedBytes > 0)
+    pair.stream.close()
+    #expect(pair.stream.queuedBytes == 0 && pair.stream.isClosed)
+    #expect(!pair.driver.isAlive())
+    #expect(pair.delegate.told == ["connect"])
+  }
 }
