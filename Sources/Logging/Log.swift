@@ -10,12 +10,15 @@ public final class Log: Sendable {
     case warning
     case error
 
+    /// Whether `left` matters less.
     public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
   }
 
   /// One message: a single line of printable text.
   public struct Entry: Hashable, Sendable {
+    /// How much it matters.
     public var level: Level
+    /// Its text, without a newline.
     public var message: String
 
     /// Control characters in `message` are written out as `\x1b`: a name that a client has sent cannot begin a line of
@@ -80,7 +83,9 @@ public protocol LogSink: Sendable {
 }
 
 extension LogSink {
+  /// None, for a sink that never drops.
   public var droppedMessages: Int { 0 }
+  /// Returns at once, for a sink that writes while it accepts.
   public func flush(milliseconds: Int) {}
 }
 

@@ -42,8 +42,10 @@ public final class StandardErrorSink: LogSink {
     hasThread.store(DetachedThread.start { [self] in run(wakeup) } == 0, ordering: .relaxed)
   }
 
+  /// Messages that found the queue full, or that standard error refused.
   public var droppedMessages: Int { dropped.load(ordering: .relaxed) }
 
+  /// Queues the message's line, or drops it where the queue is full.
   public func accept(_ entry: Log.Entry) {
     let line = line(entry)
     guard hasThread.load(ordering: .relaxed) else { return write(line) }
@@ -59,6 +61,7 @@ public final class StandardErrorSink: LogSink {
     wakeup?.set()
   }
 
+  /// Waits until every queued line is written, at most `milliseconds`.
   public func flush(milliseconds: Int) {
     // Only at the end of the process: asking each millisecond needs no second signal from the thread.
     for _ in 0..<max(milliseconds, 0) {

@@ -1,9 +1,9 @@
 // The names of a record's keys and of the members of its objects. What they mean stands in Documentation.docc/Record.md.
 
 /// The name of a key. `RecordFields` says in which order keys stand, of which type they are, and which field they hold.
-public struct RecordKey: Sendable {
+package struct RecordKey: Sendable {
   /// The name as it stands in a line, without quotes.
-  public let name: StaticString
+  package let name: StaticString
 
   @inline(__always)
   init(_ name: StaticString) { self.name = name }
@@ -11,99 +11,99 @@ public struct RecordKey: Sendable {
 
 // Identity
 extension RecordKey {
-  public static var version: RecordKey { RecordKey("v") }
-  public static var id: RecordKey { RecordKey("id") }
-  public static var timestamp: RecordKey { RecordKey("ts") }
-  public static var instance: RecordKey { RecordKey("instance") }
-  public static var user: RecordKey { RecordKey("user") }
-  public static var userFrom: RecordKey { RecordKey("user_from") }
-  public static var session: RecordKey { RecordKey("session") }
-  public static var client: RecordKey { RecordKey("client") }
-  public static var requestID: RecordKey { RecordKey("request_id") }
-  public static var traceID: RecordKey { RecordKey("trace_id") }
+  package static var version: RecordKey { RecordKey("v") }
+  package static var id: RecordKey { RecordKey("id") }
+  package static var timestamp: RecordKey { RecordKey("ts") }
+  package static var instance: RecordKey { RecordKey("instance") }
+  package static var user: RecordKey { RecordKey("user") }
+  package static var userFrom: RecordKey { RecordKey("user_from") }
+  package static var session: RecordKey { RecordKey("session") }
+  package static var client: RecordKey { RecordKey("client") }
+  package static var requestID: RecordKey { RecordKey("request_id") }
+  package static var traceID: RecordKey { RecordKey("trace_id") }
 }
 
 // Request and outcome
 extension RecordKey {
-  public static var method: RecordKey { RecordKey("method") }
-  public static var path: RecordKey { RecordKey("path") }
-  public static var dialect: RecordKey { RecordKey("dialect") }
-  public static var model: RecordKey { RecordKey("model") }
-  public static var responseModel: RecordKey { RecordKey("response_model") }
-  public static var stream: RecordKey { RecordKey("stream") }
-  public static var status: RecordKey { RecordKey("status") }
-  public static var outcome: RecordKey { RecordKey("outcome") }
-  public static var stage: RecordKey { RecordKey("stage") }
-  public static var error: RecordKey { RecordKey("error") }
-  public static var finishReason: RecordKey { RecordKey("finish_reason") }
-  public static var upstream: RecordKey { RecordKey("upstream") }
-  public static var upstreamReused: RecordKey { RecordKey("upstream_reused") }
-  public static var inFlight: RecordKey { RecordKey("in_flight") }
+  package static var method: RecordKey { RecordKey("method") }
+  package static var path: RecordKey { RecordKey("path") }
+  package static var dialect: RecordKey { RecordKey("dialect") }
+  package static var model: RecordKey { RecordKey("model") }
+  package static var responseModel: RecordKey { RecordKey("response_model") }
+  package static var stream: RecordKey { RecordKey("stream") }
+  package static var status: RecordKey { RecordKey("status") }
+  package static var outcome: RecordKey { RecordKey("outcome") }
+  package static var stage: RecordKey { RecordKey("stage") }
+  package static var error: RecordKey { RecordKey("error") }
+  package static var finishReason: RecordKey { RecordKey("finish_reason") }
+  package static var upstream: RecordKey { RecordKey("upstream") }
+  package static var upstreamReused: RecordKey { RecordKey("upstream_reused") }
+  package static var inFlight: RecordKey { RecordKey("in_flight") }
 }
 
 // Sizes and counts
 extension RecordKey {
-  public static var requestBytes: RecordKey { RecordKey("request_bytes") }
-  public static var responseBytes: RecordKey { RecordKey("response_bytes") }
-  public static var inputTokens: RecordKey { RecordKey("input_tokens") }
-  public static var cachedTokens: RecordKey { RecordKey("cached_tokens") }
-  public static var outputTokens: RecordKey { RecordKey("output_tokens") }
-  public static var reasoningTokens: RecordKey { RecordKey("reasoning_tokens") }
-  public static var tokensFrom: RecordKey { RecordKey("tokens_from") }
-  public static var outputChars: RecordKey { RecordKey("output_chars") }
-  public static var choices: RecordKey { RecordKey("choices") }
-  public static var events: RecordKey { RecordKey("events") }
-  public static var coalescedEvents: RecordKey { RecordKey("coalesced_events") }
-  public static var reads: RecordKey { RecordKey("reads") }
+  package static var requestBytes: RecordKey { RecordKey("request_bytes") }
+  package static var responseBytes: RecordKey { RecordKey("response_bytes") }
+  package static var inputTokens: RecordKey { RecordKey("input_tokens") }
+  package static var cachedTokens: RecordKey { RecordKey("cached_tokens") }
+  package static var outputTokens: RecordKey { RecordKey("output_tokens") }
+  package static var reasoningTokens: RecordKey { RecordKey("reasoning_tokens") }
+  package static var tokensFrom: RecordKey { RecordKey("tokens_from") }
+  package static var outputChars: RecordKey { RecordKey("output_chars") }
+  package static var choices: RecordKey { RecordKey("choices") }
+  package static var events: RecordKey { RecordKey("events") }
+  package static var coalescedEvents: RecordKey { RecordKey("coalesced_events") }
+  package static var reads: RecordKey { RecordKey("reads") }
 }
 
 // Times
 extension RecordKey {
-  public static var upload: RecordKey { RecordKey("upload_ms") }
-  public static var connect: RecordKey { RecordKey("connect_ms") }
-  public static var ttfb: RecordKey { RecordKey("ttfb_ms") }
-  public static var ttfe: RecordKey { RecordKey("ttfe_ms") }
-  public static var ttft: RecordKey { RecordKey("ttft_ms") }
-  public static var ttfa: RecordKey { RecordKey("ttfa_ms") }
-  public static var ttlt: RecordKey { RecordKey("ttlt_ms") }
-  public static var total: RecordKey { RecordKey("total_ms") }
-  public static var waited: RecordKey { RecordKey("waited_ms") }
-  public static var tpot: RecordKey { RecordKey("tpot_ms") }
-  public static var tokensPerSecond: RecordKey { RecordKey("tps") }
-  public static var tokensPerSecondEndToEnd: RecordKey { RecordKey("tps_e2e") }
-  public static var charsPerSecond: RecordKey { RecordKey("cps") }
-  public static var gaps: RecordKey { RecordKey("gaps_ms") }
-  public static var itl: RecordKey { RecordKey("itl_ms") }
+  package static var upload: RecordKey { RecordKey("upload_ms") }
+  package static var connect: RecordKey { RecordKey("connect_ms") }
+  package static var ttfb: RecordKey { RecordKey("ttfb_ms") }
+  package static var ttfe: RecordKey { RecordKey("ttfe_ms") }
+  package static var ttft: RecordKey { RecordKey("ttft_ms") }
+  package static var ttfa: RecordKey { RecordKey("ttfa_ms") }
+  package static var ttlt: RecordKey { RecordKey("ttlt_ms") }
+  package static var total: RecordKey { RecordKey("total_ms") }
+  package static var waited: RecordKey { RecordKey("waited_ms") }
+  package static var tpot: RecordKey { RecordKey("tpot_ms") }
+  package static var tokensPerSecond: RecordKey { RecordKey("tps") }
+  package static var tokensPerSecondEndToEnd: RecordKey { RecordKey("tps_e2e") }
+  package static var charsPerSecond: RecordKey { RecordKey("cps") }
+  package static var gaps: RecordKey { RecordKey("gaps_ms") }
+  package static var itl: RecordKey { RecordKey("itl_ms") }
 }
 
 // Server and proxy
 extension RecordKey {
-  public static var server: RecordKey { RecordKey("server") }
-  public static var delivery: RecordKey { RecordKey("delivery_us") }
-  public static var clientStalled: RecordKey { RecordKey("client_stalled_ms") }
-  public static var loopLag: RecordKey { RecordKey("loop_lag_us") }
-  public static var clock: RecordKey { RecordKey("clock") }
-  public static var timeline: RecordKey { RecordKey("timeline") }
+  package static var server: RecordKey { RecordKey("server") }
+  package static var delivery: RecordKey { RecordKey("delivery_us") }
+  package static var clientStalled: RecordKey { RecordKey("client_stalled_ms") }
+  package static var loopLag: RecordKey { RecordKey("loop_lag_us") }
+  package static var clock: RecordKey { RecordKey("clock") }
+  package static var timeline: RecordKey { RecordKey("timeline") }
 }
 
 // The notice of dropped records
 extension RecordKey {
-  public static var dropped: RecordKey { RecordKey("dropped") }
+  package static var dropped: RecordKey { RecordKey("dropped") }
 }
 
 // Members of `gaps_ms`, `itl_ms` and `delivery_us`
 extension RecordKey {
-  public static var p50: RecordKey { RecordKey("p50") }
-  public static var p90: RecordKey { RecordKey("p90") }
-  public static var p99: RecordKey { RecordKey("p99") }
-  public static var max: RecordKey { RecordKey("max") }
+  package static var p50: RecordKey { RecordKey("p50") }
+  package static var p90: RecordKey { RecordKey("p90") }
+  package static var p99: RecordKey { RecordKey("p99") }
+  package static var max: RecordKey { RecordKey("max") }
 }
 
 // Members of `server`
 extension RecordKey {
-  public static var serverQueue: RecordKey { RecordKey("queue_ms") }
-  public static var serverLoad: RecordKey { RecordKey("load_ms") }
-  public static var serverPrefill: RecordKey { RecordKey("prefill_ms") }
-  public static var serverDecode: RecordKey { RecordKey("decode_ms") }
-  public static var serverTotal: RecordKey { RecordKey("total_ms") }
+  package static var serverQueue: RecordKey { RecordKey("queue_ms") }
+  package static var serverLoad: RecordKey { RecordKey("load_ms") }
+  package static var serverPrefill: RecordKey { RecordKey("prefill_ms") }
+  package static var serverDecode: RecordKey { RecordKey("decode_ms") }
+  package static var serverTotal: RecordKey { RecordKey("total_ms") }
 }

@@ -66,7 +66,7 @@ private struct RecordFieldReader: RecordFieldVisitor {
 
 extension JSONMembers {
   /// The member named `key` (see `present(_: StaticString)`).
-  public mutating func present(_ key: RecordKey) -> JSONValue? { present(key.name) }
+  package mutating func present(_ key: RecordKey) -> JSONValue? { present(key.name) }
 
   fileprivate mutating func double(_ key: RecordKey) -> Double? { present(key)?.double }
 }
