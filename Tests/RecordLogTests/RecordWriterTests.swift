@@ -113,6 +113,8 @@ struct RecordWriterTests {
     let writer = try RecordWriter(settings, log: Log(sink: logged))
     for number in 0..<1_000 { writer.submit(filling: record(number)) }
     #expect(writer.close(timeoutMilliseconds: 50) == 100)
+    // On a busy machine the thread ends a little later than the wait for it.
+    while logged.texts.count < 2 { sched_yield() }
     let statistics = writer.statistics
     #expect(statistics.written == 0)
     #expect(statistics.dropped == 1_000)
@@ -177,29 +179,29 @@ struct RecordWriterTests {
     let path = folder.file("fifo")
     #expect(mkfifo(path, 0o600) == 0)
     let first = open(path, O_RDONLY | O_NONBLOCK)
-    // F_GETPIPE_SZ
-    let capacity = Int(fcntl(first, 1_032))
-    try #require(capacity > 0)
-    // More than the pipe holds, and the pipe is full within a line.
+    // More than the pipe holds: it is full within a line.
     let count = 2_000
     var ends: [Int] = []
     for number in 0..<count { ends.append((ends.last ?? 0) + line(record(number)).utf8.count) }
-    let cut = try #require(ends.firstIndex { $0 > capacity })
-    try #require(!ends.contains(capacity))
     let writer = try RecordWriter(settings(path, limit: 4_000), log: Log(sink: Collected()))
     for number in 0..<count { writer.submit(filling: record(number)) }
-    var waiting: Int32 = 0
-    while waiting < capacity {
-      try #require(ioctl(first, UInt(FIONREAD), &waiting) == 0)
-      sched_yield()
-    }
+    let probe = open(path, O_WRONLY | O_NONBLOCK)
+    var entry = pollfd(fd: probe, events: Int16(POLLOUT), revents: 0)
+    while poll(&entry, 1, 0) > 0 { sched_yield() }
+    close(probe)
+    var accepted: Int32 = 0
+    try #require(ioctl(first, UInt(FIONREAD), &accepted) == 0)
+    let cut = try #require(ends.firstIndex { $0 > accepted })
     close(first)
     // Until the writer has noticed, the pipe is still the first reader's, and what is left in it too.
     while writer.statistics.errors == 0 { sched_yield() }
     let second = open(path, O_RDONLY | O_NONBLOCK)
     defer { close(second) }
     let text = read(from: second, until: "\"id\":\"r\(count - 1)\"")
-    #expect(text.split(separator: "\n").map { id($0) } == (cut..<count).map { "r\($0)" })
+    let ids = text.split(separator: "\n").map { id($0) }
+    // The pipe may have taken the end of a line more after it was seen to be full.
+    let start = ids.first == "r\(cut)" ? cut : cut + 1
+    #expect(ids == (start..<count).map { "r\($0)" })
     #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
   }
 
