@@ -96,7 +96,10 @@ public final class MessageParser {
   public var headLimit: Int { unsafe state.pointee.limits.headBytes }
 
   /// Continues behind a head that somebody else has read, as after `headComplete`.
-  public func skipHead(framing: BodyFraming) { unsafe state.pointee.skipHead(framing) }
+  public func skipHead(framing: BodyFraming) {
+    ranges.removeAll()
+    unsafe state.pointee.skipHead(framing)
+  }
 
   private func start() {
     unsafe llhttp_init(parser, state.pointee.isResponse ? HTTP_RESPONSE : HTTP_REQUEST, messageCallbacks)

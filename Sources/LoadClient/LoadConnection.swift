@@ -1,5 +1,4 @@
-// One connection of the load: a request, its answer walked to the end, the next request.
-// It must not decide how many requests there are, nor add anything up.
+// One connection of the load: a request, its response read to the end, the next request.
 import Clocks
 import HTTP
 import HTTP1
@@ -15,9 +14,9 @@ struct LoadResult {
     case unterminated
     /// An error event inside the stream.
     case inBandError = "in_band_error"
-    /// The connection failed or ended in mid-answer.
+    /// The connection failed or ended in mid-response.
     case broken
-    /// Given up by this client, as planned.
+    /// Aborted by this client, as planned.
     case aborted
     /// Under way when the time was over.
     case cutAtEnd = "cut_at_end"
@@ -33,21 +32,14 @@ struct LoadResult {
 }
 
 /// One connection, made again whenever it is lost.
-final class LoadConnection: StreamDelegate {
-  private enum Phase {
-    case idle
-    case head
-    case body
-  }
+final class LoadConnection: ClientConnectionDelegate {
   private unowned let client: LoadClient
   private let plan: LoadPlan
-  private let parser: MessageParser
+  private let ranges: BodyRanges
   private let headCache: HeadCache<ResponseHead, Void>
-  private var stream: (any ByteStream)?
-  private var phase = Phase.idle
+  private var connection: ClientConnection?
   private var head: ResponseHead?
-  private var chunks = ChunkedBody()
-  private var remaining: UInt64 = 0
+  private var isHeadCached = false
   private var lines: TokenLines
   private var result: LoadResult?
   private var readTimer: Timer?
@@ -58,9 +50,9 @@ final class LoadConnection: StreamDelegate {
 
   init(_ client: LoadClient, ranges: BodyRanges, headCache: HeadCache<ResponseHead, Void>) {
     self.client = client
-    plan = client.plan
-    parser = MessageParser(.response, limits: HTTPLimits(), ranges: ranges)
+    self.ranges = ranges
     self.headCache = headCache
+    plan = client.plan
     lines = TokenLines(path: client.plan.path)
   }
 
@@ -68,33 +60,32 @@ final class LoadConnection: StreamDelegate {
 
   /// Sends request `number`; `due` is when it should have been sent.
   func send(_ number: Int, due: Instant) {
-    phase = .head
-    parser.reset()
     head = nil
-    chunks = ChunkedBody()
-    lines.restart()
+    lines.reset()
     result = LoadResult(
       number: number, ending: .broken, tokens: 0, bytes: 0, sentAt: due, endAt: due, arrivals: [])
     do throws(TransportError) {
-      let stream = if let open = self.stream { open } else { try connect() }
-      unsafe stream.write(client.requests.bytes(number).span.bytes)
+      let connection = if let open = self.connection { open } else { try connect() }
+      connection.beginExchange(self, answersHead: false)
+      unsafe connection.write(client.requests.bytes(number).span.bytes)
     } catch {
       end(.broken)
     }
   }
 
-  private func connect() throws(TransportError) -> any ByteStream {
-    let stream = try SocketStream.connect(
-      loop: client.loop, to: plan.address, stamped: plan.usesKernelStamps, delegate: self)
-    stream.startReading()
-    self.stream = stream
-    return stream
+  private func connect() throws(TransportError) -> ClientConnection {
+    let connection = ClientConnection(limits: HTTPLimits(), ranges: ranges)
+    connection.attach(
+      try SocketStream.connect(
+        loop: client.loop, to: plan.address, stamped: plan.usesKernelStamps, delegate: connection))
+    self.connection = connection
+    return connection
   }
 
-  /// Ends the connection, and with it what is under way.
+  /// Closes the connection, and ends what is under way.
   func stop() {
     if result != nil { end(.cutAtEnd) }
-    drop()
+    close()
     readTimer?.close()
     readTimer = nil
     waitTimer?.close()
@@ -108,9 +99,9 @@ final class LoadConnection: StreamDelegate {
     waitTimer?.start(milliseconds: milliseconds)
   }
 
-  private func drop() {
-    stream?.close()
-    stream = nil
+  private func close() {
+    connection?.close()
+    connection = nil
   }
 
   private func end(_ ending: LoadResult.Ending) {
@@ -119,25 +110,45 @@ final class LoadConnection: StreamDelegate {
     result.tokens = lines.tokens
     result.endAt = .now()
     self.result = nil
-    phase = .idle
-    let keeps = ending == .ok || ending == .status || ending == .unterminated || ending == .inBandError
-    if !keeps || head?.keepsAlive != true { drop() }
+    if let connection, connection.mayReuse { connection.endExchange(nextDelegate: self) } else { close() }
     client.ended(self, result)
   }
 
-  // MARK: Answers
+  // MARK: Responses
 
-  func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
-    result?.bytes += bytes.byteCount
+  func clientConnection(_ connection: ClientConnection, willRead byteCount: Int, _ arrival: Arrival) {
+    result?.bytes += byteCount
+  }
+
+  func clientConnection(_ connection: ClientConnection, cachedHeadIn bytes: RawSpan) -> ResponseHead? {
+    let head = headCache.lookup(bytes, for: connection.parser)?.head
+    isHeadCached = head != nil
+    return head
+  }
+
+  func clientConnection(_ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival) {
+    if !isHeadCached { headCache.insert(head, from: connection.parser) }
+    self.head = head
+  }
+
+  func clientConnection(
+    _ connection: ClientConnection, didReadBody bytes: RawSpan, _ outcome: ClientConnection.ReadOutcome,
+    _ arrival: Arrival
+  ) {
     let before = lines.tokens
-    let ending = take(bytes)
+    for index in 0..<ranges.count {
+      unsafe bytes.extracting(ranges[index]).withUnsafeBytes { unsafe lines.append($0) }
+    }
     note(lines.tokens - before, arrival)
-    if let ending {
-      end(ending)
-    } else if let limit = plan.abortAfterTokens, lines.tokens >= limit {
-      end(.aborted)
-    } else if plan.readPauseMilliseconds > 0 {
-      pause(stream)
+    switch outcome {
+    case .complete: end(ending())
+    case .failed: end(.broken)
+    case .partial:
+      if let limit = plan.abortAfterTokens, lines.tokens >= limit {
+        end(.aborted)
+      } else if plan.readPauseMilliseconds > 0 {
+        pause(connection)
+      }
     }
   }
 
@@ -147,78 +158,15 @@ final class LoadConnection: StreamDelegate {
     if plan.keepsArrivals { result?.arrivals.append(contentsOf: repeatElement(arrival.at, count: tokens)) }
   }
 
-  private func pause(_ stream: any ByteStream) {
-    stream.pauseReading(detectingClose: true)
-    if readTimer == nil { readTimer = Timer(loop: client.loop) { [unowned self] in self.stream?.startReading() } }
+  private func pause(_ connection: ClientConnection) {
+    connection.stream?.pauseReading(detectingClose: true)
+    if readTimer == nil {
+      readTimer = Timer(loop: client.loop) { [unowned self] in self.connection?.stream?.startReading() }
+    }
     readTimer?.start(milliseconds: plan.readPauseMilliseconds)
   }
 
-  private func take(_ bytes: RawSpan) -> LoadResult.Ending? {
-    var start = 0
-    while phase == .head {
-      if let found = headCache.lookup(bytes.extracting(start..<bytes.byteCount), for: parser) {
-        start += found.head.fields.bytes.count
-        begin(found.head)
-        continue
-      }
-      let (consumed, progress) = parser.parse(bytes.extracting(start..<bytes.byteCount))
-      start += consumed
-      switch progress {
-      case .needsMore: return nil
-      case .headComplete: if !validateHead() { return .broken }
-      case .messageComplete: parser.reset()
-      case .failed: return .broken
-      }
-    }
-    guard phase == .body, let head else { return .broken }
-    return unsafe bytes.withUnsafeBytes { bytes in unsafe walk(bytes, from: start, head.framing) }
-  }
-
-  /// An informational head is followed by another one.
-  private func validateHead() -> Bool {
-    do throws(HTTPParseError) {
-      let head = try ResponseHead(parser)
-      headCache.insert(head, from: parser)
-      begin(head)
-      return true
-    } catch {
-      return false
-    }
-  }
-
-  private func begin(_ head: ResponseHead) {
-    if head.isInformational { return }
-    if case .length(let length) = head.framing { remaining = length }
-    self.head = head
-    phase = .body
-  }
-
-  private func walk(
-    _ bytes: UnsafeRawBufferPointer, from start: Int, _ framing: BodyFraming
-  ) -> LoadResult.Ending? {
-    switch framing {
-    case .none: return ending()
-    case .untilClose:
-      unsafe lines.feed(UnsafeRawBufferPointer(rebasing: bytes[start...]))
-      return nil
-    case .length:
-      let count = Int(min(remaining, UInt64(bytes.count - start)))
-      unsafe lines.feed(UnsafeRawBufferPointer(rebasing: bytes[start..<start + count]))
-      remaining -= UInt64(count)
-      return remaining == 0 ? ending() : nil
-    case .chunked:
-      let (_, progress) = unsafe chunks.walk(bytes, from: start) { range in
-        unsafe lines.feed(UnsafeRawBufferPointer(rebasing: bytes[range]))
-      }
-      switch progress {
-      case .needsMore: return nil
-      case .complete: return ending()
-      case .broken: return .broken
-      }
-    }
-  }
-
-  /// How an answer that is whole by HTTP's rules ended.
+  /// How a response ended that HTTP takes for complete.
   private func ending() -> LoadResult.Ending {
     if head?.status != 200 { return .status }
     if lines.sawError { return .inBandError }
@@ -226,14 +174,20 @@ final class LoadConnection: StreamDelegate {
     return lines.sawEnd ? .ok : .unterminated
   }
 
-  func streamDidEnd(_ stream: any ByteStream) { lost() }
-  func streamDidFail(_ stream: any ByteStream, _ error: TransportError) { lost() }
-  func streamDidConnect(_ stream: any ByteStream) {}
-  func streamDidFlush(_ stream: any ByteStream) {}
+  func clientConnection(_ connection: ClientConnection, serverDidEnd end: ClientConnectionState.ServerEnd) {
+    switch end {
+    case .completesResponse: self.end(ending())
+    case .truncatesResponse, .idle: fail()
+    }
+  }
 
-  private func lost() {
-    let ending: LoadResult.Ending = head?.framing == .untilClose ? ending() : .broken
-    drop()
-    end(ending)
+  func clientConnection(_ connection: ClientConnection, didFailWith error: TransportError) { fail() }
+
+  func clientConnectionDidReadUnexpectedly(_ connection: ClientConnection) { close() }
+
+  /// The connection is lost, and so is the response that was under way.
+  private func fail() {
+    close()
+    end(.broken)
   }
 }

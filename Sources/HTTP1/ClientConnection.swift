@@ -1,0 +1,227 @@
+// A client's side of an HTTP/1 connection: one exchange after the other over one stream.
+import Clocks
+import HTTP
+import Transport
+
+/// Receives the responses of a `ClientConnection`. Calls come on the loop's thread, and none after `close`.
+public protocol ClientConnectionDelegate: AnyObject {
+  /// The connection is open: what was written before is being sent.
+  func clientConnectionDidConnect(_ connection: ClientConnection)
+  /// Bytes of a response were read. `didReceive head`, if there is a head in them, and `didReadBody` follow.
+  func clientConnection(_ connection: ClientConnection, willRead byteCount: Int, _ arrival: Arrival)
+  /// A head is awaited. The head that `bytes` begin with, if it is in a cache (`HeadCache.lookup` for the connection's parser).
+  func clientConnection(_ connection: ClientConnection, cachedHeadIn bytes: RawSpan) -> ResponseHead?
+  /// A head was received: a 1xx, or the final one, which its body follows.
+  /// - Throws: `HTTPParseError` where the response is refused; `didReadBody` follows with this error.
+  func clientConnection(
+    _ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival
+  ) throws(HTTPParseError)
+  /// One read is parsed to its end. The body bytes in it are those at `parser.ranges` in `bytes`.
+  func clientConnection(
+    _ connection: ClientConnection, didReadBody bytes: RawSpan, _ outcome: ClientConnection.ReadOutcome,
+    _ arrival: Arrival)
+  /// The stream carries another protocol; `bytes` came behind the head that said so.
+  func clientConnection(_ connection: ClientConnection, didSwitchProtocolsWith bytes: RawSpan, _ arrival: Arrival)
+  /// The socket has taken bytes.
+  func clientConnectionDidFlush(_ connection: ClientConnection)
+  /// The server has ended its side.
+  func clientConnection(_ connection: ClientConnection, serverDidEnd end: ClientConnectionState.ServerEnd)
+  /// The connection failed, or was not made.
+  func clientConnection(_ connection: ClientConnection, didFailWith error: TransportError)
+  /// Bytes came while no exchange was under way: the connection is of no more use.
+  func clientConnectionDidReadUnexpectedly(_ connection: ClientConnection)
+}
+
+extension ClientConnectionDelegate {
+  public func clientConnectionDidConnect(_ connection: ClientConnection) {}
+  public func clientConnection(_ connection: ClientConnection, willRead byteCount: Int, _ arrival: Arrival) {}
+  public func clientConnection(_ connection: ClientConnection, cachedHeadIn bytes: RawSpan) -> ResponseHead? { nil }
+  public func clientConnection(
+    _ connection: ClientConnection, didSwitchProtocolsWith bytes: RawSpan, _ arrival: Arrival
+  ) {}
+  public func clientConnectionDidFlush(_ connection: ClientConnection) {}
+}
+
+/// One connection of a client, confined to its loop's thread.
+///
+/// It does not connect: its owner gives it a stream, at once or when it is open. What is written before is kept.
+public final class ClientConnection: StreamDelegate {
+  /// How far one read led.
+  public enum ReadOutcome: Hashable, Sendable {
+    /// More of the response follows.
+    case partial
+    /// The response is complete.
+    case complete
+    /// The bytes behind the body ranges are not HTTP/1.1, break a limit, or are refused by the delegate.
+    case failed(HTTPParseError)
+  }
+
+  // What each read touches stands first.
+  private var receiver: (any ClientConnectionDelegate)?
+  /// Reads the responses.
+  public let parser: MessageParser
+  private var state = ClientConnectionState()
+  /// The stream, once there is one. The owner may write to it directly.
+  public private(set) var stream: (any ByteStream)?
+  /// What is sent once there is a stream.
+  private var unsent: [UInt8] = []
+  private var answersHead = false
+
+  /// A connection without a stream.
+  /// - Parameter ranges: where the parser reports body bytes; one list serves all connections of a thread.
+  public init(limits: HTTPLimits, ranges: BodyRanges) {
+    parser = MessageParser(.response, limits: limits, ranges: ranges)
+  }
+
+  // MARK: What the owner asks
+
+  /// Bytes that the socket has not taken.
+  public var queuedBytes: Int { unsent.count + (stream?.queuedBytes ?? 0) }
+  /// Bytes that the socket has taken.
+  public var sentBytes: UInt64 { stream?.sentBytes ?? 0 }
+  /// Whether it has carried an exchange before the present one.
+  public var isReused: Bool { state.isReused }
+  /// Whether a response's head is awaited.
+  public var awaitsHead: Bool { state.awaitsHead }
+  /// Whether it may carry another exchange once the present one is over.
+  public var mayReuse: Bool { state.mayReuse(queued: queuedBytes) }
+  /// Whether it has been closed.
+  public var isClosed: Bool { state.phase == .closed }
+  /// Whether the server of an idle connection has closed it, or sent bytes that nobody asked for. One system call.
+  public var isStale: Bool { stream?.isStale() ?? true }
+
+  // MARK: Exchanges
+
+  /// Takes a stream that is open, or being opened with this connection as its delegate, and begins to read.
+  public func attach(_ stream: any ByteStream) {
+    self.stream = stream
+    stream.delegate = self
+    let bytes = unsent
+    unsent = []
+    if !bytes.isEmpty { _ = unsafe stream.write(bytes.span.bytes) }
+    stream.startReading()
+  }
+
+  /// Begins an exchange.
+  /// - Parameters:
+  ///   - delegate: retained until `endExchange` or `close`.
+  ///   - answersHead: whether the request is a HEAD: its response has no body.
+  public func beginExchange(_ delegate: any ClientConnectionDelegate, answersHead: Bool) {
+    receiver = delegate
+    self.answersHead = answersHead
+    parser.reset()
+    parser.answersHead = answersHead
+    state.requestBegan()
+  }
+
+  /// The exchange is over: the connection is idle, and its delegate is told of its end.
+  /// - Parameter delegate: who is told.
+  public func endExchange(nextDelegate delegate: (any ClientConnectionDelegate)?) {
+    state.released()
+    receiver = delegate
+  }
+
+  /// Sends bytes, or keeps them until there is a stream.
+  public func write(_ bytes: RawSpan) {
+    if let stream {
+      stream.write(bytes)
+    } else {
+      // It grows outside of the property: a change in place would be checked for exclusive access at each use.
+      var grown = unsent
+      unsent = []
+      unsafe bytes.withUnsafeBytes { unsafe grown.append(contentsOf: $0) }
+      unsent = grown
+    }
+  }
+
+  /// Gives up the stream, for another protocol: to be called from `didReceive head`. The owner sets the stream's delegate, and
+  /// calls `close` in the end.
+  public func switchProtocols() { state.protocolSwitched() }
+
+  /// Closes at once: what is queued is dropped, and the delegate is not called any more. Safe to call twice.
+  public func close() {
+    state.closed()
+    receiver = nil
+    stream?.close()
+    stream = nil
+    unsent = []
+  }
+
+  // MARK: Reading
+
+  public func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
+    guard let delegate = receiver else { return }
+    guard state.isExchanging else { return delegate.clientConnectionDidReadUnexpectedly(self) }
+    delegate.clientConnection(self, willRead: bytes.byteCount, arrival)
+    if state.phase == .body { return readBody(bytes, delegate, arrival) }
+    readHeads(bytes, delegate, arrival)
+  }
+
+  private func readBody(_ bytes: RawSpan, _ delegate: any ClientConnectionDelegate, _ arrival: Arrival) {
+    let (consumed, progress) = parser.parse(bytes)
+    switch progress {
+    case .messageComplete:
+      state.responseCompleted(hasSurplus: consumed < bytes.byteCount)
+      delegate.clientConnection(self, didReadBody: bytes.extracting(0..<consumed), .complete, arrival)
+    case .needsMore, .headComplete: delegate.clientConnection(self, didReadBody: bytes, .partial, arrival)
+    case .failed(let error): delegate.clientConnection(self, didReadBody: bytes, .failed(error), arrival)
+    }
+  }
+
+  private func readHeads(_ bytes: RawSpan, _ delegate: any ClientConnectionDelegate, _ arrival: Arrival) {
+    var rest = bytes
+    do throws(HTTPParseError) {
+      while state.awaitsHead {
+        guard let (head, consumed) = try nextHead(rest, delegate) else {
+          return delegate.clientConnection(self, didReadBody: rest, .partial, arrival)
+        }
+        rest = rest.extracting(consumed..<rest.byteCount)
+        try delegate.clientConnection(self, didReceive: head, arrival)
+        guard state.awaitsHead else { break }
+        state.headReceived(head)
+        guard head.isInformational else { break }
+        // A 1xx is a message of its own; another head follows.
+        parser.reset()
+        parser.answersHead = answersHead
+      }
+    } catch {
+      return delegate.clientConnection(self, didReadBody: rest, .failed(error), arrival)
+    }
+    switch state.phase {
+    case .body: readBody(rest, delegate, arrival)
+    case .switched: delegate.clientConnection(self, didSwitchProtocolsWith: rest, arrival)
+    // The delegate has closed the connection.
+    case .idle, .head, .complete, .closed: return
+    }
+  }
+
+  /// - Returns: the head that `bytes` complete, and how many of them belong to it; nil where they complete none.
+  private func nextHead(
+    _ bytes: RawSpan, _ delegate: any ClientConnectionDelegate
+  ) throws(HTTPParseError) -> (ResponseHead, consumed: Int)? {
+    if parser.isBetweenMessages, let head = delegate.clientConnection(self, cachedHeadIn: bytes) {
+      return (head, head.fields.bytes.count)
+    }
+    let (consumed, progress) = parser.parse(bytes)
+    switch progress {
+    case .headComplete: return (try ResponseHead(parser), consumed)
+    case .needsMore, .messageComplete: return nil
+    case .failed(let error): throw error
+    }
+  }
+
+  // MARK: The rest of the stream's life
+
+  public func streamDidConnect(_ stream: any ByteStream) { receiver?.clientConnectionDidConnect(self) }
+
+  public func streamDidFlush(_ stream: any ByteStream) { receiver?.clientConnectionDidFlush(self) }
+
+  public func streamDidEnd(_ stream: any ByteStream) {
+    let end = state.serverEnded()
+    receiver?.clientConnection(self, serverDidEnd: end)
+  }
+
+  public func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
+    receiver?.clientConnection(self, didFailWith: error)
+  }
+}
