@@ -1,10 +1,9 @@
-// What the admin listener answers, as bytes for a socket.
-// It must not know what any page is about.
+// The admin listener's responses, as HTTP/1 bytes.
 import HTTP
 
-/// One answer.
+/// One page, as a response.
 public struct AdminPage: Sendable {
-  /// The status; those that the server itself has use for have a phrase.
+  /// The status.
   public var status: Int
   /// The media type.
   public var contentType: String
@@ -20,13 +19,13 @@ public struct AdminPage: Sendable {
 
   /// The whole response.
   /// - Parameters:
-  ///   - headOnly: leave the body out: an answer to HEAD.
-  ///   - closes: whether the connection ends behind it.
-  ///   - keepsAlive10: tell a client of HTTP/1.0 that it does not.
+  ///   - headOnly: omit the body: the response to a HEAD.
+  ///   - closes: whether the connection is closed after it.
+  ///   - keepsAlive10: tell an HTTP/1.0 client that the connection is kept.
   func bytes(headOnly: Bool, closes: Bool, keepsAlive10: Bool = false) -> [UInt8] {
     var head = "HTTP/1.1 \(status) \(ReasonPhrase.standard(for: status) ?? "Error")\r\n"
     head += "Content-Type: \(contentType)\r\nContent-Length: \(body.utf8.count)\r\n"
-    // What is shown is true now, and for nobody's cache.
+    // A page is true now only: no cache may keep it.
     head += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
     if status == 405 { head += "Allow: GET, HEAD\r\n" }
     if closes { head += "Connection: close\r\n" } else if keepsAlive10 { head += "Connection: keep-alive\r\n" }

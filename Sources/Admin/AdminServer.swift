@@ -1,11 +1,10 @@
 // The admin listener: a thread and a loop of its own, away from all traffic.
-// It must not know what its pages are about.
 import Clocks
 import Transport
 
 /// A running admin listener. Everything about it may be called from any thread.
 public final class AdminServer: Sendable {
-  /// Clients at once, at most: an operator, a few scrapers, and whoever forgot to close.
+  /// Most clients at a time: an operator, a few scrapers, and clients that forgot to close.
   static let connections = 32
 
   /// The address listened on, with the real port: `127.0.0.1:4142`.
@@ -19,14 +18,14 @@ public final class AdminServer: Sendable {
   private let thread: WorkerThread
   private let mailbox: Mailbox<Command>
 
-  /// Binds and starts to answer.
+  /// Binds and starts to serve.
   /// - Parameters:
   ///   - host: a literal address, without brackets.
   ///   - port: 0 lets the system choose.
-  ///   - sharesPort: whether another process may have the address, too, and take it over.
-  ///   - onTrouble: told of clients that could not be accepted, on the admin thread.
+  ///   - sharesPort: whether another process may listen on the address, too, and take it over.
+  ///   - onTrouble: called with the error if a client could not be accepted, on the admin thread.
   ///   - pageAt: the page at a path; nil where there is none. Called on the admin thread.
-  /// - Throws: `TransportError`: the address is in use, is not ours, or is no address.
+  /// - Throws: `TransportError`: the address is in use, not local, or not an address.
   public init(
     host: String, port: UInt16, sharesPort: Bool = false, onTrouble: @escaping @Sendable (TransportError) -> Void,
     pageAt: @escaping @Sendable (_ path: String) -> AdminPage?
@@ -99,7 +98,7 @@ private final class AdminListener {
   }
 
   private func accept(_ stream: any ByteStream) {
-    // Whoever has been still for longest makes room: nobody can lock an operator out by holding connections.
+    // The client that has been idle for longest is closed, so that nobody can lock an operator out by keeping connections.
     if clients.count >= AdminServer.connections { clients.values.min { $0.activeAt < $1.activeAt }?.close() }
     let client = AdminConnection(stream, pageAt: pageAt) { [unowned self] in
       clients.removeValue(forKey: ObjectIdentifier($0))
@@ -108,7 +107,7 @@ private final class AdminListener {
   }
 
   func stop() {
-    // A port that is shared is yielded for a moment, in which clients still come.
+    // A shared port is yielded first; clients still come meanwhile.
     listener.close { [self] in
       sweep?.close()
       sweep = nil

@@ -1,9 +1,8 @@
-// Which host a request is for: the Host field and the authority of an absolute form, read strictly.
-// It must not resolve names.
+// The syntax of a request's host: the Host field, and the authority of an absolute form.
 
 /// `uri-host [":" port]` (RFC 9110 §7.2) as clients write it: a name, an IPv4 or a bracketed IPv6 address.
 package enum Authority {
-  /// Whether bytes are one. User information, escapes, an empty host and ports beyond 65535 are not.
+  /// Whether `bytes` are an authority. User information, escapes, an empty host and ports above 65535 are not allowed.
   package static func isValid(_ bytes: ArraySlice<UInt8>) -> Bool {
     if bytes.first == UInt8(ascii: "[") {
       guard let end = bytes.firstIndex(of: UInt8(ascii: "]")) else { return false }
@@ -13,7 +12,7 @@ package enum Authority {
     return end > bytes.startIndex && bytes[..<end].allSatisfy(ASCII.isHostName) && isPort(bytes[end...])
   }
 
-  /// Nothing, or a colon and digits; the colon may stand alone (RFC 3986 §3.2.3).
+  /// Nothing, or a colon and digits; a colon alone is allowed (RFC 3986 §3.2.3).
   private static func isPort(_ bytes: ArraySlice<UInt8>) -> Bool {
     guard let first = bytes.first else { return true }
     let digits = bytes.dropFirst()
@@ -21,7 +20,7 @@ package enum Authority {
     return digits.reduce(0) { $0 * 10 + Int($1 - ASCII.zero) } <= 65535
   }
 
-  /// RFC 4291 §2.2: eight groups of up to four digits, one run of them left out, the last two perhaps as IPv4. No zone.
+  /// RFC 4291 §2.2: eight groups of up to four digits, of which one run may be omitted and the last two may be IPv4. No zone.
   private static func isIPv6(_ bytes: ArraySlice<UInt8>) -> Bool {
     var groups = 0
     var hasGap = false

@@ -1,5 +1,4 @@
 // How a message's body is delimited.
-// It must not know of any version's syntax.
 
 /// How the end of a body is known.
 public enum BodyFraming: Hashable, Sendable {
@@ -12,7 +11,7 @@ public enum BodyFraming: Hashable, Sendable {
   /// The body ends with the connection (responses only).
   case untilClose
 
-  /// Whether it is known that no byte of a body follows: some clients say so with each GET, by a Content-Length of 0.
+  /// Whether no byte of a body follows. A Content-Length of 0 counts: some clients send one with each GET.
   public var isEmpty: Bool { self == .none || self == .length(0) }
 
   /// How a response's body with this framing goes on to a client: as it came, but chunked for an HTTP/1.1 client where only
@@ -42,7 +41,7 @@ extension Fields {
     return length
   }
 
-  /// A length above nothing, if it is written as we would write it.
+  /// The length, if it is above 0 and has no leading zero.
   package func plainLength(_ value: Range<Int>) -> UInt64? {
     guard let length = try? contentLength(value), bytes[value.lowerBound] != ASCII.zero else { return nil }
     return length

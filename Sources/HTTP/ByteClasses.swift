@@ -1,5 +1,4 @@
-// Which bytes may stand where: tokens, field values, request targets, hosts.
-// It must not know what they are read for.
+// Which bytes are allowed where: in tokens, field values, request targets, hosts.
 
 /// The bytes that HTTP/1.1 is made of.
 @usableFromInline
@@ -34,13 +33,13 @@ package enum ASCII {
   @inlinable
   package static func isFieldValue(_ byte: UInt8) -> Bool { byte >= space && byte != 0x7F || byte == tab }
 
-  /// A byte of a request target: what RFC 3986 allows, square brackets, and what browsers leave as it is in a query
+  /// A byte of a request target: what RFC 3986 allows, square brackets, and what browsers do not escape in a query
   /// (WHATWG URL §1.3). Never a control byte, a space, `"`, `#`, `<`, `>` or anything beyond ASCII.
   @inlinable
   package static func isTarget(_ byte: UInt8) -> Bool { isIn(byte, 0xAFFF_FFF2_0000_0000, 0x7FFF_FFFF_FFFF_FFFF) }
 
-  /// A byte of a registered name as clients write it: RFC 3986's unreserved ones. Escapes and sub-delimiters, which no
-  /// resolver takes, are not understood alike by all servers.
+  /// A byte of a host name: RFC 3986's unreserved ones. Servers differ in how they understand escapes and sub-delimiters,
+  /// and no resolver accepts them.
   @inlinable
   package static func isHostName(_ byte: UInt8) -> Bool { isIn(byte, 0x03FF_6000_0000_0000, 0x47FF_FFFE_87FF_FFFE) }
 

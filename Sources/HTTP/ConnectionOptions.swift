@@ -1,19 +1,18 @@
-// What is between two neighbours only: Connection's options, and the fields that must not be passed on.
-// It must not know which side is which.
+// Connection's options, and the fields that are not forwarded because of them.
 
 /// The options of all Connection fields of one head (RFC 9110 §7.6.1).
 package struct ConnectionOptions: Sendable {
   package private(set) var closes = false
   package private(set) var keepsAlive = false
   package private(set) var upgrades = false
-  /// The names of fields that the sender meant for its neighbour only.
+  /// The names of fields that are hop-by-hop because Connection says so.
   package private(set) var names: [Range<Int>] = []
 
   /// Whether the connection persists behind the message (RFC 9112 §9.3).
   package func isPersistent(isVersion11: Bool) -> Bool { !closes && (isVersion11 || keepsAlive) }
 
-  /// More than anybody has reason to name, and each is looked for among all fields.
-  private static let mostNames = 64
+  /// Most names that are accepted: each is compared with all fields.
+  private static let maxNames = 64
 
   package init(_ fields: Fields) throws(HTTPParseError) {
     for field in fields.list where field.kind == .connection || field.kind == .proxyConnection {
@@ -25,7 +24,7 @@ package struct ConnectionOptions: Sendable {
         } else if field.kind == .connection, fields.matches(element, "upgrade") {
           upgrades = true
         } else {
-          guard names.count < Self.mostNames else {
+          guard names.count < Self.maxNames else {
             throw HTTPParseError(.malformedField, "too many connection options")
           }
           names.append(element)
@@ -36,9 +35,9 @@ package struct ConnectionOptions: Sendable {
 }
 
 extension Fields {
-  /// Whether a field is for the neighbour only, and so is not passed on.
+  /// Whether a field is hop-by-hop, and so is not forwarded.
   ///
-  /// Fields that frame, route or identify stay whatever Connection claims of them (traefik's CVE-2024-45410).
+  /// Fields that frame, route or identify are forwarded even if Connection names them (traefik's CVE-2024-45410).
   package func isHopByHop(_ field: Field, _ options: ConnectionOptions) -> Bool {
     if field.kind.isHopByHop { return true }
     if options.names.isEmpty { return false }
@@ -53,12 +52,12 @@ extension Fields {
       || matches(name, "cache-control") || matches(name, "trailer")
   }
 
-  /// Whether a trailer field would change where the message ends, had it come in the head: no such message is passed on.
+  /// Whether a trailer field would change where the message ends if it were in the head: such a message is refused.
   package func isRefusedTrailer(_ name: Range<Int>) -> Bool {
     matches(name, "transfer-encoding") || matches(name, "content-length")
   }
 
-  /// Whether a trailer field routes, authorises or describes, and so belongs into the head only (RFC 9110 §6.5.1).
+  /// Whether a trailer field routes, authorizes or describes the body, and so is allowed in the head only (RFC 9110 §6.5.1).
   package func isForbiddenTrailer(_ name: Range<Int>) -> Bool {
     matches(name, "host") || matches(name, "connection") || matches(name, "trailer") || matches(name, "te")
       || matches(name, "upgrade")
@@ -68,7 +67,7 @@ extension Fields {
       || matches(name, "cookie") || matches(name, "cache-control") || isForwardingField(name)
   }
 
-  /// Whether a field says which way a message came, which proxies and servers trust their neighbours to say.
+  /// Whether a field says which way a message came. Servers trust the proxy before them to say it.
   private func isForwardingField(_ name: Range<Int>) -> Bool {
     matches(name, "forwarded") || matches(name, "x-real-ip") || matches(name, "via")
       || text(name).lowercased().hasPrefix("x-forwarded-")

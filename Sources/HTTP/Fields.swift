@@ -1,11 +1,10 @@
-// Header fields as they came: one buffer of bytes, and where each name and value stands in it.
-// It must not change their order, case or bytes.
+// A message's fields as they were received: one buffer of bytes, and where each name and value is in it.
 
 /// A name and a value inside a `Fields` buffer.
 public struct Field: Hashable, Sendable {
-  /// Where the name stands.
+  /// Where the name is.
   public var name: Range<Int>
-  /// Where the value stands, without the white space around it.
+  /// Where the value is, without the white space around it.
   public var value: Range<Int>
   /// What the name means to a proxy.
   @usableFromInline package var kind = FieldKind.other
@@ -19,7 +18,7 @@ public struct Field: Hashable, Sendable {
   }
 }
 
-/// The names that a proxy has to know, told apart once a head.
+/// The names that HTTP's rules depend on, determined once for each field.
 @usableFromInline
 package enum FieldKind: UInt8, Sendable {
   case other
@@ -36,7 +35,7 @@ package enum FieldKind: UInt8, Sendable {
   case forwarded
   case via
 
-  /// Whether it is for the neighbour only, whatever Connection says (RFC 9110 §7.6.1).
+  /// Whether it is hop-by-hop, whatever Connection says (RFC 9110 §7.6.1).
   package var isHopByHop: Bool {
     switch self {
     case .connection, .proxyConnection, .keepAlive, .te, .upgrade: true
@@ -45,13 +44,13 @@ package enum FieldKind: UInt8, Sendable {
   }
 }
 
-/// A section of fields, and the start line before it: the bytes as they were received.
+/// A section of fields with the start line before it. The bytes are kept as they were received, in order and case.
 public struct Fields: Sendable {
   /// Everything from the first byte of the message's head.
   public package(set) var bytes: [UInt8] = []
   /// The fields, in order.
   public package(set) var list: [Field] = []
-  /// One bit for each name, by its length and first letter: most look-ups are for names that are not there.
+  /// One bit for each name, by its length and first letter: most lookups are for names that are not present.
   package var nameFilter: UInt64 = 0
 
   /// Whether there is no field.
@@ -61,7 +60,7 @@ public struct Fields: Sendable {
   /// No fields.
   public init() {}
 
-  /// Fields that stand in `bytes` where `list` says, with the `nameFilter` of others that have the same names.
+  /// Fields that are in `bytes` where `list` says. `nameFilter` may be that of other fields with the same names.
   package init(bytes: [UInt8], list: [Field], nameFilter: UInt64) {
     self.bytes = bytes
     self.list = list
@@ -71,7 +70,7 @@ public struct Fields: Sendable {
   /// The bytes in `range` as text; what is not UTF-8 is replaced.
   public func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
 
-  /// Whether the bytes in `range` are `lowercase`, letters of either case counting as the same.
+  /// Whether the bytes in `range` are `lowercase`, compared without case.
   public func matches(_ range: Range<Int>, _ lowercase: StaticString) -> Bool {
     guard range.count == lowercase.utf8CodeUnitCount else { return false }
     return unsafe bytes.withUnsafeBufferPointer { bytes in
@@ -84,12 +83,12 @@ public struct Fields: Sendable {
     }
   }
 
-  /// Whether the bytes in `range` are `text`, to the letter.
+  /// Whether the bytes in `range` are exactly `text`.
   package func equals(_ range: Range<Int>, _ text: StaticString) -> Bool {
     range.count == text.utf8CodeUnitCount && starts(range, with: text)
   }
 
-  /// Whether the bytes in `range` begin with `text`, to the letter.
+  /// Whether the bytes in `range` begin with exactly `text`.
   package func starts(_ range: Range<Int>, with text: StaticString) -> Bool {
     guard range.count >= text.utf8CodeUnitCount else { return false }
     return unsafe bytes.withUnsafeBufferPointer { bytes in
@@ -100,7 +99,7 @@ public struct Fields: Sendable {
     }
   }
 
-  /// Whether two ranges hold the same name, letters of either case counting as the same.
+  /// Whether two ranges hold the same name, compared without case.
   package func sameName(_ a: Range<Int>, _ b: Range<Int>) -> Bool {
     a.count == b.count && zip(a, b).allSatisfy { ASCII.lowercased(bytes[$0]) == ASCII.lowercased(bytes[$1]) }
   }
@@ -121,14 +120,14 @@ public struct Fields: Sendable {
     firstIndex(named: name).map { text(list[$0].value) }
   }
 
-  /// The place of the first field whose name is `name`, compared without case.
+  /// The index of the first field whose name is `name`, compared without case.
   public func firstIndex(named name: String) -> Int? {
     let count = name.utf8.count
     guard let first = name.utf8.first, nameFilter & Self.bit(count, first) != 0 else { return nil }
     return list.firstIndex { $0.name.count == count && matches($0.name, name.utf8) }
   }
 
-  /// Whether the bytes in `range` are `name`, which is as long, letters of either case counting as the same.
+  /// Whether the bytes in `range` are `name`, which is as long, compared without case.
   private func matches(_ range: Range<Int>, _ name: String.UTF8View) -> Bool {
     unsafe bytes.withUnsafeBufferPointer { bytes in
       let isSame = unsafe name.withContiguousStorageIfAvailable { name in
@@ -142,7 +141,7 @@ public struct Fields: Sendable {
     }
   }
 
-  /// The comma-separated elements of a list value (RFC 9110 §5.6.1), white space trimmed, empty ones left out.
+  /// The comma-separated elements of a list value (RFC 9110 §5.6.1), without white space around them and without empty ones.
   package func elements(_ value: Range<Int>) -> [Range<Int>] {
     var elements: [Range<Int>] = []
     var start = value.lowerBound
@@ -178,7 +177,7 @@ public struct Fields: Sendable {
     return found & (ones &* 0x80) == 0
   }
 
-  /// Whether no value holds a control byte other than HTAB (RFC 9110 §5.5); 0x80 to 0xFF pass as they are.
+  /// Whether no value contains a control byte other than HTAB (RFC 9110 §5.5); 0x80 to 0xFF pass as they are.
   package func valuesAreClean() -> Bool {
     unsafe bytes.withUnsafeBytes { bytes in
       for field in list where unsafe !Self.isClean(UnsafeRawBufferPointer(rebasing: bytes[field.value])) {
@@ -188,7 +187,7 @@ public struct Fields: Sendable {
     }
   }
 
-  /// The same of one value.
+  /// The same for one value.
   package static func isClean(_ value: UnsafeRawBufferPointer) -> Bool {
     var index = 0
     // Eight bytes at a time, while none of them can be a control byte.

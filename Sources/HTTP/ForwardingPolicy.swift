@@ -1,17 +1,16 @@
-// What is added to heads and taken from them where HTTP leaves that to whoever runs a proxy.
-// It must not know how it was configured, nor find out addresses: it writes the one it is given.
+// Which fields a proxy adds to heads and removes from them, where HTTP leaves that to its operator.
 
-/// The policies by which heads are written anew. As it stands nothing is added, and nothing taken but hop-by-hop fields.
+/// The operator's choices. By default nothing is added, and only hop-by-hop fields are removed.
 public struct ForwardingPolicy: Hashable, Sendable {
-  /// What happens to a field in which proxies name the client's address.
+  /// What happens to a field in which proxies write the client's address.
   public enum AddressField: String, CaseIterable, Hashable, Sendable {
-    /// It goes on as it came, or not at all.
+    /// It is forwarded as it was received, if it was.
     case pass
-    /// The client's address is added behind what came.
+    /// The client's address is appended to what was received.
     case append
-    /// What came is dropped, and only the client's address goes on.
+    /// What was received is removed, and only the client's address is forwarded.
     case replace
-    /// It does not go on.
+    /// It is not forwarded.
     case drop
   }
 
@@ -19,23 +18,23 @@ public struct ForwardingPolicy: Hashable, Sendable {
   public var forwardedFor = AddressField.pass
   /// `Forwarded` (RFC 7239).
   public var forwarded = AddressField.pass
-  /// The name this proxy gives itself in a `Via` field of its own (RFC 9110 §7.6.3); nil for none.
+  /// This proxy's own name in the `Via` field that it adds (RFC 9110 §7.6.3); nil if it adds none.
   public var via: String?
-  /// The protocols, in lower case, that a client may switch to: everything else is served as plain HTTP.
+  /// The protocols that a client may switch to, in lower case. Offers of others are removed, and the request is served as HTTP.
   public var tunnels: [String] = []
 
-  /// A policy that adds nothing.
+  /// The default policy.
   public init() {}
 
-  /// Whether clients' addresses are written.
+  /// Whether the client's address is part of what is forwarded.
   package var namesClients: Bool { [forwardedFor, forwarded].contains { $0 == .append || $0 == .replace } }
 }
 
 extension ForwardingPolicy.AddressField {
-  /// How this policy rewrites the fields of one name; nil where it leaves them as they are.
+  /// How this policy rewrites the fields of one name; nil where it does not.
   /// - Parameters:
-  ///   - element: what is added, by the name's own syntax.
-  ///   - isExtendable: whether something can be added behind what came.
+  ///   - element: the client's address in the field's syntax.
+  ///   - isExtendable: whether an element can be appended to what was received.
   func rewriting(_ fields: Fields, _ kind: FieldKind, _ element: String, isExtendable: Bool) -> Rewriting? {
     switch self {
     case .pass: nil
@@ -48,18 +47,18 @@ extension ForwardingPolicy.AddressField {
   }
 }
 
-/// How the fields of one name are written: one list, whatever the number of lines it came in (RFC 9110 §5.3).
+/// How the fields of one name are rewritten. Several lines are one list (RFC 9110 §5.3).
 package struct Rewriting {
-  /// What is ours.
+  /// The element that is added.
   package let element: String?
-  /// The field that carries what is ours; nil where a new one has to.
+  /// The index of the field that it is added to; nil where a new field is added.
   package let place: Int?
-  /// Whether what came stays.
+  /// Whether what was received is forwarded.
   package let keepsOthers: Bool
 }
 
 extension Fields {
-  /// The rewritings of `X-Forwarded-For` and `Forwarded` that `policy` asks for, with the client's literal address.
+  /// The rewritings of `X-Forwarded-For` and `Forwarded` that `policy` asks for, for a client with this literal address.
   package func rewritings(_ policy: ForwardingPolicy, client: String) -> (
     forwardedFor: Rewriting?, forwarded: Rewriting?
   ) {
@@ -73,13 +72,13 @@ extension Fields {
     )
   }
 
-  /// `for=192.0.2.1`, or `for="[2001:db8::1]"`: a colon cannot stand in a token (RFC 7239 §4 and §6).
+  /// `for=192.0.2.1`, or `for="[2001:db8::1]"`: a colon is not allowed in a token (RFC 7239 §4 and §6).
   static func forwardedElement(_ client: String) -> String {
     client.contains(":") ? "for=\"[\(client)]\"" : "for=\(client)"
   }
 
-  /// Whether what is added behind the `Forwarded` fields would be read as an element: a quoted string that a client left
-  /// open would swallow it.
+  /// Whether what is appended to the `Forwarded` fields would be read as an element. It would not be behind a quoted string
+  /// that the client did not close.
   private var forwardedIsExtendable: Bool {
     list.allSatisfy { $0.kind != .forwarded || quotesAreClosed($0.value) }
   }
@@ -103,7 +102,7 @@ extension Fields {
 // MARK: Via
 
 extension Fields {
-  /// Whether a `Via` field says that the message has been received by `pseudonym` already.
+  /// Whether a `Via` field says that `pseudonym` has received the message before.
   package func wentThrough(_ pseudonym: String) -> Bool {
     for field in list where field.kind == .via {
       if receivers(field.value).contains(where: { isText($0, pseudonym) }) { return true }
@@ -111,7 +110,7 @@ extension Fields {
     return false
   }
 
-  /// Who received a message, by a `Via` value: each element's second word (`1.1 name (comment)`, RFC 9110 §7.6.3).
+  /// The receivers that a `Via` value names: each element's second word (`1.1 name (comment)`, RFC 9110 §7.6.3).
   private func receivers(_ value: Range<Int>) -> [Range<Int>] {
     var receivers: [Range<Int>] = []
     var words = 0
@@ -127,7 +126,7 @@ extension Fields {
     for index in value {
       let byte = bytes[index]
       if depth > 0 {
-        // A comment may hold commas, names and further comments: none of them is a receiver.
+        // A comment may contain commas, names and other comments: none of them is a receiver.
         if isEscaped {
           isEscaped = false
         } else if byte == UInt8(ascii: "\\") {
@@ -153,7 +152,7 @@ extension Fields {
     return receivers
   }
 
-  /// Whether the bytes in `range` are `text`, letters of either case counting as the same.
+  /// Whether the bytes in `range` are `text`, compared without case.
   package func isText(_ range: Range<Int>, _ text: String) -> Bool {
     range.count == text.utf8.count
       && zip(bytes[range], text.utf8).allSatisfy { ASCII.lowercased($0) == ASCII.lowercased($1) }

@@ -1,17 +1,16 @@
 // How large the parts of a message may be.
-// It must not know where a limit was configured.
 
 /// Sizes beyond which a message is refused.
 public struct HTTPLimits: Hashable, Sendable {
   /// Largest head (start line, fields and the empty line), in bytes.
   public var headBytes: Int
-  /// Most fields of a head.
+  /// Most fields in a head.
   public var fieldCount: Int
   /// Longest request target, in bytes.
   public var targetBytes: Int
   /// Largest trailer section, in bytes.
   public var trailerBytes: Int
-  /// All chunk extensions of one message together, in bytes.
+  /// Largest sum of all chunk extensions in one message, in bytes.
   public var chunkExtensionBytes: Int
 
   /// Makes limits; the defaults are those of the configuration.

@@ -1,7 +1,6 @@
 // The methods that are served.
-// It must not know how a request is written.
 
-/// The methods that are passed on. CONNECT is refused (405), others are not implemented (501).
+/// The methods that are served and forwarded.
 public enum Method: String, CaseIterable, Sendable {
   case get = "GET"
   case head = "HEAD"
@@ -12,6 +11,6 @@ public enum Method: String, CaseIterable, Sendable {
   case patch = "PATCH"
   case trace = "TRACE"
 
-  /// Whether the method asks for nothing to be changed (RFC 9110 §9.2.1), so that it may be sent a second time.
+  /// Whether the method is safe (RFC 9110 §9.2.1), so that its request may be sent a second time.
   public var isSafe: Bool { self == .get || self == .head || self == .options || self == .trace }
 }

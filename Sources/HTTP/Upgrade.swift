@@ -1,22 +1,21 @@
-// Switching protocols (RFC 9110 §7.8): which offer goes on to upstream, and which answer to it holds.
-// It must not know what the protocols are, nor touch the bytes that follow a switch.
+// Switching protocols (RFC 9110 §7.8): which offers are forwarded, and which responses accept one.
 
-/// The protocols that a request offers to switch to, of those that may be tunnelled.
+/// The protocols that a request offers to switch to, among those that may be tunnelled.
 public struct UpgradeOffer: Hashable, Sendable {
-  /// As the client wrote them, in its order of preference.
+  /// Where they are in the head, in the client's order of preference.
   package let elements: [Range<Int>]
   /// The same in lower case.
   let names: [String]
 }
 
 extension RequestHead {
-  /// Whether it may switch to another protocol.
+  /// Whether it offers to switch to another protocol.
   ///
-  /// Only a GET of HTTP/1.1 without a body does: bytes behind any other could be taken for its body on one side, and for the
-  /// new protocol on the other.
+  /// Only an HTTP/1.1 GET without a body can: one side could take the bytes behind any other request for its body, and the
+  /// other side for the new protocol.
   public var asksToSwitch: Bool { connection.upgrades && method == .get && isVersion11 && framing.isEmpty }
 
-  /// What this request offers of `allowed` (lower-case names); nil where it is to be served as plain HTTP.
+  /// The protocols among `allowed` (lower-case names) that this request offers; nil where there is none.
   public func offer(of allowed: [String]) -> UpgradeOffer? {
     guard asksToSwitch else { return nil }
     let elements = fields.upgradeElements(allowed)
@@ -26,7 +25,7 @@ extension RequestHead {
 }
 
 extension ResponseHead {
-  /// Whether this is a 101 that takes up `offer`, and so the connection is no longer HTTP's behind it.
+  /// Whether this is a 101 that accepts `offer`, so that the bytes behind it are of another protocol.
   public func takesUp(_ offer: UpgradeOffer?) -> Bool {
     guard let offer, status == 101, isVersion11, connection.upgrades else { return false }
     let all = fields.upgradeElements(nil)
@@ -35,7 +34,7 @@ extension ResponseHead {
 }
 
 extension Fields {
-  /// The elements of all Upgrade fields; where `allowed` is given, those whose lower-case names it holds.
+  /// The elements of all Upgrade fields; where `allowed` is given, only those whose lower-case names it contains.
   package func upgradeElements(_ allowed: [String]?) -> [Range<Int>] {
     var found: [Range<Int>] = []
     for field in list where field.kind == .upgrade {

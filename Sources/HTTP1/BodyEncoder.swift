@@ -1,9 +1,8 @@
-// Bodies written anew: counted as they are, or each span as a chunk of its own.
-// It must not join, split or change what a span holds.
+// Bodies as HTTP/1 bytes: unchanged, or each range as a chunk of its own.
 import HTTP
 
 extension OutputBuffer {
-  /// `name: value` and the line's end, both taken from `fields`.
+  /// Appends `name: value` and the line's end, both from `fields`.
   func appendField(_ fields: Fields, _ name: Range<Int>, _ value: Range<Int>) {
     unsafe fields.bytes.withUnsafeBytes { bytes in
       unsafe append(UnsafeRawBufferPointer(rebasing: bytes[name]))
@@ -13,7 +12,7 @@ extension OutputBuffer {
     }
   }
 
-  /// `name: value` with a value of our own.
+  /// Appends `name: value` with another value.
   func appendField(_ fields: Fields, _ name: Range<Int>, text value: String) {
     append(fields.bytes, name)
     append(": ")
@@ -21,7 +20,7 @@ extension OutputBuffer {
     append("\r\n")
   }
 
-  /// `name: value` with a literal.
+  /// Appends `name: value` with a literal value.
   func appendField(_ fields: Fields, _ name: Range<Int>, _ value: StaticString) {
     append(fields.bytes, name)
     append(": ")
@@ -29,7 +28,7 @@ extension OutputBuffer {
     append("\r\n")
   }
 
-  /// Bytes as a chunk. Its size is written in lower-case hexadecimal, as most servers write it.
+  /// Appends bytes as a chunk. Its size is in lower-case hexadecimal digits, as most servers write it.
   fileprivate func append(chunk body: UnsafeRawBufferPointer) {
     let digits = max(1, (Int.bitWidth - body.count.leadingZeroBitCount + 3) / 4)
     var place = unsafe room(for: digits + 2 + body.count + 2)
@@ -49,10 +48,10 @@ extension OutputBuffer {
   private static let lineEnd = UInt16(littleEndian: UInt16(ASCII.lineFeed) << 8 | UInt16(ASCII.carriageReturn))
 }
 
-/// Writes what one read gave of a body in the framing that the receiver was promised.
+/// Encodes the part of a body that one read contained, in the framing that the head announces.
 public enum BodyEncoder {
-  /// Appends what `parser` took last: the body bytes in it, and the body's end if that was there.
-  /// - Parameter bytes: those that it took.
+  /// Appends the body bytes in `bytes`, and the body's end if it is among them.
+  /// - Parameter bytes: the bytes that `parser` consumed last.
   public static func append(
     _ parser: MessageParser, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer
   ) {
@@ -72,7 +71,7 @@ public enum BodyEncoder {
     }
   }
 
-  /// Appends what ends a body: the last chunk with its trailers, or nothing.
+  /// Appends a body's end: the last chunk and the trailers, where the framing is chunked.
   public static func appendEnd(framing: BodyFraming, trailers: Fields, to output: OutputBuffer) {
     guard framing == .chunked else { return }
     output.append("0\r\n")

@@ -1,10 +1,9 @@
-// Where body bytes stand in a read, chunk framing left out.
-// It must not hold the bytes themselves.
+// Where the body bytes are in a read, without the chunk framing.
 import HTTP
 
-/// The ranges that the last `MessageParser.parse` found, relative to the bytes it was given.
+/// The ranges that the last `MessageParser.parse` found, relative to its argument.
 ///
-/// One list serves all parsers of a thread: it is good until the next `parse` of any of them.
+/// One list serves all parsers of a thread. It is valid until the next `parse` of any of them.
 @safe
 public final class BodyRanges {
   @unsafe
@@ -25,19 +24,19 @@ public final class BodyRanges {
     unsafe state.deallocate()
   }
 
-  /// Spans in the list.
+  /// Ranges in the list.
   public var count: Int { unsafe state.pointee.count }
-  /// Whether there is none.
+  /// Whether the list is empty.
   public var isEmpty: Bool { count == 0 }
 
-  /// The span at `index`, counted from 0.
+  /// The range at `index`, counted from 0.
   public subscript(_ index: Int) -> Range<Int> {
     precondition(index >= 0 && index < count)
-    let span = unsafe state.pointee.ranges[index]
-    return Int(span.lowerBound)..<Int(span.upperBound)
+    let range = unsafe state.pointee.ranges[index]
+    return Int(range.lowerBound)..<Int(range.upperBound)
   }
 
-  /// All the ranges' bytes.
+  /// The sum of the ranges' lengths.
   public var byteCount: Int {
     var bytes = 0
     for index in 0..<count { bytes += self[index].count }

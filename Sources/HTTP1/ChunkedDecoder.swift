@@ -1,12 +1,11 @@
-// A chunked body read strictly: where its data stands in each read, its trailers, and where it ends.
-// It must not copy data, nor follow anybody who is more lenient than RFC 9112 §7.1.
+// Decodes chunked bodies strictly: where the data is in each read, the trailers, and where the body ends.
+// It must not accept more than RFC 9112 §7.1 does: where two readers differ, requests are smuggled.
 import HTTP
 
-/// How far a chunked body has been read: a pure value, fed with each read's bytes.
+/// How far a chunked body has been decoded: a value that is given the bytes of each read, and copies no data.
 ///
-/// Every line ends with CRLF and with nothing else, sizes are one to sixteen hexadecimal digits, extensions keep to their
-/// grammar, and nothing stands between: where servers differ in what they forgive, requests are smuggled
-/// (Documentation.docc/HTTPCases.md, case 28).
+/// Every line ends with exactly CRLF, sizes are one to sixteen hexadecimal digits, extensions follow their grammar, and
+/// nothing is allowed between them (Documentation.docc/HTTPCases.md, case 28).
 struct ChunkedDecoder {
   private enum Expected {
     case size
@@ -27,35 +26,34 @@ struct ChunkedDecoder {
     case nothing
   }
 
-  /// Beyond these, digits would have to be zeros or too many for 64 bits.
-  private static let mostDigits = 16
+  /// Most digits of a size: 64 bits.
+  private static let maxDigits = 16
 
   private var expected = Expected.size
-  private var hasBeenAsWritten = false
+  private var isCanonicalSoFar = false
   private var digits = 0
-  /// The present chunk's size as it is read, then what is still to come of its data.
+  /// The present chunk's size while it is read, then the bytes of its data that have not come.
   private var remaining: UInt64 = 0
   private var hasContent = false
   private var extensionBytes = 0
   private var trailerBytes = 0
   private var nameStart = 0
   private var name = 0..<0
-  /// The trailer fields that were read so far.
+  /// The trailer fields read so far.
   private(set) var trailers = Fields()
 
   /// Whether the last byte of the body has been read.
   var isComplete: Bool { expected == .nothing }
 
-  /// Whether what the last `read` took is whole chunks, the body's end among them or not, and nothing else: just as
-  /// `BodyEncoder` would write them.
+  /// Whether the last `read` consumed whole chunks only, with or without the body's end, exactly as `BodyEncoder` encodes them.
   var isCanonical: Bool {
-    hasBeenAsWritten && (expected == .size || expected == .nothing && trailers.bytes.isEmpty)
+    isCanonicalSoFar && (expected == .size || expected == .nothing && trailers.bytes.isEmpty)
   }
 
-  /// Forgets the body, for the next one.
-  mutating func restart() {
+  /// Prepares for the next body.
+  mutating func reset() {
     if !trailers.bytes.isEmpty { trailers = Fields() }
-    hasBeenAsWritten = false
+    isCanonicalSoFar = false
     expected = .size
     digits = 0
     remaining = 0
@@ -66,13 +64,13 @@ struct ChunkedDecoder {
     name = 0..<0
   }
 
-  /// Reads on in `bytes` from `start`, which has to be before their end.
-  /// - Returns: where reading stopped: behind the body, or at the end of the bytes.
+  /// Decodes `bytes` from `start`, which has to be before their end.
+  /// - Returns: where decoding stopped: behind the body, or at the end of the bytes.
   mutating func read(
     _ bytes: UnsafeRawBufferPointer, from start: Int, limits: HTTPLimits, ranges: BodyRanges
   ) throws(HTTPParseError) -> Int {
     var index = start
-    hasBeenAsWritten = start < bytes.count && expected == .size && digits == 0
+    isCanonicalSoFar = start < bytes.count && expected == .size && digits == 0
     while index < bytes.count {
       let byte = unsafe bytes[index]
       switch expected {
@@ -82,7 +80,7 @@ struct ChunkedDecoder {
         remaining -= UInt64(count)
         index += count
         guard remaining == 0 else { continue }
-        // The line's end and the next size are mostly there with the data: read in one go, or else byte by byte.
+        // The line's end and the next size are mostly in the same read: then they are decoded at once, not byte by byte.
         guard unsafe Self.endsLine(bytes, at: index) else {
           expected = .dataReturn
           continue
@@ -96,7 +94,7 @@ struct ChunkedDecoder {
           index = end
           continue
         }
-        hasBeenAsWritten = false
+        isCanonicalSoFar = false
         try readSize(byte, limits)
       case .dataReturn:
         guard byte == ASCII.carriageReturn else { throw Self.unended }
@@ -135,14 +133,14 @@ struct ChunkedDecoder {
     unsafe index + 1 < bytes.count && bytes[index] == ASCII.carriageReturn && bytes[index + 1] == ASCII.lineFeed
   }
 
-  /// Reads a size line that is whole and nothing but a size; leaves everything as it is where it is another.
-  /// - Returns: what follows it.
+  /// Decodes a size line that is whole and has no extension; changes nothing where it is another one.
+  /// - Returns: the index behind it.
   private mutating func readSizeLine(_ bytes: UnsafeRawBufferPointer, at start: Int) -> Int? {
     var index = start
     var size: UInt64 = 0
     // Of all hexadecimal digits only the capital letters lack this bit.
     var smallLetters: UInt8 = 0x20
-    // Longer ones may be too large, which is told elsewhere.
+    // Longer sizes may be too large: `readSize` checks that.
     while index < bytes.count, index - start < 7, let digit = unsafe ASCII.hexDigit(bytes[index]) {
       size = size << 4 | UInt64(digit)
       unsafe smallLetters &= bytes[index]
@@ -150,7 +148,7 @@ struct ChunkedDecoder {
     }
     guard index > start, unsafe Self.endsLine(bytes, at: index) else { return nil }
     digits = index - start
-    if unsafe smallLetters == 0 || bytes[start] == ASCII.zero && digits > 1 { hasBeenAsWritten = false }
+    if unsafe smallLetters == 0 || bytes[start] == ASCII.zero && digits > 1 { isCanonicalSoFar = false }
     remaining = size
     expected = size == 0 ? .trailer : .data
     return index + 2
@@ -160,7 +158,7 @@ struct ChunkedDecoder {
     if let digit = ASCII.hexDigit(byte) {
       if digits == 0 { remaining = 0 }
       digits += 1
-      guard digits <= Self.mostDigits, remaining >> 59 == 0 else {
+      guard digits <= Self.maxDigits, remaining >> 59 == 0 else {
         throw HTTPParseError(.malformedChunk, "chunk size is too large")
       }
       remaining = remaining << 4 | UInt64(digit)
@@ -171,7 +169,7 @@ struct ChunkedDecoder {
     }
   }
 
-  /// What may follow a size or an extension: a further extension, or the end of the line.
+  /// What may follow a size or an extension: another extension, or the end of the line.
   private mutating func endPart(_ byte: UInt8, _ limits: HTTPLimits, _ detail: String) throws(HTTPParseError) {
     switch byte {
     case ASCII.carriageReturn:
@@ -248,7 +246,7 @@ struct ChunkedDecoder {
     trailers.bytes.append(byte)
   }
 
-  /// A trailer that frames could make another message of this one (RFC 9110 §6.5.1).
+  /// Refuses a trailer that would change the framing (RFC 9110 §6.5.1).
   private mutating func endTrailer() throws(HTTPParseError) {
     let value = name.upperBound + 1..<trailers.bytes.count - 1
     guard !trailers.isRefusedTrailer(name) else {

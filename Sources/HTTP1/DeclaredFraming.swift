@@ -1,10 +1,10 @@
-// How a body is delimited, read strictly from the fields (RFC 9112 §6).
-// It must not follow llhttp where llhttp is more lenient than the RFC.
+// How a head says that its body is delimited (RFC 9112 §6).
+// It must not accept more than the RFC does, even where llhttp accepts it.
 import HTTP
 
 extension Fields {
-  /// What the framing fields of a head say, or what is wrong with them.
-  /// - Throws: `HTTPParseError`: both fields at once, either of them twice, a value that is not plain.
+  /// What the framing fields say; nil where there are none.
+  /// - Throws: `HTTPParseError`: both fields are present, one of them twice, or a value is not a plain one.
   func declaredFraming(isVersion11: Bool) throws(HTTPParseError) -> BodyFraming? {
     var length: Range<Int>?
     var encoding: Range<Int>?

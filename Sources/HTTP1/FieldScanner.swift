@@ -1,5 +1,4 @@
-// Finding the fields of a whole head: where each name and value stands, and what the name means to a proxy.
-// It must not validate what they say.
+// Finds the fields of a complete head: where each name and value is, and which names HTTP's rules depend on.
 import Glibc
 import HTTP
 
@@ -10,8 +9,8 @@ struct FieldScanner {
   /// One bit for each name (`Fields.bit`).
   private(set) var nameFilter: UInt64 = 0
 
-  /// Reads a start line, field lines and the empty line behind them.
-  /// - Returns: nil where a line is no field (RFC 9112 §5), or the empty line is not at the end.
+  /// Scans a start line, field lines and the empty line behind them.
+  /// - Returns: nil where a line is not a field (RFC 9112 §5), or the empty line is not at the end.
   init?(_ bytes: UnsafeBufferPointer<UInt8>) {
     guard let base = bytes.baseAddress, let start = unsafe Self.lineEnd(base, 0, bytes.count) else { return nil }
     list.reserveCapacity(16)
@@ -37,7 +36,7 @@ struct FieldScanner {
       Field(name: name, value: lower..<upper, kind: unsafe FieldKind(base + name.lowerBound, count: name.count)))
   }
 
-  /// Where the CR of a line's end stands.
+  /// Where the CR of a line's end is.
   private static func lineEnd(_ base: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> Int? {
     guard let feed = unsafe first(ASCII.lineFeed, base, start, end), feed > start,
       unsafe base[feed - 1] == ASCII.carriageReturn
@@ -52,7 +51,7 @@ struct FieldScanner {
 }
 
 extension FieldKind {
-  /// By the name's bytes, letters of either case counting as the same.
+  /// By the name's bytes, compared without case.
   init(_ name: UnsafePointer<UInt8>, count: Int) {
     let kind: (FieldKind, StaticString)? =
       switch count {
@@ -78,8 +77,8 @@ extension FieldKind {
 }
 
 extension Fields {
-  /// Finds the fields of a head that is whole.
-  /// - Returns: how many there are; nil where a line is none.
+  /// Finds the fields of a complete head.
+  /// - Returns: how many there are; nil where a line is not a field.
   mutating func split() -> Int? {
     guard let head = unsafe bytes.withUnsafeBufferPointer({ unsafe FieldScanner($0) }) else { return nil }
     list = head.list

@@ -1,9 +1,8 @@
-// Single fields as bytes of HTTP/1.
-// It must not decide which fields are written.
+// Fields that a proxy rewrites, as HTTP/1 bytes.
 import HTTP
 
 extension Rewriting {
-  /// Writes the field at `index`, or leaves it out.
+  /// Writes the field at `index`, if it is forwarded.
   func write(_ fields: Fields, _ index: Int, to output: OutputBuffer) {
     let field = fields.list[index]
     guard index == place, let element else {
@@ -20,7 +19,7 @@ extension Rewriting {
     output.append("\r\n")
   }
 
-  /// Writes a field of our own where none came.
+  /// Writes a new field where none was received.
   func writeNew(_ name: StaticString, to output: OutputBuffer) {
     guard place == nil, let element else { return }
     output.append(name)
@@ -31,7 +30,7 @@ extension Rewriting {
 }
 
 extension Fields {
-  /// Writes what Connection and Upgrade say of a switch, each in its own first field's place.
+  /// Writes the Connection and Upgrade fields of a switch, each in the place of the first field of its name.
   func writeUpgrade(_ elements: [Range<Int>], at index: Int, to output: OutputBuffer) {
     let field = list[index]
     guard !elements.isEmpty, field.kind == .connection || field.kind == .upgrade,

@@ -1,30 +1,29 @@
-// One message at a time: llhttp reads its head, then we say where its body's bytes stand in each read, and its end.
-// It must not validate a head (RequestHead and ResponseHead do), nor copy body bytes.
+// Parses one message at a time: llhttp parses the head, we find the body's bytes in each read, and its end.
 import CLLHTTP
 import HTTP
 
-/// A strict HTTP/1.1 parser for one side of one connection (all of llhttp's lenient flags stay off).
+/// A strict HTTP/1.1 parser for one side of one connection (all of llhttp's lenient flags are off).
 ///
-/// llhttp reads heads. Bodies are read here: llhttp takes size lines of any length for the sake of a chunk's size, and
-/// where it takes a response's framing for another than the fields say, nobody is told.
-/// It stops after each head and after each message; `reset()` makes it ready for the next message. Confined to one thread.
+/// llhttp parses heads; `RequestHead` and `ResponseHead` validate them. Bodies are parsed here, and not copied: llhttp accepts
+/// chunk size lines of any length, and does not report where it frames a response in another way than its fields say.
+/// It stops behind each head and behind each message; `reset()` prepares it for the next message. Confined to one thread.
 @safe
 public final class MessageParser {
-  /// Which messages it reads.
+  /// Which messages it parses.
   public enum Kind: Sendable {
     case request
     case response
   }
 
-  /// How far one `parse` came.
+  /// How far one `parse` led.
   public enum Progress: Hashable, Sendable {
-    /// All bytes were used; more are wanted.
+    /// All bytes were consumed, and more are needed.
     case needsMore
-    /// The head is whole and stands in `fields`; `parse` the rest to go on.
+    /// The head is complete and in `fields`; `parse` the rest to continue.
     case headComplete
-    /// The message is whole; bytes behind it are left alone.
+    /// The message is complete; bytes behind it are not consumed.
     case messageComplete
-    /// The bytes are not a strict HTTP/1.1 message. The parser is of no more use.
+    /// The bytes are not an HTTP/1.1 message, or break a limit. Until `reset`, the parser returns this error.
     case failed(HTTPParseError)
   }
 
@@ -48,25 +47,24 @@ public final class MessageParser {
 
   /// Where the last `parse` found body bytes.
   public let ranges: BodyRanges
-  /// Whether the last `parse` took whole chunks, the body's end among them or not, and nothing else: just as `BodyEncoder`
-  /// would write them.
+  /// Whether the last `parse` consumed whole chunks only, with or without the body's end, exactly as `BodyEncoder` encodes them.
   public var isCanonical: Bool { unsafe state.pointee.chunked.isCanonical }
-  /// The head as it came, from `headComplete` on; `takeFields()` moves it out.
+  /// The head as it was received, from `headComplete` on, until `moveFields()`.
   public var fields: Fields { unsafe state.pointee.fields }
   /// Trailer fields that followed a chunked body.
   public var trailers: Fields {
     unsafe state.pointee.chunked.trailers.isEmpty ? Fields() : state.pointee.chunked.trailers
   }
-  /// Whether the message is whole.
+  /// Whether the message is complete.
   public var isComplete: Bool { unsafe state.pointee.stage == .complete }
-  /// Whether the head is whole.
+  /// Whether the head is complete.
   public var isHeadComplete: Bool {
     switch unsafe state.pointee.stage {
     case .head, .unknownMethod: false
     case .length, .chunks, .untilClose, .complete: true
     }
   }
-  /// Whether any byte of the present message has been seen; empty lines before it are none of it (RFC 9112 §2.2).
+  /// Whether a byte of the present message has been parsed. Empty lines before it do not count (RFC 9112 §2.2).
   public var hasBegun: Bool { unsafe state.pointee.hasBegun }
   /// For a response parser: whether the response answers a HEAD, and so has no body whatever it says.
   public var answersHead: Bool {
@@ -74,15 +72,15 @@ public final class MessageParser {
     set { unsafe state.pointee.answersHead = newValue }
   }
 
-  /// Forgets the message that ended, for the next one.
+  /// Prepares for the next message.
   public func reset() {
     let ranParser = unsafe state.pointee.ranParser
-    unsafe state.pointee.restart()
+    unsafe state.pointee.reset()
     if ranParser { start() }
   }
 
-  /// Moves the head out, so that only one place keeps its bytes.
-  public func takeFields() -> Fields {
+  /// Moves the head out, so that its bytes have one owner.
+  public func moveFields() -> Fields {
     var taken = Fields()
     unsafe swap(&taken, &state.pointee.fields)
     return taken
@@ -106,8 +104,8 @@ public final class MessageParser {
     unsafe parser.pointee.data = UnsafeMutableRawPointer(state)
   }
 
-  /// Reads on. Body ranges are relative to `bytes`.
-  /// - Returns: how many bytes were used, and how far that led.
+  /// Parses the next bytes. Body ranges are relative to `bytes`.
+  /// - Returns: how many bytes were consumed, and how far that led.
   public func parse(_ bytes: RawSpan) -> (consumed: Int, progress: Progress) {
     ranges.removeAll()
     if unsafe state.pointee.isRefused, let refusal = unsafe state.pointee.refusal { return (0, .failed(refusal)) }
@@ -127,7 +125,7 @@ public final class MessageParser {
     case .head:
       return unsafe try readHead(bytes)
     case .unknownMethod:
-      unsafe keepHead(bytes[...])
+      unsafe appendHead(bytes[...])
       try validateMethod()
       return (bytes.count, .needsMore)
     case .complete:
@@ -157,7 +155,7 @@ public final class MessageParser {
     unsafe state.pointee.ranParser = true
     let error = unsafe llhttp_execute(parser, start, head.count)
     if let refusal = unsafe state.pointee.refusal {
-      unsafe keepHead(head[...])
+      unsafe appendHead(head[...])
       throw refusal
     }
     var consumed = head.count
@@ -166,27 +164,27 @@ public final class MessageParser {
     }
     switch error {
     case HPE_OK:
-      unsafe keepHead(head[...])
+      unsafe appendHead(head[...])
       try checkSize()
       return (bytes.count, .needsMore)
     case HPE_PAUSED:
-      unsafe keepHead(head.prefix(consumed))
+      unsafe appendHead(head.prefix(consumed))
       try checkSize()
       finishHead()
       return (begun + consumed, .headComplete)
     case HPE_INVALID_METHOD where unsafe !state.pointee.isResponse:
-      // llhttp stops at the first byte that is in none of its methods: what it was is known at the method's end.
-      unsafe keepHead(head[...])
+      // llhttp stops at the first byte that none of its methods has there: the method is known at its end.
+      unsafe appendHead(head[...])
       try validateMethod()
       return (bytes.count, .needsMore)
     default:
-      unsafe keepHead(head.prefix(consumed))
+      unsafe appendHead(head.prefix(consumed))
       let fault = unsafe state.pointee.isResponse ? nil : RequestLine.fault(state.pointee.fields)
       throw fault ?? framingError(error) ?? Self.parseError(error)
     }
   }
 
-  /// Passes over the empty lines that a client may send before a request (RFC 9112 §2.2), up to a few.
+  /// Skips the empty lines that a client may send before a request (RFC 9112 §2.2), up to `maxEmptyLines`.
   private func skipEmptyLines(_ bytes: UnsafeRawBufferPointer) throws(HTTPParseError) -> Int {
     guard unsafe !state.pointee.isResponse else {
       guard unsafe bytes.first == UInt8(ascii: "H") || bytes.isEmpty else {
@@ -205,7 +203,7 @@ public final class MessageParser {
       } else if byte == ASCII.carriageReturn {
         unsafe state.pointee.emptyLines += 1
         unsafe state.pointee.isInEmptyLine = true
-        guard unsafe state.pointee.emptyLines <= Self.mostEmptyLines else {
+        guard unsafe state.pointee.emptyLines <= Self.maxEmptyLines else {
           throw HTTPParseError(.malformedStartLine, "too many empty lines before the request line")
         }
       } else if byte == ASCII.lineFeed {
@@ -218,9 +216,9 @@ public final class MessageParser {
     return bytes.count
   }
 
-  private static let mostEmptyLines = 8
+  private static let maxEmptyLines = 8
 
-  private func keepHead(_ bytes: Slice<UnsafeRawBufferPointer>) {
+  private func appendHead(_ bytes: Slice<UnsafeRawBufferPointer>) {
     unsafe state.pointee.fields.bytes.append(contentsOf: bytes)
   }
 
@@ -230,7 +228,7 @@ public final class MessageParser {
     throw HTTPParseError(.headTooLarge, "head larger than \(limit) bytes")
   }
 
-  /// The head is whole: its fields say what follows.
+  /// The head is complete: its fields say what follows.
   private func finishHead() {
     do throws(HTTPParseError) {
       guard unsafe state.pointee.fields.split() == state.pointee.fieldCount else {
@@ -249,7 +247,7 @@ public final class MessageParser {
     unsafe state.pointee.beginBody()
   }
 
-  /// Whether llhttp found the same framing: where two readers differ, the next ones may, too.
+  /// Whether llhttp found the same framing. Where two readers differ, the next server may differ, too.
   private func isFramed(_ framing: BodyFraming?) -> Bool {
     let flags = unsafe UInt32(parser.pointee.flags)
     let isChunked = flags & F_CHUNKED.rawValue != 0
@@ -261,18 +259,18 @@ public final class MessageParser {
     }
   }
 
-  /// How the body is delimited, by the head's fields alone; for a response, by its status and its request, too.
-  /// - Throws: what is wrong with the fields that say so.
+  /// How the body is delimited: by the head's fields, and in a response also by its status and its request.
+  /// - Throws: `HTTPParseError` where the fields do not say so in exactly one way.
   func framing() throws(HTTPParseError) -> BodyFraming {
     if let refusal = unsafe state.pointee.refusal { throw refusal }
     return unsafe state.pointee.framing
   }
 
-  /// A method that llhttp does not know: not implemented if it is one, malformed if it is not. Waits for its end.
+  /// Refuses a method that llhttp does not know, once its end is there: it is not implemented, or malformed.
   private func validateMethod() throws(HTTPParseError) {
     let bytes = unsafe state.pointee.fields.bytes
-    let method = bytes.prefix(Self.longestMethod + 1).prefix(while: ASCII.isToken)
-    if method.count > Self.longestMethod { throw HTTPParseError(.unsupportedMethod, "method not implemented") }
+    let method = bytes.prefix(Self.maxMethodBytes + 1).prefix(while: ASCII.isToken)
+    if method.count > Self.maxMethodBytes { throw HTTPParseError(.unsupportedMethod, "method not implemented") }
     guard method.count < bytes.count else {
       unsafe state.pointee.stage = .unknownMethod
       return
@@ -282,7 +280,7 @@ public final class MessageParser {
       : HTTPParseError(.malformedStartLine, "malformed request line")
   }
 
-  private static let longestMethod = 64
+  private static let maxMethodBytes = 64
 
   /// What our own reading finds wrong with the framing fields where llhttp has refused one of them: llhttp's errors are about
   /// the field that it came to last, whatever was before that one. Nil where our reading finds nothing up to that place.
@@ -322,7 +320,7 @@ public final class MessageParser {
     }
   }
 
-  /// Whether llhttp read the same method: our own reading of the request line is held against it.
+  /// Whether llhttp has parsed the same method as we have.
   func hasMethod(_ method: Method) -> Bool {
     let read = unsafe parser.pointee.method
     switch method {
@@ -336,10 +334,10 @@ public final class MessageParser {
     case .trace: return read == UInt8(HTTP_TRACE.rawValue)
     }
   }
-  /// The version by llhttp's own reading.
+  /// The version that llhttp has parsed.
   var version: (major: Int, minor: Int) {
     unsafe (Int(parser.pointee.http_major), Int(parser.pointee.http_minor))
   }
-  /// The status by llhttp's own reading.
+  /// The status that llhttp has parsed.
   var status: Int { unsafe Int(parser.pointee.status_code) }
 }

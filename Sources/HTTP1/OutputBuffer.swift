@@ -1,11 +1,10 @@
-// Bytes about to be sent, put together in memory that is used again and again.
-// It must not know what they are.
+// Bytes that are about to be sent, appended to memory that is reused.
 import HTTP
 
-/// A growing run of bytes, filled and emptied for every read: appending is a copy and nothing else.
+/// A growing run of bytes, filled and emptied for every read: to append is to copy, and nothing else.
 ///
-/// Confined to one thread. Its state lies behind a pointer of its own: an array would be checked for a second owner, and a
-/// stored property for a second access, at each of the hundred appends that a short exchange makes.
+/// Confined to one thread. Its state is behind a pointer: an array would be checked for uniqueness, and a stored property for
+/// exclusive access, at each of the hundred appends of a short exchange.
 @safe
 public final class OutputBuffer {
   @unsafe
@@ -27,36 +26,36 @@ public final class OutputBuffer {
     unsafe state.deallocate()
   }
 
-  /// Bytes held.
+  /// Bytes in the buffer.
   @inlinable
   public var count: Int { unsafe state.pointee.count }
-  /// Whether nothing is held.
+  /// Whether the buffer is empty.
   @inlinable
   public var isEmpty: Bool { count == 0 }
 
-  /// Forgets what is held, and keeps the memory.
+  /// Empties the buffer and keeps the memory.
   @inlinable
   public func removeAll() { unsafe state.pointee.count = 0 }
 
-  /// Adds bytes.
+  /// Appends bytes.
   public func append(_ bytes: UnsafeRawBufferPointer) {
     guard let source = bytes.baseAddress, bytes.count > 0 else { return }
     let place = unsafe room(for: bytes.count)
     unsafe place.copyMemory(from: source, byteCount: bytes.count)
   }
 
-  /// Adds the bytes in `range` of `bytes`.
+  /// Appends the bytes in `range` of `bytes`.
   public func append(_ bytes: [UInt8], _ range: Range<Int>) {
     unsafe bytes.withUnsafeBytes { unsafe append(UnsafeRawBufferPointer(rebasing: $0[range])) }
   }
 
-  /// Adds a text's UTF-8. It has a label so that a literal never comes this way.
+  /// Appends a text's UTF-8. The label keeps literals away, which have a faster way.
   public func append(text: String) {
     var text = text
     text.withUTF8 { unsafe append(UnsafeRawBufferPointer($0)) }
   }
 
-  /// Adds a number in decimal digits.
+  /// Appends a number in decimal digits.
   func append(decimal value: UInt64) {
     var divisor: UInt64 = 1
     while value / divisor >= 10 { divisor *= 10 }
@@ -66,43 +65,43 @@ public final class OutputBuffer {
     }
   }
 
-  /// Adds a literal.
+  /// Appends a literal.
   @inline(__always)
   public func append(_ text: StaticString) {
     unsafe append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
-  /// Adds a byte.
+  /// Appends a byte.
   public func append(_ byte: UInt8) { unsafe room(for: 1).storeBytes(of: byte, as: UInt8.self) }
 
-  /// Lends what is held.
+  /// Lends the bytes.
   @inlinable
   public func withBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
-    unsafe body(held.bytes)
+    unsafe body(content.bytes)
   }
 
-  /// A copy of what is held.
-  public var bytes: [UInt8] { unsafe Array(held) }
+  /// A copy of the bytes.
+  public var bytes: [UInt8] { unsafe Array(content) }
 
   @inlinable
-  var held: UnsafeRawBufferPointer {
+  var content: UnsafeRawBufferPointer {
     unsafe UnsafeRawBufferPointer(start: state.pointee.memory.baseAddress, count: state.pointee.count)
   }
 
-  /// Counts `more` bytes in, and says where they belong.
+  /// Makes the buffer `more` bytes longer, and returns where they belong.
   @inline(__always)
   func room(for more: Int) -> UnsafeMutableRawPointer {
     let start = unsafe state.pointee.count
     if unsafe start + more > state.pointee.memory.count { grow(to: start + more) }
     unsafe state.pointee.count = start + more
-    // Never nil: no buffer here is empty.
+    // Never nil: the memory is never empty.
     return unsafe (state.pointee.memory.baseAddress ?? UnsafeMutableRawPointer(state)) + start
   }
 
   private func grow(to needed: Int) {
     let larger = unsafe UnsafeMutableRawBufferPointer.allocate(
       byteCount: max(needed, state.pointee.memory.count * 2), alignment: 16)
-    unsafe larger.copyMemory(from: held)
+    unsafe larger.copyMemory(from: content)
     unsafe state.pointee.memory.deallocate()
     unsafe state.pointee.memory = larger
   }

@@ -1,41 +1,40 @@
-// What llhttp's callbacks find out about one head, and how far its message has been read: MessageParser's other half.
-// It must not validate a head, nor copy body bytes.
+// The state of a MessageParser, which llhttp's callbacks share.
 import CLLHTTP
 import HTTP
 
-/// The message that is being read. llhttp's callbacks reach it through `llhttp_t.data`; MessageParser owns it.
+/// The message that is being parsed. llhttp's callbacks reach it through `llhttp_t.data`; `MessageParser` owns it.
 ///
-/// It lies behind a pointer because C holds it: nobody else touches it while `llhttp_execute` runs.
+/// It is behind a pointer because C has it: nobody else accesses it while `llhttp_execute` runs.
 @safe
 struct ParserState {
-  // What each read of a body touches stands first, and close together.
+  // What each read of a body needs is first, and close together.
   var stage = Stage.head
-  /// Whether there is a refusal: asked at each read.
+  /// Whether there is an error; each read needs it.
   private(set) var isRefused = false
   let isResponse: Bool
   var answersHead = false
-  /// Whether llhttp has read any of it.
+  /// Whether llhttp has parsed any of it.
   var ranParser = false
   var hasBegun = false
   var chunked = ChunkedDecoder()
-  /// The bytes that are still to come of a body with a length.
+  /// Bytes of a body with a length that have not come.
   var remaining: UInt64 = 0
   let limits: HTTPLimits
   var fields = Fields()
-  /// Empty lines before a request, and whether half of one has been read.
+  /// Empty lines before a request, and whether only the CR of one has been read.
   var emptyLines = 0
   var isInEmptyLine = false
-  /// What is wrong with the message; the parser is of no more use.
+  /// What is wrong with the message.
   var refusal: HTTPParseError? {
     didSet { isRefused = refusal != nil }
   }
-  /// How the body is delimited, by the head's own fields.
+  /// How the body is delimited.
   var framing = BodyFraming.none
-  /// Fields that llhttp has found: our own reading of the head must find as many.
+  /// Fields that llhttp has found: our own scan has to find as many.
   private(set) var fieldCount = 0
   private var targetBytes = 0
 
-  /// What is read next.
+  /// What is parsed next.
   enum Stage {
     case head
     /// The rest of a method that llhttp does not know.
@@ -51,8 +50,8 @@ struct ParserState {
     self.limits = limits
   }
 
-  /// Forgets the message, for the next one.
-  mutating func restart() {
+  /// Prepares for the next message.
+  mutating func reset() {
     if ranParser { fields = Fields() }
     answersHead = false
     stage = .head
@@ -63,7 +62,7 @@ struct ParserState {
     if isRefused { refusal = nil }
     framing = .none
     remaining = 0
-    chunked.restart()
+    chunked.reset()
     fieldCount = 0
     targetBytes = 0
   }
@@ -90,14 +89,14 @@ struct ParserState {
     }
   }
 
-  fileprivate mutating func sawField() -> Int32 {
+  fileprivate mutating func countField() -> Int32 {
     fieldCount += 1
     guard fieldCount > limits.fieldCount else { return 0 }
     refusal = HTTPParseError(.tooManyFields, "more than \(limits.fieldCount) fields")
     return -1
   }
 
-  fileprivate mutating func sawTarget(_ count: Int) -> Int32 {
+  fileprivate mutating func countTarget(_ count: Int) -> Int32 {
     targetBytes += count
     guard targetBytes > limits.targetBytes else { return 0 }
     refusal = HTTPParseError(.targetTooLong, "request target longer than \(limits.targetBytes) bytes")
@@ -105,16 +104,16 @@ struct ParserState {
   }
 }
 
-// MARK: The table that llhttp calls into
+// MARK: llhttp's callbacks
 
-/// llhttp's settings: written once here, only read afterwards, by any thread.
+/// llhttp's callbacks: written once here, and only read afterwards, by any thread.
 nonisolated(unsafe) let messageCallbacks: UnsafeMutablePointer<llhttp_settings_t> = {
   let settings = UnsafeMutablePointer<llhttp_settings_t>.allocate(capacity: 1)
   unsafe llhttp_settings_init(settings)
-  unsafe settings.pointee.on_url = { parser, _, count in unsafe state(parser)?.pointee.sawTarget(count) ?? -1 }
-  // Where names and values stand we find ourselves, once, when the head is whole: two callbacks a field cost more.
-  unsafe settings.pointee.on_header_value_complete = { unsafe state($0)?.pointee.sawField() ?? -1 }
-  // Bodies are not llhttp's: it stops behind the head.
+  unsafe settings.pointee.on_url = { parser, _, count in unsafe state(parser)?.pointee.countTarget(count) ?? -1 }
+  // FieldScanner finds names and values once the head is complete: two more callbacks for each field would cost more.
+  unsafe settings.pointee.on_header_value_complete = { unsafe state($0)?.pointee.countField() ?? -1 }
+  // llhttp stops behind the head.
   unsafe settings.pointee.on_headers_complete = { _ in Int32(HPE_PAUSED.rawValue) }
   return unsafe settings
 }()

@@ -13,12 +13,12 @@ extension RequestHead {
       throw HTTPParseError(.malformedStartLine, "malformed request line")
     }
     let framing = try parser.framing()
-    let target = try line.passedOn(fields)
+    let target = try line.forwardedTarget(fields)
     try self.init(line.method, target, isVersion11: line.minor == 1, fields, framing: framing)
     if let pseudonym, fields.wentThrough(pseudonym) {
       throw HTTPParseError(.loopDetected, "the request has come through this proxy already")
     }
-    _ = parser.takeFields()
+    _ = parser.moveFields()
   }
 
   /// Writes the head for upstream: as HTTP/1.1, fields in their order, case and bytes, without the hop-by-hop ones.

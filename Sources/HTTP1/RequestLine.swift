@@ -1,8 +1,7 @@
 // The request line (RFC 9112 §3).
-// It must not judge fields.
 import HTTP
 
-/// The request line, found in the head's own bytes: llhttp also takes RTSP and ICE, and reports them as HTTP.
+/// The request line, found in the head's bytes: llhttp also accepts RTSP and ICE, and reports them as HTTP.
 struct RequestLine {
   let method: Method
   let target: Range<Int>
@@ -22,14 +21,14 @@ struct RequestLine {
     guard Self.isTarget(bytes[target]) else { throw HTTPParseError(.malformedTarget, "malformed request target") }
   }
 
-  /// Whether bytes may be a target. A backslash in a path is a slash to some and none to others.
+  /// Whether bytes may be a target. A backslash in a path is refused: some servers take it for a slash.
   private static func isTarget(_ bytes: ArraySlice<UInt8>) -> Bool {
     guard !bytes.isEmpty, bytes.allSatisfy(ASCII.isTarget) else { return false }
     guard let backslash = bytes.firstIndex(of: ASCII.backslash) else { return true }
     return bytes[..<backslash].contains(UInt8(ascii: "?"))
   }
 
-  /// What is wrong with a request whose line was not taken for one, where that is more than malformed.
+  /// What is wrong with a request line that llhttp has refused, where we know it better than llhttp does.
   /// - Parameter fields: the head as far as it was read.
   static func fault(_ fields: Fields) -> HTTPParseError? {
     let bytes = fields.bytes
@@ -37,7 +36,7 @@ struct RequestLine {
     if fields.equals(0..<end, "PRI * HTTP/2.0") { return HTTPParseError(.unsupportedVersion, "HTTP/2 is not served") }
     guard let first = bytes[..<end].firstIndex(of: ASCII.space) else { return nil }
     do throws(HTTPParseError) { _ = try method(fields, 0..<first) } catch { return error }
-    // Of a line that has ended the rest was taken for what it should be: the fault lies behind it.
+    // Where the line has ended, llhttp accepted it: the fault is behind it.
     guard end == bytes.count, let second = bytes[(first + 1)...].firstIndex(of: ASCII.space) else { return nil }
     do throws(HTTPParseError) { _ = try minorVersion(fields, (second + 1)..<bytes.count) } catch { return error }
     return nil
@@ -64,8 +63,8 @@ struct RequestLine {
       : HTTPParseError(.unsupportedMethod, "method not implemented")
   }
 
-  /// The target as it is passed on.
-  func passedOn(_ fields: Fields) throws(HTTPParseError) -> RequestTarget {
+  /// The target as it is forwarded.
+  func forwardedTarget(_ fields: Fields) throws(HTTPParseError) -> RequestTarget {
     let bytes = fields.bytes
     if bytes[target.lowerBound] == UInt8(ascii: "/") { return RequestTarget(written: target) }
     if target.count == 1, bytes[target.lowerBound] == UInt8(ascii: "*") {
@@ -83,7 +82,7 @@ struct RequestLine {
     }
     let written = authority.upperBound..<target.upperBound
     if bytes[written].first == UInt8(ascii: "/") { return RequestTarget(written: written, authority: authority) }
-    // No path is the root's, but for an OPTIONS that asks about the server itself (RFC 9112 §3.2.1, §3.2.4).
+    // An empty path is `/`, except for an OPTIONS that asks about the server itself (RFC 9112 §3.2.1, §3.2.4).
     let asksServer = method == .options && written.isEmpty
     return RequestTarget(
       implied: asksServer ? UInt8(ascii: "*") : UInt8(ascii: "/"), written: written, authority: authority)

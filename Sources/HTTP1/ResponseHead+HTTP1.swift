@@ -7,7 +7,7 @@ extension ResponseHead {
   public convenience init(_ parser: MessageParser) throws(HTTPParseError) {
     let version = parser.version
     let llhttpStatus = parser.status
-    let fields = parser.takeFields()
+    let fields = parser.moveFields()
     let line = try StatusLine(fields)
     guard line.status == llhttpStatus, line.minor == version.minor, version.major == 1 else {
       throw HTTPParseError(.malformedStartLine, "malformed status line")

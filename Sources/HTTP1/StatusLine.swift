@@ -1,8 +1,7 @@
 // The status line (RFC 9112 §4).
-// It must not judge fields.
 import HTTP
 
-/// The status line, found in the head's own bytes.
+/// The status line, found in the head's bytes.
 struct StatusLine {
   let status: Int
   let reason: Range<Int>

@@ -1,5 +1,4 @@
-// The load as a whole: who sends when, and what came of it.
-// It must not look into answers.
+// The load as a whole: which connection sends when, and the sum of the results.
 import Clocks
 import HTTP
 import HTTP1
@@ -18,7 +17,7 @@ public final class LoadClient {
   private var isOver = false
   private var openLoopDueAt = Instant.now()
   private let ranges = BodyRanges()
-  /// Answers' heads are all alike.
+  /// The heads of all responses are alike.
   private let headCache = HeadCache<ResponseHead, Void>()
 
   /// Prepares the load.
@@ -90,7 +89,7 @@ public final class LoadClient {
     ended += 1
     if let requests = plan.requests, ended >= requests { isOver = true }
     guard plan.rate == nil, !isOver else { return }
-    // A connection that failed waits a little, so that a server that is down is not asked a million times.
+    // A connection that failed waits a little, so that a server that is down does not get a million connections.
     let wait = result.ending == .broken ? max(plan.thinkMilliseconds, 20) : plan.thinkMilliseconds
     if wait == 0 { sendNext(connection) } else { connection.later(wait) { [unowned self] in sendNext(connection) } }
   }

@@ -1,8 +1,7 @@
-// What load is to be made: where to, how many, how long, and with what temper.
-// It must not know how it is made.
+// What load is made: where to, how much, how long, and with which clients.
 import Transport
 
-/// A load to be put on a server.
+/// A load for a server.
 public struct LoadPlan {
   /// Where connections go to.
   public var address: SocketAddress
@@ -16,21 +15,21 @@ public struct LoadPlan {
   public var connections = 1
   /// Requests in all; nil: no limit but the time.
   public var requests: Int?
-  /// How long new requests are sent; those under way then are cut. Nil: until `requests` are done.
+  /// How long requests are sent; those under way then are aborted. Nil: until `requests` are done.
   public var durationMilliseconds: UInt64?
   /// Connections start evenly spread over this time.
   public var staggerMilliseconds: UInt64 = 0
   /// Requests a second whatever the server does (open loop); nil: the next one when the last is done (closed loop).
   public var rate: Double?
-  /// Closed loop: the wait between an answer and the next request.
+  /// Closed loop: the wait between a response and the next request.
   public var thinkMilliseconds: UInt64 = 0
-  /// Gives up each answer after so many tokens.
+  /// Aborts each response after this many tokens.
   public var abortAfterTokens: Int?
   /// A slow reader: the wait after each read.
   public var readPauseMilliseconds: UInt64 = 0
   /// Whether arrivals are the kernel's receive stamps.
   public var usesKernelStamps = true
-  /// Whether every token's arrival is kept, to be held against a truth.
+  /// Whether every token's arrival is kept, for the comparison with a truth.
   public var keepsArrivals = false
   /// What request ids begin with.
   public var idPrefix = "load"
@@ -43,7 +42,7 @@ public struct LoadPlan {
   }
 }
 
-/// The requests of a load, put together once but for their number.
+/// The bytes of a load's requests, serialized once except for their number.
 struct LoadRequests {
   private let beforeID: [UInt8]
   private let behindID: [UInt8]

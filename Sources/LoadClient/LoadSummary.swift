@@ -1,10 +1,9 @@
-// What came of a load, in numbers.
-// It must not know how the numbers were got.
+// The results of a load, in numbers.
 import Clocks
 
 /// The outcome of one load.
 public struct LoadSummary {
-  /// The arrivals of one answer's tokens, for `TruthJoin`.
+  /// The arrivals of one response's tokens, for `TruthJoin`.
   struct Arrivals {
     var id: String
     var tokens: [Instant]
@@ -17,12 +16,12 @@ public struct LoadSummary {
   private var bytes = 0
   private var ttftNanoseconds: [Int64] = []
   private var totalNanoseconds: [Int64] = []
-  /// Per token: this client's arrival less the server's time just before its write; after `hold(against:)`.
+  /// For each token: this client's arrival minus the server's time just before its write; after `compare(withTruth:)`.
   var delayNanoseconds: [Int64]?
 
   init(idPrefix: String) { self.idPrefix = idPrefix }
 
-  /// Whether any request failed (broken, without its terminator, an error inside, a status other than 200).
+  /// Whether any request failed (broken, without its terminator, with an error event, with a status other than 200).
   public var hasFailures: Bool {
     LoadResult.Ending.allCases.contains { ending in
       switch ending {
@@ -63,7 +62,7 @@ public struct LoadSummary {
   private func quantiles(_ values: [Int64], unit: Double) -> String {
     guard !values.isEmpty else { return "null" }
     let sorted = values.sorted()
-    /// The nearest rank: always a value that was seen.
+    /// The nearest rank: always a value that occurred.
     func quantile(_ share: Double) -> String {
       let rank = max(1, Int((share * Double(sorted.count)).rounded(.up)))
       return decimal(Double(sorted[min(rank, sorted.count) - 1]) / unit)

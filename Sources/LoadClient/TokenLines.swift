@@ -1,10 +1,10 @@
-// Counts the lines of a stream that carry a token, by one fixed mark in them.
+// Counts the lines of a stream that contain a token, by one fixed mark in them.
 // It decodes no JSON, so that it stays cheap: a server that writes `"content": "` with a space seems to send no tokens.
 import Glibc
 
 /// The lines of one streamed body, given in any pieces.
 struct TokenLines {
-  /// Lines that carry a token.
+  /// Lines that contain a token.
   private(set) var tokens = 0
   /// Whether the stream contained its terminator.
   private(set) var sawEnd = false
@@ -12,13 +12,13 @@ struct TokenLines {
   private(set) var sawError = false
 
   private let mark: [UInt8]
-  /// Where the mark stood in the last token's line: nearly always where it stands in the next one.
+  /// Where the mark was in the last token's line: nearly always where it is in the next one.
   private var lastOffset = 0
   /// The part of a line whose end has not come; of a very long one only as much as decides what it is.
   private var carry: [UInt8] = []
   private static let carryLimit = 4096
 
-  /// For the dialect that is spoken on `path`.
+  /// For the dialect of `path`.
   init(path: String) {
     mark =
       switch path {
@@ -76,7 +76,7 @@ struct TokenLines {
     }
   }
 
-  /// Whether the mark stands at `offset` with text behind it.
+  /// Whether the mark is at `offset` and text follows it.
   private func isToken(_ line: UnsafeRawBufferPointer, at offset: Int) -> Bool {
     guard offset + mark.count < line.count, let start = line.baseAddress else { return false }
     return unsafe mark.withUnsafeBytes { mark in

@@ -1,15 +1,14 @@
-// Holds the arrivals at the client against the simulator's truth of when each token was written.
-// It must not know where either came from.
+// Compares the arrivals at the client with the simulator's truth of when each token was written.
 import Clocks
 import Glibc
 import JSON
 
 extension LoadSummary {
-  /// Reads a truth file and works out every token's delay, by the requests' ids.
+  /// Reads a truth file and computes every token's delay, by the requests' ids.
   ///
-  /// The simulator writes a request's line as the request ends: lines that are not there yet are waited for, 2 s at most.
+  /// The simulator writes a request's line as the request ends: missing lines are waited for, 2 s at most.
   /// - Returns: how many of the requests with arrivals were found.
-  public mutating func hold(againstTruth path: String) -> (found: Int, wanted: Int) {
+  public mutating func compare(withTruth path: String) -> (found: Int, wanted: Int) {
     var found = 0
     for _ in 0..<20 {
       let truth = TruthJoin.writes(path: path)

@@ -1,25 +1,24 @@
-// One answer under way: takes its script's steps and turns each into bytes on the connection.
-// It must not decide when it is its turn; the simulator does.
+// One reply under way: performs its script's steps, and writes each to the connection. The simulator decides when.
 import Clocks
 import Transport
 
-/// Scratch memory that all answers of a loop share.
+/// Scratch memory that all replies of a loop share.
 final class ReplyScratch {
   var event: [UInt8] = []
   var frame: [UInt8] = []
 }
 
-/// An answer to one request, from its place in the queue to its last byte.
+/// A reply to one request, from its place in the queue to its last byte.
 final class ActiveReply {
   /// What a step leads to.
   enum Next {
-    /// Another step, so many nanoseconds after the present one was due.
+    /// Another step, this many nanoseconds after the present one was due.
     case pause(Int64)
-    /// The answer is whole; `closing` where only the connection's end ends it.
+    /// The reply is complete; `closing` where only the connection's end delimits it.
     case ended(closing: Bool)
-    /// The connection is to be cut.
+    /// The connection is to be closed in mid-reply.
     case cut(reset: Bool)
-    /// Nothing more will ever come.
+    /// Nothing more is ever sent.
     case hung
   }
 
@@ -60,7 +59,7 @@ final class ActiveReply {
     self.truth.choices = request.choices
   }
 
-  /// Starts the clock; a stream's head goes out at once.
+  /// Starts the clock. A stream's head is sent at once.
   func begin(at instant: Instant) {
     hasBegun = true
     truth.startedAt = instant
@@ -75,7 +74,7 @@ final class ActiveReply {
     if behaviour.sendsRoleEarly { writeRoles() }
   }
 
-  /// Takes one step.
+  /// Performs one step.
   func step() -> Next {
     if request.isStreamed, !hasRole { writeRoles() }
     switch script.next() {
@@ -108,7 +107,7 @@ final class ActiveReply {
     }
     totals.tokens += count
     truth.tokens += count * request.choices
-    // Only Ollama's durations ask for these.
+    // Only Ollama's durations need these.
     guard request.dialect.isOllama else { return }
     let now = Instant.now()
     if totals.firstAt == nil { totals.firstAt = now }
@@ -169,7 +168,7 @@ final class ActiveReply {
     }
   }
 
-  /// Writes the first half of what would be the next event of the first choice.
+  /// Writes the first half of the first choice's next event.
   private func writeTornEvent() {
     guard request.isStreamed else { return }
     scratch.event.removeAll(keepingCapacity: true)
@@ -200,7 +199,7 @@ final class ActiveReply {
     return .ended(closing: framing == .close)
   }
 
-  /// Writes one event with one call, timed where it carries tokens.
+  /// Writes one event with one call, timed if it contains tokens.
   private func writeEvent(tokens: Int? = nil, _ append: (inout [UInt8]) -> Void) {
     scratch.event.removeAll(keepingCapacity: true)
     append(&scratch.event)

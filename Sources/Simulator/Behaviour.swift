@@ -1,9 +1,8 @@
-// What one simulated answer is to be like: the server's defaults, changed by a request's x-sim-* fields.
-// It must not know how the answer is written.
+// How one simulated reply behaves: the server's defaults, changed by a request's x-sim-* fields.
 import HTTP
 import HTTP1
 
-/// How a server that misbehaves does so, in place of the event that would follow a number of tokens.
+/// How a server fails, in place of the event that would follow a number of tokens.
 enum FaultKind: Hashable, Sendable {
   /// An error event inside the stream.
   case error
@@ -13,13 +12,13 @@ enum FaultKind: Hashable, Sendable {
   case tear
   /// The connection is reset (RST).
   case reset
-  /// Bytes that are no chunk (or, unchunked, no event), and then nothing more.
+  /// Bytes that are not a chunk (or, without chunks, not an event), and then nothing more.
   case garbage
-  /// Nothing more ever comes; the connection stays open.
+  /// Nothing more is ever sent; the connection stays open.
   case hang
 }
 
-/// A fault, and after how many tokens of each choice it strikes.
+/// A fault, and after how many tokens of each choice it happens.
 struct Fault: Hashable, Sendable {
   var kind: FaultKind
   var afterTokens: Int
@@ -31,18 +30,18 @@ public enum StreamFraming: String, CaseIterable, Sendable {
   case close
 }
 
-/// How one request is to be answered.
+/// How one request is replied to.
 public struct Behaviour: Sendable {
   /// From the complete request to the first token, in nanoseconds.
   public var ttft: Distribution
-  /// From one token-bearing event to the next, in nanoseconds; 0 writes as fast as the socket takes.
+  /// From one token-bearing event to the next, in nanoseconds; 0 writes as fast as the socket accepts.
   public var interval: Distribution
   /// Tokens of each choice.
   public var tokens: Distribution
   /// Tokens in one event, at least 1.
   public var tokensPerEvent = 1
-  /// Whether each request's first token is moved later by a random part of an interval, so that streams that start
-  /// together do not stay in step.
+  /// Whether each request's first token is delayed by a random part of an interval, so that streams that start together do
+  /// not write at the same times.
   public var spreadsPhase = false
   /// How streams are delimited.
   public var framing = StreamFraming.chunked
@@ -64,7 +63,7 @@ public struct Behaviour: Sendable {
     tokens = try Distribution(count: "uniform:40,200")
   }
 
-  /// Takes over what a request's `x-sim-*` fields ask for.
+  /// Applies a request's `x-sim-*` fields.
   /// - Throws: `SimulatorError` for an unknown field or a value that cannot be used.
   mutating func apply(_ fields: Fields) throws(SimulatorError) {
     for field in fields.list where field.name.count > 6 {
@@ -110,7 +109,9 @@ public struct Behaviour: Sendable {
   }
 
   private static func whole(_ text: String) throws(SimulatorError) -> Int {
-    guard let number = Int(text), number >= 0 else { throw SimulatorError("'\(text)' is no whole number of 0 or more") }
+    guard let number = Int(text), number >= 0 else {
+      throw SimulatorError("'\(text)' is not a whole number of 0 or more")
+    }
     return number
   }
 
@@ -124,7 +125,7 @@ public struct Behaviour: Sendable {
 
   private static func status(_ text: String) throws(SimulatorError) -> Int {
     guard let number = Int(text), (400...599).contains(number) else {
-      throw SimulatorError("'\(text)' is no status of 400 to 599")
+      throw SimulatorError("'\(text)' is not a status from 400 to 599")
     }
     return number
   }

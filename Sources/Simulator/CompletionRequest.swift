@@ -1,8 +1,7 @@
-// What a request body asks a model for: the few keys that change an answer's shape.
-// It must not keep the body.
+// What a request body asks a model for: the few keys that change a reply's shape.
 import JSON
 
-/// The dialects that the simulator speaks.
+/// The dialects that the simulator serves.
 enum Dialect: Hashable, Sendable {
   case openAIChat
   case openAICompletions
@@ -30,11 +29,11 @@ struct CompletionRequest: Sendable {
   var choices = 1
   var tokenLimit: Int?
   var includesUsage = false
-  /// A quarter of the body's bytes: about what a tokenizer makes of English.
+  /// A quarter of the body's bytes: about as many tokens as English has.
   var promptTokens: Int
 
   /// Reads a body.
-  /// - Throws: `SimulatorError` where it is not a JSON object or asks for what cannot be.
+  /// - Throws: `SimulatorError` where it is not a JSON object or asks for something impossible.
   init(_ dialect: Dialect, body: [UInt8], parser: JSONParser) throws(SimulatorError) {
     self.dialect = dialect
     isStreamed = dialect.isOllama

@@ -1,5 +1,4 @@
-// What is due when: a binary heap of instants.
-// It must not know what is due.
+// Elements with the instants at which they are due: a binary heap.
 import Clocks
 
 /// A priority queue, the earliest instant first.
@@ -20,7 +19,7 @@ struct DeadlineQueue<Element> {
     }
   }
 
-  /// Takes the first element where it is due by `instant`.
+  /// Removes and returns the first element if it is due by `instant`.
   mutating func popDue(by instant: Instant) -> Element? {
     guard let first = heap.first, first.at <= instant else { return nil }
     let last = heap.removeLast()

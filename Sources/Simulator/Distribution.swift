@@ -1,5 +1,4 @@
-// How long things take and how many they are: distributions written as text, and draws from them.
-// It must not know what is drawn.
+// Distributions of durations and counts: parsed from text, and drawn from.
 import Glibc
 
 /// A distribution of durations (in nanoseconds) or counts, never negative.
@@ -16,19 +15,19 @@ public struct Distribution: Hashable, Sendable {
   }
   let shape: Shape
 
-  /// Durations: every value carries a unit (`ns`, `us`, `ms`, `s`), except 0.
-  /// - Throws: `SimulatorError` that names what is wrong with the text.
+  /// Durations: every value has a unit (`ns`, `us`, `ms`, `s`), except 0.
+  /// - Throws: `SimulatorError` that says what is wrong with the text.
   public init(duration text: String) throws(SimulatorError) {
     shape = try Self.shape(text, value: Self.nanoseconds)
   }
 
   /// Counts: plain numbers.
-  /// - Throws: `SimulatorError` that names what is wrong with the text.
+  /// - Throws: `SimulatorError` that says what is wrong with the text.
   public init(count text: String) throws(SimulatorError) {
     shape = try Self.shape(text, value: Self.number)
   }
 
-  /// The mean, or the median where the shape is described by that.
+  /// The mean, or the median where the distribution is described by that.
   var center: Double {
     switch shape {
     case .fixed(let value): value
@@ -56,7 +55,7 @@ public struct Distribution: Hashable, Sendable {
   func drawWhole(_ source: inout RandomSource) -> Int64 { Int64(min(draw(&source), 1e18).rounded()) }
 }
 
-// MARK: Reading the text
+// MARK: Parsing
 
 extension Distribution {
   private static func shape(

@@ -1,5 +1,4 @@
 // Ollama's /api/chat and /api/generate: NDJSON, or one object (Documentation.docc/Dialects.md, "Ollama").
-// It must not know when anything is written, but for the created_at that each line carries.
 import Clocks
 
 /// Lines of Ollama's native API.

@@ -1,6 +1,5 @@
 // OpenAI's chat and legacy completions as vLLM and OpenAI write them
 // (Documentation.docc/Dialects.md, "OpenAI Chat Completions" and "OpenAI Completions").
-// It must not know when anything is written.
 
 /// Events of `/v1/chat/completions` and `/v1/completions`.
 struct OpenAIRendering: Rendering {
@@ -8,7 +7,7 @@ struct OpenAIRendering: Rendering {
   private let includesUsage: Bool
   private let promptTokens: Int
   private let choices: Int
-  /// `"id":…,"created":…,"model":…`: the same in every event, rendered once.
+  /// `"id":…,"created":…,"model":…`: the same in every event, and rendered once.
   private let common: [UInt8]
   private let opening: [UInt8]
 

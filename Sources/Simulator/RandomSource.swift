@@ -5,10 +5,10 @@
 public struct RandomSource: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
-  /// A source that `seed` decides.
+  /// A source whose numbers depend on `seed` only.
   public init(seed: UInt64) { state = seed }
 
-  /// A source of its own for one of many streams, so that their order cannot change what each draws.
+  /// One of many independent sources, so that the order of their use changes nothing.
   public init(seed: UInt64, stream: UInt64) {
     var mixer = RandomSource(seed: seed)
     self.init(seed: mixer.next() ^ (stream &* 0x9E37_79B9_7F4A_7C15))

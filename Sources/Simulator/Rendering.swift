@@ -1,8 +1,7 @@
-// What every dialect can write: the words between an answer's course and its bytes.
-// It must not know about sockets or HTTP.
+// What every dialect can write: the events and bodies of a reply.
 import Clocks
 
-/// Counts and instants of an answer, for the dialects that report them.
+/// Counts and instants of a reply, for the dialects that report them.
 struct ReplyTotals {
   /// Tokens of each choice written so far.
   var tokens = 0
@@ -12,10 +11,10 @@ struct ReplyTotals {
   var lastAt: Instant?
 }
 
-/// Writes the events and bodies of one answer. Each call appends exactly one event, or nothing where the dialect has
+/// Writes the events and bodies of one reply. Each call appends exactly one event, or nothing where the dialect has
 /// no such event.
 protocol Rendering {
-  /// The media type of the answer.
+  /// The media type of the reply.
   var contentType: StaticString { get }
   /// The event that opens a choice before any token.
   func appendRole(choice: Int, to output: inout [UInt8])
@@ -24,18 +23,18 @@ protocol Rendering {
     _ tokens: Range<Int>, choice: Int, isReasoning: Bool, paddedTo: Int, to output: inout [UInt8])
   /// The event that closes a choice.
   func appendFinish(choice: Int, _ totals: ReplyTotals, to output: inout [UInt8])
-  /// The event with the counts of the whole answer.
+  /// The event with the counts of the whole reply.
   func appendUsage(_ totals: ReplyTotals, to output: inout [UInt8])
-  /// The event that says that the stream is whole.
+  /// The event that terminates the stream.
   func appendTerminator(_ totals: ReplyTotals, to output: inout [UInt8])
   /// An error inside the stream.
   func appendError(to output: inout [UInt8])
-  /// The body of an answer that is not streamed.
+  /// The body of a reply that is not streamed.
   func appendWhole(_ totals: ReplyTotals, reasoningTokens: Int, to output: inout [UInt8])
 }
 
 extension [UInt8] {
-  /// A JSON member that makes what was written since `start` at least `total` bytes long, `tail` more bytes to come.
+  /// Appends a JSON member that makes the bytes since `start` at least `total` bytes long, with `tail` more bytes to come.
   mutating func appendPadding(from start: Int, upTo total: Int, tail: Int, closing name: StaticString) {
     let missing = total - (count - start) - tail - name.utf8CodeUnitCount - 6
     guard total > 0, missing > 0 else { return }

@@ -1,23 +1,22 @@
-// The course of one answer as a pure state machine: which event comes next, and how long after the one before.
-// It must not do I/O, read a clock or know a wire format.
+// The steps of one reply as a state machine without I/O or a clock: which event comes next, and how long after the one before.
 
-/// Decides the steps of one answer. Drawn once from a behaviour; the same seed gives the same script.
+/// Decides the steps of one reply. Drawn from a behaviour; the same seed gives the same script.
 struct ReplyScript: Sendable {
   /// What happens at one instant.
   enum Step: Hashable, Sendable {
     /// An event with this many tokens, for each choice.
     case tokens(Int)
-    /// The answer ends as it should.
+    /// The reply ends normally.
     case finish
     /// The server fails.
     case fault(FaultKind)
   }
 
-  /// Tokens of each choice that have been stepped over.
+  /// Tokens of each choice so far.
   private(set) var written = 0
-  /// Tokens of each choice there will be.
+  /// Tokens of each choice in total.
   let total: Int
-  /// Whether the total is what the request allowed, and not what the model wanted.
+  /// Whether the request's limit made the total smaller.
   let isCutByLimit: Bool
   /// Whether events follow one another without any pause.
   let isFlood: Bool
@@ -46,10 +45,10 @@ struct ReplyScript: Sendable {
     self.source = source
   }
 
-  /// Whether the next step follows the last token without any wait: the answer's end, or a silence that begins.
+  /// Whether the next step follows the last token without a pause: the reply's end, or the beginning of a silence.
   var isAtEnd: Bool { written == total || fault == Fault(kind: .hang, afterTokens: written) }
 
-  /// Takes the next step.
+  /// Decides the next step.
   mutating func next() -> Step {
     if let fault, written >= fault.afterTokens { return .fault(fault.kind) }
     guard written < total else { return .finish }

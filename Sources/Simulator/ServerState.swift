@@ -1,5 +1,4 @@
-// The pages beside the model: health, lists of models, and the simulator's own state.
-// It must not count anything itself.
+// The pages that are not a model's: health, lists of models, and the simulator's own state.
 
 /// What the simulator is doing.
 struct ServerState {

@@ -1,22 +1,21 @@
-// An LLM server without a model: whose turn it is, and when.
-// It must not know how an answer looks on the wire.
+// An LLM server without a model: which reply writes, and when.
 import Clocks
 import HTTP
 import HTTP1
 import JSON
 import Transport
 
-/// Where a simulator listens and what its answers are like.
+/// Where a simulator listens and how it behaves.
 public struct SimulatorOptions {
   /// The address; port 0 takes any free one.
   public var listen: SocketAddress
-  /// What answers are like where a request does not say.
+  /// How replies behave where a request does not say.
   public var behaviour: Behaviour
-  /// Decides all that is drawn.
+  /// The seed of everything that is random.
   public var seed: UInt64 = 1
-  /// Where the truth is written, if anywhere.
+  /// The file for the truth, if it is written.
   public var truthPath: String?
-  /// How many requests are answered at a time; the others wait in order. No limit where nil.
+  /// How many requests are replied to at a time; the others wait in order. No limit if nil.
   public var slots: Int?
 
   /// Makes options.
@@ -28,13 +27,13 @@ public struct SimulatorOptions {
 
 /// The simulated server, confined to one thread.
 public final class Simulator {
-  /// Bytes that may wait for a slow client before its stream is held up.
+  /// Bytes that may be queued for a slow client before its stream pauses.
   private static let highWatermark = 256 * 1024
 
-  /// The address in force.
+  /// The address listened on, with the real port.
   public var address: SocketAddress { listener.address }
 
-  /// Told once, where the truth cannot be written any more; answering goes on.
+  /// Called once if the truth cannot be written any more; the simulator goes on.
   public var onTruthLost: ((SimulatorError) -> Void)?
 
   let ranges = BodyRanges()
@@ -53,7 +52,7 @@ public final class Simulator {
   private var armedAt: Instant?
   private var connections: [ObjectIdentifier: SimulatorConnection] = [:]
   private var deadlines = DeadlineQueue<ActiveReply>()
-  /// Answers without pauses: each writes one event a turn, so that none starves another.
+  /// Replies without pauses: each writes one event in a turn of the loop, so that none starves another.
   private var flood: [ActiveReply] = []
   private var floodNow: [ActiveReply] = []
   private var waiting: [ActiveReply] = []
@@ -68,8 +67,8 @@ public final class Simulator {
     var tokens = 0
   }
 
-  /// Binds; answering begins with `run`.
-  /// - Throws: `TransportError` where the address cannot be had, `SimulatorError` where the truth cannot be written.
+  /// Binds; requests are served from `run` on.
+  /// - Throws: `TransportError` if the address is not available, `SimulatorError` if the truth cannot be written.
   public init(loop: EventLoop, options: SimulatorOptions) throws {
     self.loop = loop
     self.options = options
@@ -87,11 +86,11 @@ public final class Simulator {
         connections[ObjectIdentifier(connection)] = connection
         connection.start()
       },
-      // Descriptors that ran out: the client waits in the kernel's queue and is taken later.
+      // No descriptor is left: the client waits in the kernel's queue and is accepted later.
       onFailure: { _ in })
   }
 
-  /// Answers until `stop()`, then closes all and lets the loop run out of what belongs to the simulator.
+  /// Serves until `stop()`, then closes everything that belongs to the simulator.
   public func run() {
     while !isStopping {
       loop.runOnce(waiting: flood.isEmpty)
@@ -205,14 +204,14 @@ public final class Simulator {
     }
   }
 
-  /// The client has taken what waited for it.
+  /// The client has taken the queued bytes.
   func resume(_ reply: ActiveReply) {
     reply.waitsForDrain = false
     schedule(reply)
   }
 
-  /// libuv's timers know whole milliseconds of a cached clock: what is due within half of one is taken as due, and the
-  /// deadlines themselves are absolute, so that no lateness adds up.
+  /// libuv's timers have whole milliseconds of a cached clock: what is due within half a millisecond counts as due. The
+  /// deadlines themselves are absolute, so that delays do not add up.
   private func runDue() {
     armedAt = nil
     let now = Instant.now().advanced(byNanoseconds: 500_000)
@@ -253,7 +252,7 @@ public final class Simulator {
 
   // MARK: Ends
 
-  /// The client of `reply` has gone.
+  /// The client of `reply` has left.
   func abort(_ reply: ActiveReply) {
     counts.aborted += 1
     reply.truth.abortedAt = .now()

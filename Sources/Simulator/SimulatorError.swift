@@ -1,5 +1,5 @@
-// What is wrong with a setting or a request of the simulator, said so that a person can mend it.
-// It must not quote a request's body.
+// What is wrong with a setting or a request of the simulator, in words that say how to correct it.
+// It must not contain bytes of a request's body.
 
 /// A setting that cannot be used.
 public struct SimulatorError: Error, Hashable, Sendable, CustomStringConvertible {

@@ -1,5 +1,5 @@
-// The simulator's own truth: for each request, when which token was written, one JSON line each.
-// It must not hold any text of a request but its x-request-id.
+// The simulator's truth: one JSON line for each request, with the time at which each token was written.
+// It must not contain any text of a request but its x-request-id.
 import Clocks
 import Glibc
 
@@ -30,11 +30,11 @@ struct TruthEntry {
   var outcome = Outcome.ok
   /// Tokens of all choices.
   var tokens = 0
-  /// Writes that the socket did not take whole at once.
+  /// Writes that the socket did not take at once.
   var queuedWrites = 0
   var writes: [Write] = []
 
-  /// The line, its keys as README.md of this room says. Instants are nanoseconds of CLOCK_MONOTONIC.
+  /// The line, with the keys that README.md of this module explains. Instants are nanoseconds of CLOCK_MONOTONIC.
   func append(to line: inout [UInt8]) {
     line.append("{\"id\":\"sim-" as StaticString)
     line.append(decimal: number)
@@ -78,13 +78,13 @@ struct TruthEntry {
   }
 }
 
-/// The file of truth lines: each is written with one call as its request ends, so that readers may follow.
+/// The file of truth lines. Each is written with one call as its request ends, so that readers can follow the file.
 final class TruthFile {
   private let path: String
   private let descriptor: Int32
   private var isLost = false
 
-  /// Makes the file anew.
+  /// Creates the file, or empties it.
   init(path: String) throws(SimulatorError) {
     self.path = path
     descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644)
@@ -97,8 +97,8 @@ final class TruthFile {
     SimulatorError("cannot write the truth to '\(path)': \(unsafe String(cString: strerror(errno)))")
   }
 
-  /// Writes a line; nothing once that has failed: what came behind half a line would be part of it.
-  /// - Throws: why it cannot be written, the first time.
+  /// Writes a line. Once that has failed nothing more is written: the next line would become part of a torn one.
+  /// - Throws: why it cannot be written, the first time only.
   func write(_ entry: TruthEntry) throws(SimulatorError) {
     guard !isLost else { return }
     var line: [UInt8] = []

@@ -1,5 +1,4 @@
-// The words that a server without a model says.
-// It must not depend on chance: the same token number is always the same word.
+// The words of a server without a model: the same token number is always the same word.
 
 /// Tokens as texts: mostly plain, some of several UTF-8 bytes, one with a character that JSON escapes.
 enum Vocabulary {

@@ -19,7 +19,7 @@ struct LoadTests {
     plan.keepsArrivals = true
     change(&plan)
     var summary = LoadClient(loop: try EventLoop(), plan: plan).run()
-    let (found, wanted) = summary.hold(againstTruth: simulator.truthPath)
+    let (found, wanted) = summary.compare(withTruth: simulator.truthPath)
     let json = try JSONSerialization.jsonObject(with: Data(summary.json.utf8)) as? [String: Any]
     return (try #require(json), found, wanted)
   }

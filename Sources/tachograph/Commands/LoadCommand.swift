@@ -82,7 +82,7 @@ struct LoadCommand: ParsableCommand {
     for signal in signals { signal.close() }
     while loop.runOnce() {}
     if let truth {
-      let (found, wanted) = summary.hold(againstTruth: truth)
+      let (found, wanted) = summary.compare(withTruth: truth)
       if found < wanted { Log.standardError.warning("the truth lacks \(wanted - found) of \(wanted) requests") }
     }
     if !quiet { print(summary.json) }
