@@ -33,12 +33,17 @@ public protocol ClientConnectionDelegate: AnyObject {
 }
 
 extension ClientConnectionDelegate {
+  /// Does nothing.
   public func clientConnectionDidConnect(_ connection: ClientConnection) {}
+  /// Does nothing.
   public func clientConnection(_ connection: ClientConnection, willRead byteCount: Int, _ arrival: Arrival) {}
+  /// There is no cache.
   public func clientConnection(_ connection: ClientConnection, cachedHeadIn bytes: RawSpan) -> ResponseHead? { nil }
+  /// Does nothing.
   public func clientConnection(
     _ connection: ClientConnection, didSwitchProtocolsWith bytes: RawSpan, _ arrival: Arrival
   ) {}
+  /// Does nothing.
   public func clientConnectionDidFlush(_ connection: ClientConnection) {}
 }
 
@@ -149,6 +154,7 @@ public final class ClientConnection: StreamDelegate {
 
   // MARK: Reading
 
+  /// Reads responses.
   public func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     guard let delegate = receiver else { return }
     guard state.isExchanging else { return delegate.clientConnectionDidReadUnexpectedly(self) }
@@ -212,15 +218,19 @@ public final class ClientConnection: StreamDelegate {
 
   // MARK: The rest of the stream's life
 
+  /// The connection is open.
   public func streamDidConnect(_ stream: any ByteStream) { receiver?.clientConnectionDidConnect(self) }
 
+  /// The socket has taken bytes.
   public func streamDidFlush(_ stream: any ByteStream) { receiver?.clientConnectionDidFlush(self) }
 
+  /// The server has ended its side.
   public func streamDidEnd(_ stream: any ByteStream) {
     let end = state.serverEnded()
     receiver?.clientConnection(self, serverDidEnd: end)
   }
 
+  /// The connection has failed.
   public func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
     receiver?.clientConnection(self, didFailWith: error)
   }

@@ -35,10 +35,15 @@ public protocol ServerConnectionDelegate: AnyObject {
 }
 
 extension ServerConnectionDelegate {
+  /// There is no prelude.
   public func serverConnection(_ connection: ServerConnection, didReadPrelude bytes: RawSpan, at: Instant) -> Int? { 0 }
+  /// There is no cache.
   public func serverConnection(_ connection: ServerConnection, cachedHeadIn bytes: RawSpan) -> RequestHead? { nil }
+  /// Does nothing.
   public func serverConnectionDidPausePipelining(_ connection: ServerConnection) {}
+  /// Does nothing.
   public func serverConnectionDidFlush(_ connection: ServerConnection) {}
+  /// Two seconds.
   public func serverConnectionLingerNanoseconds(_ connection: ServerConnection) -> Int64 { 2_000_000_000 }
 }
 
@@ -176,6 +181,7 @@ public final class ServerConnection: StreamDelegate {
 
   // MARK: Reading
 
+  /// Reads requests.
   public func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     switch state.bytesRead(at: arrival.readAt) {
     case .parse where isParsing: append(bytes, at: arrival.readAt)
@@ -290,14 +296,18 @@ public final class ServerConnection: StreamDelegate {
 
   // MARK: The rest of the stream's life
 
+  /// Does nothing: the stream was accepted.
   public func streamDidConnect(_ stream: any ByteStream) {}
 
+  /// The socket has taken bytes.
   public func streamDidFlush(_ stream: any ByteStream) {
     receiver?.serverConnectionDidFlush(self)
     perform(state.flushed(queued: stream.queuedBytes, at: .now()))
   }
 
+  /// The client has ended its side.
   public func streamDidEnd(_ stream: any ByteStream) { perform(state.clientEnded(queued: stream.queuedBytes)) }
 
+  /// The connection has failed.
   public func streamDidFail(_ stream: any ByteStream, _ error: TransportError) { perform(state.clientFailed()) }
 }
