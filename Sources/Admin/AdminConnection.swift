@@ -27,7 +27,7 @@ final class AdminConnection: ServerConnectionDelegate {
   init(
     _ stream: any ByteStream, pageAt: @escaping (String) -> AdminPage?, onClose: @escaping (AdminConnection) -> Void
   ) {
-    connection = ServerConnection(stream, Self.options, ranges: BodyRanges())
+    connection = ServerConnection(stream, Self.options, ranges: BodyRanges(), output: OutputBuffer())
     self.pageAt = pageAt
     self.onClose = onClose
     connection.start(self)
@@ -35,12 +35,16 @@ final class AdminConnection: ServerConnectionDelegate {
 
   // MARK: Requests
 
-  func serverConnection(_ connection: ServerConnection, didReceive head: RequestHead, at: Instant) {
+  func serverConnection(
+    _ connection: ServerConnection, didReceive head: RequestHead, at: Instant, into output: OutputBuffer
+  ) {
     guard head.framing == .none else { return refuse(HTTPParseError(.bodyTooLarge, "no request here has a body")) }
     self.head = head
   }
 
-  func serverConnection(_ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant) {}
+  func serverConnection(
+    _ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant, into output: OutputBuffer
+  ) {}
 
   func serverConnection(_ connection: ServerConnection, didCompleteRequestWith last: RawSpan, at: Instant) {
     guard let head = head.take() else { return }

@@ -8,15 +8,21 @@ import Transport
 /// Calls for one request: `didReceive head`, `didReceiveBody` for each read, `didCompleteRequest`. The delegate may write at any
 /// time from the head on, and calls `endReply` when the reply is complete.
 public protocol ServerConnectionDelegate: AnyObject {
+  /// Bytes were read, whatever becomes of them.
+  func serverConnection(_ connection: ServerConnection, willRead byteCount: Int)
   /// Bytes came before the first request, where the options ask for a prelude. `bytes` is lent for the length of the call.
   /// - Returns: how many of them belong to the prelude, if it ends there; nil where it does not.
   func serverConnection(_ connection: ServerConnection, didReadPrelude bytes: RawSpan, at: Instant) -> Int?
   /// A request begins. The head that `bytes` begin with, if it is in a cache (`HeadCache.lookup` for the connection's parser).
   func serverConnection(_ connection: ServerConnection, cachedHeadIn bytes: RawSpan) -> RequestHead?
   /// A head was read; its body, if any, follows.
-  func serverConnection(_ connection: ServerConnection, didReceive head: RequestHead, at: Instant)
+  /// - Parameter output: the connection's scratch buffer: empty when a read begins to be parsed, and emptied behind it.
+  func serverConnection(
+    _ connection: ServerConnection, didReceive head: RequestHead, at: Instant, into output: OutputBuffer)
   /// Body bytes were read: those at `parser.ranges` in `bytes`. Called once more with the last of them, or with none.
-  func serverConnection(_ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant)
+  /// - Parameter output: as for `didReceive head`, which may have left bytes there in the same read.
+  func serverConnection(
+    _ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant, into output: OutputBuffer)
   /// The request is complete.
   /// - Parameter last: the bytes that `didReceiveBody` was called with last.
   func serverConnection(_ connection: ServerConnection, didCompleteRequestWith last: RawSpan, at: Instant)
@@ -35,6 +41,8 @@ public protocol ServerConnectionDelegate: AnyObject {
 }
 
 extension ServerConnectionDelegate {
+  /// Does nothing.
+  public func serverConnection(_ connection: ServerConnection, willRead byteCount: Int) {}
   /// There is no prelude.
   public func serverConnection(_ connection: ServerConnection, didReadPrelude bytes: RawSpan, at: Instant) -> Int? { 0 }
   /// There is no cache.
@@ -55,8 +63,6 @@ public final class ServerConnection: StreamDelegate {
   public struct Options: Sendable {
     /// Sizes beyond which a request is refused.
     public var limits = HTTPLimits()
-    /// Our own name in `Via`; a request that has it already is refused.
-    public var pseudonym: String?
     /// Whether a client that ends its side (FIN) behind a complete request is still answered. Otherwise it has left.
     public var answersHalfClosed = false
     /// Whether the delegate reads what comes before the first request.
@@ -71,6 +77,9 @@ public final class ServerConnection: StreamDelegate {
   /// Reads the requests.
   public let parser: MessageParser
   private let options: Options
+  private let output: OutputBuffer
+  /// Our own name in `Via`: a request that has it already is refused. It may change between two requests.
+  public var pseudonym: String?
   private var receiver: (any ServerConnectionDelegate)?
   private var state: ServerConnectionState
   private var pipelined = PipelinedBytes()
@@ -79,8 +88,11 @@ public final class ServerConnection: StreamDelegate {
   public private(set) var receivedAt: Instant?
 
   /// A connection over a stream that was just accepted. Nothing is read before `start`.
-  /// - Parameter ranges: where the parser reports body bytes; one list serves all connections of a thread.
-  public init(_ stream: any ByteStream, _ options: Options, ranges: BodyRanges) {
+  /// - Parameters:
+  ///   - ranges: where the parser reports body bytes; one list serves all connections of a thread.
+  ///   - output: scratch memory for the delegate; one buffer serves all connections of a thread.
+  public init(_ stream: any ByteStream, _ options: Options, ranges: BodyRanges, output: OutputBuffer) {
+    self.output = output
     self.stream = stream
     self.options = options
     parser = MessageParser(.request, limits: options.limits, ranges: ranges)
@@ -96,6 +108,9 @@ public final class ServerConnection: StreamDelegate {
     stream.delegate = self
     stream.startReading()
   }
+
+  /// The delegate reads what comes next itself, as before the first request. Only while no byte of a request has come.
+  public func beginPrelude() { state.preludeBegan() }
 
   // MARK: What the owner asks
 
@@ -131,7 +146,7 @@ public final class ServerConnection: StreamDelegate {
   /// sent. It may be called from within the delegate's own calls.
   public func endReply(_ ending: ServerConnectionState.ReplyEnding) {
     if case .close = ending, !stream.isClosed { stream.startReading() }
-    perform(state.replyEnded(ending, queued: stream.queuedBytes, hasPipelined: !pipelined.isEmpty))
+    perform(state.replyEnded(ending, queued: stream.queuedBytes, hasPipelined: !pipelined.isEmpty, at: .now()))
   }
 
   /// Stops reading the request's body: what the client sends waits, and so does the client in the end. Where a client that
@@ -183,6 +198,7 @@ public final class ServerConnection: StreamDelegate {
 
   /// Reads requests.
   public func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
+    receiver?.serverConnection(self, willRead: bytes.byteCount)
     switch state.bytesRead(at: arrival.readAt) {
     case .parse where isParsing: append(bytes, at: arrival.readAt)
     case .parse:
@@ -231,7 +247,11 @@ public final class ServerConnection: StreamDelegate {
   private func parse(_ bytes: RawSpan, at: Instant, from waited: PipelinedBytes? = nil) {
     guard let delegate = receiver else { return }
     isParsing = true
-    defer { isParsing = false }
+    defer {
+      isParsing = false
+      // Nothing of one request, such as a credential in its head, is there for the next.
+      output.removeAll()
+    }
     if state.awaitsHead, receivedAt == nil {
       receivedAt = waited?.firstAt ?? at
       state.headBegan(at: at)
@@ -248,7 +268,7 @@ public final class ServerConnection: StreamDelegate {
       switch progress {
       case .needsMore:
         if state.phase == .body {
-          delegate.serverConnection(self, didReceiveBody: rest, at: at)
+          delegate.serverConnection(self, didReceiveBody: rest, at: at, into: output)
         } else if !parser.hasBegun {
           receivedAt = nil
           state.headNotBegun()
@@ -259,7 +279,7 @@ public final class ServerConnection: StreamDelegate {
         guard receiveHead(delegate, at: at) else { return }
       case .messageComplete:
         let last = rest.extracting(0..<consumed)
-        delegate.serverConnection(self, didReceiveBody: last, at: at)
+        delegate.serverConnection(self, didReceiveBody: last, at: at, into: output)
         // The delegate may have refused the body.
         guard state.phase == .body else { return }
         let behind = rest.extracting(consumed..<rest.byteCount)
@@ -280,7 +300,7 @@ public final class ServerConnection: StreamDelegate {
   /// - Returns: whether the request is to be read on.
   private func receiveHead(_ delegate: any ServerConnectionDelegate, at: Instant) -> Bool {
     do throws(HTTPParseError) {
-      return receive(try RequestHead(parser, refusingVia: options.pseudonym), delegate, at: at)
+      return receive(try RequestHead(parser, refusingVia: pseudonym), delegate, at: at)
     } catch {
       delegate.serverConnection(self, didFailWith: error)
       return false
@@ -289,7 +309,7 @@ public final class ServerConnection: StreamDelegate {
 
   private func receive(_ head: RequestHead, _ delegate: any ServerConnectionDelegate, at: Instant) -> Bool {
     state.headCompleted()
-    delegate.serverConnection(self, didReceive: head, at: at)
+    delegate.serverConnection(self, didReceive: head, at: at, into: output)
     // The delegate may have replied already, and wants no more of the request.
     return state.phase == .body
   }

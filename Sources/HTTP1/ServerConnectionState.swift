@@ -119,6 +119,12 @@ public struct ServerConnectionState: Sendable {
     }
   }
 
+  /// The owner reads what comes next itself.
+  public mutating func preludeBegan() {
+    guard phase == .idle || phase == .prelude else { return illegal("a prelude") }
+    phase = .prelude
+  }
+
   /// The owner has read what comes before the requests.
   public mutating func preludeEnded() {
     guard case .prelude = phase else { return illegal("a prelude's end") }
@@ -155,7 +161,8 @@ public struct ServerConnectionState: Sendable {
   /// - Parameters:
   ///   - queued: bytes that the client's socket has not taken.
   ///   - hasPipelined: whether bytes wait behind the request.
-  public mutating func replyEnded(_ ending: ReplyEnding, queued: Int, hasPipelined: Bool) -> Action {
+  public mutating func replyEnded(_ ending: ReplyEnding, queued: Int, hasPipelined: Bool, at: Instant) -> Action {
+    activeAt = max(activeAt, at)
     isClientSilent = phase == .reply && !hasPipelined
     switch (ending, phase) {
     case (_, .closed): return .none

@@ -113,7 +113,7 @@ final class Worker {
       proxy.logOnce(.proxyHeader, "closed a connection from \(peer): this address is not in proxy_protocol.peers")
       return stream.close()
     }
-    let client = DownstreamConnection(worker: self, stream: stream)
+    let client = DownstreamConnection(worker: self, stream: stream, output: requestOutput)
     clients[ObjectIdentifier(client)] = client
     counters.connectionsOpened.add()
     if proxy.takeClient(limit: configuration.budget.clients) {
@@ -216,12 +216,6 @@ final class Worker {
   // Each buffer is lent for one read, as a parameter, and emptied behind it: nothing of one client, such as the credential in a
   // head, is there for the next. There are two because the end of a response, in the one, may begin the next request, in the
   // other.
-
-  /// Has a client's connection read bytes that it received, just now or while an earlier request was under way.
-  func read(_ bytes: RawSpan, at: Instant, from waited: PipelinedBytes? = nil, by client: DownstreamConnection) {
-    client.consume(bytes, at: at, from: waited, into: requestOutput)
-    requestOutput.removeAll()
-  }
 
   /// Has an exchange read bytes that upstream sent.
   func read(_ bytes: RawSpan, _ arrival: Arrival, from connection: UpstreamConnection, by exchange: Exchange) {

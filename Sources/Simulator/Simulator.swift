@@ -37,6 +37,7 @@ public final class Simulator {
   public var onTruthLost: ((SimulatorError) -> Void)?
 
   let ranges = BodyRanges()
+  let output = OutputBuffer()
   /// The requests of one client are much alike.
   let headCache = HeadCache<RequestHead, Void>()
   private let loop: EventLoop

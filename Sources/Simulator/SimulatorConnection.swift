@@ -26,7 +26,8 @@ final class SimulatorConnection: ServerConnectionDelegate {
   init(_ stream: any ByteStream, _ simulator: Simulator) {
     self.stream = stream
     self.simulator = simulator
-    connection = ServerConnection(stream, ServerConnection.Options(), ranges: simulator.ranges)
+    connection = ServerConnection(
+      stream, ServerConnection.Options(), ranges: simulator.ranges, output: simulator.output)
   }
 
   func start() { connection.start(self) }
@@ -39,13 +40,17 @@ final class SimulatorConnection: ServerConnectionDelegate {
     return head
   }
 
-  func serverConnection(_ connection: ServerConnection, didReceive head: RequestHead, at: Instant) {
+  func serverConnection(
+    _ connection: ServerConnection, didReceive head: RequestHead, at: Instant, into output: OutputBuffer
+  ) {
     if !isHeadCached { simulator.headCache.insert(head, from: connection.parser) }
     self.head = head
     if head.expectsContinue { connection.write(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)) }
   }
 
-  func serverConnection(_ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant) {
+  func serverConnection(
+    _ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant, into output: OutputBuffer
+  ) {
     let ranges = simulator.ranges
     guard body.count + ranges.byteCount <= Self.maxBodyBytes else {
       return refuse(HTTPParseError(.bodyTooLarge, "body too large"))

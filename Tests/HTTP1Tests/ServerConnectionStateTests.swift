@@ -16,10 +16,10 @@ private func state(_ phase: State.Phase, answersHalfClosed: Bool = false) -> Sta
     state.closed()
     return state
   case .closing(let closing):
-    _ = state.replyEnded(.close(closing), queued: 1, hasPipelined: false)
+    _ = state.replyEnded(.close(closing), queued: 1, hasPipelined: false, at: at(1))
     return state
   case .lingering(let until):
-    _ = state.replyEnded(.close(.lingering), queued: 0, hasPipelined: false)
+    _ = state.replyEnded(.close(.lingering), queued: 0, hasPipelined: false, at: at(1))
     state.lingerBegan(until: until)
     return state
   case .head, .body, .reply, .flushing: break
@@ -30,7 +30,7 @@ private func state(_ phase: State.Phase, answersHalfClosed: Bool = false) -> Sta
   if phase == .body { return state }
   state.requestCompleted()
   if phase == .reply { return state }
-  _ = state.replyEnded(.keepAlive, queued: 1, hasPipelined: false)
+  _ = state.replyEnded(.keepAlive, queued: 1, hasPipelined: false, at: at(1))
   return state
 }
 
@@ -69,13 +69,22 @@ struct ServerConnectionStateTests {
     #expect(state.phase == .head(since: at(3)), "the time counts from the first byte")
   }
 
+  @Test("An idle connection's time counts from its last reply, and a prelude may come before the next request")
+  func idle() {
+    var state = state(.reply)
+    _ = state.replyEnded(.keepAlive, queued: 0, hasPipelined: false, at: at(7))
+    #expect(state.wait == .idle(since: at(7)))
+    state.preludeBegan()
+    #expect(state.wait == .prelude(since: at(7)))
+  }
+
   @Test("A reply that is sent lets the next request be read; one that is not is waited for")
   func keepAlive() {
     var sent = state(.reply)
-    #expect(sent.replyEnded(.keepAlive, queued: 0, hasPipelined: false) == .readNext)
+    #expect(sent.replyEnded(.keepAlive, queued: 0, hasPipelined: false, at: at(1)) == .readNext)
     #expect(sent.phase == .idle)
     var queued = state(.reply)
-    #expect(queued.replyEnded(.keepAlive, queued: 2, hasPipelined: false) == .none)
+    #expect(queued.replyEnded(.keepAlive, queued: 2, hasPipelined: false, at: at(1)) == .none)
     #expect(queued.flushed(queued: 1, at: at(3)) == .none)
     #expect(queued.phase == .flushing && queued.activeAt == at(3))
     #expect(queued.flushed(queued: 0, at: at(4)) == .readNext)
@@ -90,15 +99,15 @@ struct ServerConnectionStateTests {
   func closing(closing: ServerConnectionState.Closing, action: ServerConnectionState.Action) {
     for phase in [.prelude, .idle, .head(since: at(2)), .body, .reply] as [State.Phase] {
       var sent = state(phase)
-      #expect(sent.replyEnded(.close(closing), queued: 0, hasPipelined: false) == action)
+      #expect(sent.replyEnded(.close(closing), queued: 0, hasPipelined: false, at: at(1)) == action)
       var queued = state(phase)
-      #expect(queued.replyEnded(.close(closing), queued: 2, hasPipelined: false) == .none)
+      #expect(queued.replyEnded(.close(closing), queued: 2, hasPipelined: false, at: at(1)) == .none)
       #expect(queued.flushed(queued: 1, at: at(3)) == .none)
       #expect(queued.phase == .closing(closing))
       #expect(queued.flushed(queued: 0, at: at(4)) == action)
     }
     var over = state(.closed)
-    #expect(over.replyEnded(.close(closing), queued: 0, hasPipelined: false) == .none)
+    #expect(over.replyEnded(.close(closing), queued: 0, hasPipelined: false, at: at(1)) == .none)
   }
 
   @Test("A client is silent that has sent one whole request and nothing behind it")
@@ -107,7 +116,7 @@ struct ServerConnectionStateTests {
       (.reply, false, true), (.reply, true, false), (.body, false, false), (.head(since: at(2)), false, false),
     ] as [(State.Phase, Bool, Bool)] {
       var state = state(phase)
-      _ = state.replyEnded(.close(.lingering), queued: 0, hasPipelined: hasPipelined)
+      _ = state.replyEnded(.close(.lingering), queued: 0, hasPipelined: hasPipelined, at: at(1))
       #expect(state.isClientSilent == isSilent, "\(phase) \(hasPipelined)")
     }
   }
@@ -142,11 +151,11 @@ struct ServerConnectionStateTests {
     }
     var lingering = state(.reply, answersHalfClosed: true)
     _ = lingering.clientEnded(queued: 0)
-    #expect(lingering.replyEnded(.close(.lingering), queued: 0, hasPipelined: false) == .close(reset: false))
+    #expect(lingering.replyEnded(.close(.lingering), queued: 0, hasPipelined: false, at: at(1)) == .close(reset: false))
     var kept = state(.reply, answersHalfClosed: true)
     _ = kept.clientEnded(queued: 0)
     #expect(kept.inputExhausted() == .none, "its reply is still to come")
-    #expect(kept.replyEnded(.keepAlive, queued: 0, hasPipelined: false) == .readNext)
+    #expect(kept.replyEnded(.keepAlive, queued: 0, hasPipelined: false, at: at(1)) == .readNext)
     #expect(kept.inputExhausted() == .reportLostClientAndClose)
   }
 

@@ -6,31 +6,40 @@ extension DownstreamConnection {
   /// Ends the exchange, or closes the connection, where something takes too long.
   func checkDeadlines(_ now: Instant) {
     if let exchange { return exchange.checkDeadlines(now) }
-    let waited = now.nanoseconds(since: activeAt)
-    switch phase {
-    case .introduced(let header) where worker.isDraining && !header.hasBegun:
-      if waited > Self.drainIdleNanoseconds, !stream.isStale() { close() }
-    case .introduced:
-      guard waited > worker.configuration.settings.requestHeadTimeout ?? .max else { return }
-      rejectProxyHeader(.proxyHeaderTimeout, "its PROXY header did not come in time")
-    case .rejecting(_, let until), .lingering(let until):
+    switch connection.wait {
+    case .prelude(let since): checkPrelude(waited: now.nanoseconds(since: since), now)
+    case .lingering(let until):
       if now >= until { close() }
-    case .closing:
-      let still = stallDetector.stalledNanoseconds(stream.sentBytes, isAwaited: true, at: now)
+    case .sending:
+      let still = stallDetector.stalledNanoseconds(sentBytes, isAwaited: true, at: now)
       guard still > worker.configuration.settings.clientStalledTimeout ?? .max else { return }
       worker.counters.hit(.clientStalledTimeout)
       close(reset: true)
-    case .open where parser.hasBegun:
-      guard let begun = parsingStartedAt, let limit = worker.configuration.settings.requestHeadTimeout else { return }
-      if now.nanoseconds(since: begun) > limit { headTimedOut() }
-    case .open:
+    case .head(let since):
+      guard let limit = worker.configuration.settings.requestHeadTimeout else { return }
+      if now.nanoseconds(since: since) > limit { headTimedOut() }
+    case .idle(let since):
       let limit = worker.configuration.settings.idleTimeout ?? .max
+      let waited = now.nanoseconds(since: since)
       // A request that waits in the socket is served: closing would reset a client that did nothing wrong.
-      guard waited > (worker.isDraining ? min(limit, Self.drainIdleNanoseconds) : limit), !stream.isStale() else {
-        return
-      }
+      guard waited > (worker.isDraining ? min(limit, Self.drainIdleNanoseconds) : limit), !connection.stream.isStale()
+      else { return }
       worker.counters.hit(.idleTimeout)
       close()
+    case .owner: return
+    }
+  }
+
+  private func checkPrelude(waited: Int64, _ now: Instant) {
+    switch prelude {
+    case .none: return
+    case .rejection(_, let until):
+      if now >= until { close() }
+    case .proxyHeader(let header) where worker.isDraining && !header.hasBegun:
+      if waited > Self.drainIdleNanoseconds, !connection.stream.isStale() { close() }
+    case .proxyHeader:
+      guard waited > worker.configuration.settings.requestHeadTimeout ?? .max else { return }
+      rejectProxyHeader(.proxyHeaderTimeout, "its PROXY header did not come in time")
     }
   }
 
@@ -43,9 +52,9 @@ extension DownstreamConnection {
   func shutDown() {
     if let exchange {
       exchange.shutDown()
-    } else if case .open = phase, parser.hasBegun {
+    } else if connection.isReadingHead {
       recordUnstarted(.timeout, ExchangeFailure(.shutDown, "shut down before the request's head was whole"))
     }
-    if !stream.isClosed { close(reset: false) }
+    close()
   }
 }
