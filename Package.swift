@@ -90,7 +90,7 @@ let package = Package(
 
     tests("Clocks"),
     tests("Transport", ["CSocket", "Clocks"]),
-    tests("HTTP"),
+    tests("HTTP", ["HTTP1"]),
     tests("HTTP1", ["Clocks", "HTTP", "Transport"]),
     tests("Logging"),
     tests("Metrics"),
