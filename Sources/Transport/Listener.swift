@@ -17,7 +17,7 @@ public final class Listener {
   public let address: SocketAddress
 
   private let loop: EventLoop
-  private var poll: SocketPoll
+  private let poll: SocketPoll
   private let sharing: ListeningSocket.Sharing
   private var descriptor: Int32
   /// A Unix socket's file; it is removed when the last listener releases it.

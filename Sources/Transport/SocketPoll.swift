@@ -26,39 +26,47 @@ public enum PollTrigger: Sendable {
 /// The `uv_poll_t` of one socket: its memory, what it is watched for, and by which trigger.
 ///
 /// The loop retains the owner from `attach` until the close callback; the memory is freed with the owner, and so after it.
+/// All state is in that memory, and nothing here mutates: each read looks at it, and accesses to a variable property of the
+/// owner would be checked for exclusivity.
 @safe
 struct SocketPoll: ~Copyable {
-  private let handle: UnsafeMutablePointer<uv_poll_t>
-  private var events: PollEvents = []
-  private var trigger: PollTrigger
+  @safe
+  private struct State {
+    /// First, so that it has the address of the whole.
+    var handle: uv_poll_t
+    var events: PollEvents = []
+    var trigger: PollTrigger
+    var isByEdge = false
+  }
+
+  private let state: UnsafeMutablePointer<State>
+  private var handle: UnsafeMutablePointer<uv_poll_t> {
+    unsafe UnsafeMutableRawPointer(state).assumingMemoryBound(to: uv_poll_t.self)
+  }
   /// Whether what is watched for now is reported by edge: a read that may have left something calls `rearm`.
-  private(set) var isByEdge = false
+  var isByEdge: Bool { unsafe state.pointee.isByEdge }
 
   /// - Parameter trigger: how reads are reported where nothing else is waited for; writes are by level in any case.
   init(loop: EventLoop, descriptor: Int32, trigger: PollTrigger) throws(TransportError) {
-    let handle = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
+    unsafe state = .allocate(capacity: 1)
+    unsafe state.initialize(to: State(handle: uv_poll_t(), trigger: trigger))
     let result = unsafe uv_poll_init(loop.handle, handle, descriptor)
-    guard result == 0 else {
-      unsafe handle.deallocate()
-      throw TransportError(.loop, code: result)
-    }
-    unsafe self.handle = unsafe handle
-    self.trigger = trigger
+    guard result == 0 else { throw TransportError(.loop, code: result) }
   }
 
-  deinit { unsafe handle.deallocate() }
+  deinit { unsafe state.deallocate() }
 
   /// Has the loop retain `owner`, whom the callback finds in the handle's `data`. Call it once, before `watch`.
   func attach(to owner: AnyObject) { unsafe handle.pointee.data = Unmanaged.passRetained(owner).toOpaque() }
 
   /// Watches for `wanted` from now on; for nothing at all where that is empty.
-  mutating func watch(_ wanted: PollEvents, _ ready: uv_poll_cb) {
-    let byEdge = trigger == .edge && wanted == .readable
+  func watch(_ wanted: PollEvents, _ ready: uv_poll_cb) {
+    let byEdge = unsafe state.pointee.trigger == .edge && wanted == .readable
     let wanted = byEdge ? EdgeTriggeredPoll.events : wanted
-    guard wanted != events else { return }
+    guard unsafe wanted != state.pointee.events else { return }
     if isByEdge { unsafe EdgeTriggeredPoll.end(handle) }
-    events = wanted
-    isByEdge = byEdge
+    unsafe state.pointee.events = wanted
+    unsafe state.pointee.isByEdge = byEdge
     if byEdge {
       unsafe EdgeTriggeredPoll.start(handle, ready)
     } else {
@@ -67,26 +75,26 @@ struct SocketPoll: ~Copyable {
   }
 
   /// Has the kernel look at the socket anew, where something may be left that it has reported already.
-  mutating func rearm(_ ready: uv_poll_cb) {
+  func rearm(_ ready: uv_poll_cb) {
     guard isByEdge else { return }
-    events = []
+    unsafe state.pointee.events = []
     unsafe watch(.readable, ready)
   }
 
   /// Uses no edge any more. What is watched for now stays as it is until the next `watch`.
-  mutating func useLevel() { trigger = .level }
+  func useLevel() { unsafe state.pointee.trigger = .level }
 
   /// Watches for nothing. Also where libuv has stopped by itself, as it does at an error.
-  mutating func stop() {
+  func stop() {
     if isByEdge { unsafe EdgeTriggeredPoll.end(handle) }
-    isByEdge = false
-    events = []
+    unsafe state.pointee.isByEdge = false
+    unsafe state.pointee.events = []
     _ = unsafe uv_poll_stop(handle)
   }
 
-  /// Takes the descriptor off the loop, after which it may be closed, and lets go of the owner once libuv is done. Call
-  /// it once.
-  mutating func close() {
+  /// Takes the descriptor off the loop, after which it may be closed, and releases the owner once libuv is done. Call it
+  /// once.
+  func close() {
     stop()
     unsafe uv_close(tg_poll_handle(handle)) { handle in
       guard let data = unsafe handle?.pointee.data else { return }

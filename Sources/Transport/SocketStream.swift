@@ -31,7 +31,7 @@ public class SocketStream: ByteStream {
   /// When the last read left the socket empty: nothing read later can have arrived before.
   private final var drainedAt: Instant?
   private final let isStamped: Bool
-  private final var poll: SocketPoll
+  private final let poll: SocketPoll
   private final var queue = ByteQueue()
   /// The peer's address.
   public final let peer: SocketAddress?
