@@ -1,13 +1,13 @@
 // Memory for values of one type, kept for the next value.
 
-/// Memory for values of one type, kept for the next one: an exchange's state is larger than what malloc keeps at hand, and
-/// what was used last is still in the processor's cache. Confined to one thread.
+/// Memory for values of one type. Freed blocks are kept for the next values: an exchange's state is larger than what malloc
+/// caches, and the block that was used last is still in the processor's caches. Confined to one thread.
 @safe
 final class FreeList<Value: ~Copyable> {
   private let spare: UnsafeMutableBufferPointer<UnsafeMutablePointer<Value>>
   private var count = 0
 
-  /// - Parameter kept: blocks that are kept at most while nobody uses them.
+  /// - Parameter kept: how many unused blocks are kept at most.
   init(kept: Int) { unsafe spare = .allocate(capacity: kept) }
 
   deinit {

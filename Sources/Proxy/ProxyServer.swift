@@ -1,5 +1,4 @@
 // The proxy as a whole: its workers' threads, from the first bind to the last record.
-// It must not know about signals or settings files.
 import Clocks
 import Logging
 import Measurement
@@ -47,7 +46,7 @@ public final class ProxyServer: Sendable {
         threads.append(thread)
         mailboxes.append(mailbox)
       } catch {
-        // Whoever has started serves nobody without the others.
+        // The workers that have started do not serve without the others.
         for mailbox in mailboxes { mailbox.post(.shutDown) }
         for thread in threads { thread.join() }
         throw error
@@ -99,8 +98,8 @@ public final class ProxyServer: Sendable {
     }
   }
 
-  /// Has whatever begins from now on held to `settings`: exchanges, connections, waits. Exchanges under way keep what they
-  /// began with, and what was made at the start stays: the address listened on and the number of workers. Returns at once.
+  /// Uses `settings` for everything that begins from now on: exchanges, connections, waits. Exchanges under way keep theirs;
+  /// the address listened on and the number of workers stay as they were at the start. Returns at once.
   public func apply(_ settings: ProxySettings) {
     let configuration = ConfigurationSnapshot(settings)
     state.configuration = configuration

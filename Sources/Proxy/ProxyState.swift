@@ -1,22 +1,21 @@
-// What all workers of one proxy share.
+// What all workers of one proxy share: settings, counters, upstreams, the log.
 import Logging
 import Measurement
 import RecordLog
 import Synchronization
 
-/// What all workers share.
+/// What all workers share. Everything about it may be called from any thread.
 final class ProxyState: Sendable {
   let writer: RecordWriter
   let log: Log
   let secret: KeySecret
-  /// What each worker counts, by its number.
+  /// The counters of each worker, by its number.
   let counters: [Counters]
-  /// Which models are counted by themselves, and all that is.
+  /// Which models have metrics of their own.
   let operations: ModelRegistry
   /// The upstream servers, in the order of the settings.
   let upstreams: [UpstreamState]
   let router: Router
-  /// Connections by client.
   let clientConnections = PerClientConnectionCounter()
   private let current: Mutex<ConfigurationSnapshot>
   private let inFlight = Atomic<Int>(0)
@@ -38,26 +37,26 @@ final class ProxyState: Sendable {
     operations = ModelRegistry(limit: settings.countedModels)
   }
 
-  /// The settings that the workers follow, or are about to: each has its own copy, taken from its mailbox.
+  /// The settings in force. Each worker has its own reference, which it replaces when its mailbox brings the next.
   var configuration: ConfigurationSnapshot {
     get { current.withLock { $0 } }
     set { current.withLock { $0 = newValue } }
   }
 
   /// An exchange was dispatched.
-  /// - Returns: how many are in flight now, this one included.
+  /// - Returns: how many are in flight, this one included.
   func began() -> Int { inFlight.add(1, ordering: .relaxed).newValue }
 
   /// Counts one more client, unless there are `limit` already.
-  /// - Returns: whether it was counted, and is to be given back.
-  func takeClient(limit: Int) -> Bool {
+  /// - Returns: whether it was counted; then `releaseClient` is to be called for it.
+  func acquireClient(limit: Int) -> Bool {
     if clients.add(1, ordering: .relaxed).newValue <= limit { return true }
-    giveClient()
+    releaseClient()
     return false
   }
 
-  /// A client that was counted has gone.
-  func giveClient() { clients.subtract(1, ordering: .relaxed) }
+  /// Counts one client less.
+  func releaseClient() { clients.subtract(1, ordering: .relaxed) }
 
   /// A dispatched exchange has ended.
   func ended() { inFlight.subtract(1, ordering: .relaxed) }

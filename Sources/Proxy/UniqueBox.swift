@@ -1,19 +1,17 @@
-// Values at an address of their own, for the state that a short exchange touches a hundred times.
-// It must not be shared between threads, nor know what it holds.
+// Values at an address of their own, for state that a short exchange uses a hundred times.
 
-/// Owns one value and lends it in place.
+/// Owns one value and lends it in place. Confined to one thread.
 ///
-/// A struct stored in a class is checked for a second access at each use, and an optional one is copied to be looked at;
-/// behind a pointer neither happens (ParserState and OutputBuffer do the same for their rooms). The compiler's rule
-/// against overlapping accesses then holds only within a function: whoever holds it must not come back to it from a
-/// callback of its own methods.
+/// A struct stored in a class is checked for a second access at each use, and an optional one is copied to be read; behind a
+/// pointer neither happens (`ParserState` and `OutputBuffer` do the same). The compiler then finds overlapping accesses only
+/// within a function: the owner must not use the box from a callback of the value's own methods.
 @safe
 struct UniqueBox<Value: ~Copyable>: ~Copyable {
   private let pointer: UnsafeMutablePointer<Value>
   private let blocks: FreeList<Value>
 
   /// - Parameters:
-  ///   - blocks: where the memory comes from and goes back to.
+  ///   - blocks: where the memory comes from and is put back.
   ///   - make: makes the value, in its place.
   @inline(__always)
   init(in blocks: FreeList<Value>, _ make: () -> Value) {
@@ -22,7 +20,7 @@ struct UniqueBox<Value: ~Copyable>: ~Copyable {
     unsafe pointer.initialize(to: make())
   }
 
-  /// The same, of a value that is there already, in the allocator's own memory.
+  /// Boxes a value that there is already, in memory of its own.
   init(_ value: consuming Value) {
     blocks = FreeList(kept: 0)
     unsafe pointer = blocks.allocate()
@@ -42,6 +40,6 @@ struct UniqueBox<Value: ~Copyable>: ~Copyable {
     nonmutating _modify { yield unsafe &pointer.pointee }
   }
 
-  /// Where the value lies, for whoever has it told when the box goes.
+  /// The value's address, valid as long as the box is.
   var address: UnsafeMutablePointer<Value> { @inline(__always) get { unsafe pointer } }
 }

@@ -1,5 +1,5 @@
-// One event loop with its clients, its upstreams and its scratch memory: everything that one thread owns.
-// It must not share anything but `ProxyState` with other threads.
+// One event loop with its clients, its upstreams and its memory: everything that one thread owns.
+// It must share nothing with other threads but `ProxyState` and its mailbox.
 import Clocks
 import HTTP
 import HTTP1
@@ -9,42 +9,40 @@ import Synchronization
 import TokenWire
 import Transport
 
-/// What a worker can be told from another thread.
+/// What another thread can ask of a worker.
 enum WorkerCommand: Sendable {
-  /// Accept nobody, let exchanges end until the instant, then end them.
+  /// Accept no client, let exchanges end until the instant, then end them.
   case drain(until: Instant)
   /// End everything now.
   case shutDown
-  /// What begins from now on is held to these settings.
+  /// Use these settings for everything that begins from now on.
   case apply(ConfigurationSnapshot)
-  /// The exchange that waits with this waiter has its place at upstream.
+  /// The exchange that waits under this id has its permit.
   case permitAdmitted(ConcurrencyLimiter.WaiterID)
 }
 
 /// One worker, confined to its thread.
 final class Worker {
-  /// How often deadlines are looked at: they are seconds, not milliseconds.
+  /// How often deadlines are checked: they are seconds, not milliseconds.
   private static let sweepMilliseconds: UInt64 = 250
 
   let proxy: ProxyState
   let counters: Counters
-  /// What exchanges that begin now are held to.
+  /// The settings in force.
   private(set) var configuration: ConfigurationSnapshot
   let loop: EventLoop
   /// The servers that requests are forwarded to.
   let upstreams: UpstreamList
-  /// Where the last parse found body bytes; one list for all connections.
+  /// Where the last parse found body bytes. All parsers of the thread share it, since it is valid until the next parse only.
   let ranges = BodyRanges()
-  /// Where a response is put together for its client, one read at a time; see "Scratch memory".
+  /// Where what one read brings of a response is put together for its client; see "Scratch memory".
   private let responseOutput = OutputBuffer(capacity: EventLoop.readCapacity * 2)
-  /// The same of a request for upstream.
+  /// Where what one read brings of a request is put together for upstream.
   private let requestOutput = OutputBuffer(capacity: EventLoop.readCapacity * 2)
-  /// What records come from and go to.
   let recording: RecordingResources
   let identities: UniqueBox<IdentityReader>
-  /// Heads that need not be read in full.
   private(set) var headCaches: HeadCaches
-  /// What exchanges are kept in.
+  /// Memory for the exchanges' machines.
   let machines = FreeList<ExchangeMachine>(kept: 256)
   private(set) var isDraining = false
 
@@ -54,11 +52,11 @@ final class Worker {
   private var mailbox: Mailbox<WorkerCommand>?
   private var drainUntil: Instant?
   private var isAcceptPaused = false
-  /// Clients that are being told that there is no room for them.
+  /// Clients for whom there is no room, and that are being told so.
   private var rejectedClients = 0
-  /// Exchanges that wait for a place at upstream.
+  /// Exchanges that wait for a permit.
   private var waiting: [ConcurrencyLimiter.WaiterID: Exchange] = [:]
-  /// How this worker is told of a place.
+  /// Called by a limiter, on any thread, when a waiter of this worker has its permit.
   private(set) var onAdmit: ConcurrencyLimiter.Admission = { _ in }
 
   /// The settings in force.
@@ -80,7 +78,7 @@ final class Worker {
     self.listeners = listeners
   }
 
-  /// The box through which other threads reach this worker. Call it on the worker's thread, once.
+  /// Opens the mailbox through which other threads reach this worker. Call it once, on the worker's thread.
   func openMailbox() throws(TransportError) -> Mailbox<WorkerCommand> {
     let mailbox = try Mailbox<WorkerCommand>(loop: loop) { [unowned self] in handle($0) }
     self.mailbox = mailbox
@@ -116,19 +114,19 @@ final class Worker {
     let client = DownstreamConnection(worker: self, stream: stream, output: requestOutput)
     clients[ObjectIdentifier(client)] = client
     counters.connectionsOpened.add()
-    if proxy.takeClient(limit: configuration.budget.clients) {
+    if proxy.acquireClient(limit: configuration.budget.clients) {
       client.accounting.isServed = true
-      // Whom a proxy speaks for is known when it has said so.
-      if !configuration.settings.awaitsProxyHeader { tally(client) }
+      // With a PROXY header the client's address is known once that has come.
+      if !configuration.settings.awaitsProxyHeader { countByAddress(client) }
     } else {
       reject(client, .noDescriptor)
     }
     updateAccepting()
   }
 
-  /// Counts a connection of a client whose address is known; one too many is refused.
-  func tally(_ client: DownstreamConnection) {
-    // A peer that is trusted to name others speaks for many.
+  /// Counts a connection of a client whose address is known, and rejects one too many.
+  func countByAddress(_ client: DownstreamConnection) {
+    // A trusted peer forwards for many clients.
     guard let limit = configuration.settings.connectionsPerClient, !configuration.settings.isTrustedProxy(client.peer)
     else { return }
     guard proxy.clientConnections.acquire(client.peer, limit: limit) else { return reject(client, .tooManyOfOneClient) }
@@ -137,24 +135,24 @@ final class Worker {
 
   private func reject(_ client: DownstreamConnection, _ rejection: ConnectionRejection) {
     counters.hit(rejection.limit)
-    discount(client)
+    uncount(client)
     client.accounting.isRejected = true
     rejectedClients += 1
     client.reject(rejection)
   }
 
-  /// Gives back what a client counted as.
-  private func discount(_ client: DownstreamConnection) {
+  /// Takes a client out of all counts.
+  private func uncount(_ client: DownstreamConnection) {
     if let address = client.accounting.client { proxy.clientConnections.release(address) }
-    if client.accounting.isServed { proxy.giveClient() }
+    if client.accounting.isServed { proxy.releaseClient() }
     if client.accounting.isRejected { rejectedClients -= 1 }
     client.accounting = DownstreamConnection.ConnectionAccounting()
   }
 
-  /// Takes clients only while there is room for them.
+  /// Accepts clients only while there is room for them.
   private func updateAccepting() {
     guard !isDraining else { return }
-    // Whoever waits in the kernel's queue costs nothing, and may find a place later.
+    // A client that waits in the kernel's queue costs nothing, and may be accepted later.
     let isFull = clients.count - rejectedClients >= configuration.settings.connections
     let isRejecting = rejectedClients >= configuration.budget.refused
     guard (isFull || isRejecting) != isAcceptPaused else { return }
@@ -169,23 +167,23 @@ final class Worker {
   func forget(_ client: DownstreamConnection) {
     clients.removeValue(forKey: ObjectIdentifier(client))
     counters.connectionsClosed.add()
-    discount(client)
+    uncount(client)
     updateAccepting()
     finishIfDone()
   }
 
-  /// An exchange waits for a place at upstream.
+  /// An exchange waits for a permit.
   func addWaiter(_ exchange: Exchange, _ waiter: ConcurrencyLimiter.WaiterID) { waiting[waiter] = exchange }
 
-  /// An exchange waits no more.
+  /// An exchange no longer waits for a permit.
   func removeWaiter(_ waiter: ConcurrencyLimiter.WaiterID) { waiting[waiter] = nil }
 
-  /// The wall time at which `instant` was.
+  /// The wall time of an instant.
   func wallAnchor(at instant: Instant) -> WallAnchor {
     loop.wallAnchor(at: instant)
   }
 
-  /// The client's address for the record: the peer, or whom trusted peers speak for.
+  /// The client's address for the record: the peer's, or the one that trusted peers name.
   func clientAddress(peer: String, _ head: RequestHead) -> String {
     let settings = settings
     return ForwardedFor.client(
@@ -200,8 +198,8 @@ final class Worker {
     if let drainUntil, now >= drainUntil { shutDown() }
   }
 
-  /// Goes over to other settings. Exchanges that have begun keep theirs; connections to upstream that were made under
-  /// others, perhaps to another server, are not used again.
+  /// Puts other settings into force. Exchanges that have begun keep theirs. Upstream connections that were made under
+  /// earlier settings, perhaps to another server, are not used again.
   private func apply(_ configuration: ConfigurationSnapshot) {
     self.configuration = configuration
     upstreams.apply(configuration)
@@ -213,11 +211,10 @@ final class Worker {
 
   // MARK: Scratch memory
 
-  // Each buffer is lent for one read, as a parameter, and emptied behind it: nothing of one client, such as the credential in a
-  // head, is there for the next. There are two because the end of a response, in the one, may begin the next request, in the
-  // other.
+  // Each buffer is lent for one read, as a parameter, and emptied afterwards, so that nothing of one client, such as the
+  // credential in a head, is there for the next. There are two because the end of a response may begin the next request.
 
-  /// Has an exchange read bytes that upstream sent.
+  /// Has an exchange parse and forward bytes that upstream sent.
   func read(_ bytes: RawSpan, _ arrival: Arrival, from connection: UpstreamConnection, by exchange: Exchange) {
     exchange.upstreamRead(connection, bytes, arrival, into: responseOutput)
     responseOutput.removeAll()
@@ -228,7 +225,7 @@ final class Worker {
   private func handle(_ command: WorkerCommand) {
     switch command {
     case .apply(let configuration): apply(configuration)
-    // Whoever gave up meanwhile has given the place back.
+    // An exchange that has ended meanwhile has released the permit.
     case .permitAdmitted(let waiter): waiting.removeValue(forKey: waiter)?.permitAdmitted()
     case .drain(let until): drain(until: until)
     case .shutDown: shutDown()
@@ -240,9 +237,9 @@ final class Worker {
     isDraining = true
     drainUntil = until
     upstreams.stopKeepingConnections()
-    // Clients who shook hands already are served before the listeners close; what they ask now is their last.
+    // Clients that completed their handshake are accepted before the listeners close; their next request is their last.
     for listener in listeners { listener.close { [unowned self] in finishIfDone() } }
-    // Kept connections that have been idle for long go now, the others are told with their next answer.
+    // Connections that have been idle for long are closed now, the others are told to close with their next response.
     checkDeadlines()
     finishIfDone()
   }
@@ -254,7 +251,7 @@ final class Worker {
     finishIfDone()
   }
 
-  /// Lets go of all that keeps the loop running, once there is nobody left to serve and nobody will come.
+  /// Closes everything that keeps the loop running, once no client is left and none can come.
   private func finishIfDone() {
     guard isDraining, clients.isEmpty, listeners.allSatisfy(\.isClosed) else { return }
     drainUntil = nil

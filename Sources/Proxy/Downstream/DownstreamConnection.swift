@@ -171,7 +171,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
   private func proxyHeaderEnded(_ header: ProxyHeader, _ byteCount: Int, at: Instant) -> Int? {
     prelude = .none
     peer = header.client?.host ?? peer
-    worker.tally(self)
+    worker.countByAddress(self)
     guard case .rejection(let rejection, _) = prelude else { return header.consumed }
     if header.consumed < byteCount { replyRejected(rejection, at: at) }
     return nil

@@ -1,15 +1,14 @@
-// Whom a request comes from, by what the proxies in front say of it (X-Forwarded-For).
-// It must not know which of them are trusted, nor what a head is.
+// Finds the client of a request behind the proxies in front (X-Forwarded-For).
 import Transport
 
 /// The field's values, nearest proxy last.
 enum ForwardedFor {
-  /// The address of the client: the nearest one that is not trusted to speak for others, or the farthest that is known.
+  /// The address of the client: going back from the peer, the first address that is not trusted, or the last that is known.
   ///
-  /// Several lines are one list (RFC 9110 §5.3). What cannot be read as an address ends it, for whoever wrote that may have
-  /// written what stands before it, too.
+  /// Several lines are one list (RFC 9110 §5.3). An element that is no address ends the search: its author may have written
+  /// what stands before it, too.
   /// - Parameters:
-  ///   - peer: the address that connected, which speaks for others only if it is trusted.
+  ///   - peer: the address that connected; the field is believed only if it is trusted.
   ///   - lines: the field's lines, in their order.
   static func client(behind peer: String, _ lines: [String], isTrusted: (String) -> Bool) -> String {
     var client = peer
@@ -21,7 +20,7 @@ enum ForwardedFor {
     return client
   }
 
-  /// An address as it is written there: alone, or with a port, as some load balancers have it; IPv6 with one in brackets.
+  /// An address, alone or with a port, as some load balancers write it; IPv6 with a port stands in brackets.
   private static func address(_ hop: String) -> String? {
     var host = hop[...]
     if host.hasPrefix("[") {

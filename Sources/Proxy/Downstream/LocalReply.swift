@@ -1,9 +1,9 @@
-// The proxy's own answers, for requests that it refuses and servers that it cannot reach.
-// It must not quote anything of the request.
+// The proxy's own responses, to requests that it refuses and for servers that it cannot reach.
+// They must quote nothing of the request or of the server's bytes.
 import HTTP
 import Measurement
 
-/// An error response of the proxy itself, in the shape that OpenAI's clients know how to show.
+/// An error response of the proxy itself, in the form that OpenAI's clients show.
 enum LocalReply {
   /// The whole response; it always closes the connection.
   /// - Parameters:
@@ -15,7 +15,7 @@ enum LocalReply {
     let body = #"{"error":{"message":"tachograph: \#(message)","type":"proxy_error","code":\#(status)}}"# + "\n"
     // RFC 9110 §15.5.6.
     let allow = status == 405 ? "Allow: \(Method.allCases.map(\.rawValue).joined(separator: ", "))\r\n" : ""
-    // Too much for now, or too many: that may pass.
+    // Too many for now: trying again may help.
     let mayPass = status == 503 || status == 429
     let retry = mayPass ? "Retry-After: \(max(1, (retryAfter + 999_999_999) / 1_000_000_000))\r\n" : ""
     let head =
@@ -43,7 +43,7 @@ enum LocalReply {
     case .connectTimeout, .upstreamStalledTimeout, .responseTimeout, .responseHeadTimeout: 504
     case .httpVersionNotSupported: 505
     case .loopDetected: 508
-    // Nobody is told of these: a response has begun then, or the client takes nothing.
+    // These are never told: a response has begun by then, or the client takes nothing.
     case .clientStalledTimeout, .tunnelTimeout, .betweenReadsTimeout, .firstTokenTimeout, .betweenTokensTimeout,
       .terminatorMissing, .serverError, .decodingStopped, .eventsNotJSON:
       504

@@ -1,5 +1,4 @@
 // How many connections each client has, over all workers.
-// It must not decide what becomes of one too many.
 import Synchronization
 
 /// Connections by the client's address, where they are bounded (`limits.connections_per_client`). From any thread.
@@ -7,7 +6,7 @@ final class PerClientConnectionCounter: Sendable {
   private let connections = Mutex<[String: Int]>([:])
 
   /// Counts one more, unless there are `limit` already.
-  /// - Returns: whether it was counted, and is to be given back by `leave`.
+  /// - Returns: whether it was counted; then `release` is to be called for it.
   func acquire(_ address: String, limit: Int) -> Bool {
     connections.withLock { connections in
       let count = connections[address, default: 0]

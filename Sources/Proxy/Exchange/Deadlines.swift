@@ -1,16 +1,16 @@
-// What an exchange waits for and for how long: which of its deadlines has passed, looked for four times a second.
-// It must not read a clock nor do I/O; nothing here costs anything a read.
+// Which of an exchange's deadlines has passed. It is asked four times a second, so that reads pay nothing for deadlines.
+// It must stay a value without a clock: a test says what time it is.
 import Clocks
 import Measurement
 
-/// Since when a count has stood still, as far as those who look at it now and then can tell.
+/// How long a count has not changed, as far as it is seen by checking now and then.
 struct StallDetector: Sendable {
   private var count: UInt64 = 0
   private var since: Instant
 
   init(at: Instant) { since = at }
 
-  /// How long `count` has not changed, in nanoseconds; 0 where nothing is waiting, whatever it says.
+  /// How long `count` has not changed, in nanoseconds; 0 where it is not expected to change.
   mutating func stalledNanoseconds(_ count: UInt64, isAwaited: Bool, at now: Instant) -> Int64 {
     if !isAwaited || count != self.count {
       self.count = count
@@ -20,27 +20,27 @@ struct StallDetector: Sendable {
   }
 }
 
-/// How fast a body comes, on average over the time in which it was waited for.
+/// How fast a body comes, on average over the time in which it was awaited.
 struct MinimumRate: Sendable {
   private var awaited: Int64 = 0
-  private var lookedAt: Instant
+  private var checkedAt: Instant
 
-  init(at: Instant) { lookedAt = at }
+  init(at: Instant) { checkedAt = at }
 
-  /// Whether fewer bytes have come than `rate` (bytes a second) asks for, after `grace` nanoseconds that are free.
-  /// - Parameter isAwaited: whether the client was waited for since the last look, and not upstream.
+  /// Whether fewer bytes have come than `rate` (bytes a second) asks for, not counting the first `grace` nanoseconds.
+  /// - Parameter isAwaited: whether the proxy has waited for the client since the last check, and not for upstream.
   mutating func isTooSlow(bytes: Int, isAwaited: Bool, at now: Instant, rate: Int, grace: Int64) -> Bool {
-    let elapsed = now.nanoseconds(since: lookedAt)
-    lookedAt = now
+    let elapsed = now.nanoseconds(since: checkedAt)
+    checkedAt = now
     guard isAwaited else { return false }
     awaited &+= max(0, elapsed)
     return awaited > grace && Double(bytes) * 1e9 < Double(rate) * Double(awaited - grace)
   }
 }
 
-/// One exchange's deadlines.
+/// The deadlines of one exchange.
 struct Deadlines: Sendable {
-  /// What is known of an exchange when it is looked at.
+  /// What is known of an exchange when it is checked.
   struct Snapshot {
     /// What the exchange waits for.
     var wait: ExchangeMachine.Wait
@@ -52,9 +52,9 @@ struct Deadlines: Sendable {
     var stepAt: Instant
     /// Bytes of the request's body that have come.
     var uploadedBytes = 0
-    /// What waits for upstream's socket, and what that has taken.
+    /// Bytes queued for upstream's socket, and bytes that it has accepted.
     var upstream: (queued: Int, accepted: UInt64) = (0, 0)
-    /// What waits for the client's socket, and what that has taken.
+    /// Bytes queued for the client's socket, and bytes that it has accepted.
     var client: (queued: Int, accepted: UInt64) = (0, 0)
     /// Whether the response is a stream whose tokens are timed, and has not said its end.
     var awaitsTokens = false
@@ -62,7 +62,7 @@ struct Deadlines: Sendable {
     var tokenAt: Instant?
   }
 
-  /// A deadline that has passed: what is counted, and what has happened to the exchange.
+  /// A deadline that has passed: what is counted, and what the exchange fails with.
   struct ExpiredDeadline {
     let limit: Limit
     let failure: ExchangeFailure
@@ -90,7 +90,7 @@ struct Deadlines: Sendable {
     let upstreamStill = upstreamStall.stalledNanoseconds(
       snapshot.upstream.accepted, isAwaited: snapshot.upstream.queued > 0 && snapshot.wait != .connection, at: now)
     let isUploading = snapshot.wait == .requestBody
-    // While upstream takes no more, the client is not asked for any.
+    // While upstream takes no more, the client is not read.
     let isAwaited = isUploading && snapshot.upstream.queued <= settings.lowWatermark
     let isSlow = rate.isTooSlow(
       bytes: snapshot.uploadedBytes, isAwaited: isAwaited, at: now, rate: settings.requestBodyRate ?? 0,
@@ -98,7 +98,7 @@ struct Deadlines: Sendable {
     if clientStill > settings.clientStalledTimeout ?? .max {
       return ExpiredDeadline(.clientStalledTimeout, .clientStalledTimeout, "the client stopped reading")
     }
-    // An early answer says by itself what upstream thinks of the rest.
+    // Upstream may answer early, and then take no more of the request.
     if upstreamStill > settings.upstreamStalledTimeout ?? .max, snapshot.awaitsHead {
       return ExpiredDeadline(.upstreamStalledTimeout, .upstreamStalledTimeout, "upstream stopped taking the request")
     }

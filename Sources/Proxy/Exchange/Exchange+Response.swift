@@ -81,7 +81,7 @@ extension Exchange {
     }
   }
 
-  /// Sends what one read gave, and has it decoded later, together with others.
+  /// Sends what one read brought, and hands it to the recorder, which decodes it later.
   /// - Parameters:
   ///   - bytes: what `parser` took last of it; behind heads, which are put together already.
   ///   - isBroken: whether the message is broken behind the last range that was found.
@@ -95,7 +95,7 @@ extension Exchange {
     }
     let isTaken: Bool
     if output.isEmpty, !isBroken, parser.isCanonical, framing == .chunked {
-      // Nothing has to be put together: the read itself is what would come of it.
+      // Put together anew, it would be the same bytes.
       isTaken = downstream.write(bytes)
     } else {
       if isBroken {

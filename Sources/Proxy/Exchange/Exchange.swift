@@ -19,7 +19,7 @@ final class Exchange {
   private(set) var upstream: UpstreamConnection?
   private let machineBox: UniqueBox<ExchangeMachine>
   let recorder: ExchangeRecorder
-  // What each token touches stands first and close together, as in SocketStream.
+  // What is used for each token comes first and lies close together, as in SocketStream.
   /// When something last happened, for deadlines.
   var activeAt: Instant
 
@@ -84,9 +84,9 @@ final class Exchange {
     perform(machine.begin())
   }
 
-  /// Sends on what one read gave of the request: its head, where that is put together already, body bytes and the body's
-  /// end in one piece, for a server that reads each alone would be woken for each. Keeps a bounded copy of them to be
-  /// decoded; of the last none is needed, for `requestCompleted` follows.
+  /// Sends what one read brought of the request: head, body bytes and the body's end in one piece, since a server that reads
+  /// each by itself would wake for each. A bounded copy of the body is kept to be read at its end; of its last bytes none is
+  /// needed, since `requestCompleted` follows.
   /// - Parameters:
   ///   - bytes: what `parser` took last.
   ///   - output: the head, or nothing.

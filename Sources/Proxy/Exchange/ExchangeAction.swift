@@ -1,4 +1,4 @@
-// What an exchange's driver is told to do: the exchange machine's only output.
+// The actions of an exchange: the only output of the exchange machine.
 import Clocks
 import HTTP
 import Measurement
@@ -22,8 +22,8 @@ enum ExchangeAction: Equatable {
   case refuseRequest(HTTPParseError)
   /// The whole response has come and was sent on; `clientFlushed` follows.
   case completeResponse(ResponseCompletion)
-  /// Close what is left of upstream, write the record, and leave the client's connection. A nil termination is one that
-  /// forwarding has no say in: all that was wanted went through, and measuring knows how it was.
+  /// Close what is left of upstream, submit the record, and leave the client's connection. Where the termination is nil,
+  /// everything was forwarded, and the recorder finds out how the exchange ended.
   case end(Termination?, ClientEnding)
 }
 
@@ -31,7 +31,7 @@ enum ExchangeAction: Equatable {
 struct ResponseCompletion: Equatable {
   /// Give upstream's connection to the pool, or close it.
   var reusesUpstream: Bool
-  /// Where the end of the body did not come as bytes: the framing in which the client is told of it.
+  /// Where upstream ended the body by its close: the framing in which the end is to be sent to the client.
   var endsBody: BodyFraming?
   /// When the last byte came.
   var at: Instant
@@ -42,7 +42,7 @@ enum HeadAction: Equatable {
   /// Keep it from the client.
   case drop
   case forwardInterim
-  /// Send it on; `closing` where the client is told that its connection ends behind the response.
+  /// Forward it; `closing` where it is to say that the client's connection ends with this response.
   case forwardFinal(closing: Bool)
   /// Send the 101 on, and join both connections in a tunnel.
   case switchProtocols

@@ -2,7 +2,7 @@
 import HTTP
 import Measurement
 
-/// How far the response has come, as far as only measuring knows: from the recorder, which has decoded all that passed.
+/// How far the response has come, as the recorder knows it once it has decoded all reads so far.
 struct ResponseProgress: Equatable, Sendable {
   /// Whether the first token has passed, or the first byte of a body whose tokens are not timed.
   var hasOutput = false
@@ -29,12 +29,12 @@ extension ExchangeMachine {
   }
 
   /// The client closed or reset its connection, or ended its side where that counts as leaving. Legal always but in a
-  /// tunnel, whose own machine is told.
+  /// tunnel, which has a machine of its own.
   mutating func clientLeft(_ progress: @autoclosure () -> ResponseProgress) -> ExchangeAction {
     if isEnded { return .none }
     if isTunnelling { return illegal("a client that left") }
     let progress = progress()
-    // Clients leave a stream at its terminator, often before HTTP's own end has come: they lack nothing.
+    // Many clients leave a stream at its terminator, before HTTP's own end has come: they have everything.
     let termination =
       progress.isTerminatorDelivered
       ? nil : Termination(outcome: .clientCancelled, stage: stage(progress), failure: nil)
@@ -74,8 +74,8 @@ extension ExchangeMachine {
 
   // MARK: The end
 
-  /// Until a final head has been sent the client is told; behind one nothing of the proxy's own may follow, and the
-  /// response must not look whole.
+  /// Before a final head was sent, the client gets a reply. Behind one nothing of the proxy's own may follow, and the response
+  /// must not look whole.
   mutating func replyOrTruncate(_ outcome: Outcome, _ stage: Stage, _ failure: ExchangeFailure) -> ExchangeAction {
     let termination = Termination(outcome: outcome, stage: stage, failure: failure)
     switch response {

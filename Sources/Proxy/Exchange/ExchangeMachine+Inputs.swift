@@ -1,8 +1,8 @@
-// From heads and settings to what the exchange machine has to know of them.
+// The inputs of the exchange machine, made from heads and settings.
 import HTTP
 
 extension ExchangeMachine.RequestTraits {
-  /// - Parameter offersUpgrade: whether the offer of a switch of protocols goes on to upstream.
+  /// - Parameter offersUpgrade: whether the request's offer to switch protocols is forwarded.
   init(_ head: RequestHead, offersUpgrade: Bool) {
     isVersion11 = head.isVersion11
     keepsAlive = head.keepsAlive

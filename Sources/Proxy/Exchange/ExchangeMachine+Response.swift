@@ -39,7 +39,7 @@ extension ExchangeMachine {
     return traits.status < 200 ? interim(traits, awaited) : final(traits, awaited, isDraining: isDraining)
   }
 
-  /// Only the 101 that takes up what a complete request offered switches; any other answers something that nobody asked.
+  /// Only a 101 that accepts what a complete request offered switches protocols.
   private mutating func switchProtocols(_ traits: ResponseTraits) -> HeadAction {
     guard self.traits.offersUpgrade, traits.takesUpOffer, isRequestComplete else {
       return .refuse(HTTPParseError(.unexpectedUpgrade, "upstream switched protocols unasked"))
@@ -94,7 +94,7 @@ extension ExchangeMachine {
 
   /// The whole response has come in, and was sent on. Legal while its body is received.
   /// - Parameters:
-  ///   - hasSurplus: whether more bytes came behind it, which nobody asked for.
+  ///   - hasSurplus: whether bytes came behind it that belong to no response.
   ///   - queued: what upstream's socket has not taken of the request.
   ///   - at: when the last byte came.
   mutating func responseCompleted(hasSurplus: Bool, queued: Int, at: Instant) -> ExchangeAction {
@@ -126,7 +126,7 @@ extension ExchangeMachine {
 
   // MARK: Upstream's end
 
-  /// Upstream ended its side. Legal always: behind a whole response nobody listens any more.
+  /// Upstream ended its side. Legal always; behind a whole response it changes nothing.
   mutating func upstreamEnded(at: Instant, _ progress: @autoclosure () -> ResponseProgress) -> ExchangeAction {
     if case .receiving(let body) = response, body.isCloseDelimited {
       return complete(body, ResponseCompletion(reusesUpstream: false, endsBody: body.framing, at: at))

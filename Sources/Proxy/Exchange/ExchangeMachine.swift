@@ -1,5 +1,5 @@
 // Decides everything about one exchange: an event goes in, the one thing to do about it comes out.
-// It must stay a value without I/O, clock or knowledge of tokens: that is what lets a test ask it for every rule.
+// It must stay a value without I/O, clock or tokens, so that every rule can be tested without a socket.
 import Clocks
 import HTTP
 import Measurement
@@ -33,7 +33,7 @@ struct ExchangeMachine: Sendable {
     var framing = BodyFraming.none
     /// Whether the client waits for a 100 before it sends the body.
     var expectsContinue = false
-    /// Whether the request, as it goes to upstream, offers to switch protocols.
+    /// Whether the request, as it is forwarded, offers to switch protocols.
     var offersUpgrade = false
   }
 
@@ -88,7 +88,7 @@ struct ExchangeMachine: Sendable {
   }
 
   struct Body: Equatable, Sendable {
-    /// How the body goes to the client.
+    /// How the body is framed for the client.
     var framing: BodyFraming
     /// Whether upstream ends it by closing its connection.
     var isCloseDelimited: Bool
@@ -98,7 +98,7 @@ struct ExchangeMachine: Sendable {
     var closesClient: Bool
   }
 
-  // What each token asks for stands first.
+  // What is read for each token comes first.
   private(set) var response: Response
   private(set) var link = Link.none
   private(set) var request = Request.receiving(isPaused: false)
@@ -126,7 +126,7 @@ struct ExchangeMachine: Sendable {
     case .open, .released: false
     }
   }
-  /// How the response's body goes to the client; nil before the final head, and once the body is whole.
+  /// How the response's body is framed for the client; nil before the final head, and once the body is whole.
   var bodyFraming: BodyFraming? { if case .receiving(let body) = response { body.framing } else { nil } }
   /// Whether the final head of the response is still to come.
   var awaitsHead: Bool { if case .awaitingHead = response { true } else { false } }
@@ -202,7 +202,7 @@ struct ExchangeMachine: Sendable {
 
   /// Upstream's socket took bytes of the request; `queued` wait. Legal always.
   mutating func upstreamFlushed(queued: Int) -> ExchangeAction {
-    // Once the request is complete, the client's next bytes are not this exchange's to ask for.
+    // Once the request is complete, what the client sends next is none of this exchange's.
     guard request == .receiving(isPaused: true), isConnected, queued <= limits.lowWatermark, !isEnded else {
       return .none
     }

@@ -1,5 +1,5 @@
-// What one worker has counted since its start: whatever an operator may want to look at or be woken by.
-// It must not be written by any other thread than its worker's.
+// What one worker has counted since its start.
+// It must be written by its worker's thread only: the counters have one writer.
 import HTTP
 import HTTP1
 import Measurement
@@ -23,10 +23,10 @@ struct StatusCounters: ~Copyable, Sendable {
   func count(_ code: Int) -> UInt64 { counters[code - Self.codes.lowerBound].count }
 }
 
-/// Everything one worker counts while it serves, but for what it counts of each upstream (`UpstreamCounters`). Written by that worker only, read by whoever shows it
-/// (`ProxyServer.describe`): a counter that is to be seen stands there, too.
+/// Everything that one worker counts, except for what it counts of each upstream (`UpstreamCounters`). Any thread may read it;
+/// `ProxyServer.collect` shows it, so that a new counter needs a line there.
 final class Counters: Sendable {
-  /// Bounds that were run into.
+  /// Limits that were hit.
   let limits = CounterFamily<Limit>()
   /// Messages that were not strict HTTP, limits not counted, by the side that sent them.
   let parseFailures = CounterFamily<Side>()
@@ -44,9 +44,9 @@ final class Counters: Sendable {
   let exchangesBegun = Counter()
   /// Those of them that have ended.
   let exchangesEnded = Counter()
-  /// Records handed in, by how the exchange ended; requests that never became an exchange are among them.
+  /// Records submitted, by how the exchange ended; those of requests that never became an exchange are among them.
   let exchanges = CounterGrid<Outcome, Stage>()
-  /// The same, by what failed, where something did.
+  /// The same, by the kind of failure, where there is one.
   let failures = CounterFamily<ExchangeFailure.Kind>()
   /// The same, by status.
   let responses = StatusCounters()
@@ -62,7 +62,7 @@ final class Counters: Sendable {
   /// How often reading from a client was paused because upstream was slow.
   let uploadPauses = Counter()
 
-  /// A limit was run into.
+  /// A limit was hit.
   func hit(_ limit: Limit) { limits.add(limit) }
 
   /// A message from `side` was refused: for its size, or because it is not strict HTTP.

@@ -1,6 +1,6 @@
 // The limits that traffic can run into, as `tachograph_limits_hit_total` names them.
 
-/// A bound that traffic ran into. A new one is one more line here, and a `worker.counters.hit(…)` where it is.
+/// A limit that traffic can hit. A new one is one more case here, and a `counters.hit(…)` where it is hit.
 enum Limit: String, CaseIterable {
   /// A request's head was too long, or had too many fields (431).
   case requestHead = "request_head"
@@ -64,7 +64,7 @@ enum Limit: String, CaseIterable {
   case proxyHeader = "proxy_header"
   /// A connection's PROXY header did not come in time.
   case proxyHeaderTimeout = "proxy_header_timeout"
-  /// A request had come through this proxy before (508).
+  /// A request had been through this proxy before (508).
   case loop
   /// A client's further requests came faster than they could be kept: it was paused.
   case pipelinedBytes = "early_bytes"

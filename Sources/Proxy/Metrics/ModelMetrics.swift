@@ -1,5 +1,5 @@
-// Token times by model, summed up from the very records that the log gets, so that metrics and log agree.
-// It must not hold user, session, client or anything else of a record that is not a label here.
+// Token times by model, counted from the records themselves, so that metrics and log agree.
+// It must keep nothing of a record that is not a label: no user, session or client.
 import Measurement
 import Metrics
 
@@ -12,11 +12,11 @@ final class ModelMetrics {
 
   init(registry: ModelRegistry) { self.registry = registry }
 
-  /// Counts an exchange; nothing of one that no dialect claims.
+  /// Counts an exchange; one without a dialect is not counted.
   @inline(__always)
   func count(_ record: borrowing ExchangeRecord, _ meter: inout ExchangeMeter) {
     let isWell = record.outcome == .ok
-    // Looked at where it lies: most exchanges are of the same kind as the one before.
+    // Compared in place: most exchanges have the labels of the one before.
     if let last, last.operation.model == record.model, record.dialect == last.operation.dialect,
       isWell ? last.operation.responseModel == record.responseModel : last.operation.responseModel == nil,
       last.operation.error == (isWell ? nil : record.outcome)

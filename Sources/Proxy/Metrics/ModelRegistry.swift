@@ -1,9 +1,9 @@
 // Which models have series of their own, for all workers.
 import Synchronization
 
-/// Which models have series of their own, for all workers; and every worker's series, for whoever shows them.
+/// Which models have series of their own, for all workers; and the series of every worker.
 ///
-/// A model gets its own once an answer for it went well: what clients ask for could be anything. The first `limit`
+/// A model gets its own once a response for it ended well, since clients can name any model in a request. The first `limit`
 /// of them do, and the rest are `other`, so that a page of metrics stays as small as it began.
 final class ModelRegistry: Sendable {
   private struct Pair: Hashable {

@@ -10,13 +10,13 @@ struct Operation: Hashable, Sendable {
   var model: String?
   /// As answered; nil where the response named none, and for what ended in an error.
   var responseModel: String?
-  /// How it ended, where that was not well.
+  /// The outcome, where it is not `ok`.
   var error: Outcome?
 
   /// Stands for every model beyond those that have series of their own.
   static let otherModel = "other"
 
-  /// `gen_ai.provider.name`: whose format it is, which is all that a proxy can know.
+  /// `gen_ai.provider.name`: whose API it is, which is all that a proxy can know.
   var provider: String { Dialects.named(dialect)?.provider ?? "unknown" }
 
   /// `gen_ai.operation.name`.

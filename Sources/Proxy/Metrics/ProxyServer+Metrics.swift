@@ -7,12 +7,12 @@ import RecordLog
 extension ProxyServer {
   /// Adds every family of the proxy's own; from any thread.
   public func collect(into page: inout Exposition) {
-    describeExchanges(&page)
-    describeConnections(&page)
-    describeTraffic(&page)
-    describeLog(&page)
-    describeDelays(&page)
-    describeOperations(&page)
+    collectExchanges(&page)
+    collectConnections(&page)
+    collectTraffic(&page)
+    collectLog(&page)
+    collectDelays(&page)
+    collectOperations(&page)
   }
 
   private func sum(_ counter: (Counters) -> UInt64) -> UInt64 { state.counters.reduce(0) { $0 &+ counter($1) } }
@@ -40,7 +40,7 @@ extension ProxyServer {
 
   // MARK: Families
 
-  private func describeExchanges(_ page: inout Exposition) {
+  private func collectExchanges(_ page: inout Exposition) {
     page.family(
       "tachograph_exchanges_total", .counter,
       "Exchanges that have ended, by their records' outcome and by how far they had come, where that was not all the way."
@@ -89,7 +89,7 @@ extension ProxyServer {
     page.sample(sum { Int(clamping: $0.tunnelsOpened.count) - Int(clamping: $0.tunnelsClosed.count) })
   }
 
-  private func describeConnections(_ page: inout Exposition) {
+  private func collectConnections(_ page: inout Exposition) {
     page.family(
       "tachograph_connections_total", .counter,
       "Connections made: accepted from clients (downstream), opened to the server (upstream).")
@@ -123,7 +123,7 @@ extension ProxyServer {
     page.sample(sumUpstream { $0.stale.count })
   }
 
-  private func describeTraffic(_ page: inout Exposition) {
+  private func collectTraffic(_ page: inout Exposition) {
     page.family("tachograph_received_bytes_total", .counter, "Bytes read, by the side they came from.")
     bySide(&page, { $0.downstreamReadBytes.count }, upstream: { $0.readBytes.count })
     page.family(
@@ -138,7 +138,7 @@ extension ProxyServer {
     bySide(&page, { $0.uploadPauses.count }, upstream: { $0.pauses.count })
   }
 
-  private func describeLog(_ page: inout Exposition) {
+  private func collectLog(_ page: inout Exposition) {
     let log = state.writer.statistics
     page.family("tachograph_records_written_total", .counter, "Records whose lines are in the log.")
     page.sample(log.written)
@@ -155,7 +155,7 @@ extension ProxyServer {
     page.sample(log.reopenErrors, ["operation": "reopen"])
   }
 
-  private func describeDelays(_ page: inout Exposition) {
+  private func collectDelays(_ page: inout Exposition) {
     page.family(
       "tachograph_delivery_delay_seconds", .histogram,
       "What this proxy added to each read, up to its client's socket having it; counted at most 50 ms after that.")
@@ -172,7 +172,7 @@ extension ProxyServer {
 
   // MARK: By model
 
-  private func describeOperations(_ page: inout Exposition) {
+  private func collectOperations(_ page: inout Exposition) {
     let series = Self.merged(state.operations.all)
     let wellEnded = series.filter { $0.operation.error == nil }
     page.family(

@@ -5,7 +5,7 @@ import HTTP1
 import Measurement
 import TokenWire
 
-/// The recorder of one exchange. It is told of bytes after they have been sent, so that whatever happens here, they have gone.
+/// The recorder of one exchange. It gets bytes after they were sent, so that nothing that happens here delays or changes them.
 ///
 /// It owns the reads that are still to be decoded: everything but `forwarded` has them decoded first, so that nobody sees a
 /// state that lacks them. Confined to its worker's thread.
@@ -67,7 +67,7 @@ struct ExchangeRecorder: ~Copyable {
   }
 
   /// A connection to upstream is there.
-  /// - Parameter countsInFlight: counts the exchange among those in flight, once, however often it connects.
+  /// - Parameter countInFlight: counts the exchange among those in flight; called once, however often it connects.
   func connected(startedAt: Instant, at: Instant, reused: Bool, countInFlight: () -> Int) {
     current.connected(startedAt: startedAt, at: at, reused: reused, countInFlight: countInFlight)
   }
@@ -82,7 +82,7 @@ struct ExchangeRecorder: ~Copyable {
     current.responseHead(head, metadata, firstByteAt: firstByteAt, completeAt: completeAt)
   }
 
-  /// The 101 has been sent on: nobody knows what the bytes behind it mean.
+  /// The 101 has been sent on: what follows is not HTTP, and is not decoded.
   func switchedProtocols(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
     current.switchedProtocols(head, firstByteAt: firstByteAt, completeAt: completeAt)
   }
@@ -148,7 +148,7 @@ struct ExchangeRecorder: ~Copyable {
 
   /// Submits the exchange's record, and counts it. Call it once.
   /// - Parameters:
-  ///   - termination: how it ended where the forwarding knows; nil where all bytes went through.
+  ///   - termination: how it ended; nil where everything was forwarded, and what was decoded says it.
   ///   - upstream: the address of the server that the request was for.
   func submit(
     _ termination: Termination?, upstream: String, _ configuration: ConfigurationSnapshot,

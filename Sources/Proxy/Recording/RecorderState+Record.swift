@@ -38,7 +38,7 @@ extension RecorderState {
     record.requestBytes = requestBytes
     record.responseBytes = responseBytes
     meter.fill(&record)
-    // Among the text is the prompt then, and nobody says how much of it.
+    // The text then contains the prompt, and how much of it is unknown.
     if facts.echo == true {
       record.outputChars = nil
       record.charsPerSecond = nil

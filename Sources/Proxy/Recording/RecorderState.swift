@@ -116,7 +116,7 @@ struct RecorderState: ~Copyable {
     noteKind()
   }
 
-  /// The 101 has been sent on: nobody knows what the bytes behind it mean.
+  /// The 101 has been sent on: what follows is not HTTP, and is not decoded.
   mutating func switchedProtocols(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
     dialect = nil
     decoder = nil
@@ -183,7 +183,7 @@ struct RecorderState: ~Copyable {
     kindIsKnown: Bool
   ) {
     decoder?.feed(bytes, context: context) { observation in
-      // Only streams are observed before their end: one whose first bytes told what it is, is one by now.
+      // Only streams have observations before their end: the kind that the first bytes showed is a stream.
       if !kindIsKnown { meter.measures(.stream) }
       meter.observe(observation)
     }
@@ -204,7 +204,7 @@ struct RecorderState: ~Copyable {
     meter.ended(at: at())
   }
 
-  /// Tells the meter what kind of body the decoder found, and when it gave up on it.
+  /// Notes in the meter what kind of body the decoder has found, and whether it has stopped.
   private mutating func noteKind() {
     let hasStopped = decoder?.hasStopped ?? false
     if isStream == nil, let kind = decoder?.isStream {

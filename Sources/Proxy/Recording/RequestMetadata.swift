@@ -1,24 +1,23 @@
-// What follows from a head and the settings in force, found again with the next head that is like it.
-// It must not hold anything of one exchange.
+// What follows from a request's head and the settings, kept in the cache for the next head that equals it.
 import HTTP
 import HTTP1
 import Measurement
 import TokenWire
 
-/// What a request's head leads to, by its start line and the fields that `HeadCaches` holds fixed. Exchanges keep it to
-/// their end, so there is no credential in it.
+/// What follows from a request's head: the same for all heads that share a cache entry, since it depends on the start line and
+/// the fixed fields of `HeadCaches` only. Exchanges refer to it to their end, so it contains no credential.
 final class RequestMetadata {
-  /// Who sent it; the ids of the request itself are not among it.
+  /// Who sent it.
   let origin: RequestOrigin
-  /// Where its `x-request-id` and its `traceparent` stand, which every request has of its own.
+  /// The places of the fields `x-request-id` and `traceparent`, whose values differ from request to request.
   let requestID: Int?
   let trace: Int?
   let method: String
   let path: String
   let dialect: (any Dialect.Type)?
-  /// Whether its body is not encoded, and so can be looked at.
+  /// Whether its body has no content coding, and so can be read.
   let bodyIsPlain: Bool
-  /// Whether it says for whom it comes.
+  /// Whether it has an `X-Forwarded-For`.
   let isForwarded: Bool
 
   init(_ head: RequestHead, _ identities: borrowing UniqueBox<IdentityReader>) {
@@ -33,8 +32,8 @@ final class RequestMetadata {
   }
 }
 
-/// Requests whose heads are alike: their metadata, and how they are written. Only heads hold on to it, for the key that came with
-/// one is in what is written.
+/// The cache entry of equal request heads: their metadata, and how they are written. Only the cache and a head refer to it,
+/// since the serialized head may contain a credential.
 final class CachedRequest {
   let metadata: RequestMetadata
   /// The head as upstream gets it.
@@ -50,14 +49,14 @@ final class CachedRequest {
     metadata = RequestMetadata(head, worker.identities)
   }
 
-  /// The same requests on their way to another server.
+  /// The same requests, to another server.
   private init(_ other: CachedRequest, to upstream: Upstream) {
     metadata = other.metadata
     configuration = other.configuration
     self.upstream = upstream
   }
 
-  /// That of a head that was found in the cache; it is serialized now, for it may come often.
+  /// The entry of a head that was found in the cache; its serialized form is made now, for it may come often.
   static func of(
     _ found: HeadCache<RequestHead, CachedRequest>.Found, _ upstream: Upstream
   ) -> CachedRequest {
@@ -71,7 +70,7 @@ final class CachedRequest {
   }
 
   /// Writes `head` as upstream gets it.
-  /// - Returns: whether it did: not where it came but once, or what is written depends on the client.
+  /// - Returns: false where there is no serialized form: the head came only once, or its form depends on the client.
   func write(_ head: RequestHead, to output: OutputBuffer) -> Bool {
     switch serialized.value {
     case .some(let serialized): serialized.append(to: output, valuesOf: head.fields)

@@ -1,12 +1,12 @@
-// What follows from a response's head and the settings in force, found again with the next head that is like it.
+// What follows from a response's head and the settings, kept in the cache for the next head that equals it.
 import HTTP
 import HTTP1
 import TokenWire
 
-/// What a response's head leads to.
+/// What follows from a response's head: the same for all heads that share a cache entry.
 final class ResponseMetadata {
   let body: AnnouncedBody
-  /// The head as clients get it, by what they speak and whether their connection closes.
+  /// The head as clients get it, by their HTTP version and whether their connection closes.
   private let serialized = UniqueBox(InlineArray<4, SerializedHead?> { _ in nil })
   /// The fields whose values may differ among the heads that this is of, once there have been two.
   private var varying: [Int]?
@@ -18,7 +18,7 @@ final class ResponseMetadata {
       status: head.status, contentType: head.first("content-type"), contentEncoding: head.first("content-encoding"))
   }
 
-  /// That of a head that was found in the cache.
+  /// The metadata of a head that was found in the cache.
   static func of(_ found: HeadCache<ResponseHead, ResponseMetadata>.Found) -> ResponseMetadata {
     if found.payload.varying == nil { found.payload.varying = found.varying }
     return found.payload

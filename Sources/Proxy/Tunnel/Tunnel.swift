@@ -1,20 +1,19 @@
-// Bytes both ways between a client and upstream once they have switched protocols: counted, and not looked at.
-// It must not decide how a tunnel ends (TunnelState does), nor know what is spoken in it.
+// Forwards bytes both ways between a client and upstream once they have switched protocols: counted and not parsed.
 import Clocks
 import Measurement
 import Transport
 
-/// What passed a tunnel.
+/// What a tunnel has forwarded.
 struct TunnelCount: Sendable {
   /// Bytes that the client sent.
   var fromClient = 0
   /// Bytes that upstream sent.
   var fromUpstream = 0
-  /// How long upstream was not read because the client took no more.
+  /// How long upstream was not read because the client was slow, in nanoseconds.
   var stalledNanoseconds: Int64 = 0
 }
 
-/// Two streams joined. Confined to its worker's thread; it is the delegate of both until it has ended.
+/// Joins two streams, as the delegate of both until it has ended; `TunnelState` decides how. Confined to its worker's thread.
 final class Tunnel: StreamDelegate {
   /// How it ended.
   struct End {
@@ -24,8 +23,8 @@ final class Tunnel: StreamDelegate {
     let reset: Bool
   }
 
-  /// How long what a lost side had sent may wait for the other's socket without any of it being taken.
-  private static let lastWordsNanoseconds: Int64 = 10_000_000_000
+  /// How long the last bytes of a side that failed may wait without the other's socket taking any.
+  private static let lastBytesNanoseconds: Int64 = 10_000_000_000
 
   private let counters: Counters
   private let upstreamCounters: UpstreamCounters
@@ -34,7 +33,7 @@ final class Tunnel: StreamDelegate {
   private let highWatermark: Int
   private let lowWatermark: Int
   private let idleTimeout: Int64?
-  /// Called once, when it is over: upstream's stream is closed then, and the client's to be closed.
+  /// Called once, at the end: upstream's stream is closed by then, and the client's is the callee's to close.
   private let onEnd: (End) -> Void
 
   private var state = TunnelState()
@@ -44,10 +43,10 @@ final class Tunnel: StreamDelegate {
   /// Since when upstream has not been read.
   private var upstreamPausedAt: Instant?
 
-  /// Joins two streams, of which the client's may still have bytes to take.
+  /// Begins to forward. The client's stream may have queued bytes.
   /// - Parameters:
   ///   - early: what the client has sent behind its request.
-  ///   - count: what has passed already.
+  ///   - count: bytes that are counted already, `early` among them.
   init(
     _ worker: Worker, client: any ByteStream, upstream: any ByteStream, early: [UInt8], count: TunnelCount,
     settings: ProxySettings, upstreamCounters: UpstreamCounters, at: Instant,
@@ -65,12 +64,12 @@ final class Tunnel: StreamDelegate {
     self.count = count
     for stream in [client, upstream] {
       stream.delegate = self
-      // A side that is paused, or has ended, can still be reset.
+      // A side that is paused or has ended can still be reset.
       stream.detectsReset = true
       stream.startReading()
     }
-    unsafe early.withUnsafeBytes { unsafe sendUp($0.bytes) }
-    holdBack()
+    unsafe early.withUnsafeBytes { unsafe sendUpstream($0.bytes) }
+    pauseIfQueued()
   }
 
   // MARK: The two streams
@@ -81,7 +80,7 @@ final class Tunnel: StreamDelegate {
       count.fromClient += bytes.byteCount
       counters.downstreamReads.add()
       counters.downstreamReadBytes.add(bytes.byteCount)
-      sendUp(bytes)
+      sendUpstream(bytes)
     } else {
       count.fromUpstream += bytes.byteCount
       upstreamCounters.reads.add()
@@ -89,12 +88,12 @@ final class Tunnel: StreamDelegate {
       counters.downstreamWrittenBytes.add(bytes.byteCount)
       client.write(bytes)
     }
-    holdBack()
+    pauseIfQueued()
   }
 
   func streamDidFlush(_ stream: any ByteStream) {
     activeAt = .now()
-    if stream.queuedBytes <= lowWatermark { letGo(stream) }
+    if stream.queuedBytes <= lowWatermark { resumeReading(for: stream) }
     if stream.queuedBytes == 0 { perform(state.handle(.drained(side(of: stream)))) }
   }
 
@@ -112,7 +111,7 @@ final class Tunnel: StreamDelegate {
 
   func streamDidConnect(_ stream: any ByteStream) {}
 
-  private func sendUp(_ bytes: RawSpan) {
+  private func sendUpstream(_ bytes: RawSpan) {
     upstreamCounters.writtenBytes.add(bytes.byteCount)
     upstream.write(bytes)
   }
@@ -120,8 +119,8 @@ final class Tunnel: StreamDelegate {
   private func side(of stream: any ByteStream) -> TunnelState.Side { stream === client ? .client : .upstream }
   private func stream(_ side: TunnelState.Side) -> any ByteStream { side == .client ? client : upstream }
 
-  /// Pauses a side whose bytes the other one does not take.
-  private func holdBack() {
+  /// Pauses a side whose bytes the other one does not take fast enough.
+  private func pauseIfQueued() {
     if upstream.queuedBytes > highWatermark, !isClientPaused {
       isClientPaused = true
       counters.uploadPauses.add()
@@ -135,7 +134,7 @@ final class Tunnel: StreamDelegate {
   }
 
   /// Reads again from the side whose bytes `stream` has taken.
-  private func letGo(_ stream: any ByteStream) {
+  private func resumeReading(for stream: any ByteStream) {
     if stream === upstream, isClientPaused {
       isClientPaused = false
       client.startReading()
@@ -147,9 +146,9 @@ final class Tunnel: StreamDelegate {
 
   // MARK: Its end
 
-  /// Ends it where nothing has passed for too long.
+  /// Ends it where nothing has been forwarded for too long.
   func checkDeadline(_ now: Instant) {
-    let limit = state.isEnding ? Self.lastWordsNanoseconds : idleTimeout ?? .max
+    let limit = state.isEnding ? Self.lastBytesNanoseconds : idleTimeout ?? .max
     guard now.nanoseconds(since: activeAt) > limit else { return }
     if !state.isEnding { counters.hit(.tunnelTimeout) }
     perform(state.handle(.idle))

@@ -1,11 +1,15 @@
-// A tunnel's ends as a pure state machine: what a side did goes in, the one thing to do comes out.
-// It must not do I/O, read clocks or know what protocol is spoken.
+// Decides how a tunnel ends: what a side did goes in, the one thing to do comes out.
+// It must stay a value without I/O and clock, so that a test can try every order of events.
 import Measurement
 
 /// How a tunnel between a client and upstream comes to its end.
 ///
-/// A side that ends (FIN) is heard to the last byte, and the other side is then told so; it may go on by itself. A side
-/// that breaks ends both: the other still gets what it had sent. The first cause of the end is the one that is recorded.
+/// A side that ends (FIN) has all its bytes forwarded; then the other side's stream is ended, too, and may still send. A side
+/// that fails ends both; the other still gets what it had sent. What failed first is recorded.
+/// ```
+/// open ──► one side ended ──► both ended ──► closed
+///   └──────────┴──► failed, its last bytes on their way ──► closed
+/// ```
 struct TunnelState: Sendable {
   enum Side: Sendable {
     case client, upstream
@@ -15,11 +19,11 @@ struct TunnelState: Sendable {
 
   /// What happened.
   enum Event {
-    /// A side ended what it sends.
+    /// A side ended its stream.
     case ended(Side)
-    /// A side is gone: reset, or lost.
+    /// A side was reset or lost.
     case failed(Side, ExchangeFailure)
-    /// Nothing more waits for a side's socket.
+    /// A side's socket has taken everything that was sent to it.
     case drained(Side)
     /// Nothing has passed for longer than it may.
     case idle
@@ -30,33 +34,33 @@ struct TunnelState: Sendable {
   /// What to do about it.
   enum Action: Equatable {
     case none
-    /// Tell this side that the other has ended.
+    /// End the stream to this side: the other has ended.
     case finishWriting(Side)
-    /// Take nothing more from this side: there is nobody to send it to.
+    /// Read no more from this side: the other one cannot take it.
     case stopReading(Side)
-    /// Close both; `reset` where one has lost the other, and must not take that for its end.
+    /// Close both; by a reset where one side must not take the loss of the other for its proper end.
     case close(Termination, reset: Bool)
   }
 
   private struct End {
-    /// It has said that it ended.
+    /// It has ended its stream.
     var hasEnded = false
-    /// It was told that the other has.
-    var wasTold = false
+    /// The stream to it was ended, as the other side has ended.
+    var isFinished = false
   }
 
   private var client = End()
   private var upstream = End()
-  /// How it will have ended once what waits has gone.
+  /// How it ends, once the last bytes of a side that failed have been sent.
   private var termination: Termination?
   private var isClosed = false
 
-  /// Whether one side is lost, and what it had sent is still on its way to the other.
+  /// Whether one side has failed, and what it had sent is still on its way to the other.
   var isEnding: Bool { termination != nil }
 
   private static let whole = Termination(outcome: .tunnelled, stage: nil, failure: nil)
 
-  /// Takes one event.
+  /// What to do about an event. Behind `close` there is nothing more to do.
   mutating func handle(_ event: Event) -> Action {
     guard !isClosed else { return .none }
     switch event {
@@ -65,11 +69,11 @@ struct TunnelState: Sendable {
       return .none
     case .drained(let side):
       if let termination { return close(termination, reset: true) }
-      guard self[side.other].hasEnded, !self[side].wasTold else { return .none }
-      self[side].wasTold = true
-      return self[side.other].wasTold ? close(Self.whole, reset: false) : .finishWriting(side)
+      guard self[side.other].hasEnded, !self[side].isFinished else { return .none }
+      self[side].isFinished = true
+      return self[side.other].isFinished ? close(Self.whole, reset: false) : .finishWriting(side)
     case .failed(let side, let failure):
-      // The second one to break has nobody left to be heard by.
+      // When the second one fails, too, the first one's last bytes can reach nobody.
       if let termination { return close(termination, reset: true) }
       termination = lost(side, failure)
       return .stopReading(side.other)
@@ -80,7 +84,7 @@ struct TunnelState: Sendable {
     }
   }
 
-  /// One that had ended before is at its end by its own will, however its socket then went.
+  /// A side that had ended its stream before has not failed, whatever then happens to its socket.
   private func lost(_ side: Side, _ failure: ExchangeFailure) -> Termination {
     if self[side].hasEnded { return Self.whole }
     switch side {
