@@ -151,7 +151,7 @@ def test_a_socket_that_was_handed_down_outlives_the_process_with_whoever_waits_i
 def test_sockets_handed_down_do_not_reach_children_and_never_block(serve, scripted):
     with listening() as held:
         proxy = serve(scripted(answer_plainly).url, "--workers", "2", sockets=(held,))
-        assert "handed down" in proxy.child.output
+        assert "on the sockets in LISTEN_FDS" in proxy.child.output
         process = pathlib.Path(f"/proc/{proxy.child.process.pid}")
         wanted = f"socket:[{os.fstat(held.fileno()).st_ino}]"
         found = [entry.name for entry in (process / "fd").iterdir() if os.readlink(entry) == wanted]
