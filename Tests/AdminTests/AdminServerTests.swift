@@ -1,5 +1,4 @@
 // The admin listener over real sockets: what it answers, what it refuses, and that nobody can hold it.
-// It must not know the pages of `serve`: the end-to-end tests have those.
 import Admin
 import TestSupport
 import Testing

@@ -1,5 +1,4 @@
 // Who a request is from: precedence, fingerprints, trace ids and exchange ids.
-// It must not touch the network; secrets live in a folder of their own that each test removes.
 import Foundation
 import TestSupport
 import Testing

@@ -1,5 +1,4 @@
 // What counters count, and that another thread may look at any time.
-// It must not assert times.
 import Dispatch
 import Metrics
 import Testing

@@ -1,5 +1,4 @@
 // What a page of metrics looks like, and where values fall in buckets.
-// It must not test what Prometheus makes of it: the end-to-end tests ask a real one.
 import Glibc
 import Metrics
 import Testing

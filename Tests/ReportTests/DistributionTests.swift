@@ -1,5 +1,4 @@
 // Percentiles against exact ones, small distributions against the library's histogram, and merging.
-// It must not know about records.
 import Histogram
 import TestSupport
 import Testing

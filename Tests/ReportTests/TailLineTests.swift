@@ -1,5 +1,4 @@
 // A tail's lines: columns, colours, what is left out in narrow terminals, and which exchanges are shown.
-// It must not read logs.
 import Measurement
 import Testing
 

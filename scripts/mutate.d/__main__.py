@@ -59,6 +59,8 @@ def check_texts(copy: Copy, mutants: list[Mutant]) -> None:
             data.place(mutant, copy.text(mutant.file))
         except MutantError as error:
             problems.append(str(error))
+        except FileNotFoundError:
+            problems.append(f"{mutant.name}: there is no {mutant.file}, or there are two files of that name")
     if problems:
         raise MutantError("\n".join(problems))
     sources(copy, [mutant for mutant in mutants if mutant.how != "alone"])

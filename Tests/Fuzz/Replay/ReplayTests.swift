@@ -1,5 +1,4 @@
 // The fuzzers' seeds and past failures, run once more by every `swift test`.
-// It must not make inputs of its own.
 import FuzzTargets
 import Glibc
 import Testing

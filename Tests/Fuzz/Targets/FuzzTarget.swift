@@ -1,5 +1,4 @@
 // What is fuzzed: each target takes any bytes and says what, if anything, is wrong with what became of them.
-// It must not know who made the bytes: libFuzzer (Driver) or the corpus (Replay).
 
 /// One way into the program for bytes that others write.
 public enum FuzzTarget: String, CaseIterable, Sendable {

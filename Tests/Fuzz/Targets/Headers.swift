@@ -1,5 +1,4 @@
 // The PROXY protocol's header, which stands before everything that a client says of itself.
-// It must not know what the header is used for.
 import Transport
 
 /// What became of a connection's first bytes.

@@ -1,5 +1,4 @@
 // Requests and responses: parsed, written anew, and read once more by somebody who was not there.
-// It must not repeat HTTP1's reasoning: it only compares what three readers understood.
 import HTTP
 import HTTP1
 

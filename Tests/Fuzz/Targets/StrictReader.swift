@@ -1,5 +1,5 @@
 // HTTP/1.1 by the letter of RFC 9112, read a second time: what the proxy's own reading is held against.
-// It must not share a line with HTTP1, nor look at it.
+// It shares no line with HTTP1: a mistake of one is found by the other.
 
 /// A message as a reader without mercy understands it.
 struct StrictMessage: Equatable {

@@ -1,5 +1,4 @@
 // Configuration and record logs: texts that people and programs write, edit and cut.
-// It must not know what any setting or key means.
 import Configuration
 import Glibc
 import Measurement
