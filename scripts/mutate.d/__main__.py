@@ -45,7 +45,7 @@ def chosen(options: argparse.Namespace, everything: list[Mutant]) -> list[Mutant
 def fingerprint(mutant: Mutant) -> str:
     """Changes with the mutant, its module and its module's tests."""
     digest = hashlib.sha256(repr(mutant).encode())
-    for folder in (f"Sources/{mutant.module}", f"Tests/{mutant.tests}", "Tests/Support"):
+    for folder in (f"Sources/{mutant.module}", *(f"Tests/{target}" for target in mutant.tests.split("|")), "Tests/Support"):
         for file in sorted((ROOT / folder).rglob("*.swift")):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

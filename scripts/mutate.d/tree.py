@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-COPIED = ("Sources", "Tests", "config")
+COPIED = ("Sources", "Tests", "config", "README.md")
 
 
 class BuildError(Exception):
@@ -27,7 +27,8 @@ class Copy:
         """Makes the copy equal to the repository, but for the texts of `changed`."""
         wanted = set(changed)
         for top in COPIED:
-            for file in sorted((self.root / top).rglob("*")):
+            path = self.root / top
+            for file in [path] if path.is_file() else sorted(path.rglob("*")):
                 name = file.relative_to(self.root).as_posix()
                 if file.is_dir() or "__pycache__" in name or name.startswith("Tests/EndToEnd"):
                     continue
@@ -79,7 +80,7 @@ class Run:
         environment.pop("TACHOGRAPH_MUTANT", None)
         if mutant is not None:
             environment["TACHOGRAPH_MUTANT"] = str(mutant)
-        command = [str(bundle), "--testing-library", "swift-testing", "--filter", f"^{tests}\\."]
+        command = [str(bundle), "--testing-library", "swift-testing", "--filter", f"^({tests})\\."]
         started = time.monotonic()
         self.output = b""
         self.failed_test: str | None = None
