@@ -1,6 +1,7 @@
 // Places at upstream and shares of descriptors, without a proxy: who gets in, in which order, and what comes back.
 // It must not sleep: threads are joined.
 import Synchronization
+import TestSupport
 import Testing
 import Transport
 
@@ -18,7 +19,7 @@ struct ConcurrencyLimiterTests {
   private func waiter(_ entry: ConcurrencyLimiter.Entry) throws -> ConcurrencyLimiter.WaiterID {
     guard case .queued(let waiter) = entry else {
       Issue.record("not queued: \(entry)")
-      throw SocketPeerFailure.refused
+      throw SocketFailure.refused
     }
     return waiter
   }

@@ -1,6 +1,7 @@
 // Reads that wait to be looked at: whatever asks for what they tell finds them looked at, and none waits for long.
 // It must not depend on time: a machine that is slow here looks earlier, which is right as well.
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Measurement
@@ -48,8 +49,8 @@ struct DeferredDecodingTests {
     case .upstreamBreaksFraming: try stream.server.send("zz\r\n")
     case .shutDown: stream.harness.server.shutDown()
     }
-    if stream.client.descriptor >= 0 { _ = try? stream.client.departs() }
-    if stream.server.descriptor >= 0 { _ = try? stream.server.departs() }
+    if stream.client.descriptor >= 0 { _ = try? stream.client.waitForEnd() }
+    if stream.server.descriptor >= 0 { _ = try? stream.server.waitForEnd() }
     let line = try #require(try stream.harness.end().first)
     let outcome =
       switch end {
@@ -69,7 +70,7 @@ struct DeferredDecodingTests {
       "POST /v1/chat/completions HTTP/1.1\r\nHost: llm\r\nTransfer-Encoding: chunked\r\n\r\n\(chunk(body))")
     for text in ["a", "b"] { try stream.pass(token(text)) }
     try stream.client.send("zz\r\n")
-    _ = try? stream.client.departs()
+    _ = try? stream.client.waitForEnd()
     let line = try #require(try stream.harness.end().first)
     #expect(line.verdict == "rejected upload")
     #expect(line.int("events") == 2)
@@ -81,7 +82,7 @@ struct DeferredDecodingTests {
     try stream.pass(token("a"))
     try stream.pass("data: [DONE]\n\n")
     stream.client.close()
-    try stream.server.departs()
+    try stream.server.waitForEnd()
     #expect(try stream.harness.end().map(\.verdict) == ["ok -"])
   }
 
@@ -137,7 +138,7 @@ struct DeferredDecodingTests {
       try stream.server.send(chunk(token("a")))
     }
     stream.client.close()
-    _ = try? stream.server.departs()
+    _ = try? stream.server.waitForEnd()
     let line = try #require(try stream.harness.end().first)
     guard stream.harness.hits(.betweenTokensTimeout) > 0 else {
       #expect(line.verdict == "client_cancelled streaming")
@@ -183,7 +184,7 @@ struct DeferredDecodingTests {
     var tail: [UInt8] = []
     while tail != last { tail = Array((tail.suffix(last.count) + (try client.receive())).suffix(last.count)) }
     client.close()
-    try server.departs()
+    try server.waitForEnd()
     #expect(try harness.end().map(\.verdict) == ["client_cancelled streaming"])
     // Of more reads than these not all are remembered until they are delivered.
     let pending = min(delivery.lag.counts.count - atOnce, UInt64(DeliveryMeter.pendingReads))

@@ -1,6 +1,7 @@
 // Clients and servers that go away, at every stage: nobody is left hanging, and one record says what happened.
 // It must not depend on time.
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Proxy
@@ -23,7 +24,7 @@ struct DisconnectTests {
     try server.send(streamHead + chunk(token("a")) + chunk("data: [DONE]\n\n"))
     _ = try client.read(through: chunk("data: [DONE]\n\n"))
     way.leave(client)
-    try server.departs()
+    try server.waitForEnd()
     #expect(try harness.end().map(\.verdict) == ["ok -"])
   }
 
@@ -35,7 +36,7 @@ struct DisconnectTests {
     let server = try harness.upstream.accept()
     _ = try server.read(through: "part")
     way.leave(client)
-    try server.departs()
+    try server.waitForEnd()
     #expect(try harness.end().map(\.verdict) == ["client_cancelled upload"])
   }
 
@@ -47,7 +48,7 @@ struct DisconnectTests {
     let server = try harness.upstream.accept()
     _ = try server.read(through: "[]}")
     way.leave(client)
-    try server.departs()
+    try server.waitForEnd()
     let lines = try harness.end()
     #expect(lines.map(\.verdict) == ["client_cancelled waiting"])
     #expect(lines.first?.double("waited_ms") != nil && lines.first?.values["ttft_ms"] is NSNull)
@@ -64,7 +65,7 @@ struct DisconnectTests {
     try server.send(streamHead + chunk(token("a")))
     _ = try client.read(through: chunk(token("a")))
     way.leave(client)
-    try server.departs()
+    try server.waitForEnd()
     let lines = try harness.end()
     #expect(lines.map(\.verdict) == ["client_cancelled streaming"])
     #expect(lines.first?.int("events") == 1 && lines.first?.values["waited_ms"] is NSNull)
@@ -78,8 +79,8 @@ struct DisconnectTests {
     let server = try harness.upstream.accept()
     _ = try server.read(through: "[]}")
     client.finish()
-    try server.departs()
-    try client.departs()
+    try server.waitForEnd()
+    try client.waitForEnd()
     #expect(try harness.end().map(\.verdict) == ["client_cancelled waiting"])
   }
 
@@ -105,7 +106,7 @@ struct DisconnectTests {
     let client = try harness.connect()
     try client.send("GET / HT")
     client.finish()
-    try client.departs()
+    try client.waitForEnd()
     #expect(!harness.upstream.hasVisitor())
     #expect(try harness.end().map(\.verdict) == ["client_cancelled upload"])
   }
@@ -115,7 +116,7 @@ struct DisconnectTests {
     let harness = try ProxyHarness()
     let client = try harness.connect()
     client.finish()
-    try client.departs()
+    try client.waitForEnd()
     #expect(try harness.end().isEmpty)
   }
 
@@ -207,7 +208,7 @@ struct DisconnectTests {
     try server.send("HTTP/1.1 200 OK\r\n\r\npart")
     _ = try client.read(through: "part")
     server.reset()
-    #expect(try client.departs())
+    #expect(try client.waitForEnd())
     #expect(try harness.end().map(\.verdict) == ["truncated streaming"])
   }
 
@@ -239,7 +240,7 @@ struct DisconnectTests {
     try server.send(bytes)
     let text = try client.readToEnd()
     #expect(text.hasPrefix("HTTP/1.1 502 ") && !text.contains("SSH"))
-    try server.departs()
+    try server.waitForEnd()
     let lines = try harness.end()
     #expect(lines.map(\.verdict) == ["upstream_reset waiting"])
     #expect(lines.first?.int("status") == 502)
@@ -256,7 +257,7 @@ struct DisconnectTests {
     let text = try client.read(through: chunk(token("a")))
     #expect(text == streamHead + chunk(token("a")))
     #expect(try client.readToEnd() == "")
-    try server.departs()
+    try server.waitForEnd()
     let lines = try harness.end()
     #expect(lines.map(\.verdict) == ["truncated streaming"])
     #expect(lines.first?.int("events") == 1)
@@ -320,7 +321,7 @@ struct DisconnectTests {
   func unsolicited() throws {
     let (harness, client, server) = try withPooled()
     try server.send(answer("poison"))
-    try server.departs()
+    try server.waitForEnd()
     try client.send(get("/next"))
     let second = try harness.upstream.accept()
     _ = try second.head()
@@ -363,7 +364,7 @@ struct DisconnectTests {
     _ = try server.read(through: "abc\r\n")
     try client.send("zz\r\n")
     #expect(try client.readToEnd().hasPrefix("HTTP/1.1 400 "))
-    try server.departs()
+    try server.waitForEnd()
     #expect(try harness.end().map(\.verdict) == ["rejected upload"])
   }
 

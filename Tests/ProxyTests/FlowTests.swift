@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import RecordLog
 import Synchronization
+import TestSupport
 import Testing
 import Transport
 
@@ -33,7 +34,7 @@ final class Flood: Sendable {
       do {
         try peer.send(head)
         try run(peer, bytes)
-      } catch SocketPeerFailure.reset {
+      } catch SocketFailure.reset {
         stuckAt.fulfill(sent.load(ordering: .relaxed))
       } catch {
         Issue.record("flood: \(error)")
@@ -47,12 +48,12 @@ final class Flood: Sendable {
     var offset = 0
     while offset < bytes {
       if !peer.isReady(POLLOUT, milliseconds: 500) { stuckAt.fulfill(offset) }
-      guard peer.isReady(POLLOUT, milliseconds: 20_000) else { throw SocketPeerFailure.silent }
+      guard peer.isReady(POLLOUT, milliseconds: 20_000) else { throw SocketFailure.timedOut }
       let count = Pattern.piece(at: offset, count: min(64 * 1024, bytes - offset)).withUnsafeBytes {
         Glibc.send(peer.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
       }
       if count < 0, errno == EAGAIN { continue }
-      guard count > 0 else { throw SocketPeerFailure.reset }
+      guard count > 0 else { throw SocketFailure.reset }
       offset += count
       sent.store(offset, ordering: .relaxed)
     }
@@ -179,10 +180,10 @@ struct FlowTests {
     _ = try client.read(through: chunk(token("a")))
     harness.server.drain()
     #expect(try idle.readToEnd() == "")
-    #expect(throws: SocketPeerFailure.self) { _ = try harness.connect() }
+    #expect(throws: SocketFailure.self) { _ = try harness.connect() }
     try pooled.send(chunk(token("b")) + chunk("data: [DONE]\n\n") + "0\r\n\r\n")
     #expect(try client.readToEnd() == chunk(token("b")) + chunk("data: [DONE]\n\n") + "0\r\n\r\n")
-    try pooled.departs()
+    try pooled.waitForEnd()
     client.close()
     let lines = try harness.records()
     #expect(lines.map(\.verdict) == ["ok -", "ok -"])
@@ -218,7 +219,7 @@ struct FlowTests {
     _ = try server.read(through: "[]}")
     harness.server.drain()
     #expect(try client.readToEnd().hasPrefix("HTTP/1.1 503 "))
-    try server.departs()
+    try server.waitForEnd()
     #expect(try harness.records().map(\.verdict) == ["timeout waiting"])
   }
 
@@ -233,7 +234,7 @@ struct FlowTests {
     _ = try client.read(through: chunk(token("a")))
     harness.server.shutDown()
     #expect(try client.readToEnd() == "")
-    try server.departs()
+    try server.waitForEnd()
     let lines = try harness.records()
     #expect(lines.map(\.verdict) == ["timeout streaming"])
     #expect(lines.first?.int("events") == 1)

@@ -1,6 +1,7 @@
 // Bytes through the proxy, and the record of each exchange: what arrives equals what was sent.
 // It must not depend on time.
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Proxy
@@ -161,7 +162,7 @@ struct ForwardingTests {
     let refusal = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n"
     try server.send(refusal + "\r\nbig")
     #expect(try client.readToEnd() == refusal + "Connection: close\r\n\r\nbig")
-    try server.departs()
+    try server.waitForEnd()
     let lines = try harness.end()
     #expect(lines.map(\.verdict) == ["upstream_status -"])
     #expect(lines.first?.int("status") == 413 && lines.first?.values["upload_ms"] is NSNull)
@@ -257,7 +258,7 @@ struct ForwardingTests {
     _ = try server.head()
     try server.send("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\n")
     #expect(try client.head() == "HTTP/1.1 204 No Content\r\n\r\n")
-    try server.departs()
+    try server.waitForEnd()
     try client.send(get("/2"))
     let second = try harness.upstream.accept()
     _ = try second.head()

@@ -62,7 +62,7 @@ struct LimitTests {
     let third = try harness.connect()
     try third.send(get("/3"))
     first.reset()
-    try server.departs()
+    try server.waitForEnd()
     let other = try harness.upstream.accept()
     #expect(try other.head().hasPrefix("GET /3 "))
     try other.send(answer("three"))

@@ -52,7 +52,7 @@ struct HalfCloseTests {
     }
     // Where the end came before the connection stood, nothing was sent at all.
     #expect((try? server.readToEnd()).map { $0.isEmpty || $0.hasSuffix("part") } ?? true)
-    try client.departs()
+    try client.waitForEnd()
     #expect(try harness.end().last?.verdict == "client_cancelled upload")
   }
 
@@ -66,7 +66,7 @@ struct HalfCloseTests {
     _ = try server.read(through: "[]}")
     #expect(!server.isReady(POLLIN | POLLHUP, milliseconds: 100))
     client.reset()
-    try server.departs()
+    try server.waitForEnd()
     #expect(try harness.end().map(\.verdict) == ["client_cancelled waiting"])
   }
 
@@ -80,7 +80,7 @@ struct HalfCloseTests {
     client.close()
     // The first bytes are answered by a reset, and that ends upstream.
     try server.send(streamHead + chunk(token("a")))
-    try server.departs()
+    try server.waitForEnd()
     #expect(try harness.end().first?["outcome"] == "client_cancelled")
   }
 
@@ -311,7 +311,7 @@ struct ProxyProtocolTests {
       $0.mayIntroduce = { $0 == "10.0.0.1" }
     }
     let client = try harness.connect()
-    try client.departs()
+    try client.waitForEnd()
     #expect(harness.hits(.proxyHeader) == 1)
     #expect(try harness.end().isEmpty)
   }

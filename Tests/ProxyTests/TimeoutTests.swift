@@ -1,6 +1,7 @@
 // Deadlines: each ends what it is meant for, with its answer and its record.
 // It must not measure: the limits are a nanosecond, and the proxy's sweep finds them exceeded.
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Proxy
@@ -25,7 +26,7 @@ struct TimeoutTests {
     let client = try harness.connect()
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 100\r\n\r\npart")
     let server = try harness.upstream.accept()
-    try server.departs()
+    try server.waitForEnd()
     #expect(try client.readToEnd().hasPrefix("HTTP/1.1 408 "))
     #expect(try harness.end().map(\.verdict) == ["timeout upload"])
   }
@@ -42,7 +43,7 @@ struct TimeoutTests {
     // A byte whenever one has arrived: it never pauses for as long as it may.
     while !client.isReady(POLLIN, milliseconds: 20) { try client.send("x") }
     #expect(try client.readToEnd().hasPrefix("HTTP/1.1 408 "))
-    try server.departs()
+    try server.waitForEnd()
     let lines = try harness.end()
     #expect(lines.map(\.verdict) == ["timeout upload"])
     #expect(lines.first?["error"]?.hasPrefix("request_body_rate: ") == true)
@@ -57,7 +58,7 @@ struct TimeoutTests {
     _ = try server.read(through: "[]}")
     try server.send("HTTP/1.1 200 OK\r\nContent-")
     #expect(try client.readToEnd().hasPrefix("HTTP/1.1 504 "))
-    try server.departs()
+    try server.waitForEnd()
     #expect(try harness.end().map(\.verdict) == ["timeout waiting"])
   }
 
@@ -75,7 +76,7 @@ struct TimeoutTests {
     _ = try client.head()
     while !server.isReady(POLLIN, milliseconds: 20) { try server.send(chunk(": ping\n\n")) }
     _ = try? client.readToEnd()
-    try server.departs()
+    try server.waitForEnd()
     let lines = try harness.end()
     #expect(lines.map(\.verdict) == [hasFirst ? "timeout streaming" : "timeout waiting"])
     #expect(lines.first?.int("events") == (hasFirst ? 1 : 0))
@@ -93,8 +94,8 @@ struct TimeoutTests {
     while server.isReady(POLLOUT, milliseconds: 200) {
       if (try? server.send(flood)) == nil { break }
     }
-    _ = try? server.departs()
-    #expect(try client.departs(), "not reset")
+    _ = try? server.waitForEnd()
+    #expect(try client.waitForEnd(), "not reset")
     #expect(try harness.end().map(\.verdict) == ["timeout streaming"])
   }
 
@@ -111,7 +112,7 @@ struct TimeoutTests {
     #expect(try client.read(through: "\r\n").hasPrefix("HTTP/1.1 504 "))
     client.finish()
     sender.join()
-    try? _ = server.departs()
+    try? _ = server.waitForEnd()
     #expect(try harness.end().map(\.verdict) == ["timeout upload"])
   }
 
@@ -146,7 +147,7 @@ struct TimeoutTests {
     let server = try harness.upstream.accept()
     _ = try server.read(through: "[]}")
     #expect(try client.readToEnd().hasPrefix("HTTP/1.1 504 "))
-    try server.departs()
+    try server.waitForEnd()
     #expect(try harness.end().map(\.verdict) == ["timeout waiting"])
   }
 
@@ -160,7 +161,7 @@ struct TimeoutTests {
     try server.send(streamHead + chunk(token("a")))
     let text = try client.readToEnd()
     #expect(text == streamHead + chunk(token("a")))
-    try server.departs()
+    try server.waitForEnd()
     #expect(try harness.end().map(\.verdict) == ["timeout streaming"])
   }
 
@@ -178,7 +179,7 @@ struct TimeoutTests {
     _ = try server.head()
     try server.send(answer("done"))
     #expect(try client.readToEnd() == answer("done"))
-    try server.departs()
+    try server.waitForEnd()
     #expect(try harness.end().map(\.verdict) == ["ok -"])
   }
 }

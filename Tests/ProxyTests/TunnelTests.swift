@@ -1,6 +1,7 @@
 // Protocols switched through the proxy: bytes both ways, kept whole, and one record.
 // It must not depend on time.
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Proxy
@@ -77,7 +78,7 @@ struct TunnelTests {
       for part in parts { try server.send(part) }
       #expect(try client.read(through: "down") == parts.joined())
       client.reset()
-      try server.departs()
+      try server.waitForEnd()
       _ = try harness.end()
     }
   }
@@ -100,11 +101,11 @@ struct TunnelTests {
   func reset() throws {
     let one = try Tunnelled()
     one.client.reset()
-    #expect(try one.server.departs())
+    #expect(try one.server.waitForEnd())
     #expect(try one.harness.end().map(\.verdict) == ["client_cancelled streaming"])
     let other = try Tunnelled()
     other.server.reset()
-    #expect(try other.client.departs())
+    #expect(try other.client.waitForEnd())
     #expect(try other.harness.end().map(\.verdict) == ["upstream_reset streaming"])
   }
 
@@ -155,7 +156,7 @@ struct TunnelTests {
     }
     tunnel.client.reset()
     // What it sent before goes on as far as the proxy had read it.
-    #expect(throws: SocketPeerFailure.self) {
+    #expect(throws: SocketFailure.self) {
       while true { if try tunnel.server.receive().isEmpty { return } }
     }
     #expect(try tunnel.harness.end().map(\.verdict) == ["client_cancelled streaming"])
@@ -164,8 +165,8 @@ struct TunnelTests {
   @Test("A tunnel in which nothing passes is ended")
   func idle() throws {
     let tunnel = try Tunnelled { $0.tunnelTimeout = 300_000_000 }
-    #expect(try tunnel.client.departs())
-    #expect(try tunnel.server.departs())
+    #expect(try tunnel.client.waitForEnd())
+    #expect(try tunnel.server.waitForEnd())
     #expect(try tunnel.harness.end().map(\.verdict) == ["timeout streaming"])
   }
 
@@ -182,8 +183,8 @@ struct TunnelTests {
     #expect(try one.harness.records().map(\.verdict) == ["tunnelled -"])
     let other = try Tunnelled { $0.drainTimeout = 1 }
     other.harness.server.drain()
-    #expect(try other.client.departs())
-    #expect(try other.server.departs())
+    #expect(try other.client.waitForEnd())
+    #expect(try other.server.waitForEnd())
     #expect(try other.harness.records().map(\.verdict) == ["timeout streaming"])
   }
 
@@ -197,7 +198,7 @@ struct TunnelTests {
     try first.send(answer("no"))
     #expect(try client.read(through: "no") == answer("no"))
     // The connection that was offered a switch carries nothing else.
-    try first.departs()
+    try first.waitForEnd()
     let second = try harness.upstream.accept()
     #expect(try second.head() == get("/next"))
     try second.send(answer("next"))
@@ -221,7 +222,7 @@ struct TunnelTests {
     #expect(try client.head() == switched)
     #expect(!pooled.isReady(POLLIN, milliseconds: 0))
     client.close()
-    try fresh.departs()
+    try fresh.waitForEnd()
     _ = try harness.end()
   }
 

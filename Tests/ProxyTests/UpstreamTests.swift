@@ -1,6 +1,7 @@
 // Upstream servers: that two of them share nothing by mistake, and that one keeps its identity when its address changes.
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Proxy

@@ -132,5 +132,5 @@ public final class SocketPeer {
   /// Waits until the peer has closed or reset the connection.
   /// - Returns: whether it was a reset.
   @discardableResult
-  public func departs() throws -> Bool { try readToEndOrReset().wasReset }
+  public func waitForEnd() throws -> Bool { try readToEndOrReset().wasReset }
 }
