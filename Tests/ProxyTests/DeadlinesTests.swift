@@ -50,6 +50,21 @@ struct DeadlinesTests {
     #expect(first(snapshot(.delivering)) == nil)
   }
 
+  @Test("What is queued for a connection that is still being made is no sign of a server that takes nothing")
+  func queuedWhileConnecting() {
+    var deadlines = Deadlines(at: start)
+    var snapshot = snapshot(.connecting)
+    snapshot.upstream = (queued: 10, accepted: 0)
+    let settings = settings {
+      $0.connectTimeout = nil
+      $0.upstreamStalledTimeout = Self.second
+    }
+    for now in 1...100 as ClosedRange<Int64> {
+      let expired = deadlines.expired(snapshot, settings, at: at(now))
+      #expect(expired == nil)
+    }
+  }
+
   @Test("A response's head has a deadline of its own once it has begun")
   func responseHead() throws {
     var snapshot = snapshot(.sent)

@@ -192,6 +192,24 @@ struct FaultTests {
     }
   }
 
+  @Test("Of two limits the newer one counts, and Ollama's negative one is none")
+  func limits() throws {
+    try withSimulator { client in
+      let chat = try client.ask("/v1/chat/completions", #"{"max_completion_tokens":1,"max_tokens":2}"#).text
+      #expect(chat.contains("\"completion_tokens\":1"))
+      let ollama = try client.ask("/api/generate", #"{"stream":false,"options":{"num_predict":-1}}"#).text
+      #expect(ollama.hasPrefix("HTTP/1.1 200") && ollama.contains("\"eval_count\":3"))
+    }
+  }
+
+  @Test("Only the first event is padded")
+  func paddingOnce() throws {
+    try withSimulator { client in
+      let text = try client.ask("/v1/chat/completions", streamed, ["x-sim-event-bytes: 10000", "x-sim-tokens: 3"]).text
+      #expect((10_000..<20_000).contains(text.utf8.count))
+    }
+  }
+
   @Test("A client that goes stops its stream, and the truth says when and after how many tokens")
   func abort() throws {
     let truth = try withSimulator { client in
