@@ -1,4 +1,4 @@
-// The rules of heads one term at a time, where several decide together; and what a second message must not inherit.
+// The rules of heads one term at a time, where several decide together; and the limits of chunked bodies at their edge.
 import Testing
 
 @testable import HTTP
@@ -10,25 +10,8 @@ private func request(_ text: String) throws -> RequestHead {
   return try RequestHead(parser)
 }
 
-private func response(_ text: String) throws -> ResponseHead {
-  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
-  try #require(parser.parse(Array(text.utf8).span.bytes).progress == .headComplete)
-  return try ResponseHead(parser)
-}
-
 @Suite("Rules of heads")
 struct HeadRuleTests {
-  @Test(
-    "Close decides before keep-alive, and HTTP/1.0 needs keep-alive",
-    arguments: [
-      ("1.1", "x", true), ("1.1", "keep-alive", true), ("1.1", "close", false), ("1.1", "close, keep-alive", false),
-      ("1.0", "x", false), ("1.0", "keep-alive", true), ("1.0", "close, keep-alive", false),
-    ])
-  func persistence(version: String, options: String, keepsAlive: Bool) throws {
-    let head = try request("GET / HTTP/\(version)\r\nHost: a\r\nConnection: \(options)\r\n\r\n")
-    #expect(head.keepsAlive == keepsAlive)
-  }
-
   @Test("64 connection options are accepted, 65 are not", arguments: [64, 65])
   func options(count: Int) throws {
     let names = (0..<count).map { "x\($0)" }.joined(separator: ",")
@@ -69,17 +52,6 @@ struct HeadRuleTests {
   }
 
   @Test(
-    "A 204 or 304 keeps its connection unless it announces a body that it must not have",
-    arguments: [
-      ("204 N", "Content-Length: 0", true), ("204 N", "Content-Length: 1", false), ("204 N", "X: y", true),
-      ("304 N", "Content-Length: 5", true), ("204 N", "Transfer-Encoding: chunked", false),
-      ("304 N", "Transfer-Encoding: chunked", false), ("200 OK", "Content-Length: 5", true),
-    ])
-  func bodiless(status: String, field: String, keepsAlive: Bool) throws {
-    #expect(try response("HTTP/1.1 \(status)\r\n\(field)\r\n\r\n").keepsAlive == keepsAlive)
-  }
-
-  @Test(
     "A name in a comment of Via is no receiver",
     arguments: [
       ("1.1 me", true), ("1.1 a, 1.1 me (b)", true), ("1.1 a (b, 1.1 me)", false), ("1.1 a (b (c) , 1.1 me)", false),
@@ -91,8 +63,8 @@ struct HeadRuleTests {
   }
 }
 
-@Suite("A parser's next message")
-struct NextMessageTests {
+@Suite("Limits of chunked bodies")
+struct ChunkLimitTests {
   private let head = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
   /// Parses each body as a message of its own on one parser.
@@ -119,10 +91,5 @@ struct NextMessageTests {
     // `X: y`, its line end, and the last line's carriage return.
     #expect(parse(Array(repeating: "0\r\nX: y\r\n\r\n", count: 3), HTTPLimits(trailerBytes: 7)) == [1, 1, 1])
     #expect(parse(["0\r\nX: y\r\n\r\n"], HTTPLimits(trailerBytes: 6)) == [nil])
-  }
-
-  @Test("A message has no trailers of the one before")
-  func inheritedTrailers() {
-    #expect(parse(["0\r\nX: y\r\n\r\n", "0\r\n\r\n", "0\r\nZ: y\r\n\r\n"], HTTPLimits()) == [1, 0, 1])
   }
 }

@@ -49,7 +49,7 @@ struct SummaryTests {
   func ends() {
     func sawEnd(_ line: String) -> Bool {
       var lines = TokenLines(path: "/v1/chat/completions")
-      Array((line + "\n").utf8).withUnsafeBytes { lines.feed($0) }
+      Array((line + "\n").utf8).withUnsafeBytes { lines.append($0) }
       return lines.sawEnd
     }
     #expect(sawEnd("data: [DONE]"))

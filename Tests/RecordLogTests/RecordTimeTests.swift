@@ -7,7 +7,7 @@ import Testing
 struct RecordTimeTests {
   @Test(
     "29 February is a day in leap years only",
-    arguments: [(2000, true), (2024, true), (2026, false), (2100, false), (2400, true)])
+    arguments: [(2000, true), (2024, true), (2026, false), (2100, false)])
   func leapYears(year: Int, isLeapYear: Bool) {
     #expect((RecordParser.nanoseconds(rfc3339: "\(year)-02-29T00:00:00Z") != nil) == isLeapYear)
   }
