@@ -10,9 +10,18 @@ import Transport
 /// | SIGUSR1 | the record log is opened again |
 /// | SIGHUP | the record log is opened again, then the settings are read again |
 public enum ServiceSignals {
-  /// Has SIGHUP and SIGUSR1 ignored: a log that is rotated while the process starts must not end it. Call it first.
-  public static func ignoreUntilStarted() {
-    for number in [SIGHUP, SIGUSR1] { _ = signal(number, SIG_IGN) }
+  /// Holds the signals back until `pass`: one that comes while the process starts takes effect as soon as it serves.
+  ///
+  /// Without it a log that is rotated during the start, or a client that is answered before the signals are received,
+  /// could end the process. Call it first: threads inherit it.
+  public static func holdUntilStarted() { setMask(SIG_BLOCK) }
+
+  /// Blocks or unblocks the signals for the calling thread.
+  private static func setMask(_ how: Int32) {
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    for signal in [SIGTERM, SIGINT, SIGUSR1, SIGHUP] { unsafe sigaddset(&signals, signal) }
+    unsafe pthread_sigmask(how, &signals, nil)
   }
 
   /// Passes signals to `service`: every signal that comes after this has returned. Call it once in a process.
@@ -28,6 +37,7 @@ public enum ServiceSignals {
           SignalWatcher(loop: loop, signal: SIGUSR1) { service.reopenRecords() },
           SignalWatcher(loop: loop, signal: SIGHUP) { service.reload() },
         ]
+        setMask(SIG_UNBLOCK)
         isReady.fulfill(true)
         loop.run()
       }

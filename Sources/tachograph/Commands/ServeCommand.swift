@@ -53,7 +53,7 @@ struct ServeCommand: ParsableCommand {
 
   func run() throws {
     OpenFiles.raiseLimit()
-    ServiceSignals.ignoreUntilStarted()
+    ServiceSignals.holdUntilStarted()
     do throws(ServiceFailure) {
       let inherited = try InheritedSockets.adopt()
       let source = try SettingsSource(file: config, flags: flags, assignments: assignments)
