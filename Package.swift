@@ -49,17 +49,24 @@ let package = Package(
         "Clocks", "Metrics", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
       ]),
     module("RecordLog", ["Clocks", "JSON", "Logging", "Measurement", "Metrics"]),
+    module("SettingValues"),
     module(
       "Proxy",
-      ["Clocks", "Transport", "HTTP", "HTTP1", "Logging", "Metrics", "TokenWire", "Measurement", "RecordLog"]),
+      [
+        "Clocks", "Transport", "HTTP", "HTTP1", "Logging", "Metrics", "TokenWire", "Measurement", "RecordLog",
+        "SettingValues",
+      ]),
 
     // Beside the path: settings, what people look at, and the traffic we make ourselves.
-    module("Configuration", ["Yams"]),
+    module("Configuration", ["SettingValues", "Yams"]),
     module("Admin", ["Clocks", "Transport", "HTTP", "HTTP1"]),
     module("Report", ["JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     module(
       "Service",
-      ["Transport", "Logging", "Metrics", "Proxy", "Configuration", "Admin", "Measurement", "RecordLog"]),
+      [
+        "Transport", "Logging", "Metrics", "Proxy", "SettingValues", "Configuration", "Admin", "Measurement",
+        "RecordLog",
+      ]),
     module("Simulator", ["Clocks", "Transport", "HTTP", "HTTP1", "JSON"]),
     module("LoadClient", ["Clocks", "Transport", "HTTP", "HTTP1", "JSON", "TokenWire"]),
     .executableTarget(
@@ -75,7 +82,9 @@ let package = Package(
     // What is fuzzed: the tests replay its corpus, scripts/fuzz goes on from there.
     .target(
       name: "FuzzTargets",
-      dependencies: ["Transport", "HTTP", "HTTP1", "JSON", "TokenWire", "Measurement", "Configuration", "RecordLog"],
+      dependencies: [
+        "Transport", "HTTP", "HTTP1", "JSON", "TokenWire", "Measurement", "SettingValues", "Configuration", "RecordLog",
+      ],
       path: "Tests/Fuzz/Targets", swiftSettings: ours),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Replay"),
 
@@ -100,10 +109,13 @@ let package = Package(
     tests("RecordLog", ["Clocks", "JSON", "Logging", "Measurement"]),
     tests(
       "Report", ["JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
-    tests("Configuration"),
+    tests("SettingValues"),
+    tests("Configuration", ["SettingValues"]),
     tests("Admin", ["Transport"]),
-    tests("Proxy", ["Clocks", "HTTP", "HTTP1", "Logging", "Measurement", "Metrics", "RecordLog", "Transport"]),
-    tests("Service", ["Configuration", "Logging", "Transport"]),
+    tests(
+      "Proxy",
+      ["Clocks", "HTTP", "HTTP1", "Logging", "Measurement", "Metrics", "RecordLog", "SettingValues", "Transport"]),
+    tests("Service", ["Configuration", "Logging", "SettingValues", "Transport"]),
     tests("Simulator", ["SimulatorSupport"]),
     tests("LoadClient", ["SimulatorSupport"]),
   ],

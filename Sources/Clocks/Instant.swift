@@ -25,6 +25,10 @@ public struct Instant: Comparable, Hashable, Sendable {
     Int64(bitPattern: nanoseconds &- earlier.nanoseconds)
   }
 
+  /// The time from `earlier` to here; negative where `earlier` is in fact later.
+  @inlinable
+  public func duration(since earlier: Instant) -> Duration { .nanoseconds(nanoseconds(since: earlier)) }
+
   /// Whether `a` is earlier than `b`.
   @inlinable
   public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
@@ -33,6 +37,12 @@ public struct Instant: Comparable, Hashable, Sendable {
   @inlinable
   public func advanced(byNanoseconds nanoseconds: Int64) -> Instant {
     Instant(nanoseconds: self.nanoseconds &+ UInt64(bitPattern: nanoseconds))
+  }
+
+  /// The instant `duration` later (earlier where negative).
+  public func advanced(by duration: Duration) -> Instant {
+    let (seconds, attoseconds) = duration.components
+    return advanced(byNanoseconds: seconds &* 1_000_000_000 &+ attoseconds / 1_000_000_000)
   }
 }
 
@@ -73,11 +83,11 @@ public struct WallAnchor: Hashable, Sendable {
     return (anchor, width)
   }
 
-  /// The anchor to use after `fresh` was read. It gives every instant the same wall time as this one, unless `fresh` shows
-  /// that the wall clock was stepped; then it is `fresh`.
+  /// The anchor to use after `fresh` was read. It gives every instant the same wall time as this one, unless `fresh`
+  /// shows that the wall clock was stepped; then it is `fresh`.
   ///
-  /// Two readings of the same two clocks differ by some ten nanoseconds. If each were used as it is, one instant could have
-  /// two wall times, a microsecond apart in a record.
+  /// Two readings of the same two clocks differ by some ten nanoseconds. If each were used as it is, one instant could
+  /// have two wall times, a microsecond apart in a record.
   public func renewed(by fresh: WallAnchor) -> WallAnchor {
     let held = realtimeNanoseconds(at: fresh.instant)
     guard (fresh.realtimeNanoseconds &- held).magnitude <= StampClock.stepThreshold.magnitude else { return fresh }

@@ -1,5 +1,5 @@
 // The kinds of values that settings have: truth values, numbers, sizes, durations, text, names, addresses.
-// It must not know which setting has which.
+import SettingValues
 
 extension Codec where Value == Bool {
   static var truth: Codec {
@@ -76,7 +76,7 @@ extension Codec where Value == [String] {
   static var headers: Codec {
     Codec(many: "a list of header names") { (scalars) throws(Refusal) -> [String] in
       if let wrong = scalars.first(where: { !isToken($0.text) }) {
-        throw Refusal(what: "\(quoted(wrong.text)) is no header name", remedy: "use letters, digits and dashes")
+        throw Refusal(what: "\(quoted(wrong.text)) is not a header name", remedy: "use letters, digits and dashes")
       }
       return scalars.map { $0.text.lowercased() }
     } write: {
@@ -91,11 +91,11 @@ extension Codec where Value == [String] {
     Codec(many: "a list of protocols, such as websocket") { (scalars) throws(Refusal) -> [String] in
       let names = scalars.map { $0.text.lowercased() }
       if let wrong = names.first(where: { !isToken($0) }) {
-        throw Refusal(what: "\(quoted(wrong)) is no protocol's name", remedy: "write it like websocket")
+        throw Refusal(what: "\(quoted(wrong)) is not a protocol name", remedy: "write it like websocket")
       }
-      // HTTP in a tunnel would be requests that nobody holds to any rule, or records.
+      // Requests in an HTTP tunnel would be neither checked nor recorded.
       if names.contains("h2c") {
-        throw Refusal(what: "h2c is never tunnelled", remedy: "leave it out: such requests are served as HTTP/1.1")
+        throw Refusal(what: "h2c cannot be tunnelled", remedy: "remove it: such requests are served as HTTP/1.1")
       }
       return names
     } write: {
@@ -116,10 +116,10 @@ extension Codec where Value == [AddressRange] {
   }
 }
 
-extension Codec where Value == Upstream {
+extension Codec where Value == UpstreamAddress {
   static var url: Codec {
-    Codec(one: "a URL such as http://127.0.0.1:8000") { (scalar) throws(Refusal) -> Upstream? in
-      try Upstream.parse(scalar.text)
+    Codec(one: "a URL such as http://127.0.0.1:8000") { (scalar) throws(Refusal) -> UpstreamAddress? in
+      try UpstreamAddress.parse(scalar.text)
     } write: {
       "http://\($0)"
     }
@@ -137,7 +137,7 @@ extension Codec where Value == ListenAddress {
 }
 
 extension Codec where Value == ListenAddress {
-  /// The same, where a port alone (`4142`, `:4142`) is one of this machine only.
+  /// `ADDR:PORT`, or a port alone (`4142`, `:4142`), which is on 127.0.0.1.
   static var localAddress: Codec {
     Codec(one: "ADDR:PORT or PORT") { (scalar) throws(Refusal) -> ListenAddress? in
       let port = scalar.text.hasPrefix(":") ? scalar.text.dropFirst() : scalar.text[...]

@@ -1,9 +1,8 @@
-// How each kind of value is read from what was written, and written back.
-// It must not know which setting has which kind, nor where the text stood.
+// How each kind of value is read from text and written back.
 
-/// One value as it was written. A file says what kind it is; the environment and flags only have text.
+/// One value as it was written. A file tells its kind; the environment and flags have text only.
 struct Scalar: Hashable, Sendable {
-  /// What YAML takes it for; `untyped` outside a file.
+  /// The kind that YAML finds; `untyped` outside a file.
   enum Kind: Sendable { case untyped, text, integer, truth, other }
 
   let text: String
@@ -14,16 +13,16 @@ struct Scalar: Hashable, Sendable {
     self.kind = kind
   }
 
-  /// Whether it may stand for a value of this kind.
+  /// Whether it can be read as a value of this kind.
   func canBe(_ wanted: Kind) -> Bool { kind == .untyped || kind == wanted }
 }
 
-/// What was written for one setting, or what is to be written for it.
+/// The text of one setting.
 enum RawSetting: Hashable, Sendable {
   case one(Scalar)
   case many([Scalar])
 
-  /// A list from outside a file: parts between commas, blanks around them left out.
+  /// The elements of a list. Outside a file they are the parts between commas, without blanks around them.
   var parts: [Scalar] {
     switch self {
     case .many(let scalars): scalars
@@ -40,8 +39,8 @@ struct Codec<Value: Sendable>: Sendable {
   let read: @Sendable (RawSetting) throws(Refusal) -> Value
   let write: @Sendable (Value) -> RawSetting
 
-  /// A codec of single values: a list is refused before `read` sees it.
-  /// With `kind` `text`, what is written is put in quotes where a file would take it for something else.
+  /// A codec of single values. It refuses a list.
+  /// - Parameter kind: with `text`, a value is written in quotes where YAML would find another kind.
   init(
     one expected: String, kind: Scalar.Kind = .untyped, read: @escaping @Sendable (Scalar) throws(Refusal) -> Value?,
     write: @escaping @Sendable (Value) -> String
@@ -51,13 +50,13 @@ struct Codec<Value: Sendable>: Sendable {
     self.read = { (raw) throws(Refusal) -> Value in
       guard case .one(let scalar) = raw else {
         throw Refusal(
-          what: "expected \(expected), found a list", remedy: "write one value; in quotes if it begins with [")
+          what: "expected \(expected), found a list", remedy: "write one value, in quotes if it begins with [")
       }
       guard let value = try read(scalar) else {
         let isOnlyMistyped = try read(Scalar(scalar.text)) != nil
         let hint =
           !isOnlyMistyped
-          ? "see config/tachograph.yaml" : scalar.kind == .text ? "leave out the quotes" : "put it in quotes"
+          ? "see config/tachograph.yaml" : scalar.kind == .text ? "remove the quotes" : "put it in quotes"
         throw Refusal(what: "expected \(expected), found \(quoted(scalar.text))", remedy: hint)
       }
       return value
@@ -80,7 +79,7 @@ struct Codec<Value: Sendable>: Sendable {
 }
 
 extension Codec {
-  /// The same values, or a word that stands for none: `auto`, `off`.
+  /// The same values, or a word that stands for nil: `auto`, `off`.
   func or(_ word: String) -> Codec<Value?> {
     Codec<Value?>(either: self, or: word)
   }

@@ -1,5 +1,4 @@
-// The valid name that is nearest to one that is not, by edit distance, where one is near.
-// It must not know what the names name.
+// Suggests a valid name for a mistyped one, by edit distance.
 
 /// The Levenshtein distance: how many letters must be added, taken away or changed to turn `left` into `right`.
 func editDistance(_ left: String, _ right: String) -> Int {
@@ -18,8 +17,8 @@ func editDistance(_ left: String, _ right: String) -> Int {
   return row[right.count]
 }
 
-/// Which of the dotted `names` was probably meant by `name`; nil where none is near: at most half of the letters that were
-/// written, without a group that is one, may have to be mended.
+/// Which of the dotted `names` was probably meant by `name`; nil where none is near. At most half of the letters that
+/// were written may be wrong, not counting a group that exists.
 ///
 /// A name whose last part fits is near too, one step further: `queue` at the top was meant for `records.queue`.
 func nearestName(to name: String, among names: [String]) -> String? {

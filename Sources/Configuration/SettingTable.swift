@@ -1,7 +1,8 @@
-// The one table of settings: name, place, kind and meaning. File, environment, flags and the reference all follow it.
-// It must not know where a value came from.
+// The one table of settings: the name, the codec and the help of each key path of `Settings`. File, environment, flags
+// and the reference all follow it.
+import SettingValues
 
-/// One row: a setting, how it is read into `Settings` and written back.
+/// One row: how a setting is called, read into `Settings` and written back.
 struct Setting: Sendable {
   /// Dotted, as in a file's nesting: `records.queue`.
   let name: String
@@ -9,7 +10,7 @@ struct Setting: Sendable {
   let expected: String
   /// What it does, in one or two sentences.
   let help: String
-  /// Whether a running proxy keeps what it began with: what is bound or opened once, at the start.
+  /// Whether a change takes effect after a restart only: what is bound or opened once, at the start.
   let needsRestart: Bool
   let assign: @Sendable (RawSetting, inout Settings) throws(Refusal) -> Void
   let value: @Sendable (Settings) -> RawSetting
@@ -34,7 +35,7 @@ struct Setting: Sendable {
     "TACHOGRAPH_" + name.uppercased().map { $0 == "." || $0 == "-" ? "_" : String($0) }.joined()
   }
 
-  /// The flag that says it, as messages name it: its own, or `--set NAME`.
+  /// The flag that sets it, as messages name it: its own, or `--set NAME`.
   var flag: String { Setting.ownFlags[name] ?? "--set \(name)" }
 
   private static let ownFlags = [
@@ -53,19 +54,20 @@ struct Setting: Sendable {
   private static let places = [
     Setting(
       "upstream", \.upstream, .url,
-      "The LLM server: http://HOST[:PORT], without a path. It has no default: say it in one of the three places."),
+      "The LLM server: http://HOST[:PORT], without a path. It has no default and must be set in the file, the"
+        + " environment or a flag."),
     Setting(
       "listen", \.listen, .address,
-      "Where clients connect. Port 0 lets the system choose one; an IPv6 address stands in brackets and quotes.",
+      "Where clients connect. Port 0 lets the system choose one. Write an IPv6 address in brackets and quotes.",
       needsRestart: true),
     Setting(
       "listen_reuse_port", \.listenReusePort, .truth,
-      "Whether a further process may listen on the same addresses (SO_REUSEPORT): one that takes over while this one drains."
-        + " Until that has ended either may answer on the admin address.",
+      "Whether another process may listen on the same addresses (SO_REUSEPORT), to take over while this one drains."
+        + " Until this one has ended, either may answer on the admin address.",
       needsRestart: true),
     Setting(
       "workers", \.workers, Codec<Int>.count(1...1024).or("auto"),
-      "Event loops, each on its own thread; auto is one a core.", needsRestart: true),
+      "Event loops, each on its own thread; auto is one for each core.", needsRestart: true),
     Setting(
       "instance", \.instance, Codec<String>.text.or("auto"), "This proxy's name in its records; auto is the host name.",
       needsRestart: true),
@@ -74,59 +76,61 @@ struct Setting: Sendable {
   private static let recording = [
     Setting(
       "records.file", \.records.file, .recordsTarget,
-      "Where records are appended, one JSON object a line; \"-\" (in quotes) is standard output.",
+      "The file to which records are appended, one JSON object on each line; \"-\" (in quotes) is standard output.",
       needsRestart: true),
     Setting(
       "records.queue", \.records.queue, .count(1...1_048_576),
-      "Records that may wait for the writer; past it they are dropped, counted, and the drop is recorded.",
+      "Records that may wait for the writer. Further ones are dropped and counted, and the log says how many are"
+        + " missing.",
       needsRestart: true),
     Setting(
       "records.timeline", \.records.timeline, .truth,
-      "Whether each record carries the time of every token-bearing event; makes records long."),
+      "Whether each record has the time of every event that carries tokens. It makes records long."),
     Setting(
       "identity.headers", \.identity.headers, .headers,
-      "Request headers that name the user; the first that is there wins. Then come the body's user, the API key's fingerprint,"
-        + " the client's address."),
+      "Request headers that name the user; the first one that a request has is used. Without any it is the user in the"
+        + " body, else the fingerprint of the API key, else the client's address."),
     Setting(
       "identity.session_headers", \.identity.sessionHeaders, .headers,
-      "Request headers that name the conversation or session; the first that is there wins."),
+      "Request headers that name the conversation or session; the first one that a request has is used."),
     Setting(
       "identity.trusted_proxies", \.identity.trustedProxies, .addressRanges,
-      "Peers whose X-Forwarded-For is believed for the client's address, such as [10.0.0.0/8, \"::1\"]; none unless said."
+      "Peers whose X-Forwarded-For field is trusted to name the client, such as [10.0.0.0/8, \"::1\"]."
     ),
   ]
 
   private static let forwarding = [
     Setting(
       "proxy_protocol.mode", \.proxyProtocol.mode, .word(),
-      "required: every client connection begins with a PROXY header of version 1 or 2, whose address is the client's from"
-        + " then on; one without, or with a wrong one, is closed unanswered."),
+      "required: every client connection begins with a PROXY header of version 1 or 2, which names the client. A"
+        + " connection without one, or with a malformed one, is closed without an answer."),
     Setting(
       "proxy_protocol.peers", \.proxyProtocol.peers, .addressRanges,
-      "With required: the peers that may connect, such as [10.0.0.0/8, \"::1\"]; others are closed. [] is all of them: then"
-        + " whoever reaches the port can name any address."),
+      "If mode is required: the peers that may connect, such as [10.0.0.0/8, \"::1\"]; others are closed. [] means all"
+        + " peers: then whoever reaches the port can claim any client address."),
     Setting(
       "forwarding.x_forwarded_for", \.forwarding.xForwardedFor, .word(),
-      "pass: X-Forwarded-For goes on as it came. append: the client's address is added at its end. replace: only the"
-        + " client's address goes on. drop: it does not go on."),
+      "pass: X-Forwarded-For is forwarded as it came. append: the client's address is added at its end. replace: it"
+        + " has the client's address only. drop: it is removed."),
     Setting(
       "forwarding.forwarded", \.forwarding.forwarded, .word(),
-      "The same for Forwarded (RFC 7239). One whose quotes are not closed cannot be added to: append replaces it."),
+      "The same for Forwarded (RFC 7239). append replaces a field in which a quoted string is not closed."),
     Setting(
       "forwarding.via", \.forwarding.via, .truth,
-      "Whether a Via field is added to requests and responses. A request whose Via names this proxy already goes in a"
-        + " circle, and is answered 508."),
+      "Whether a Via field is added to requests and responses. A request whose Via field names this proxy already is"
+        + " in a loop, and is answered 508."),
     Setting(
       "forwarding.pseudonym", \.forwarding.pseudonym, .token,
-      "The name this proxy gives itself in Via: each proxy on a way needs one of its own."),
+      "The name of this proxy in Via. Each proxy on the way of a request needs a different one."),
     Setting(
       "forwarding.tunnels", \.forwarding.tunnels, .protocols,
-      "Protocols that a client may switch to by an Upgrade field; once upstream agrees (101), bytes pass both ways unread."
-        + " A request for any other is served as plain HTTP. [] tunnels none."),
+      "Protocols to which a client may switch by an Upgrade field. Once upstream agrees (101), bytes are forwarded"
+        + " both ways and not read. A request for another protocol is served as plain HTTP. [] allows none."),
     Setting(
       "forwarding.half_close", \.forwarding.halfClose, .word(),
-      "What it means that a client ends its side (FIN) behind a whole request. abort: it has left, and the server may stop."
-        + " finish: it is answered; one that has left is then noticed only by a reset, once something is sent to it."),
+      "What it means that a client closes its sending side (FIN) behind a whole request. abort: it has left, and the"
+        + " server may stop. finish: it is answered; then a client that has left is noticed only by its reset, once"
+        + " something is sent to it."),
   ]
 
   private static let bounds = [
@@ -138,137 +142,147 @@ struct Setting: Sendable {
       "The longest response head; a longer one is answered 502."),
     Setting(
       "limits.event_bytes", \.limits.eventBytes, .size(1 << 10...1 << 28),
-      "The longest event of a stream. Past it measuring stops for that stream and its record says so; its bytes go on."),
+      "The longest event of a stream. After a longer one the stream is forwarded but not measured, and its record says"
+        + " so."),
     Setting(
       "limits.inspected_body_bytes", \.limits.inspectedBodyBytes, .size(0...1 << 28),
-      "The most of a request body that is copied to find model, stream and user; the body itself is never held."),
+      "The longest request body of which a copy is kept to find model, stream and user. Forwarding does not wait for"
+        + " it."),
     Setting(
       "limits.response_body_bytes", \.limits.responseBodyBytes, .size(0...1 << 28),
-      "The most of a response that is not a stream that is kept to be decoded at its end; a longer one goes unmeasured."
+      "The longest response, of those that are not streams, of which a copy is kept to be decoded at its end. A longer"
+        + " one is forwarded but not measured."
     ),
     Setting(
       "limits.fields", \.limits.fields, .count(8...65536),
-      "The most fields that a head may have; a request with more is answered 431, a response 502."),
+      "The most header fields of a message; a request with more is answered 431, a response 502."),
     Setting(
       "limits.target_bytes", \.limits.targetBytes, .size(64...1 << 20),
       "The longest request target (path and query); a longer one is answered 414."),
     Setting(
       "limits.trailer_bytes", \.limits.trailerBytes, .size(0...1 << 24),
-      "The most trailer fields, in bytes, behind a chunked body; more are answered 431 (a response is cut)."),
+      "The longest trailer section behind a chunked body. A request with a longer one is answered 431, a response is"
+        + " cut."),
     Setting(
       "limits.chunk_extension_bytes", \.limits.chunkExtensionBytes, .size(0...1 << 24),
-      "The most chunk extensions, in bytes, in one message; more are answered 400 (a response is cut)."),
+      "The most bytes of chunk extensions in one message. A request with more is answered 400, a response is cut."),
     Setting(
       "limits.request_body_bytes", \.limits.requestBodyBytes, Codec<Int>.size(0...1 << 40).or("off"),
-      "The largest request body. One that says it is larger is answered 413 and never forwarded; a chunked one that"
-        + " becomes larger is cut on both sides."),
+      "The largest request body. A request that announces a larger one is answered 413 and not forwarded; a chunked"
+        + " body that becomes larger is cut on both sides."),
     Setting(
       "limits.request_body_rate", \.limits.requestBodyRate, Codec<Int>.size(1...1 << 30).or("off"),
-      "The slowest average, per second, at which a request body may come once timeouts.request_body has passed; a slower"
-        + " one is answered 408. Time in which upstream takes nothing does not count."),
+      "The slowest average, per second, at which a request body may come, not counting the first timeouts.request_body"
+        + " (60s if that is off); a slower one is answered 408. Time in which upstream accepts no bytes does not"
+        + " count."),
     Setting(
       "limits.connections", \.limits.connections, Codec<Int>.count(1...1_000_000).or("auto"),
-      "Client connections a worker holds at once; further ones wait unaccepted. auto is what limits.descriptors allow."),
+      "Client connections of a worker; further ones wait to be accepted. auto: as many as limits.descriptors allows."),
     Setting(
       "limits.connections_per_client", \.limits.connectionsPerClient, Codec<Int>.count(1...1_000_000).or("off"),
-      "Connections one client address may have, over all workers; further ones are answered 429 and closed. Peers in"
-        + " identity.trusted_proxies speak for many, and are not counted."),
+      "Connections that one client address may have, over all workers; further ones are answered 429 and closed. Peers"
+        + " in identity.trusted_proxies connect for many clients and are not counted."),
     Setting(
       "limits.descriptors", \.limits.descriptors, Codec<Int>.count(16...10_000_000).or("auto"),
-      "Sockets of clients and of upstream together. A client for whom two would be too many is answered 503 and closed;"
-        + " auto is the limit on open files, less what log, admin and loops need."),
+      "Sockets of clients and of upstream together. Each client needs two; one for whom they are not left is answered"
+        + " 503 and closed. auto is the limit on open files without what log, admin pages and event loops need."),
     Setting(
       "limits.in_flight", \.limits.inFlight, Codec<Int>.count(1...1_000_000).or("off"),
-      "Exchanges at upstream at once, over all workers; further ones wait, first come first served. A tunnel has its place"
+      "Exchanges at upstream at once, over all workers; further ones wait, first come, first served. A tunnel counts"
         + " until it ends."),
     Setting(
       "limits.queue", \.limits.queue, .count(0...1_000_000),
-      "Exchanges that may wait where limits.in_flight are at upstream; further ones are answered 503 with Retry-After."),
+      "Exchanges that may wait because of limits.in_flight; further ones are answered 503 with Retry-After."),
     Setting(
       "buffers.high_watermark", \.buffers.highWatermarkBytes, .size(1 << 10...1 << 28),
-      "Reading from one side pauses when this much waits for the other side's socket."),
+      "Reading from one side pauses when more than this waits for the socket of the other side."),
     Setting(
       "buffers.low_watermark", \.buffers.lowWatermarkBytes, .size(0...1 << 28),
-      "Reading goes on when no more than this waits."),
+      "Reading continues when no more than this waits."),
   ]
 
   private static let waits = [
     Setting(
       "timeouts.connect", \.timeouts.connect, .duration,
-      "For a connection to upstream, resolving its name and all attempts together; then 504."),
+      "For a connection to upstream, name resolution and all attempts included; then 504."),
     Setting(
       "timeouts.connect_attempt", \.timeouts.connectAttempt, .duration,
-      "For one address of a name that has several; then the next is tried. The last one may take all of"
+      "For one address of a name that has several; then the next one is tried. The last one may take the rest of"
         + " timeouts.connect."),
     Setting(
       "timeouts.connect_stagger", \.timeouts.connectStagger, .duration,
-      "The head start of each address before the next is tried beside it; the first to answer is taken (RFC 8305)."),
+      "How long each address is tried alone before the next one is tried beside it; the first that answers is used"
+        + " (RFC 8305)."),
     Setting(
       "timeouts.request_head", \.timeouts.requestHead, .duration,
-      "For a request's head, from its first byte to its last; and for a PROXY header, from the connection's beginning."),
+      "For a request's head, from its first byte to its last; for a PROXY header, from the beginning of the"
+        + " connection."),
     Setting(
       "timeouts.request_body", \.timeouts.requestBody, Codec<Duration>.duration.or("off"),
       "For the next bytes of a request's body; then 408."),
     Setting(
       "timeouts.client_stalled", \.timeouts.clientStalled, Codec<Duration>.duration.or("off"),
-      "For a client to take anything of the response that waits for it; then it is reset, and upstream closed. One that"
-        + " reads slowly has all the time it wants."),
+      "For a client to accept any byte of the response that waits for it; then its connection is reset and upstream's"
+        + " is closed. A client that reads slowly is not affected."),
     Setting(
       "timeouts.upstream_stalled", \.timeouts.upstreamStalled, Codec<Duration>.duration.or("off"),
-      "For upstream to take anything of the request that waits for it; then 504."),
-    Setting("timeouts.idle", \.timeouts.idle, .duration, "For the next request on a client's kept connection."),
+      "For upstream to accept any byte of the request that waits for it; then 504."),
+    Setting(
+      "timeouts.idle", \.timeouts.idle, .duration,
+      "For the next request on a client's connection; then it is closed."),
     Setting(
       "timeouts.upstream_idle", \.timeouts.upstreamIdle, .duration, "How long an unused upstream connection is kept."),
     Setting(
       "timeouts.response", \.timeouts.response, Codec<Duration>.duration.or("off"),
-      "From the complete request to the response's whole head; then 504. Off, because a long prompt can take minutes"
-        + " before its first token. A 1xx response gives no more time."),
+      "From the complete request to the whole head of the response; then 504. It is off because a long prompt can take"
+        + " minutes before its first token. A 1xx response does not extend it."),
     Setting(
       "timeouts.response_head", \.timeouts.responseHead, Codec<Duration>.duration.or("off"),
       "For a response's head, from its first byte to its last; then 504."),
     Setting(
       "timeouts.between_reads", \.timeouts.betweenReads, Codec<Duration>.duration.or("off"),
-      "For the next bytes of a response under way, whatever they are: comments and pings of a stream count. Then it is"
-        + " cut."),
+      "For the next bytes of a response, whatever they are (comments and pings of a stream count); then the response"
+        + " is cut."),
     Setting(
       "timeouts.first_token", \.timeouts.firstToken, Codec<Duration>.duration.or("off"),
-      "From the complete request to the first token of a stream whose head has come; comments and pings do not count. For"
-        + " streams of a known dialect only."),
+      "From the complete request to the first token of a stream whose head has come; comments and pings do not count."
+        + " It applies to streams of a known dialect only."),
     Setting(
       "timeouts.between_tokens", \.timeouts.betweenTokens, Codec<Duration>.duration.or("off"),
-      "From one token of a stream to the next, or to the stream's end; comments and pings do not count. For streams of a"
-        + " known dialect only."),
+      "From one token of a stream to the next, or to the end of the stream; comments and pings do not count. It"
+        + " applies to streams of a known dialect only."),
     Setting(
       "timeouts.queue", \.timeouts.queue, Codec<Duration>.duration.or("off"),
-      "For a place at upstream, where limits.in_flight bounds them; then 503 with Retry-After."),
+      "How long an exchange may wait because of limits.in_flight; then 503 with Retry-After."),
     Setting(
       "timeouts.retry_after", \.timeouts.retryAfter, .duration,
-      "What a 503 or 429 of the proxy's own tells clients to wait (Retry-After), rounded up to seconds."),
+      "How long a 503 or 429 of the proxy itself tells clients to wait (Retry-After), rounded up to seconds."),
     Setting(
       "timeouts.tunnel", \.timeouts.tunnel, Codec<Duration>.duration.or("off"),
-      "For the next bytes in a tunnel, either way; then both sides are reset."),
+      "For the next bytes in a tunnel, in either direction; then both sides are reset."),
     Setting(
       "timeouts.drain", \.timeouts.drain, .duration,
-      "For open exchanges to end after SIGTERM or SIGINT; then they are cut, and recorded."),
+      "For open exchanges to end after SIGTERM or SIGINT; then they are cut and recorded."),
     Setting(
       "pool.idle_connections", \.pool.idleConnections, .count(0...65536),
       "Idle connections to upstream that a worker keeps for the next request."),
     Setting(
       "resolver.fresh", \.resolver.fresh, .duration,
-      "How long the addresses of upstream's name are used before the system is asked again; connections follow a change."
+      "How long the addresses of upstream's name are used before the system is asked again. New connections follow a"
+        + " change."
     ),
     Setting(
       "resolver.stale", \.resolver.stale, Codec<Duration>.duration.or("off"),
-      "How long after that they are still used while the system fails to answer, or hangs."),
+      "How much longer they are used while the system cannot answer."),
   ]
 
   private static let outside = [
     Setting(
       "admin.listen", \.admin.listen, Codec<ListenAddress>.localAddress.or("off"),
-      "Where metrics, readiness and the settings in force are served. A port alone is on 127.0.0.1. Whoever reaches it may"
-        + " look: another address than this machine's own is warned of.", needsRestart: true),
+      "Where metrics, readiness and the settings in force are served. A port alone is on 127.0.0.1. There is no access"
+        + " control: an address that other machines can reach is logged as a warning.", needsRestart: true),
     Setting(
       "admin.models", \.admin.models, .count(1...10_000),
-      "Models whose times have metrics of their own; further ones are counted together, as other.", needsRestart: true),
+      "Models that have metrics of their own; further ones are counted together, as other.", needsRestart: true),
   ]
 }

@@ -1,21 +1,22 @@
-// A settings file taken apart: each setting's name, what was written for it, and its line.
-// It must not judge values, only names and shapes. No value is ever repeated in a problem here.
+// Reads a YAML file of settings: each setting's name, its text and its line. It checks names and shapes; no problem
+// that it reports repeats a value.
+import SettingValues
 import Yams
 
-/// What one file says.
+/// The settings of one file.
 struct SettingsFile {
   let path: String
   private(set) var entries: [(name: String, raw: RawSetting, origin: SettingOrigin)] = []
   private(set) var problems: [SettingsProblem] = []
-  /// Nobody knows what it says: it is no YAML, or says something twice.
+  /// Whether its settings are unknown: it is not valid YAML, or has a setting twice.
   private(set) var isIllegible = false
 
   init(path: String, contents: String) {
     self.path = path
-    // Yams' parser counts a byte order mark as text, and then finds the settings behind a document's end.
+    // Yams takes a byte order mark for text, and then the settings for a second document.
     let text = contents.unicodeScalars.first == "\u{FEFF}" ? String(contents.unicodeScalars.dropFirst()) : contents
     do {
-      // The encoding is said because Yams otherwise asks the environment, and talks about it on standard output.
+      // Without an encoding Yams asks the environment and prints a message about it on standard output.
       guard let root = try Parser(yaml: text, encoding: .utf8).singleRoot() else { return }
       readRoot(root)
     } catch {
@@ -56,13 +57,15 @@ struct SettingsFile {
     }
   }
 
-  /// A group with nothing in it is no mistake: all its lines may be comments.
+  /// An empty group is valid: all its lines may be comments.
   private mutating func readGroup(_ value: Node, name: String) {
     switch value {
     case .mapping(let mapping): read(mapping, prefix: "\(name).")
     case .scalar where isNull(value): break
     case .scalar, .sequence, .alias:
-      refuse(value.mark, "\(name) holds settings, not a value", "write its settings on the lines below it, indented")
+      refuse(
+        value.mark, "\(name) is a group of settings, not a setting", "write its settings indented on the lines below it"
+      )
     }
   }
 
@@ -71,12 +74,12 @@ struct SettingsFile {
     case .scalar(let scalar) where !isNull(value):
       entries.append((name, .one(typed(scalar, value)), origin(value.mark)))
     case .scalar:
-      refuse(value.mark, "\(name) has no value", "give it one, or leave the line out")
+      refuse(value.mark, "\(name) has no value", "write one, or remove the line")
     case .sequence(let sequence):
       readList(sequence, of: name, at: value.mark)
     case .mapping, .alias:
       let expected = Setting.named(name)?.expected ?? "a value"
-      refuse(value.mark, "\(name): expected \(expected), found settings below it", "give it one value")
+      refuse(value.mark, "\(name): expected \(expected), found a group of settings", "write one value")
     }
   }
 
@@ -92,7 +95,7 @@ struct SettingsFile {
     entries.append((name, .many(scalars), origin(mark)))
   }
 
-  /// What YAML takes the value for; what it takes for a number of another kind or a date, nobody asks for.
+  /// The kind that YAML finds for a value. No setting has one of its other kinds (fractions, dates).
   private func typed(_ scalar: Node.Scalar, _ node: Node) -> Scalar {
     switch node.tag.rawValue {
     case Tag.Name.str.rawValue: Scalar(scalar.string, .text)
@@ -104,9 +107,9 @@ struct SettingsFile {
 
   private func isNull(_ node: Node) -> Bool { node.tag.rawValue == Tag.Name.null.rawValue }
 
-  /// What Yams says, without the lines of the file that it would show.
+  /// The message of Yams without the lines of the file that it quotes.
   private func syntaxProblem(_ error: any Error, in text: String) -> SettingsProblem {
-    let fix = "put the YAML right; config/tachograph.yaml is an example"
+    let fix = "correct the YAML; config/tachograph.yaml is an example"
     switch error as? YamlError {
     case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
       .composer(_, let problem, let mark, _):
@@ -115,8 +118,8 @@ struct SettingsFile {
       let names = duplicates.sorted().map(quoted).joined(separator: ", ")
       let line = duplicates.compactMap { Self.line(ofSecond: $0, in: text, from: context.mark) }.min()
       return SettingsProblem(
-        origin: .file(path: path, line: line ?? context.mark.line), what: "\(names) stands here twice",
-        remedy: "leave one of them out")
+        origin: .file(path: path, line: line ?? context.mark.line), what: "\(names) is set twice",
+        remedy: "remove one of them")
     default:
       return SettingsProblem(origin: .file(path: path, line: 1), what: "not valid YAML", remedy: fix)
     }
@@ -124,8 +127,8 @@ struct SettingsFile {
 }
 
 extension SettingsFile {
-  /// Where a name stands for the second time among settings that begin at `mark`, which is all that Yams tells; nil where it
-  /// does not stand at the beginning of lines as deep as they.
+  /// The line of the second setting called `name` in the mapping that begins at `mark`, which is all that Yams tells;
+  /// nil where the name is not found at the beginning of two lines of that indentation.
   private static func line(ofSecond name: String, in text: String, from mark: Mark) -> Int? {
     let beginning = String(repeating: " ", count: mark.column - 1) + name + ":"
     let lines = text.split(omittingEmptySubsequences: false) { $0.isNewline }
@@ -134,13 +137,13 @@ extension SettingsFile {
   }
 }
 
-/// What to do about a name that no setting has.
+/// The remedy for a name that no setting has.
 func nearestRemedy(to name: String, isInGroup: Bool = true) -> String {
   let names = Setting.all.map(\.name)
-  // At the top of a file a group's own name may be what was meant.
+  // At the top level of a file, a group may have been meant.
   let groups =
     isInGroup
     ? []
     : Set(names.filter { $0.contains(".") }.compactMap { $0.split(separator: ".").first.map(String.init) }).sorted()
-  return nearestName(to: name, among: names + groups).map { "did you mean \($0)?" } ?? "leave it out"
+  return nearestName(to: name, among: names + groups).map { "did you mean \($0)?" } ?? "remove it"
 }

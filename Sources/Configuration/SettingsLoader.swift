@@ -1,7 +1,8 @@
-// Settings from files, environment and flags, by precedence: flags, then environment, then files, then defaults.
-// It must not read files or the environment itself: what was found is handed to it.
+// Settings from files, environment and flags. Flags win over the environment, the environment over files, files over
+// defaults. The caller reads file and environment.
+import SettingValues
 
-/// Collects what was said in each place, and loads it all at once.
+/// Collects settings from all places, and loads them together.
 public struct SettingsLoader: Sendable {
   private typealias Entry = (name: String, raw: RawSetting, origin: SettingOrigin)
 
@@ -9,16 +10,16 @@ public struct SettingsLoader: Sendable {
   private var fromEnvironment: [Entry] = []
   private var fromFlags: [Entry] = []
   private var problems: [SettingsProblem] = []
-  /// A file may say more than is known.
+  /// Whether a file may have settings that could not be read.
   private var hasIllegibleFile = false
 
-  /// What looks like a mistake and cannot be told from another program's variable: one line each.
+  /// Variables that look like mistyped settings and may belong to another program: one line each.
   public private(set) var warnings: [String] = []
 
-  /// A loader that knows only the defaults.
+  /// A loader with nothing but the defaults.
   public init() {}
 
-  /// Adds a file's settings; of two files the later wins. Names and shapes are checked here, values in `load`.
+  /// Adds a file's settings; a later file wins over an earlier one. Values are checked in `load`.
   public mutating func addFile(path: String, contents: String) {
     let file = SettingsFile(path: path, contents: contents)
     fromFiles += file.entries
@@ -28,8 +29,8 @@ public struct SettingsLoader: Sendable {
 
   /// Adds the variables that begin with `TACHOGRAPH_`; an empty one counts as not set.
   ///
-  /// A variable that names no setting is not refused, for others set such names too (Kubernetes does, for a service called
-  /// tachograph); where it is within two letters of one that does, `warnings` says so.
+  /// A variable that names no setting is not refused, because others set such variables too (Kubernetes does for a
+  /// service called tachograph). Where it is within two letters of a setting's variable there is one of the `warnings`.
   public mutating func addEnvironment(_ environment: [String: String]) {
     let settings = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.environmentName, $0) })
     for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name.hasPrefix("TACHOGRAPH_") {
@@ -37,12 +38,12 @@ public struct SettingsLoader: Sendable {
         guard !value.isEmpty else { continue }
         fromEnvironment.append((setting.name, .one(Scalar(value)), .environment(name)))
       } else if let near = settings.keys.sorted().first(where: { editDistance($0, name) <= 2 }) {
-        warnings.append("\(name) names no setting and is ignored; did you mean \(near)?")
+        warnings.append("\(name) is not a setting and is ignored; did you mean \(near)?")
       }
     }
   }
 
-  /// Adds what flags said, by the settings' names.
+  /// Adds the values of flags, by the settings' names.
   public mutating func addFlags(_ flags: [String: String]) {
     for (name, value) in flags.sorted(by: { $0.key < $1.key }) {
       addFlag(name, value, origin: .flag(Setting.named(name)?.flag ?? "--set \(name)"))
@@ -63,7 +64,7 @@ public struct SettingsLoader: Sendable {
 
   /// The settings in force.
   ///
-  /// - Throws: every problem of every place, not only the first; also of values that another place overrides.
+  /// - Throws: every problem of every place, also of values that another place overrides.
   public func load() throws(SettingsErrors) -> Settings {
     var settings = Settings(upstream: .unset)
     var found = problems
@@ -95,20 +96,20 @@ public struct SettingsLoader: Sendable {
     problems.append(SettingsProblem(origin: origin, what: what, remedy: remedy))
   }
 
-  /// What no single setting shows: one that is missing, and two that do not go together.
+  /// Problems of no single value: a setting that is missing, and two that contradict each other.
   func contradictions(in settings: Settings) -> [SettingsProblem] {
     var found: [SettingsProblem] = []
     if settings.origin(of: "upstream") == .standard, !hasIllegibleFile {
       found.append(
         SettingsProblem(
           origin: .standard, what: "no upstream is set",
-          remedy: "say --upstream http://HOST:PORT, TACHOGRAPH_UPSTREAM, or upstream: in the file"))
+          remedy: "use --upstream http://HOST:PORT, TACHOGRAPH_UPSTREAM, or upstream: in the file"))
     }
     if settings.listen.isReached(by: settings.upstream) {
       found.append(
         SettingsProblem(
           origin: settings.origin(of: "upstream"), what: "upstream and listen are the same address",
-          remedy: "listen on another port, or the proxy would call itself"))
+          remedy: "listen on another port: the proxy would connect to itself"))
     }
     if settings.buffers.lowWatermarkBytes >= settings.buffers.highWatermarkBytes {
       let low = settings.origin(of: "buffers.low_watermark")
@@ -116,7 +117,7 @@ public struct SettingsLoader: Sendable {
         SettingsProblem(
           origin: low == .standard ? settings.origin(of: "buffers.high_watermark") : low,
           what: "buffers.low_watermark is not below buffers.high_watermark",
-          remedy: "reading pauses at the high one and goes on at the low one"))
+          remedy: "reading pauses at the high one and continues at the low one"))
     }
     return found
   }

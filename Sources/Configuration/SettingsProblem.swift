@@ -1,31 +1,10 @@
-// What is wrong with the settings that somebody wrote: where, what, and what to do about it.
-// It must not know how settings are parsed, nor ever carry a credential.
-
-/// Where a setting was said.
-public enum SettingOrigin: Hashable, Sendable, CustomStringConvertible {
-  /// Nowhere: it is the default.
-  case standard
-  /// In a file, at a line counted from 1.
-  case file(path: String, line: Int)
-  /// In an environment variable.
-  case environment(String)
-  /// By a flag of the command line, such as `--upstream` or `--set records.queue`.
-  case flag(String)
-
-  /// As a message begins: `file:line`, the variable, the flag, or `default`.
-  public var description: String {
-    switch self {
-    case .standard: "default"
-    case .file(let path, let line): "\(path):\(line)"
-    case .environment(let name): name
-    case .flag(let flag): flag
-    }
-  }
-}
+// What is wrong with settings: where, what, and what to do about it.
+// A problem never carries a credential.
+import SettingValues
 
 /// One thing wrong with the settings. Its description is one line.
 public struct SettingsProblem: Hashable, Sendable, CustomStringConvertible {
-  /// Where it was said; `.standard` where the trouble is that nothing was said.
+  /// Where the setting was given; `.standard` where it was not given.
   public let origin: SettingOrigin
   /// What is wrong.
   public let what: String
@@ -38,7 +17,7 @@ public struct SettingsProblem: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// Everything wrong with the settings, so that all of it can be put right at once.
+/// Everything that is wrong with the settings, so that all of it can be corrected at once.
 public struct SettingsErrors: Error, Hashable, Sendable, CustomStringConvertible {
   /// At least one, in the order of file, environment, flags.
   public let problems: [SettingsProblem]
@@ -49,7 +28,7 @@ public struct SettingsErrors: Error, Hashable, Sendable, CustomStringConvertible
   }
 }
 
-/// Why a value was not taken: without where it stood, which its reader does not know.
+/// Why a value was refused. Who reads a value does not know where it was given.
 struct Refusal: Error {
   let what: String
   let remedy: String

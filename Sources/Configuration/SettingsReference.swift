@@ -1,13 +1,13 @@
-// What people read about settings: those in force with their origin, and the reference with every key and its default.
-// It must not know how they are loaded.
+// Settings as text: those in force with their origin, and the reference with every setting and its default.
+import SettingValues
 
 /// One setting as it is in force.
 public struct SettingInForce: Hashable, Sendable {
   /// Dotted: `records.queue`.
   public let name: String
-  /// As a file would say it, a list in brackets.
+  /// As in a file, a list in brackets.
   public let value: String
-  /// Where it was said.
+  /// Where it was given.
   public let origin: SettingOrigin
 }
 
@@ -29,9 +29,10 @@ extension Settings {
     }.joined(separator: "\n")
   }
 
-  /// The settings in force as a file that would say them again, each with its origin; what could be a secret is left out.
+  /// The settings in force as a file, each with its origin. It has the same effect when it is loaded; a value that
+  /// could be a secret is left out.
   public var inForceFile: String {
-    var lines = ["# The settings in force, and where each was said."]
+    var lines = ["# The settings in force, and where each was given."]
     var group = ""
     for setting in inForce {
       let parts = setting.name.split(separator: ".")
@@ -46,20 +47,19 @@ extension Settings {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// No setting holds a secret, and an upstream that names a user is refused. One that some day may is not shown before
-  /// somebody has thought of it.
+  /// No setting is a secret, and an upstream with a user name is refused. This keeps a later setting that is one from
+  /// being shown by mistake.
   private static func mayBeSecret(_ setting: SettingInForce) -> Bool {
     let last = setting.name.split { ".-_".contains($0) }.last ?? ""
     return ["secret", "key", "password", "credentials"].contains(last)
       || setting.value.contains("://") && setting.value.contains("@")
   }
 
-  /// The reference: a file with every setting, its meaning and its default, that can be used as it is.
-  ///
-  /// `config/tachograph.yaml` is this text (a test holds them together); its upstream is an example, for that has no default.
+  /// The reference: a settings file with every setting, its meaning and its default. Its upstream is an example,
+  /// because that has no default. `config/tachograph.yaml` is this text; a test compares them.
   public static var referenceFile: String {
     var lines = opening
-    let example = Settings(upstream: Upstream(host: "127.0.0.1", port: 8000))
+    let example = Settings(upstream: UpstreamAddress(host: "127.0.0.1", port: 8000))
     var group = ""
     for setting in Setting.all {
       let parts = setting.name.split(separator: ".")
@@ -80,16 +80,17 @@ extension Settings {
   }
 
   private static let opening = [
-    "# Every setting of `tachograph serve`, its meaning and its default: leave out what you do not change.",
-    "# Use it with `tachograph serve --config FILE`. Each setting is also an environment variable, named below its meaning",
-    "# (a list with commas), and a flag: --upstream, --listen, --workers, --records, --admin, and --set NAME=VALUE for any",
-    "# of them (--set records.queue=1000). Flags win over the environment, the environment wins over this file.",
-    "# An unknown name or a wrong value is refused at the start, with its line. SIGHUP has all of it read again: exchanges that",
-    "# begin then follow it, those under way keep what they began with, and a file with a mistake changes nothing.",
+    "# Every setting of `tachograph serve`, its meaning and its default. Remove the settings that you do not change.",
+    "# Use it with `tachograph serve --config FILE`. Each setting is also an environment variable, named below its",
+    "# meaning (write a list with commas), and a flag: --upstream, --listen, --workers, --records, --admin, and",
+    "# --set NAME=VALUE for any of them (--set records.queue=1000). Flags win over the environment, the environment wins",
+    "# over this file. If a name is unknown or a value is wrong, `serve` does not start and shows the line. SIGHUP reads",
+    "# the settings again: new exchanges follow them, running exchanges keep theirs, and a file with a mistake changes",
+    "# nothing.",
   ]
 }
 
-/// `name: value`, or a list with an element a line.
+/// `name: value`, or a list with one element on each line.
 private func assignment(_ name: String, _ value: RawSetting) -> [String] {
   switch value {
   case .one(let scalar): ["\(name): \(plainOrQuoted(scalar))"]
@@ -98,7 +99,7 @@ private func assignment(_ name: String, _ value: RawSetting) -> [String] {
   }
 }
 
-/// A value in one line, as a file takes it back.
+/// A value on one line, as a file has it.
 func inline(_ value: RawSetting) -> String {
   switch value {
   case .one(let scalar): plainOrQuoted(scalar)
@@ -106,7 +107,7 @@ func inline(_ value: RawSetting) -> String {
   }
 }
 
-/// A value as YAML takes it back: plain where it can be, else in double quotes.
+/// A value as YAML: plain where that is unambiguous, else in double quotes.
 private func plainOrQuoted(_ scalar: Scalar) -> String {
   let text = scalar.text
   let isPlain = text.utf8.allSatisfy { "-._/:".utf8.contains($0) || isAlphanumeric($0) }
@@ -117,7 +118,7 @@ private func plainOrQuoted(_ scalar: Scalar) -> String {
   return text
 }
 
-/// Whether YAML could take text for something else; it may say so of text that is safe, too.
+/// Whether YAML could read a text as another kind. It may be true of a text that is safe.
 private func looksTyped(_ text: String) -> Bool {
   let words: Set = ["true", "false", "yes", "no", "on", "off", "y", "n", "null", "auto"]
   let opensNumber = text.utf8.first.map { "+-.0123456789".utf8.contains($0) } ?? true
@@ -128,7 +129,7 @@ private func padded(_ text: String, to width: Int) -> String {
   text + String(repeating: " ", count: max(0, width - text.count))
 }
 
-/// Words put into lines of at most `width` letters.
+/// Breaks a text into lines of at most `width` letters.
 private func wrapped(_ text: String, width: Int) -> [String] {
   var lines: [String] = []
   var line = ""

@@ -1,34 +1,34 @@
-// Settings read again while the proxy runs: what changes at once, and what only a restart changes.
-// It must not act on them, nor read files itself.
+// Settings read again while the proxy runs: which of them change at once, and which only a restart changes.
+import SettingValues
 
-/// What came of reading the settings again.
+/// The result of reading the settings again.
 public struct SettingsReload: Sendable {
-  /// One setting that is now said to be something else.
+  /// One setting that has another value now.
   public struct Change: Hashable, Sendable, CustomStringConvertible {
     /// Dotted: `timeouts.idle`.
     public let name: String
-    /// What it was, as a file would say it.
+    /// The former value, as in a file.
     public let before: String
-    /// What it is said to be now.
+    /// The new value.
     public let after: String
 
     /// `timeouts.idle: 10s (was 75s)`.
     public var description: String { "\(name): \(after) (was \(before))" }
   }
 
-  /// What is to be in force: the new settings, but for what needs a restart.
+  /// The settings to take over: the new ones, except for those that need a restart.
   public let settings: Settings
-  /// What changes now.
+  /// Settings that change now.
   public let changes: [Change]
-  /// What was said to change and does not until a restart.
+  /// Settings whose new value takes effect after a restart only.
   public let needingRestart: [Change]
 }
 
 extension SettingsLoader {
-  /// The settings that a running proxy is to go over to.
+  /// The settings that a running proxy has to take over.
   ///
-  /// - Parameter running: those in force; of them stays what cannot change without a restart.
-  /// - Throws: every problem, as `load` does; also where what is new and what stays do not go together.
+  /// - Parameter running: those in force.
+  /// - Throws: every problem, as `load` does; also where new settings contradict those that need a restart.
   public func reload(_ running: Settings) throws(SettingsErrors) -> SettingsReload {
     var settings = try load()
     var changes: [SettingsReload.Change] = []

@@ -1,12 +1,11 @@
 // Sizes and durations as people write them: 64KiB, 500ms, and back.
-// It must not know which settings have them.
 
 /// One unit of a quantity and how many base units it holds.
 struct Unit {
   let suffix: String
   let factor: Int
 
-  /// Bytes; powers of 1,024 only, for "KB" means two things.
+  /// Bytes; powers of 1,024 only, because "KB" means both 1,000 and 1,024.
   static let sizes = [
     Unit(suffix: "GiB", factor: 1 << 30), Unit(suffix: "MiB", factor: 1 << 20), Unit(suffix: "KiB", factor: 1 << 10),
     Unit(suffix: "B", factor: 1),
@@ -35,16 +34,4 @@ func written(_ amount: Int, in units: [Unit]) -> String {
   let largest = units.filter { amount != 0 && amount.isMultiple(of: $0.factor) }.max { $0.factor < $1.factor }
   guard let unit = largest ?? units.min(by: { $0.factor < $1.factor }) else { return "\(amount)" }
   return "\(amount / unit.factor)\(unit.suffix)"
-}
-
-extension Duration {
-  /// Whole nanoseconds; no setting is too long for them.
-  public var wholeNanoseconds: Int64 {
-    components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000
-  }
-
-  /// Whole milliseconds, what is less than one cut off; settings are never finer.
-  public var wholeMilliseconds: Int {
-    Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)
-  }
 }

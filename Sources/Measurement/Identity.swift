@@ -25,14 +25,6 @@ public struct IdentityHeaders: Sendable {
   /// `user` as `user_from` writes it: made once, not per request.
   let userFrom: [String]
 
-  /// What the usual gateways and chat front ends send, in LiteLLM's order first
-  /// (Documentation.docc/Dialects.md, "Who sent the request").
-  public static let usual = IdentityHeaders(
-    user: [
-      "x-litellm-customer-id", "x-litellm-end-user-id", "x-openwebui-user-id", "helicone-user-id", "x-user-id",
-    ],
-    session: ["x-openwebui-chat-id", "helicone-session-id", "x-litellm-trace-id", "x-session-id"])
-
   /// Makes the lists from names in any case.
   public init(user: [String], session: [String]) {
     self.user = user.map { $0.lowercased() }
@@ -44,8 +36,8 @@ public struct IdentityHeaders: Sendable {
   public var all: [String] { user + session + IdentityReader.credentials }
 }
 
-/// Who sent a request, by its head: the few strings a record needs, so that the head itself can go. The same for all heads
-/// with equal values of `IdentityHeaders.all`, which share it; so a class.
+/// Who sent a request, by its head: the few strings a record needs, so that the head itself can go. The same for all
+/// heads with equal values of `IdentityHeaders.all`, which share it; so a class.
 public final class RequestOrigin: Sendable {
   let user: Identity?
   let keyOwner: Identity?

@@ -1,25 +1,98 @@
 // The configuration in force, with what is derived from it: one value that an exchange holds on to from begin to end.
+import HTTP
+import Measurement
+import SettingValues
+import TokenWire
 
-/// What begins now is held to this. Shared by all workers, and by every exchange that began under it; it never changes: a
-/// reload makes another one.
+/// What begins now is held to this. Shared by all workers, and by every exchange that began under it; it never changes:
+/// a reload makes another one.
 final class ConfigurationSnapshot: Sendable {
-  let settings: ProxySettings
+  let settings: Settings
   /// The upstream servers, at least one.
   let upstreams: [UpstreamSettings]
   /// How the descriptors are shared out.
   let budget: DescriptorBudget
 
+  /// This proxy's name in its records.
+  let instance: String
+  /// What is added to heads and removed from them, and which protocols are tunnelled.
+  let forwarding: ForwardingPolicy
+  /// Bounds on what a client sends around its bodies.
+  let requestLimits: HTTPLimits
+  /// Bounds on what upstream sends around its bodies.
+  let responseLimits: HTTPLimits
+  /// Bounds on what is kept of a response to decode it.
+  let decoderLimits: DecoderLimits
+  /// Which header fields name the user and the session.
+  let identityHeaders: IdentityHeaders
+
   /// Of settings that name one upstream server.
-  convenience init(_ settings: ProxySettings) { self.init(settings) { [$0] } }
+  convenience init(_ settings: Settings) { self.init(settings) { [$0] } }
 
   /// - Parameter servers: makes the upstream servers of the one that `settings` name.
-  init(_ settings: ProxySettings, upstreams servers: (UpstreamSettings) -> [UpstreamSettings]) {
+  init(_ settings: Settings, upstreams servers: (UpstreamSettings) -> [UpstreamSettings]) {
     self.settings = settings
     let count = servers(UpstreamSettings(settings, idleConnections: 0, spareAttempts: 0)).count
     budget = DescriptorBudget(
-      descriptors: settings.descriptors, workers: max(1, settings.workers), upstreams: count,
-      idle: settings.idleUpstreamConnections)
+      descriptors: settings.limits.descriptors, workers: settings.workers ?? 1, upstreams: count,
+      idle: settings.pool.idleConnections)
     upstreams = servers(
       UpstreamSettings(settings, idleConnections: budget.idle, spareAttempts: budget.attemptBudget))
+    instance = settings.instance ?? ""
+    forwarding = ForwardingPolicy(settings.forwarding)
+    requestLimits = HTTPLimits(settings.limits, headBytes: settings.limits.requestHeadBytes)
+    responseLimits = HTTPLimits(settings.limits, headBytes: settings.limits.responseHeadBytes)
+    decoderLimits = DecoderLimits(
+      eventBytes: settings.limits.eventBytes, bodyBytes: settings.limits.responseBodyBytes)
+    identityHeaders = IdentityHeaders(user: settings.identity.headers, session: settings.identity.sessionHeaders)
+  }
+
+  /// Whether every connection begins with a PROXY header that names the client.
+  var requiresProxyHeader: Bool { settings.proxyProtocol.mode == .required }
+
+  /// Whether a client that closes its sending side (FIN) behind a whole request is still answered; otherwise it has
+  /// left.
+  var finishesHalfClosed: Bool { settings.forwarding.halfClose == .finish }
+
+  /// Whether a deadline depends on the tokens of a stream.
+  var awaitsTokens: Bool { settings.timeouts.betweenTokens != nil || settings.timeouts.firstToken != nil }
+
+  /// Whether the `X-Forwarded-For` field of a peer is trusted to name the client.
+  func isTrustedProxy(_ address: String) -> Bool { settings.identity.trustedProxies.contains { $0.contains(address) } }
+
+  /// Whether a peer may connect where PROXY headers are required.
+  func maySendProxyHeader(_ address: String) -> Bool {
+    let peers = settings.proxyProtocol.peers
+    return peers.isEmpty || peers.contains { $0.contains(address) }
+  }
+}
+
+extension HTTPLimits {
+  fileprivate init(_ limits: Settings.Limits, headBytes: Int) {
+    self.init(
+      headBytes: headBytes, fieldCount: limits.fields, targetBytes: limits.targetBytes,
+      trailerBytes: limits.trailerBytes, chunkExtensionBytes: limits.chunkExtensionBytes)
+  }
+}
+
+extension ForwardingPolicy {
+  fileprivate init(_ forwarding: Settings.Forwarding) {
+    self.init()
+    forwardedFor = AddressField(forwarding.xForwardedFor)
+    forwarded = AddressField(forwarding.forwarded)
+    via = forwarding.via ? forwarding.pseudonym : nil
+    tunnels = forwarding.tunnels
+  }
+}
+
+extension ForwardingPolicy.AddressField {
+  fileprivate init(_ field: Settings.AddressField) {
+    self =
+      switch field {
+      case .pass: .pass
+      case .append: .append
+      case .replace: .replace
+      case .drop: .drop
+      }
   }
 }

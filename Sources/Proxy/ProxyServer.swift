@@ -3,6 +3,7 @@ import Clocks
 import Logging
 import Measurement
 import RecordLog
+import SettingValues
 import Synchronization
 import Transport
 
@@ -23,7 +24,7 @@ public final class ProxyServer: Sendable {
   /// - Parameter inherited: sockets to take clients from, in place of one on the settings' address.
   /// - Throws: `TransportError`: the address is in use, is not ours, or is no address.
   public convenience init(
-    settings: ProxySettings, writer: RecordWriter, secret: KeySecret, inherited: [ListeningSocket] = [],
+    settings: Settings, writer: RecordWriter, secret: KeySecret, inherited: [ListeningSocket] = [],
     log: Log = .standardError
   ) throws(TransportError) {
     let state = ProxyState(ConfigurationSnapshot(settings), writer: writer, secret: secret, log: log)
@@ -35,12 +36,13 @@ public final class ProxyServer: Sendable {
     SignalWatcher.ignoreBrokenPipes()
     self.state = state
     let settings = state.configuration.settings
-    let sockets = try inherited.isEmpty ? Self.bind(settings) : [inherited]
+    let workers = state.counters.count
+    let sockets = try inherited.isEmpty ? Self.bind(settings, workers: workers) : [inherited]
     address = sockets[0].map(\.address.description).joined(separator: ", ")
     defer { for socket in sockets.joined() { socket.close() } }
     var threads: [WorkerThread] = []
     var mailboxes: [Mailbox<WorkerCommand>] = []
-    for number in 0..<max(1, settings.workers) {
+    for number in 0..<workers {
       do throws(TransportError) {
         let (thread, mailbox) = try Self.startWorker(state, number, sockets[number % sockets.count])
         threads.append(thread)
@@ -57,15 +59,15 @@ public final class ProxyServer: Sendable {
   }
 
   /// The sockets of each worker, in turn: one for each, or one for all.
-  private static func bind(_ settings: ProxySettings) throws(TransportError) -> [[ListeningSocket]] {
-    guard let address = SocketAddress(literal: settings.listenHost, port: settings.listenPort) else {
+  private static func bind(_ settings: Settings, workers: Int) throws(TransportError) -> [[ListeningSocket]] {
+    guard let address = SocketAddress(literal: settings.listen.host, port: settings.listen.port) else {
       throw TransportError(.address, code: -22)
     }
-    if settings.sharesListenPort { return [[try ListeningSocket(address, sharing: .processes)]] }
-    if settings.workers <= 1 { return [[try ListeningSocket(address)]] }
+    if settings.listenReusePort { return [[try ListeningSocket(address, sharing: .processes)]] }
+    if workers == 1 { return [[try ListeningSocket(address)]] }
     let free = try freeAddress(address)
     var sockets: [[ListeningSocket]] = []
-    for _ in 0..<settings.workers { sockets.append([try ListeningSocket(free, sharing: .workers)]) }
+    for _ in 0..<workers { sockets.append([try ListeningSocket(free, sharing: .workers)]) }
     return sockets
   }
 
@@ -100,7 +102,7 @@ public final class ProxyServer: Sendable {
 
   /// Uses `settings` for everything that begins from now on: exchanges, connections, waits. Exchanges under way keep theirs;
   /// the address listened on and the number of workers stay as they were at the start. Returns at once.
-  public func apply(_ settings: ProxySettings) {
+  public func apply(_ settings: Settings) {
     let configuration = ConfigurationSnapshot(settings)
     state.configuration = configuration
     for mailbox in mailboxes { mailbox.post(.apply(configuration)) }
@@ -113,7 +115,7 @@ public final class ProxyServer: Sendable {
   /// Stops accepting and lets exchanges end, for at most the configured time. Returns at once; see `wait`.
   public func drain() {
     isEnding.store(true, ordering: .relaxed)
-    let until = Instant.now().advanced(byNanoseconds: state.configuration.settings.drainTimeout)
+    let until = Instant.now().advanced(by: state.configuration.settings.timeouts.drain)
     for mailbox in mailboxes { mailbox.post(.drain(until: until)) }
   }
 
@@ -123,7 +125,8 @@ public final class ProxyServer: Sendable {
     for mailbox in mailboxes { mailbox.post(.shutDown) }
   }
 
-  /// Waits until every worker has ended. Call it once, after `drain` or `shutDown`, or to serve until somebody else does.
+  /// Waits until every worker has ended. Call it once, after `drain` or `shutDown`, or to serve until somebody else
+  /// does.
   public func wait() {
     for thread in threads { thread.join() }
   }

@@ -26,7 +26,7 @@ final class ProxyState: Sendable {
     log: Log
   ) {
     let settings = configuration.settings
-    let workers = max(1, settings.workers)
+    let workers = settings.workers ?? 1
     current = Mutex(configuration)
     self.router = router
     self.writer = writer
@@ -34,7 +34,7 @@ final class ProxyState: Sendable {
     self.secret = secret
     counters = (0..<workers).map { _ in Counters() }
     upstreams = configuration.upstreams.map { UpstreamState($0, workers: workers) }
-    operations = ModelRegistry(limit: settings.countedModels)
+    operations = ModelRegistry(limit: settings.admin.models)
   }
 
   /// The settings in force. Each worker has its own reference, which it replaces when its mailbox brings the next.

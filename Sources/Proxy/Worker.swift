@@ -59,20 +59,16 @@ final class Worker {
   /// Called by a limiter, on any thread, when a waiter of this worker has its permit.
   private(set) var onAdmit: ConcurrencyLimiter.Admission = { _ in }
 
-  /// The settings in force.
-  var settings: ProxySettings { configuration.settings }
-
   /// Prepares to take clients from `sockets`; nothing is accepted before `run`.
   init(proxy: ProxyState, number: Int, sockets: [ListeningSocket]) throws(TransportError) {
     self.proxy = proxy
     counters = proxy.counters[number]
     recording = RecordingResources(counters: counters, models: proxy.operations, writer: proxy.writer)
     configuration = proxy.configuration
-    let settings = configuration.settings
     loop = try EventLoop()
     upstreams = UpstreamList(configuration, proxy, worker: number, loop: loop)
-    headCaches = HeadCaches(settings)
-    identities = UniqueBox(IdentityReader(headers: settings.identityHeaders, secret: proxy.secret))
+    headCaches = HeadCaches(configuration)
+    identities = UniqueBox(IdentityReader(headers: configuration.identityHeaders, secret: proxy.secret))
     var listeners: [Listener] = []
     for socket in sockets { listeners.append(try Listener(loop: loop, socket: socket)) }
     self.listeners = listeners
@@ -106,7 +102,7 @@ final class Worker {
 
   private func accept(_ stream: any ByteStream) {
     let peer = stream.peer?.host ?? ""
-    guard !settings.awaitsProxyHeader || settings.mayIntroduce(peer) else {
+    guard !configuration.requiresProxyHeader || configuration.maySendProxyHeader(peer) else {
       counters.hit(.proxyHeader)
       proxy.logOnce(.proxyHeader, "closed a connection from \(peer): this address is not in proxy_protocol.peers")
       return stream.close()
@@ -117,7 +113,7 @@ final class Worker {
     if proxy.acquireClient(limit: configuration.budget.clients) {
       client.accounting.isServed = true
       // With a PROXY header the client's address is known once that has come.
-      if !configuration.settings.awaitsProxyHeader { countByAddress(client) }
+      if !configuration.requiresProxyHeader { countByAddress(client) }
     } else {
       reject(client, .noDescriptor)
     }
@@ -127,7 +123,7 @@ final class Worker {
   /// Counts a connection of a client whose address is known, and rejects one too many.
   func countByAddress(_ client: DownstreamConnection) {
     // A trusted peer forwards for many clients.
-    guard let limit = configuration.settings.connectionsPerClient, !configuration.settings.isTrustedProxy(client.peer)
+    guard let limit = configuration.settings.limits.connectionsPerClient, !configuration.isTrustedProxy(client.peer)
     else { return }
     guard proxy.clientConnections.acquire(client.peer, limit: limit) else { return reject(client, .tooManyOfOneClient) }
     client.accounting.client = client.peer
@@ -153,7 +149,7 @@ final class Worker {
   private func updateAccepting() {
     guard !isDraining else { return }
     // A client that waits in the kernel's queue costs nothing, and may be accepted later.
-    let isFull = clients.count - rejectedClients >= configuration.settings.connections
+    let isFull = clients.count - rejectedClients >= configuration.settings.limits.connections ?? .max
     let isRejecting = rejectedClients >= configuration.budget.refused
     guard (isFull || isRejecting) != isAcceptPaused else { return }
     isAcceptPaused.toggle()
@@ -185,9 +181,9 @@ final class Worker {
 
   /// The client's address for the record: the peer's, or the one that trusted peers name.
   func clientAddress(peer: String, _ head: RequestHead) -> String {
-    let settings = settings
+    let configuration = configuration
     return ForwardedFor.client(
-      behind: peer, head.fields.all("x-forwarded-for"), isTrusted: { settings.isTrustedProxy($0) })
+      behind: peer, head.fields.all("x-forwarded-for"), isTrusted: { configuration.isTrustedProxy($0) })
   }
 
   private func checkDeadlines() {
@@ -204,8 +200,8 @@ final class Worker {
     self.configuration = configuration
     upstreams.apply(configuration)
     headCaches.invalidate()
-    headCaches = HeadCaches(settings)
-    identities.value = IdentityReader(headers: settings.identityHeaders, secret: proxy.secret)
+    headCaches = HeadCaches(configuration)
+    identities.value = IdentityReader(headers: configuration.identityHeaders, secret: proxy.secret)
     updateAccepting()
   }
 

@@ -5,6 +5,7 @@ import Configuration
 import Logging
 import Metrics
 import Proxy
+import SettingValues
 import Synchronization
 import Transport
 

@@ -5,6 +5,7 @@ import Logging
 import Measurement
 import Proxy
 import RecordLog
+import SettingValues
 import Synchronization
 import Transport
 
@@ -21,7 +22,6 @@ public final class ProxyService: Sendable {
   public var adminAddress: String? { admin?.address }
 
   private let source: SettingsSource
-  private let instance: String
   private let log: Log
   private let writer: RecordWriter
   private let admin: AdminServer?
@@ -39,10 +39,9 @@ public final class ProxyService: Sendable {
     self.source = source
     self.log = log
     for warning in source.warnings { log.warning("\(warning)") }
-    let settings = source.settings
-    instance = settings.instance ?? HostName.current
+    let settings = source.settings.withMachineValues()
     let secret: KeySecret
-    (secret, writer) = try Self.openRecords(settings, instance: instance, log: log)
+    (secret, writer) = try Self.openRecords(settings, log: log)
     let pages = AdminPages(source, version: version, log: log)
     do throws(TransportError) {
       admin = try pages.serve()
@@ -52,7 +51,7 @@ public final class ProxyService: Sendable {
     }
     do throws(TransportError) {
       server = try ProxyServer(
-        settings: ProxySettings(settings, instance: instance), writer: writer, secret: secret, inherited: inherited)
+        settings: settings, writer: writer, secret: secret, inherited: inherited)
     } catch {
       admin?.stop()
       _ = writer.close(timeoutMilliseconds: Self.recordsTimeoutMilliseconds)
@@ -62,10 +61,10 @@ public final class ProxyService: Sendable {
   }
 
   private static func openRecords(
-    _ settings: Settings, instance: String, log: Log
+    _ settings: Settings, log: Log
   ) throws(ServiceFailure) -> (KeySecret, RecordWriter) {
     let path = settings.records.file.path
-    var records = RecordWriter.Settings(path: path, instance: instance)
+    var records = RecordWriter.Settings(path: path, instance: settings.instance ?? "")
     records.queueLimit = settings.records.queue
     do {
       return (try KeySecret.load(beside: path), try RecordWriter(records))
@@ -82,8 +81,8 @@ public final class ProxyService: Sendable {
       "forwarding to http://\(source.settings.upstream), writing records to \(source.settings.records.file.path)")
   }
 
-  /// The first call drains: no new clients, open exchanges may end within `timeouts.drain`. The second ends them at once.
-  /// Returns at once; see `wait`.
+  /// The first call drains: no new clients, open exchanges may end within `timeouts.drain`. The second ends them at
+  /// once. Returns at once; see `wait`.
   public func terminate() {
     guard !isDraining.exchange(true, ordering: .relaxed) else { return server.shutDown() }
     let limit = source.settings.timeouts.drain
@@ -100,7 +99,7 @@ public final class ProxyService: Sendable {
     writer.reopen()
     do throws(ServiceFailure) {
       let reload = try source.reload()
-      if !reload.changes.isEmpty { server.apply(ProxySettings(reload.settings, instance: instance)) }
+      if !reload.changes.isEmpty { server.apply(reload.settings.withMachineValues()) }
       for change in reload.changes { log.info("\(change)") }
       for change in reload.needingRestart {
         log.warning("\(change.name) needs a restart: \(change.before) stays in force")

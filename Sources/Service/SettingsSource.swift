@@ -1,6 +1,7 @@
 // Where the settings come from, so that they can be read again, and which of them are in force.
 import Configuration
 import Glibc
+import SettingValues
 import Synchronization
 
 /// The places that settings are given in, and the last settings from there that were valid. From any thread.

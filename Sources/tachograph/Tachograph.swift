@@ -1,5 +1,4 @@
-// The command line's root: names the subcommands and the version.
-// It must not know how any of them works.
+// The root of the command line: the subcommands and the version.
 import ArgumentParser
 
 @main
@@ -8,7 +7,7 @@ struct Tachograph: ParsableCommand {
 
   static let configuration = CommandConfiguration(
     commandName: "tachograph",
-    abstract: "A transparent proxy that stamps every token of an LLM server with its arrival time.",
+    abstract: "A transparent proxy that records the arrival time of every token of an LLM server.",
     version: version,
     subcommands: [
       ServeCommand.self, TailCommand.self, ReportCommand.self, SimulateCommand.self, DemoCommand.self,

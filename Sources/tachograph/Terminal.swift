@@ -1,5 +1,4 @@
-// The terminal, or what stands in its place: its size, whether colour is wanted, and writing to it.
-// It must not know what is written.
+// The terminal: its size, whether it shows colours, and writing to it.
 import ArgumentParser
 import Glibc
 import Logging
@@ -11,8 +10,8 @@ enum ColourChoice: String, CaseIterable, ExpressibleByArgument {
   case always
   case never
 
-  /// Whether to colour what goes to `descriptor`: `auto` is a terminal that does not ask for none
-  /// (https://no-color.org, `TERM=dumb`).
+  /// Whether to write colours to `descriptor`. `auto` writes them to a terminal, unless NO_COLOR is set
+  /// (https://no-color.org) or TERM is `dumb`.
   func isColoured(_ descriptor: Int32) -> Bool {
     switch self {
     case .always: true
@@ -24,7 +23,7 @@ enum ColourChoice: String, CaseIterable, ExpressibleByArgument {
   }
 }
 
-/// Questions to a terminal, and words to it.
+/// Functions of the terminal.
 enum Terminal {
   static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
@@ -33,7 +32,7 @@ enum Terminal {
     return unsafe String(cString: value)
   }
 
-  /// Columns and rows of the terminal behind `descriptor`; nil where there is none, or it does not know.
+  /// Columns and rows of the terminal behind `descriptor`; nil where there is none, or its size is not known.
   static func size(_ descriptor: Int32) -> (columns: Int, rows: Int)? {
     var size = winsize()
     guard unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return nil }
@@ -41,7 +40,7 @@ enum Terminal {
   }
 
   /// Writes all of `text`.
-  /// - Returns: false where nobody is left to read it, or it cannot be written; `errno` says which.
+  /// - Returns: false where it cannot be written; `errno` is EPIPE where the reader has gone.
   static func write(_ text: String, to descriptor: Int32 = STDOUT_FILENO) -> Bool {
     var text = text
     return text.withUTF8 { utf8 in
@@ -66,11 +65,11 @@ enum Terminal {
     _ = unsafe poll(&watch, 1, -1)
   }
 
-  /// Lets a reader that goes away (`| head`) be an answer of `write`, not a death by signal.
+  /// Makes `write` fail with EPIPE where the reader has gone (`| head`), instead of ending the process by a signal.
   static func ignoreBrokenPipe() { _ = signal(SIGPIPE, SIG_IGN) }
 
-  /// Ctrl-C and SIGTERM are how one stops looking: they end the process with 0. Whole lines are written at once, so
-  /// there is nothing to finish.
+  /// Makes Ctrl-C and SIGTERM end the process with exit code 0: they are the usual way to end `tail`. Only whole lines
+  /// are written, so nothing is left unfinished.
   static func endCleanlyWhenInterrupted() {
     _ = signal(SIGINT) { _ in _exit(0) }
     _ = signal(SIGTERM) { _ in _exit(0) }
@@ -79,7 +78,7 @@ enum Terminal {
 
 /// How the commands that look at logs fail.
 enum CommandFailure {
-  /// What `write` has just refused to take: nobody is left to read it (`| head`), which is no failure, or it is lost.
+  /// `write` has just failed. That the reader has gone (`| head`) is no failure of the command.
   static func unwritten() throws {
     let reason = errno
     guard reason != EPIPE else { return }
@@ -87,7 +86,8 @@ enum CommandFailure {
     throw ExitCode.failure
   }
 
-  /// Says why a log cannot be read, and gives the exit code for it.
+  /// Logs why a log cannot be read.
+  /// - Returns: the exit code for it.
   static func unreadable(_ error: RecordReadError) -> ExitCode {
     Log.standardError.error("\(error)")
     return ExitCode(2)

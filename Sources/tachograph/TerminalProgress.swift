@@ -1,15 +1,14 @@
-// A progress line on stderr that shows up only where somebody waits for it, and goes away with the process.
-// It must not know what is read.
+// A progress line on standard error, if that is a terminal; it is removed at the end.
 import Clocks
 import Glibc
 import Report
 import Synchronization
 
-/// Whether there is a progress line on the terminal. A signal handler asks it, so it belongs to no object.
+/// Whether the progress line is shown. It is a global variable because a signal handler reads it.
 private let isProgressDrawn = Atomic(false)
 
-/// Counts bytes from any thread and draws, at most ten times a second, once a second has passed; nothing where stderr
-/// is no terminal.
+/// Counts bytes, from any thread, and draws the line at most ten times a second, after the first second. It draws
+/// nothing where standard error is not a terminal.
 final class TerminalProgress: Sendable {
   private struct State {
     var doneBytes = 0
@@ -21,7 +20,7 @@ final class TerminalProgress: Sendable {
   private let startedAt = Instant.now()
   private let state = Mutex(State())
 
-  /// - Parameter totalBytes: what there is to read; nil where nobody knows.
+  /// - Parameter totalBytes: the bytes to read; nil where that is not known.
   init(totalBytes: Int?) { self.totalBytes = totalBytes }
 
   func add(_ bytes: Int) {
@@ -37,28 +36,28 @@ final class TerminalProgress: Sendable {
       let text = ProgressLine.text(
         doneBytes: state.doneBytes, totalBytes: totalBytes, seconds: Double(elapsed) / 1e9)
       let columns = Terminal.size(STDERR_FILENO)?.columns ?? 80
-      // Room is left for the terminal's ^C, which would otherwise begin another line.
+      // The terminal shows ^C behind the line: without room for it a new line would begin.
       _ = Terminal.write("\r\(TerminalText.cut(text, to: columns - 3))\u{1B}[K", to: STDERR_FILENO)
     }
   }
 
-  /// Takes the line away again.
+  /// Removes the line.
   func clear() {
     guard isProgressDrawn.exchange(false, ordering: .relaxed) else { return }
     _ = Terminal.write(Self.emptyLine.description, to: STDERR_FILENO)
   }
 
-  /// Back to the line's start, and nothing behind it.
+  /// Moves to the start of the line and clears it.
   private static var emptyLine: StaticString { "\r\u{1B}[K" }
 
-  /// Has Ctrl-C and SIGTERM take the line away, and then end the process as they would have. What was told to ignore them
-  /// goes on ignoring them.
+  /// Makes Ctrl-C and SIGTERM remove the line, and then end the process as usual. Where they are ignored, they stay
+  /// ignored.
   private static func clearWhenInterrupted() {
-    // A global is made when it is first asked for: not by the handler.
+    // A global variable is initialized at its first use, which must not be in the handler.
     isProgressDrawn.store(false, ordering: .relaxed)
     for number in [SIGINT, SIGTERM] {
       let before = signal(number) { number in
-        // Only what POSIX allows a signal handler: no memory is asked for.
+        // Only what POSIX allows in a signal handler: nothing is allocated.
         if isProgressDrawn.load(ordering: .relaxed) {
           let line = TerminalProgress.emptyLine
           _ = unsafe Glibc.write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount)

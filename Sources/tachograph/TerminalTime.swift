@@ -1,5 +1,4 @@
-// Wall times as people and programs read them.
-// It must not measure anything: durations come from the monotonic clock.
+// Wall times as text. They are for reading only: durations come from the monotonic clock.
 import Glibc
 
 /// Wall times, given in nanoseconds since 1970.

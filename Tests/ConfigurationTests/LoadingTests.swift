@@ -1,5 +1,6 @@
 // That settings come from file, environment and flags by their precedence, and that all that is wrong is said at once.
 // It must not know how the command line spells its flags.
+import SettingValues
 import Testing
 
 @testable import Configuration
@@ -142,7 +143,7 @@ struct RefusalTests {
   func nothingNear(file: String) {
     let found = problems(file: file)
     #expect(found.count == 1)
-    #expect(found.first?.hasSuffix(" is not a setting; leave it out") == true, "\(found)")
+    #expect(found.first?.hasSuffix(" is not a setting; remove it") == true, "\(found)")
   }
 
   @Test(
@@ -162,7 +163,7 @@ struct RefusalTests {
 
   @Test("A number in quotes is told to leave them out, a bare number for text to take them")
   func quotes() {
-    #expect(problems(file: "records: {queue: \"100\"}").first?.hasSuffix("leave out the quotes") == true)
+    #expect(problems(file: "records: {queue: \"100\"}").first?.hasSuffix("remove the quotes") == true)
     #expect(problems(file: "instance: 42").first?.hasSuffix("put it in quotes") == true)
   }
 

@@ -1,6 +1,7 @@
 // That the example an operator copies is the reference: it loads, names every setting, and says the defaults.
 // It must not know a single setting by name, but the one that has no default.
 import Foundation
+import SettingValues
 import Testing
 
 @testable import Configuration
@@ -42,7 +43,7 @@ struct ReferenceTests {
   @Test("Every setting can be said in the environment just as the reference says it")
   func environment() throws {
     var loader = SettingsLoader()
-    let example = Settings(upstream: Upstream(host: "127.0.0.1", port: 8000))
+    let example = Settings(upstream: UpstreamAddress(host: "127.0.0.1", port: 8000))
     let pairs = Setting.all.map { setting in
       switch setting.value(example) {
       case .one(let scalar): (setting.environmentName, scalar.text)

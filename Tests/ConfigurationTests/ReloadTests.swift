@@ -1,5 +1,6 @@
 // That settings read again change what may change, keep what needs a restart, and are refused whole where any is wrong.
 // It must not know what the proxy does with them.
+import SettingValues
 import Testing
 
 @testable import Configuration

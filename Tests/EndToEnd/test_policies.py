@@ -61,8 +61,8 @@ def test_case_05_a_proxy_that_is_its_own_upstream_stops_at_once(serve, scripted,
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("forwarding.tunnels=h2c", "h2c is never tunnelled"),
-        ("forwarding.tunnels=a b", "no protocol's name"),
+        ("forwarding.tunnels=h2c", "h2c cannot be tunnelled"),
+        ("forwarding.tunnels=a b", "not a protocol name"),
         ("forwarding.x_forwarded_for=add", "pass or append or replace or drop"),
         ("forwarding.half_close=maybe", "abort or finish"),
     ],

@@ -8,7 +8,14 @@ import TokenWire
 
 private let secret = KeySecret(bytes: Array(0..<32))
 
-private func reader() -> IdentityReader { IdentityReader(headers: .usual, secret: secret) }
+private func reader() -> IdentityReader {
+  let headers = IdentityHeaders(
+    user: [
+      "x-litellm-customer-id", "x-litellm-end-user-id", "x-openwebui-user-id", "helicone-user-id", "x-user-id",
+    ],
+    session: ["x-openwebui-chat-id", "helicone-session-id", "x-litellm-trace-id", "x-session-id"])
+  return IdentityReader(headers: headers, secret: secret)
+}
 
 @Suite("Identity")
 struct IdentityTests {

@@ -1,6 +1,7 @@
 // An exchange's deadlines as pure values: what is waited for at each point, and what does not count.
 // It must not read a clock: the test says what time it is.
 import Clocks
+import SettingValues
 import Testing
 
 @testable import Proxy
@@ -12,12 +13,12 @@ struct DeadlinesTests {
 
   private func at(_ seconds: Int64) -> Instant { start.advanced(byNanoseconds: seconds * Self.second) }
 
-  private func settings(_ adjust: (inout ProxySettings) -> Void = { _ in }) -> ProxySettings {
-    var settings = ProxySettings(upstreamHost: "a", upstreamPort: 1, listenHost: "b", listenPort: 0)
-    settings.responseTimeout = 100 * Self.second
-    settings.betweenReadsTimeout = 20 * Self.second
-    settings.firstTokenTimeout = 200 * Self.second
-    settings.betweenTokensTimeout = 30 * Self.second
+  private func settings(_ adjust: (inout Settings) -> Void = { _ in }) -> Settings {
+    var settings = Settings(upstream: UpstreamAddress(host: "a", port: 1))
+    settings.timeouts.response = .seconds(100)
+    settings.timeouts.betweenReads = .seconds(20)
+    settings.timeouts.firstToken = .seconds(200)
+    settings.timeouts.betweenTokens = .seconds(30)
     adjust(&settings)
     return settings
   }
@@ -56,8 +57,8 @@ struct DeadlinesTests {
     var snapshot = snapshot(.connecting)
     snapshot.upstream = (queued: 10, accepted: 0)
     let settings = settings {
-      $0.connectTimeout = nil
-      $0.upstreamStalledTimeout = Self.second
+      $0.timeouts.connect = .seconds(1_000)
+      $0.timeouts.upstreamStalled = .seconds(1)
     }
     for now in 1...100 as ClosedRange<Int64> {
       let expired = deadlines.expired(snapshot, settings, at: at(now))
@@ -127,7 +128,7 @@ struct DeadlinesTests {
     ]
     let slow = looks.map { look in
       rate.isTooSlow(
-        bytes: look.bytes, isAwaited: look.isAwaited, at: at(look.second), rate: 100, grace: 10 * Self.second)
+        bytes: look.bytes, isAwaited: look.isAwaited, at: at(look.second), rate: 100, grace: .seconds(10))
     }
     #expect(slow == [false, false, false, false, true])
   }

@@ -1,6 +1,7 @@
 // Reads that wait to be looked at: whatever asks for what they tell finds them looked at, and none waits for long.
 // It must not depend on time: a machine that is slow here looks earlier, which is right as well.
 import Glibc
+import SettingValues
 import TestSupport
 import Testing
 
@@ -15,7 +16,7 @@ struct DeferredDecodingTests {
     let client: SocketPeer
     let server: SocketPeer
 
-    init(_ request: String = chatRequest(), _ adjust: (inout ProxySettings) -> Void = { _ in }) throws {
+    init(_ request: String = chatRequest(), _ adjust: (inout Settings) -> Void = { _ in }) throws {
       harness = try ProxyHarness(adjust)
       client = try harness.connect()
       try client.send(request)
@@ -102,7 +103,7 @@ struct DeferredDecodingTests {
     let body = #"{"model":"m","stream":true,"messages":[]}"#
     let stream = try TokenStream(
       "POST /v1/chat/completions HTTP/1.1\r\nHost: llm\r\nTransfer-Encoding: chunked\r\n\r\n\(chunk(body))"
-    ) { $0.keepsTimeline = true }
+    ) { $0.records.timeline = true }
     try stream.pass(token("early"))
     try stream.client.send("0\r\n\r\n")
     _ = try stream.server.read(through: "0\r\n\r\n")
@@ -116,7 +117,7 @@ struct DeferredDecodingTests {
 
   @Test("A deadline counts every token that went by before it")
   func deadline() throws {
-    let stream = try TokenStream { $0.betweenReadsTimeout = 1 }
+    let stream = try TokenStream { $0.timeouts.betweenReads = .nanoseconds(1) }
     var sent = 0
     while !stream.server.isReady(POLLIN, milliseconds: 1) {
       try stream.server.send(chunk(token("a")))
@@ -132,7 +133,7 @@ struct DeferredDecodingTests {
   @Test("A stream is not ended for want of a token that only waits to be looked at")
   func tokenDeadline() throws {
     let limit = 30.0
-    let stream = try TokenStream { $0.betweenTokensTimeout = Int64(limit * 1e6) }
+    let stream = try TokenStream { $0.timeouts.betweenTokens = .milliseconds(limit) }
     try stream.pass(token("a"))
     for _ in 0..<400 where !stream.server.isReady(POLLIN, milliseconds: 3) {
       try stream.server.send(chunk(token("a")))
@@ -163,7 +164,7 @@ struct DeferredDecodingTests {
 
   @Test("A read that waits for its client's socket, too, is delivered when that has taken it")
   func pending() throws {
-    let harness = try ProxyHarness { $0.highWatermark = 1 << 30 }
+    let harness = try ProxyHarness { $0.buffers.highWatermarkBytes = 1 << 30 }
     let client = try harness.connect(receiveBuffer: 64 * 1024)
     try client.send(chatRequest())
     let server = try harness.upstream.accept()

@@ -1,6 +1,7 @@
 // Clients and servers that go away, at every stage: nobody is left hanging, and one record says what happened.
 // It must not depend on time.
 import Foundation
+import SettingValues
 import TestSupport
 import Testing
 
@@ -176,9 +177,9 @@ struct DisconnectTests {
   @Test("A client that resets while the rest of a cut response waits for it is let go")
   func cutThenReset() throws {
     let harness = try ProxyHarness {
-      $0.highWatermark = 1 << 30
+      $0.buffers.highWatermarkBytes = 1 << 30
       // The next client is only taken once this one has been let go.
-      $0.connections = 1
+      $0.limits.connections = 1
     }
     let client = try harness.connect(receiveBuffer: 4_096)
     try client.send(get("/"))

@@ -3,6 +3,7 @@ import Clocks
 import HTTP
 import HTTP1
 import RecordLog
+import SettingValues
 import Testing
 
 @testable import Measurement
@@ -20,11 +21,12 @@ struct ExchangeRecorderTests {
       let request = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
       _ = request.parse(Array(get("/v1/chat/completions").replacing("GET", with: "POST").utf8).span.bytes)
       let head = try RequestHead(request)
-      let identities = UniqueBox(IdentityReader(headers: IdentityHeaders.usual, secret: KeySecret(bytes: [1])))
+      let identities = UniqueBox(
+        IdentityReader(headers: IdentityHeaders(user: [], session: []), secret: KeySecret(bytes: [1])))
       recorder.request(head, RequestMetadata(head, identities), decoderLimits: .init())
       _ = parser.parse(Array(streamHead.utf8).span.bytes)
       let response = try ResponseHead(parser)
-      let settings = ProxySettings(upstreamHost: "a", upstreamPort: 1, listenHost: "b", listenPort: 0)
+      let settings = Settings(upstream: UpstreamAddress(host: "a", port: 1))
       recorder.responseHead(
         response, ResponseMetadata(response, ConfigurationSnapshot(settings)), firstByteAt: .at(1), completeAt: .at(1))
     }

@@ -3,6 +3,7 @@
 import Foundation
 import Logging
 import RecordLog
+import SettingValues
 import Synchronization
 import TestSupport
 import Testing
@@ -212,7 +213,7 @@ struct FlowTests {
 
   @Test("A drain's deadline cuts what is left, with a record")
   func drainDeadline() throws {
-    let harness = try ProxyHarness { $0.drainTimeout = 1 }
+    let harness = try ProxyHarness { $0.timeouts.drain = .nanoseconds(1) }
     let client = try harness.connect()
     try client.send(chatRequest())
     let server = try harness.upstream.accept()
@@ -257,7 +258,7 @@ struct FlowTests {
 
   @Test("Clients beyond the limit wait until one has left")
   func connectionLimit() throws {
-    let harness = try ProxyHarness { $0.connections = 1 }
+    let harness = try ProxyHarness { $0.limits.connections = 1 }
     let first = try harness.connect()
     let second = try harness.connect()
     try second.send(get("/2"))
@@ -293,9 +294,8 @@ struct FlowTests {
     let path = FileManager.default.temporaryDirectory.appendingPathComponent("drain-\(UUID().uuidString)").path
     defer { try? FileManager.default.removeItem(atPath: path) }
     let writer = try RecordWriter(RecordWriter.Settings(path: path, instance: "test"))
-    var settings = ProxySettings(
-      upstreamHost: "127.0.0.1", upstreamPort: upstream.port, listenHost: "127.0.0.1", listenPort: 0)
-    settings.drainTimeout = 20_000_000_000
+    var settings = Settings(upstream: UpstreamAddress(host: "127.0.0.1", port: upstream.port))
+    settings.timeouts.drain = .nanoseconds(20_000_000_000)
     // Made here, then only touched by the worker's thread: so the drain is there before the first turn of its loop.
     let state = ProxyState(
       ConfigurationSnapshot(settings), writer: writer, secret: KeySecret(bytes: [1]), log: .standardError)

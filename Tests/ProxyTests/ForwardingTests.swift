@@ -1,6 +1,7 @@
 // Bytes through the proxy, and the record of each exchange: what arrives equals what was sent.
 // It must not depend on time.
 import Foundation
+import SettingValues
 import TestSupport
 import Testing
 
@@ -171,7 +172,7 @@ struct ForwardingTests {
   @Test("A name is tried address by address, and each gets the request from its beginning")
   func fallback() throws {
     // The upstream listens on 127.0.0.1 only; where localhost is ::1 too, that one refuses.
-    let harness = try ProxyHarness { $0.upstreamHost = "localhost" }
+    let harness = try ProxyHarness { $0.upstream = UpstreamAddress(host: "localhost", port: $0.upstream.port) }
     let client = try harness.connect()
     try client.send(chatRequest())
     let server = try harness.upstream.accept()
@@ -183,7 +184,7 @@ struct ForwardingTests {
 
   @Test("A name that nobody knows is a 502")
   func unknownName() throws {
-    let harness = try ProxyHarness { $0.upstreamHost = "no host has spaces" }
+    let harness = try ProxyHarness { $0.upstream = UpstreamAddress(host: "no host has spaces", port: $0.upstream.port) }
     let client = try harness.connect()
     try client.send(chatRequest())
     #expect(try client.readToEnd().hasPrefix("HTTP/1.1 502 "))

@@ -1,5 +1,6 @@
 // Bounds on how many: exchanges at upstream, connections of a client, descriptors. Each with its answer and its record.
 // It must not sleep: upstream lets one answer go after the other.
+import SettingValues
 import Testing
 
 @testable import Proxy
@@ -9,8 +10,8 @@ struct LimitTests {
   @Test("One exchange at upstream at a time: the others wait in order, beyond the queue they are turned away")
   func inFlight() throws {
     let harness = try ProxyHarness {
-      $0.inFlight = 1
-      $0.queue = 2
+      $0.limits.inFlight = 1
+      $0.limits.queue = 2
     }
     let first = try harness.connect()
     try first.send(get("/1"))
@@ -50,7 +51,7 @@ struct LimitTests {
 
   @Test("A client that leaves the queue is recorded, and its place goes to the next")
   func leavesQueue() throws {
-    let harness = try ProxyHarness { $0.inFlight = 1 }
+    let harness = try ProxyHarness { $0.limits.inFlight = 1 }
     let first = try harness.connect()
     try first.send(get("/1"))
     let server = try harness.upstream.accept()
@@ -74,9 +75,9 @@ struct LimitTests {
   @Test("Whoever waits too long for a place may try again")
   func queueTimeout() throws {
     let harness = try ProxyHarness {
-      $0.inFlight = 1
-      $0.queueTimeout = 1
-      $0.retryAfter = 2_500_000_000
+      $0.limits.inFlight = 1
+      $0.timeouts.queue = .nanoseconds(1)
+      $0.timeouts.retryAfter = .nanoseconds(2_500_000_000)
     }
     let first = try harness.connect()
     try first.send(get("/1"))
@@ -94,9 +95,9 @@ struct LimitTests {
   @Test("A body that comes while its exchange waits goes out whole, however large")
   func bodyWhileQueued() throws {
     let harness = try ProxyHarness {
-      $0.inFlight = 1
-      $0.highWatermark = 10_000
-      $0.lowWatermark = 1_000
+      $0.limits.inFlight = 1
+      $0.buffers.highWatermarkBytes = 10_000
+      $0.buffers.lowWatermarkBytes = 1_000
     }
     let first = try harness.connect()
     try first.send(get("/1"))
@@ -124,8 +125,8 @@ struct LimitTests {
   @Test("A large body that waits for its connection goes out whole")
   func bodyWhileConnecting() throws {
     let harness = try ProxyHarness {
-      $0.highWatermark = 10_000
-      $0.lowWatermark = 1_000
+      $0.buffers.highWatermarkBytes = 10_000
+      $0.buffers.lowWatermarkBytes = 1_000
     }
     let client = try harness.connect()
     let body = String(repeating: "0123456789", count: 100_000)
@@ -148,7 +149,7 @@ struct LimitTests {
   func workers() throws {
     let harness = try ProxyHarness {
       $0.workers = 4
-      $0.inFlight = 2
+      $0.limits.inFlight = 2
     }
     let clients = try (0..<12).map { _ in try harness.connect() }
     for client in clients { try client.send(get("/")) }
@@ -171,7 +172,7 @@ struct LimitTests {
   func connectionsPerClient() throws {
     let harness = try ProxyHarness {
       $0.workers = 3
-      $0.connectionsPerClient = 2
+      $0.limits.connectionsPerClient = 2
     }
     let held = [try harness.connect(), try harness.connect()]
     // They are counted when they are accepted.
@@ -208,8 +209,8 @@ struct LimitTests {
   @Test("Clients beyond the budget of descriptors are told so, and those inside are served")
   func descriptors() throws {
     let harness = try ProxyHarness {
-      $0.descriptors = 32
-      $0.idleUpstreamConnections = 0
+      $0.limits.descriptors = 32
+      $0.pool.idleConnections = 0
     }
     // (32 - 1 spare - 2 refusing) / 2
     let inside = try (0..<14).map { _ in try harness.connect() }

@@ -10,7 +10,7 @@ import Testing
 @Suite("The proxy's own answers")
 struct LocalReplyTests {
   private func reply(_ kind: ExchangeFailure.Kind, _ detail: String, answersHead: Bool = false) -> [UInt8] {
-    LocalReply.bytes(for: ExchangeFailure(kind, detail), answersHead: answersHead, retryAfter: 1_500_000_000)
+    LocalReply.bytes(for: ExchangeFailure(kind, detail), answersHead: answersHead, retryAfter: .milliseconds(1500))
   }
 
   @Test("A reply has its status, its length and its close, and a JSON body", arguments: ExchangeFailure.Kind.allCases)

@@ -2,6 +2,7 @@
 // It must not depend on time.
 import Clocks
 import Foundation
+import SettingValues
 import Testing
 
 @testable import Proxy
@@ -10,7 +11,7 @@ import Testing
 struct HalfCloseTests {
   @Test("Where it is allowed, a client that ended its side gets its answer, and the connection ends with it")
   func answered() throws {
-    let harness = try ProxyHarness { $0.finishesHalfClosed = true }
+    let harness = try ProxyHarness { $0.forwarding.halfClose = .finish }
     let client = try harness.connect()
     try client.send(chatRequest())
     client.finish()
@@ -25,7 +26,7 @@ struct HalfCloseTests {
 
   @Test("All requests that came before the end are answered, and half of one is not begun")
   func pipelined() throws {
-    let harness = try ProxyHarness { $0.finishesHalfClosed = true }
+    let harness = try ProxyHarness { $0.forwarding.halfClose = .finish }
     let client = try harness.connect()
     try client.send(get("/1") + get("/2") + "GET /3 HT")
     client.finish()
@@ -40,7 +41,7 @@ struct HalfCloseTests {
 
   @Test("A body that its client's end cut short is never whole upstream", arguments: [true, false])
   func cutBody(isEarly: Bool) throws {
-    let harness = try ProxyHarness { $0.finishesHalfClosed = true }
+    let harness = try ProxyHarness { $0.forwarding.halfClose = .finish }
     let client = try harness.connect()
     let upload = "POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 100\r\n\r\npart"
     try client.send(isEarly ? get("/1") + upload : upload)
@@ -58,7 +59,7 @@ struct HalfCloseTests {
 
   @Test("A client that is reset behind its end has left")
   func reset() throws {
-    let harness = try ProxyHarness { $0.finishesHalfClosed = true }
+    let harness = try ProxyHarness { $0.forwarding.halfClose = .finish }
     let client = try harness.connect()
     try client.send(chatRequest())
     client.finish()
@@ -72,7 +73,7 @@ struct HalfCloseTests {
 
   @Test("A client that closed for good is noticed once something is sent to it")
   func closed() throws {
-    let harness = try ProxyHarness { $0.finishesHalfClosed = true }
+    let harness = try ProxyHarness { $0.forwarding.halfClose = .finish }
     let client = try harness.connect()
     try client.send(chatRequest())
     let server = try harness.upstream.accept()
@@ -86,7 +87,7 @@ struct HalfCloseTests {
 
   @Test("A tunnel is told that the client had ended before it began")
   func tunnel() throws {
-    let harness = try ProxyHarness { $0.finishesHalfClosed = true }
+    let harness = try ProxyHarness { $0.forwarding.halfClose = .finish }
     let client = try harness.connect()
     try client.send(get("/", "Connection: Upgrade\r\nUpgrade: websocket\r\n") + "all")
     client.finish()
@@ -105,7 +106,10 @@ struct HalfCloseTests {
 struct PolicyTests {
   @Test("Via says which way a request and its response came, and stops one that goes in a circle (case 5)")
   func via() throws {
-    let harness = try ProxyHarness { $0.forwarding.via = "edge" }
+    let harness = try ProxyHarness {
+      $0.forwarding.via = true
+      $0.forwarding.pseudonym = "edge"
+    }
     let client = try harness.connect()
     try client.send(get("/", "Via: 1.0 outer\r\n"))
     let server = try harness.upstream.accept()
@@ -123,7 +127,7 @@ struct PolicyTests {
   @Test("The client's address goes into both fields where that is set")
   func address() throws {
     let harness = try ProxyHarness {
-      $0.forwarding.forwardedFor = .append
+      $0.forwarding.xForwardedFor = .append
       $0.forwarding.forwarded = .replace
     }
     let client = try harness.connect()
@@ -200,7 +204,7 @@ struct PolicyTests {
 
   @Test("Half a head that waited behind another request has its own time to become whole")
   func headDeadline() throws {
-    let harness = try ProxyHarness { $0.requestHeadTimeout = 3_000_000_000 }
+    let harness = try ProxyHarness { $0.timeouts.requestHead = .nanoseconds(3_000_000_000) }
     let client = try harness.connect()
     try client.send(get("/1") + "GET /2 HTTP/1.1\r\n")
     let server = try harness.upstream.accept()
@@ -223,8 +227,8 @@ struct ProxyProtocolTests {
   @Test("The client is the one that the header names, for the record and for the fields that name it")
   func named() throws {
     let harness = try ProxyHarness {
-      $0.awaitsProxyHeader = true
-      $0.forwarding.forwardedFor = .append
+      $0.proxyProtocol.mode = .required
+      $0.forwarding.xForwardedFor = .append
       $0.forwarding.forwarded = .append
     }
     let headers: [([UInt8], String)] = [
@@ -255,7 +259,7 @@ struct ProxyProtocolTests {
 
   @Test("It names the client of every request of its connection, and none of those is taken for a header")
   func once() throws {
-    let harness = try ProxyHarness { $0.awaitsProxyHeader = true }
+    let harness = try ProxyHarness { $0.proxyProtocol.mode = .required }
     let client = try harness.connect()
     try client.send(Self.line + get("/1") + get("/2") + Self.line)
     let server = try harness.upstream.accept()
@@ -271,7 +275,7 @@ struct ProxyProtocolTests {
 
   @Test("What is no header is closed unanswered, unrecorded, and never seen by upstream")
   func garbage() throws {
-    let harness = try ProxyHarness { $0.awaitsProxyHeader = true }
+    let harness = try ProxyHarness { $0.proxyProtocol.mode = .required }
     for bytes in [
       get("/"), "PROXY TCP4 1.1.1.1\r\n" + get("/"), "\r\n\r\n\0\r\nQUIX", String(repeating: "P", count: 200),
     ] {
@@ -292,8 +296,8 @@ struct ProxyProtocolTests {
   @Test("A header that does not come in time closes the connection")
   func late() throws {
     let harness = try ProxyHarness {
-      $0.awaitsProxyHeader = true
-      $0.requestHeadTimeout = 300_000_000
+      $0.proxyProtocol.mode = .required
+      $0.timeouts.requestHead = .nanoseconds(300_000_000)
     }
     for bytes in ["", "PROXY TCP4 "] {
       let client = try harness.connect()
@@ -307,8 +311,8 @@ struct ProxyProtocolTests {
   @Test("Peers that are not to be believed are closed before they say anything")
   func untrusted() throws {
     let harness = try ProxyHarness {
-      $0.awaitsProxyHeader = true
-      $0.mayIntroduce = { $0 == "10.0.0.1" }
+      $0.proxyProtocol.mode = .required
+      $0.proxyProtocol.peers = [AddressRange("10.0.0.1")].compactMap { $0 }
     }
     let client = try harness.connect()
     try client.waitForEnd()

@@ -1,5 +1,6 @@
 // A proxy between two ends that one test holds. A test goes on when bytes, an end or a record is there; it never sleeps.
 import Foundation
+import SettingValues
 import TestSupport
 import Testing
 import Transport
@@ -28,7 +29,7 @@ final class ProxyHarness {
   let upstream: ScriptedUpstream
   let server: ProxyServer
   /// What it was started with.
-  let settings: ProxySettings
+  let settings: Settings
   private let writer: RecordWriter
   private let folder: TemporaryFolder
   private var hasEnded = false
@@ -37,15 +38,15 @@ final class ProxyHarness {
   ///   - others: further servers, to which `router` may send requests.
   init(
     upstream: ScriptedUpstream? = nil, others: [ScriptedUpstream] = [], router: Router = Router(),
-    _ adjust: (inout ProxySettings) -> Void = { _ in }
+    _ adjust: (inout Settings) -> Void = { _ in }
   ) throws {
     let upstream = try upstream ?? ScriptedUpstream()
     self.upstream = upstream
     folder = try TemporaryFolder()
     writer = try RecordWriter(RecordWriter.Settings(path: folder.file("log"), instance: "test"))
-    var settings = ProxySettings(
-      upstreamHost: "127.0.0.1", upstreamPort: upstream.port, listenHost: "127.0.0.1", listenPort: 0)
-    settings.drainTimeout = 60_000_000_000
+    var settings = Settings(upstream: UpstreamAddress(host: "127.0.0.1", port: upstream.port))
+    settings.listen = ListenAddress(host: "127.0.0.1", port: 0)
+    settings.timeouts.drain = .seconds(60)
     adjust(&settings)
     self.settings = settings
     let ports = others.map(\.port)
@@ -54,7 +55,7 @@ final class ProxyHarness {
         + ports.enumerated().map { number, port in
           var other = first
           other.name = "other \(number)"
-          other.port = port
+          other.address = UpstreamAddress(host: "127.0.0.1", port: port)
           return other
         }
     }
@@ -96,7 +97,7 @@ final class ProxyHarness {
   }
 
   /// Starts anew with other settings, as a SIGHUP does.
-  func reload(_ adjust: (inout ProxySettings) -> Void) {
+  func reload(_ adjust: (inout Settings) -> Void) {
     var settings = settings
     adjust(&settings)
     server.apply(settings)

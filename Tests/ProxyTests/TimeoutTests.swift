@@ -1,6 +1,7 @@
 // Deadlines: each ends what it is meant for, with its answer and its record.
 // It must not measure: the limits are a nanosecond, and the proxy's sweep finds them exceeded.
 import Glibc
+import SettingValues
 import TestSupport
 import Testing
 
@@ -10,7 +11,7 @@ import Testing
 struct TimeoutTests {
   @Test("A head that does not come in time is a 408")
   func head() throws {
-    let harness = try ProxyHarness { $0.requestHeadTimeout = 1 }
+    let harness = try ProxyHarness { $0.timeouts.requestHead = .nanoseconds(1) }
     let client = try harness.connect()
     try client.send("GET / HTTP/1.1\r\nHost")
     #expect(try client.readToEnd().hasPrefix("HTTP/1.1 408 "))
@@ -22,7 +23,7 @@ struct TimeoutTests {
 
   @Test("A body that stops coming ends the exchange on both sides")
   func body() throws {
-    let harness = try ProxyHarness { $0.requestBodyTimeout = 1 }
+    let harness = try ProxyHarness { $0.timeouts.requestBody = .nanoseconds(1) }
     let client = try harness.connect()
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 100\r\n\r\npart")
     let server = try harness.upstream.accept()
@@ -34,8 +35,8 @@ struct TimeoutTests {
   @Test("A body that trickles is ended though it never stops")
   func trickle() throws {
     let harness = try ProxyHarness {
-      $0.requestBodyTimeout = 600_000_000
-      $0.requestBodyRate = 1_000_000
+      $0.timeouts.requestBody = .nanoseconds(600_000_000)
+      $0.limits.requestBodyRate = 1_000_000
     }
     let client = try harness.connect()
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 1000000\r\n\r\n")
@@ -51,7 +52,7 @@ struct TimeoutTests {
 
   @Test("A response's head that trickles is a 504")
   func responseHead() throws {
-    let harness = try ProxyHarness { $0.responseHeadTimeout = 1 }
+    let harness = try ProxyHarness { $0.timeouts.responseHead = .nanoseconds(1) }
     let client = try harness.connect()
     try client.send(chatRequest())
     let server = try harness.upstream.accept()
@@ -65,8 +66,8 @@ struct TimeoutTests {
   @Test("A stream that sends comments and no token runs into the deadlines of tokens", arguments: [true, false])
   func tokens(hasFirst: Bool) throws {
     let harness = try ProxyHarness {
-      if hasFirst { $0.betweenTokensTimeout = 1 } else { $0.firstTokenTimeout = 1 }
-      $0.betweenReadsTimeout = 60_000_000_000
+      if hasFirst { $0.timeouts.betweenTokens = .nanoseconds(1) } else { $0.timeouts.firstToken = .nanoseconds(1) }
+      $0.timeouts.betweenReads = .nanoseconds(60_000_000_000)
     }
     let client = try harness.connect()
     try client.send(chatRequest())
@@ -84,7 +85,7 @@ struct TimeoutTests {
 
   @Test("A client that stops reading is reset, and upstream is free again")
   func clientStalled() throws {
-    let harness = try ProxyHarness { $0.clientStalledTimeout = 300_000_000 }
+    let harness = try ProxyHarness { $0.timeouts.clientStalled = .nanoseconds(300_000_000) }
     let client = try harness.connect(receiveBuffer: 4096)
     try client.send(chatRequest())
     let server = try harness.upstream.accept()
@@ -102,7 +103,7 @@ struct TimeoutTests {
   @Test("An upstream that takes nothing of a request is a 504")
   func upstreamStalled() throws {
     let harness = try ProxyHarness(upstream: ScriptedUpstream(receiveBuffer: 4096)) {
-      $0.upstreamStalledTimeout = 300_000_000
+      $0.timeouts.upstreamStalled = .nanoseconds(300_000_000)
     }
     let client = try harness.connect()
     try client.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 100000000\r\n\r\n")
@@ -118,7 +119,7 @@ struct TimeoutTests {
 
   @Test("A body that is larger than it may be never reaches upstream where it says so, and never as a whole where not")
   func bodyLimit() throws {
-    let harness = try ProxyHarness { $0.requestBodyBytes = 10 }
+    let harness = try ProxyHarness { $0.limits.requestBodyBytes = 10 }
     let said = try harness.connect()
     try said.send("POST /up HTTP/1.1\r\nHost: llm\r\nContent-Length: 11\r\n\r\n")
     #expect(try said.readToEnd().hasPrefix("HTTP/1.1 413 "))
@@ -141,7 +142,7 @@ struct TimeoutTests {
 
   @Test("A response that does not come in time is a 504, and upstream is told")
   func response() throws {
-    let harness = try ProxyHarness { $0.responseTimeout = 1 }
+    let harness = try ProxyHarness { $0.timeouts.response = .nanoseconds(1) }
     let client = try harness.connect()
     try client.send(chatRequest())
     let server = try harness.upstream.accept()
@@ -153,7 +154,7 @@ struct TimeoutTests {
 
   @Test("A stream that falls silent is cut, and upstream is told")
   func betweenReads() throws {
-    let harness = try ProxyHarness { $0.betweenReadsTimeout = 1 }
+    let harness = try ProxyHarness { $0.timeouts.betweenReads = .nanoseconds(1) }
     let client = try harness.connect()
     try client.send(chatRequest())
     let server = try harness.upstream.accept()
@@ -168,8 +169,8 @@ struct TimeoutTests {
   @Test("Idle connections end on both sides, without a record")
   func idle() throws {
     let harness = try ProxyHarness {
-      $0.idleTimeout = 1
-      $0.upstreamIdleTimeout = 1
+      $0.timeouts.idle = .nanoseconds(1)
+      $0.timeouts.upstreamIdle = .nanoseconds(1)
     }
     let silent = try harness.connect()
     #expect(try silent.readToEnd() == "")

@@ -1,6 +1,7 @@
 // Protocols switched through the proxy: bytes both ways, kept whole, and one record.
 // It must not depend on time.
 import Foundation
+import SettingValues
 import TestSupport
 import Testing
 
@@ -16,7 +17,7 @@ private struct Tunnelled {
   let server: SocketPeer
 
   init(
-    receiveBuffer: Int32? = nil, upstream: ScriptedUpstream? = nil, _ adjust: (inout ProxySettings) -> Void = { _ in }
+    receiveBuffer: Int32? = nil, upstream: ScriptedUpstream? = nil, _ adjust: (inout Settings) -> Void = { _ in }
   )
     throws
   {
@@ -164,7 +165,7 @@ struct TunnelTests {
 
   @Test("A tunnel in which nothing passes is ended")
   func idle() throws {
-    let tunnel = try Tunnelled { $0.tunnelTimeout = 300_000_000 }
+    let tunnel = try Tunnelled { $0.timeouts.tunnel = .milliseconds(300) }
     #expect(try tunnel.client.waitForEnd())
     #expect(try tunnel.server.waitForEnd())
     #expect(try tunnel.harness.end().map(\.verdict) == ["timeout streaming"])
@@ -181,7 +182,7 @@ struct TunnelTests {
     one.server.close()
     _ = try one.client.readToEnd()
     #expect(try one.harness.records().map(\.verdict) == ["tunnelled -"])
-    let other = try Tunnelled { $0.drainTimeout = 1 }
+    let other = try Tunnelled { $0.timeouts.drain = .nanoseconds(1) }
     other.harness.server.drain()
     #expect(try other.client.waitForEnd())
     #expect(try other.server.waitForEnd())

@@ -1,5 +1,7 @@
-// Upstream servers: that two of them share nothing by mistake, and that one keeps its identity when its address changes.
+// Upstream servers: that two of them share nothing by mistake, and that one keeps its identity when its address
+// changes.
 import Foundation
+import SettingValues
 import Synchronization
 import TestSupport
 import Testing
@@ -12,7 +14,7 @@ struct TwoUpstreamsTests {
   private static let byPath = Router { $0.path.hasPrefix("/b") ? $1[1] : $1[0] }
 
   private func harness(
-    router: Router = byPath, _ adjust: (inout ProxySettings) -> Void = { _ in }
+    router: Router = byPath, _ adjust: (inout Settings) -> Void = { _ in }
   ) throws -> (ProxyHarness, a: ScriptedUpstream, b: ScriptedUpstream) {
     let (a, b) = (try ScriptedUpstream(), try ScriptedUpstream())
     return (try ProxyHarness(upstream: a, others: [b], router: router, adjust), a, b)
@@ -51,7 +53,7 @@ struct TwoUpstreamsTests {
 
   @Test("The limit of one server holds up nobody at the other, and who waits is admitted by its own server only")
   func limited() throws {
-    let (harness, a, b) = try harness { $0.inFlight = 1 }
+    let (harness, a, b) = try harness { $0.limits.inFlight = 1 }
     let clients = try (0..<4).map { _ in try harness.connect() }
     try clients[0].send(get("/a/1"))
     let toA = try a.accept()
@@ -136,7 +138,7 @@ struct UpstreamReloadTests {
     _ = try clients[0].head()
     try eventually { harness.counters().idle.level == 1 }
     let next = try ScriptedUpstream()
-    harness.reload { $0.upstreamPort = next.port }
+    harness.reload { $0.upstream = UpstreamAddress(host: "127.0.0.1", port: next.port) }
     // The idle connection is closed at once, the other one behind its answer.
     #expect(try idle.readToEnd() == "")
     try clients[1].send(get("/new"))
@@ -159,7 +161,7 @@ struct UpstreamReloadTests {
 
   @Test("An exchange that waits for a permit goes to the address that is in force when it is admitted")
   func queued() throws {
-    let harness = try ProxyHarness { $0.inFlight = 1 }
+    let harness = try ProxyHarness { $0.limits.inFlight = 1 }
     let (first, second) = (try harness.connect(), try harness.connect())
     try first.send(get("/1"))
     let old = try harness.upstream.accept()
@@ -169,8 +171,8 @@ struct UpstreamReloadTests {
     try eventually { limiter.occupancy.waiting == 1 }
     let next = try ScriptedUpstream()
     harness.reload {
-      $0.upstreamPort = next.port
-      $0.inFlight = 2
+      $0.upstream = UpstreamAddress(host: "127.0.0.1", port: next.port)
+      $0.limits.inFlight = 2
     }
     // The new limit has room for it, while the first one still runs.
     let new = try next.accept()
@@ -194,7 +196,7 @@ struct UpstreamReloadTests {
     try first.send(answer("1"))
     _ = try client.head()
     try eventually { harness.counters().idle.level == 1 }
-    harness.reload { $0.responseLimits.headBytes = 2_000 }
+    harness.reload { $0.limits.responseHeadBytes = 2_000 }
     #expect(try first.readToEnd() == "")
     try client.send(get("/2"))
     let second = try harness.upstream.accept()

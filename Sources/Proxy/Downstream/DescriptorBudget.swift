@@ -2,8 +2,8 @@
 
 /// Shares of a number of descriptors.
 ///
-/// Idle upstream connections, connection attempts and clients that are being rejected have small shares; the rest is for
-/// clients, each of which needs two descriptors: its own and that of its upstream connection.
+/// Idle upstream connections, connection attempts and clients that are being rejected have small shares; the rest is
+/// for clients, each of which needs two descriptors: its own and that of its upstream connection.
 struct DescriptorBudget: Equatable, Sendable {
   /// Clients served at once, over all workers.
   let clients: Int

@@ -7,22 +7,21 @@ extension DownstreamConnection {
   func checkDeadlines(_ now: Instant) {
     if let exchange { return exchange.checkDeadlines(now) }
     switch connection.wait {
-    case .prelude(let since): checkPrelude(waited: now.nanoseconds(since: since), now)
+    case .prelude(let since): checkPrelude(waited: now.duration(since: since), now)
     case .lingering(let until):
       if now >= until { close() }
     case .sending:
-      let still = stallDetector.stalledNanoseconds(sentBytes, isAwaited: true, at: now)
-      guard still > worker.configuration.settings.clientStalledTimeout ?? .max else { return }
+      let still = stallDetector.stalledDuration(sentBytes, isAwaited: true, at: now)
+      guard still.exceeds(worker.configuration.settings.timeouts.clientStalled) else { return }
       worker.counters.hit(.clientStalledTimeout)
       close(reset: true)
     case .head(let since):
-      guard let limit = worker.configuration.settings.requestHeadTimeout else { return }
-      if now.nanoseconds(since: since) > limit { headTimedOut() }
+      if now.duration(since: since) > worker.configuration.settings.timeouts.requestHead { headTimedOut() }
     case .idle(let since):
-      let limit = worker.configuration.settings.idleTimeout ?? .max
-      let waited = now.nanoseconds(since: since)
+      let limit = worker.configuration.settings.timeouts.idle
+      let waited = now.duration(since: since)
       // A request that waits in the socket is served: closing would reset a client that did nothing wrong.
-      guard waited > (worker.isDraining ? min(limit, Self.drainIdleNanoseconds) : limit), !connection.stream.isStale()
+      guard waited > (worker.isDraining ? min(limit, Self.drainIdleDuration) : limit), !connection.stream.isStale()
       else { return }
       worker.counters.hit(.idleTimeout)
       close()
@@ -30,15 +29,15 @@ extension DownstreamConnection {
     }
   }
 
-  private func checkPrelude(waited: Int64, _ now: Instant) {
+  private func checkPrelude(waited: Duration, _ now: Instant) {
     switch prelude {
     case .none: return
     case .rejection(_, let until):
       if now >= until { close() }
     case .proxyHeader(let header) where worker.isDraining && !header.hasBegun:
-      if waited > Self.drainIdleNanoseconds, !connection.stream.isStale() { close() }
+      if waited > Self.drainIdleDuration, !connection.stream.isStale() { close() }
     case .proxyHeader:
-      guard waited > worker.configuration.settings.requestHeadTimeout ?? .max else { return }
+      guard waited.exceeds(worker.configuration.settings.timeouts.requestHead) else { return }
       rejectProxyHeader(.proxyHeaderTimeout, "its PROXY header did not come in time")
     }
   }

@@ -32,7 +32,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
   private static let rejectingNanoseconds: Int64 = 500_000_000
   /// How long a kept connection may be idle while draining. A client that asks within it is told to close with its response;
   /// closing at once would meet requests that are on their way.
-  static let drainIdleNanoseconds: Int64 = 1_000_000_000
+  static let drainIdleDuration = Duration.seconds(1)
 
   // What each write touches stands first, as in SocketStream.
   let worker: Worker
@@ -57,12 +57,12 @@ final class DownstreamConnection: ServerConnectionDelegate {
     self.worker = worker
     self.stream = stream
     peer = stream.peer?.host ?? ""
-    let settings = worker.configuration.settings
+    let configuration = worker.configuration
     headCache = worker.headCaches.requests
     var options = ServerConnection.Options()
-    options.limits = settings.requestLimits
-    options.answersHalfClosed = settings.finishesHalfClosed
-    if settings.awaitsProxyHeader {
+    options.limits = configuration.requestLimits
+    options.answersHalfClosed = configuration.finishesHalfClosed
+    if configuration.requiresProxyHeader {
       prelude = .proxyHeader(ProxyHeaderParser())
       options.hasPrelude = true
     }
@@ -124,7 +124,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
     case .closeLingering: beginClosing(.lingering)
     case .truncate(let reset): beginClosing(reset ? .reset : .plain)
     case .reply(let failure):
-      let retryAfter = worker.configuration.settings.retryAfter
+      let retryAfter = worker.configuration.settings.timeouts.retryAfter
       let reply = LocalReply.bytes(for: failure, answersHead: answersHead, retryAfter: retryAfter)
       _ = unsafe reply.withUnsafeBytes { unsafe write($0.bytes) }
       beginClosing(.lingering)
@@ -187,7 +187,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
   // MARK: Requests
 
   func serverConnection(_ connection: ServerConnection, cachedHeadIn bytes: RawSpan) -> RequestHead? {
-    connection.pseudonym = worker.configuration.settings.forwarding.via
+    connection.pseudonym = worker.configuration.forwarding.via
     found = headCache.lookup(bytes, for: connection.parser)
     return found?.head
   }

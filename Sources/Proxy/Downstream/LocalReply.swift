@@ -2,14 +2,16 @@
 // They must quote nothing of the request or of the server's bytes.
 import HTTP
 import Measurement
+import SettingValues
 
 /// An error response of the proxy itself, in the form that OpenAI's clients show.
 enum LocalReply {
   /// The whole response; it always closes the connection.
   /// - Parameters:
   ///   - answersHead: whether the request was a HEAD, whose reply has no body.
-  ///   - retryAfter: nanoseconds that the client is told to wait, where trying again may help (RFC 9110 §10.2.3).
-  static func bytes(for failure: ExchangeFailure, answersHead: Bool, retryAfter: Int64) -> [UInt8] {
+  ///   - retryAfter: how long the client is told to wait, rounded up to seconds, where trying again may help (RFC 9110
+  ///     §10.2.3).
+  static func bytes(for failure: ExchangeFailure, answersHead: Bool, retryAfter: Duration) -> [UInt8] {
     let status = status(for: failure.kind)
     let message = failure.detail.map { $0 == "\"" || $0 == "\\" ? "'" : String($0) }.joined()
     let body = #"{"error":{"message":"tachograph: \#(message)","type":"proxy_error","code":\#(status)}}"# + "\n"
@@ -17,7 +19,7 @@ enum LocalReply {
     let allow = status == 405 ? "Allow: \(Method.allCases.map(\.rawValue).joined(separator: ", "))\r\n" : ""
     // Too many for now: trying again may help.
     let mayPass = status == 503 || status == 429
-    let retry = mayPass ? "Retry-After: \(max(1, (retryAfter + 999_999_999) / 1_000_000_000))\r\n" : ""
+    let retry = mayPass ? "Retry-After: \(max(1, retryAfter.secondsRoundedUp))\r\n" : ""
     let head =
       "HTTP/1.1 \(status) \(ReasonPhrase.standard(for: status) ?? "Error")\r\n\(allow)\(retry)Content-Type: application/json\r\n"
       + "Content-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n"

@@ -2,6 +2,7 @@
 // It must stay a value without a clock: a test says what time it is.
 import Clocks
 import Measurement
+import SettingValues
 
 /// How long a count has not changed, as far as it is seen by checking now and then.
 struct StallDetector: Sendable {
@@ -10,32 +11,37 @@ struct StallDetector: Sendable {
 
   init(at: Instant) { since = at }
 
-  /// How long `count` has not changed, in nanoseconds; 0 where it is not expected to change.
-  mutating func stalledNanoseconds(_ count: UInt64, isAwaited: Bool, at now: Instant) -> Int64 {
+  /// How long `count` has not changed; 0 where it is not expected to change.
+  mutating func stalledDuration(_ count: UInt64, isAwaited: Bool, at now: Instant) -> Duration {
     if !isAwaited || count != self.count {
       self.count = count
       since = now
     }
-    return now.nanoseconds(since: since)
+    return now.duration(since: since)
   }
 }
 
 /// How fast a body comes, on average over the time in which it was awaited.
 struct MinimumRate: Sendable {
-  private var awaited: Int64 = 0
+  private var awaited = Duration.zero
   private var checkedAt: Instant
 
   init(at: Instant) { checkedAt = at }
 
-  /// Whether fewer bytes have come than `rate` (bytes a second) asks for, not counting the first `grace` nanoseconds.
+  /// Whether fewer bytes have come than `rate` (bytes a second) asks for, not counting the first `grace`.
   /// - Parameter isAwaited: whether the proxy has waited for the client since the last check, and not for upstream.
-  mutating func isTooSlow(bytes: Int, isAwaited: Bool, at now: Instant, rate: Int, grace: Int64) -> Bool {
-    let elapsed = now.nanoseconds(since: checkedAt)
+  mutating func isTooSlow(bytes: Int, isAwaited: Bool, at now: Instant, rate: Int, grace: Duration) -> Bool {
+    let elapsed = now.duration(since: checkedAt)
     checkedAt = now
     guard isAwaited else { return false }
-    awaited &+= max(0, elapsed)
-    return awaited > grace && Double(bytes) * 1e9 < Double(rate) * Double(awaited - grace)
+    awaited += max(.zero, elapsed)
+    return awaited > grace && Double(bytes) < Double(rate) * ((awaited - grace) / .seconds(1))
   }
+}
+
+extension Duration {
+  /// Whether it is longer than `limit`; nil is no limit.
+  func exceeds(_ limit: Duration?) -> Bool { limit.map { self > $0 } ?? false }
 }
 
 /// The deadlines of one exchange.
@@ -84,22 +90,22 @@ struct Deadlines: Sendable {
   }
 
   /// The deadline that has passed, if one has.
-  mutating func expired(_ snapshot: Snapshot, _ settings: ProxySettings, at now: Instant) -> ExpiredDeadline? {
-    let clientStill = clientStall.stalledNanoseconds(
+  mutating func expired(_ snapshot: Snapshot, _ settings: Settings, at now: Instant) -> ExpiredDeadline? {
+    let clientStill = clientStall.stalledDuration(
       snapshot.client.accepted, isAwaited: snapshot.client.queued > 0, at: now)
-    let upstreamStill = upstreamStall.stalledNanoseconds(
+    let upstreamStill = upstreamStall.stalledDuration(
       snapshot.upstream.accepted, isAwaited: snapshot.upstream.queued > 0 && snapshot.wait != .connection, at: now)
     let isUploading = snapshot.wait == .requestBody
     // While upstream takes no more, the client is not read.
-    let isAwaited = isUploading && snapshot.upstream.queued <= settings.lowWatermark
+    let isAwaited = isUploading && snapshot.upstream.queued <= settings.buffers.lowWatermarkBytes
     let isSlow = rate.isTooSlow(
-      bytes: snapshot.uploadedBytes, isAwaited: isAwaited, at: now, rate: settings.requestBodyRate ?? 0,
-      grace: settings.requestBodyTimeout ?? 60_000_000_000)
-    if clientStill > settings.clientStalledTimeout ?? .max {
+      bytes: snapshot.uploadedBytes, isAwaited: isAwaited, at: now, rate: settings.limits.requestBodyRate ?? 0,
+      grace: settings.timeouts.requestBodyGrace)
+    if clientStill.exceeds(settings.timeouts.clientStalled) {
       return ExpiredDeadline(.clientStalledTimeout, .clientStalledTimeout, "the client stopped reading")
     }
     // Upstream may answer early, and then take no more of the request.
-    if upstreamStill > settings.upstreamStalledTimeout ?? .max, snapshot.awaitsHead {
+    if upstreamStill.exceeds(settings.timeouts.upstreamStalled), snapshot.awaitsHead {
       return ExpiredDeadline(.upstreamStalledTimeout, .upstreamStalledTimeout, "upstream stopped taking the request")
     }
     switch snapshot.wait {
@@ -112,46 +118,46 @@ struct Deadlines: Sendable {
     }
   }
 
-  private func queued(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant) -> ExpiredDeadline? {
-    guard now.nanoseconds(since: snapshot.stepAt) > settings.queueTimeout ?? .max else { return nil }
+  private func queued(_ snapshot: Snapshot, _ settings: Settings, _ now: Instant) -> ExpiredDeadline? {
+    guard now.duration(since: snapshot.stepAt).exceeds(settings.timeouts.queue) else { return nil }
     return ExpiredDeadline(.queueTimeout, .queueTimeout, "no place at upstream in time")
   }
 
-  private func connecting(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant) -> ExpiredDeadline? {
-    guard now.nanoseconds(since: snapshot.stepAt) > settings.connectTimeout ?? .max else { return nil }
+  private func connecting(_ snapshot: Snapshot, _ settings: Settings, _ now: Instant) -> ExpiredDeadline? {
+    guard now.duration(since: snapshot.stepAt).exceeds(settings.timeouts.connect) else { return nil }
     return ExpiredDeadline(.connectTimeout, .connectTimeout, "no connection to upstream in time")
   }
 
-  private func uploading(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant, isSlow: Bool)
+  private func uploading(_ snapshot: Snapshot, _ settings: Settings, _ now: Instant, isSlow: Bool)
     -> ExpiredDeadline?
   {
-    if now.nanoseconds(since: snapshot.activeAt) > settings.requestBodyTimeout ?? .max {
+    if now.duration(since: snapshot.activeAt).exceeds(settings.timeouts.requestBody) {
       return ExpiredDeadline(.requestBodyTimeout, .requestBodyTimeout, "the request's body stopped coming")
     }
     guard isSlow, snapshot.awaitsHead else { return nil }
     return ExpiredDeadline(.requestBodyRate, .requestBodyRate, "the request's body came too slowly")
   }
 
-  private func waiting(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant, headStartedAt: Instant?)
+  private func waiting(_ snapshot: Snapshot, _ settings: Settings, _ now: Instant, headStartedAt: Instant?)
     -> ExpiredDeadline?
   {
-    if let began = headStartedAt, now.nanoseconds(since: began) > settings.responseHeadTimeout ?? .max {
+    if let began = headStartedAt, now.duration(since: began).exceeds(settings.timeouts.responseHead) {
       return ExpiredDeadline(.responseHeadTimeout, .responseHeadTimeout, "the response's head did not come in time")
     }
-    guard now.nanoseconds(since: snapshot.stepAt) > settings.responseTimeout ?? .max else { return nil }
+    guard now.duration(since: snapshot.stepAt).exceeds(settings.timeouts.response) else { return nil }
     return ExpiredDeadline(.responseTimeout, .responseTimeout, "no response from upstream in time")
   }
 
-  private func streaming(_ snapshot: Snapshot, _ settings: ProxySettings, _ now: Instant) -> ExpiredDeadline? {
-    if now.nanoseconds(since: snapshot.activeAt) > settings.betweenReadsTimeout ?? .max {
+  private func streaming(_ snapshot: Snapshot, _ settings: Settings, _ now: Instant) -> ExpiredDeadline? {
+    if now.duration(since: snapshot.activeAt).exceeds(settings.timeouts.betweenReads) {
       return ExpiredDeadline(.betweenReadsTimeout, .betweenReadsTimeout, "upstream fell silent")
     }
     guard snapshot.awaitsTokens else { return nil }
     if let tokenAt = snapshot.tokenAt {
-      guard now.nanoseconds(since: tokenAt) > settings.betweenTokensTimeout ?? .max else { return nil }
+      guard now.duration(since: tokenAt).exceeds(settings.timeouts.betweenTokens) else { return nil }
       return ExpiredDeadline(.betweenTokensTimeout, .betweenTokensTimeout, "no further token in time")
     }
-    guard now.nanoseconds(since: snapshot.stepAt) > settings.firstTokenTimeout ?? .max else { return nil }
+    guard now.duration(since: snapshot.stepAt).exceeds(settings.timeouts.firstToken) else { return nil }
     return ExpiredDeadline(.firstTokenTimeout, .firstTokenTimeout, "no token in time")
   }
 }

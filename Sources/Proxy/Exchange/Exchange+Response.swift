@@ -69,10 +69,10 @@ extension Exchange {
       throw error
     case .forwardInterim:
       head.write(
-        to: output, client11: isVersion11, closing: false, policy: configuration.settings.forwarding)
+        to: output, client11: isVersion11, closing: false, policy: configuration.forwarding)
     case .switchProtocols:
       head.write(
-        to: output, client11: isVersion11, closing: false, policy: configuration.settings.forwarding)
+        to: output, client11: isVersion11, closing: false, policy: configuration.forwarding)
       recorder.switchedProtocols(head, firstByteAt: firstByteAt, completeAt: arrival.at)
     case .forwardFinal(let closing):
       metadata.write(head, client11: isVersion11, closing: closing, to: output)
@@ -123,7 +123,8 @@ extension Exchange {
 
   // MARK: Switching protocols
 
-  /// From here on it is bytes both ways: what upstream sent behind its 101, and the client behind its request, go first.
+  /// From here on it is bytes both ways: what upstream sent behind its 101, and the client behind its request, go
+  /// first.
   private func beginTunnel(_ behind: RawSpan, _ arrival: Arrival, _ output: OutputBuffer) {
     guard let above = upstream?.handOver() else { return }
     unsafe behind.withUnsafeBytes { unsafe output.append($0) }

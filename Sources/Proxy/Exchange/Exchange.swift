@@ -1,5 +1,5 @@
-// Drives one exchange: hands events to the exchange machine, does what it says, and has every byte measured after it was sent.
-// It must decide nothing about HTTP (ExchangeMachine does), nor measure (ExchangeRecorder does).
+// Drives one exchange: hands events to the exchange machine, does what it says, and has every byte measured after it
+// was sent. It must decide nothing about HTTP (ExchangeMachine does), nor measure (ExchangeRecorder does).
 import Clocks
 import HTTP
 import HTTP1
@@ -9,8 +9,8 @@ import Transport
 
 /// One request and its response between a client's connection and an upstream one. Confined to its worker's thread.
 final class Exchange {
-  /// Copied into a constant by what runs for every request: a constant is borrowed, where each use of `worker.x` would retain
-  /// and release.
+  /// Copied into a constant by what runs for every request: a constant is borrowed, where each use of `worker.x` would
+  /// retain and release.
   let worker: Worker
   /// The client's connection, which lets go of this exchange when it ends.
   let downstream: DownstreamConnection
@@ -41,13 +41,13 @@ final class Exchange {
     client: String, received: WallAnchor, at: Instant
   ) {
     let worker = downstream.worker
-    let offer = head.asksToSwitch ? head.offer(of: configuration.settings.forwarding.tunnels) : nil
+    let offer = head.asksToSwitch ? head.offer(of: configuration.forwarding.tunnels) : nil
     let machine = ExchangeMachine(
       ExchangeMachine.RequestTraits(head, offersUpgrade: offer != nil),
-      limits: ExchangeMachine.Limits(configuration.settings))
+      limits: ExchangeMachine.Limits(configuration, upstream))
     machineBox = UniqueBox(in: worker.machines) { machine }
     recorder = ExchangeRecorder(
-      client: client, received: received, keepsTimeline: configuration.settings.keepsTimeline, worker.recording)
+      client: client, received: received, keepsTimeline: configuration.settings.records.timeline, worker.recording)
     activeAt = at
     stepAt = at
     deadlines = Deadlines(at: at)
@@ -73,11 +73,11 @@ final class Exchange {
   func start(_ head: RequestHead, _ cached: CachedRequest, clientAddress: String, into output: OutputBuffer) {
     let worker = worker
     worker.counters.exchangesBegun.add()
-    recorder.request(head, cached.metadata, decoderLimits: configuration.settings.decoderLimits)
+    recorder.request(head, cached.metadata, decoderLimits: configuration.decoderLimits)
     if offer != nil || !cached.write(head, to: output) {
       head.write(
         to: output, defaultHost: chosenUpstream.authority,
-        policy: configuration.settings.forwarding,
+        policy: configuration.forwarding,
         client: clientAddress, offer: offer)
     }
     if machine.mayRetry { requestBuffer.keepHead(output) }
@@ -102,14 +102,15 @@ final class Exchange {
       output.removeAll()
     }
     perform(machine.requestForwarded(queued: upstream?.queuedBytes ?? requestBuffer.count))
-    if !parser.isComplete { recorder.requestBody(ranges, of: bytes, limit: configuration.settings.inspectedBodyBytes) }
+    guard !parser.isComplete else { return }
+    recorder.requestBody(ranges, of: bytes, limit: configuration.settings.limits.inspectedBodyBytes)
   }
 
   /// The whole request has come in, and has been forwarded: this is t0.
   /// - Parameter last: the last of its body's bytes.
   func requestCompleted(last: BodyRanges, of bytes: RawSpan, at: Instant) {
     if !machine.awaitsConnection { stepAt = at }
-    recorder.requestCompleted(last: last, of: bytes, limit: configuration.settings.inspectedBodyBytes, at: at)
+    recorder.requestCompleted(last: last, of: bytes, limit: configuration.settings.limits.inspectedBodyBytes, at: at)
     machine.requestCompleted()
   }
 
@@ -142,7 +143,7 @@ final class Exchange {
     activeAt = .now()
     stepAt = activeAt
     adoptConfiguration()
-    perform(machine.permitAdmitted(ExchangeMachine.Limits(configuration.settings)))
+    perform(machine.permitAdmitted(ExchangeMachine.Limits(configuration, chosenUpstream)))
   }
 
   /// The connection that comes now is made under the settings in force, perhaps to another server.
@@ -182,7 +183,7 @@ final class Exchange {
     releaseUpstream(reuse: false)
     requestBuffer.restoreHead()
     adoptConfiguration()
-    machine.adopt(ExchangeMachine.Limits(configuration.settings))
+    machine.adopt(ExchangeMachine.Limits(configuration, chosenUpstream))
     stepAt = .now()
     connect(fresh: true)
   }
@@ -217,7 +218,7 @@ final class Exchange {
     snapshot.uploadedBytes = recorder.requestBytes
     if let upstream { snapshot.upstream = (upstream.queuedBytes, upstream.sentBytes) }
     snapshot.client = (downstream.queuedBytes, downstream.sentBytes)
-    guard configuration.settings.betweenTokensTimeout != nil || configuration.settings.firstTokenTimeout != nil else {
+    guard configuration.awaitsTokens else {
       return snapshot
     }
     snapshot.awaitsTokens = recorder.awaitsTokens

@@ -54,8 +54,8 @@ enum HeadAction: Equatable {
 enum ClientEnding: Equatable {
   /// Ready for the next request.
   case keep
-  /// To be closed once all is sent; what the client still sends is read and dropped for a moment, since closing over unread
-  /// bytes would reset the connection and take the response along (RFC 9112 §9.6).
+  /// To be closed once all is sent; what the client still sends is read and dropped for a moment, since closing over
+  /// unread bytes would reset the connection and take the response along (RFC 9112 §9.6).
   case closeLingering
   /// The same, behind a reply of the proxy's own.
   case reply(ExchangeFailure)

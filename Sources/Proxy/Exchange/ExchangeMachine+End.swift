@@ -1,4 +1,5 @@
-// What the exchange machine decides when something ends an exchange before its time: what the client gets, what is recorded.
+// What the exchange machine decides when something ends an exchange before its time: what the client gets, what is
+// recorded.
 import HTTP
 import Measurement
 

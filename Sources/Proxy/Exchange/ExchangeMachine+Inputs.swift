@@ -15,12 +15,12 @@ extension ExchangeMachine.RequestTraits {
 }
 
 extension ExchangeMachine.Limits {
-  init(_ settings: ProxySettings) {
-    highWatermark = settings.highWatermark
-    lowWatermark = settings.lowWatermark
-    interimBytes = settings.responseLimits.headBytes
-    requestBodyBytes = settings.requestBodyBytes
-    needsPermit = settings.inFlight != nil
+  init(_ configuration: ConfigurationSnapshot, _ upstream: Upstream) {
+    highWatermark = configuration.settings.buffers.highWatermarkBytes
+    lowWatermark = configuration.settings.buffers.lowWatermarkBytes
+    interimBytes = configuration.responseLimits.headBytes
+    requestBodyBytes = configuration.settings.limits.requestBodyBytes
+    needsPermit = upstream.settings.inFlight != nil
   }
 }
 

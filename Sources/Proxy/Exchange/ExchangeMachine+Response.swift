@@ -151,7 +151,8 @@ extension ExchangeMachine {
     case .receiving:
       return replyOrTruncate(.truncated, stage(progress), failure)
     case .awaitingHead(var head):
-      // A pooled connection that upstream had closed already says nothing of the request: once more, where that is safe.
+      // A pooled connection that upstream had closed already says nothing of the request: once more, where that is
+      // safe.
       if case .open(isReused: true, _) = link, head.mayRetry {
         head.mayRetry = false
         move(to: .awaitingHead(head))

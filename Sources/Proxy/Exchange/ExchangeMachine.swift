@@ -16,8 +16,9 @@ import Measurement
 /// response  awaitingHead(AwaitedHead) ──► receiving(Body) ──► delivering(Body) ──► ended
 ///                    └──► tunnelling ──────────────────────────────────────────────► ended
 /// ```
-/// Any of them may be cut short: then the response is `ended`, which is final. What the sockets and the clock report after
-/// the end is late and answered with `none`; what only a driver that has lost count can report is a mistake, see `illegal`.
+/// Any of them may be cut short: then the response is `ended`, which is final. What the sockets and the clock report
+/// after the end is late and answered with `none`; what only a driver that has lost count can report is a mistake, see
+/// `illegal`.
 ///
 /// Events are methods. Each says which states it is legal in, and returns the action.
 struct ExchangeMachine: Sendable {
@@ -258,8 +259,8 @@ struct ExchangeMachine: Sendable {
   mutating func move(to link: Link) { self.link = link }
   mutating func adopt(_ limits: Limits) { self.limits = limits }
 
-  /// An event that no order of what sockets, clock and client do can bring about here: the driver is wrong. Debug builds
-  /// stop; others go on as if nothing had happened, since the exchange's own deadlines still end it.
+  /// An event that no order of what sockets, clock and client do can bring about here: the driver is wrong. Debug
+  /// builds stop; others go on as if nothing had happened, since the exchange's own deadlines still end it.
   func illegal(_ event: StaticString) -> ExchangeAction {
     assertionFailure("ExchangeMachine: \(event) at request \(request), link \(link), response \(response)")
     return .none

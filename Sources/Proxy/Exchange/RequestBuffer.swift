@@ -3,8 +3,8 @@ import HTTP1
 
 /// The bytes of one request that wait for an upstream connection, and its head for as long as it may be sent twice.
 ///
-/// Bounded: the client is paused when more than the high watermark waits, so that one read at most lies beyond it; and only
-/// requests without a body are kept for a second time.
+/// Bounded: the client is paused when more than the high watermark waits, so that one read at most lies beyond it; and
+/// only requests without a body are kept for a second time.
 struct RequestBuffer {
   private var waiting: [UInt8] = []
   private var head: [UInt8] = []

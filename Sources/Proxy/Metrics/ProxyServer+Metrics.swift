@@ -106,7 +106,7 @@ extension ProxyServer {
       "Clients that could not be accepted, and attempts to connect to one of the server's addresses that failed.")
     bySide(&page, { $0.connectionsFailed.count }, upstream: { $0.failed.count })
     let configuration = state.configuration
-    if let descriptors = configuration.settings.descriptors {
+    if let descriptors = configuration.settings.limits.descriptors {
       page.family(
         "tachograph_descriptor_budget", .gauge, "File descriptors that clients' and the server's connections share.")
       page.sample(descriptors)

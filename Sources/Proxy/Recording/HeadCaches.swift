@@ -7,8 +7,8 @@ final class HeadCaches {
   let requests: HeadCache<RequestHead, CachedRequest>
   let responses = HeadCache<ResponseHead, ResponseMetadata>(fixedFields: ["content-type", "content-encoding"])
 
-  init(_ settings: ProxySettings) {
-    requests = HeadCache(fixedFields: settings.identityHeaders.all + ["content-encoding"])
+  init(_ configuration: ConfigurationSnapshot) {
+    requests = HeadCache(fixedFields: configuration.identityHeaders.all + ["content-encoding"])
   }
 
   /// Calls of `evictIdle` after which an unused head is removed: it may carry a credential.

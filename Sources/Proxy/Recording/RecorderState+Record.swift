@@ -8,7 +8,7 @@ extension RecorderState {
     _ configuration: ConfigurationSnapshot
   ) {
     record.id = id
-    record.instance = configuration.settings.instance
+    record.instance = configuration.instance
     if let metadata {
       let origin = metadata.origin
       let user = origin.identity(facts: facts, client: client ?? "")

@@ -65,7 +65,7 @@ final class CachedRequest {
     guard !cached.isRepeated else { return cached }
     cached.isRepeated = true
     cached.serialized.value = found.head.serialized(
-      varying: found.varying, defaultHost: upstream.authority, policy: cached.configuration.settings.forwarding)
+      varying: found.varying, defaultHost: upstream.authority, policy: cached.configuration.forwarding)
     return cached
   }
 

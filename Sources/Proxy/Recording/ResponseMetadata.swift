@@ -27,12 +27,12 @@ final class ResponseMetadata {
   /// Writes `head` as a client gets it.
   func write(_ head: ResponseHead, client11: Bool, closing: Bool, to output: OutputBuffer) {
     guard let varying else {
-      return head.write(to: output, client11: client11, closing: closing, policy: configuration.settings.forwarding)
+      return head.write(to: output, client11: client11, closing: closing, policy: configuration.forwarding)
     }
     let place = (client11 ? 1 : 0) + (closing ? 2 : 0)
     if serialized.value[place] == nil {
       serialized.value[place] = head.serialized(
-        varying: varying, client11: client11, closing: closing, policy: configuration.settings.forwarding)
+        varying: varying, client11: client11, closing: closing, policy: configuration.forwarding)
     }
     switch serialized.value[place] {
     case .some(let serialized): serialized.append(to: output, valuesOf: head.fields)

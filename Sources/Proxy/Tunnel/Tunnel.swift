@@ -1,6 +1,7 @@
 // Forwards bytes both ways between a client and upstream once they have switched protocols: counted and not parsed.
 import Clocks
 import Measurement
+import SettingValues
 import Transport
 
 /// What a tunnel has forwarded.
@@ -24,7 +25,7 @@ final class Tunnel: StreamDelegate {
   }
 
   /// How long the last bytes of a side that failed may wait without the other's socket taking any.
-  private static let lastBytesNanoseconds: Int64 = 10_000_000_000
+  private static let lastBytesDuration = Duration.seconds(10)
 
   private let counters: Counters
   private let upstreamCounters: UpstreamCounters
@@ -32,7 +33,7 @@ final class Tunnel: StreamDelegate {
   private let upstream: any ByteStream
   private let highWatermark: Int
   private let lowWatermark: Int
-  private let idleTimeout: Int64?
+  private let idleTimeout: Duration?
   /// Called once, at the end: upstream's stream is closed by then, and the client's is the callee's to close.
   private let onEnd: (End) -> Void
 
@@ -49,16 +50,16 @@ final class Tunnel: StreamDelegate {
   ///   - count: bytes that are counted already, `early` among them.
   init(
     _ worker: Worker, client: any ByteStream, upstream: any ByteStream, early: [UInt8], count: TunnelCount,
-    settings: ProxySettings, upstreamCounters: UpstreamCounters, at: Instant,
+    settings: Settings, upstreamCounters: UpstreamCounters, at: Instant,
     onEnd: @escaping (End) -> Void
   ) {
     counters = worker.counters
     self.upstreamCounters = upstreamCounters
     self.client = client
     self.upstream = upstream
-    highWatermark = settings.highWatermark
-    lowWatermark = settings.lowWatermark
-    idleTimeout = settings.tunnelTimeout
+    highWatermark = settings.buffers.highWatermarkBytes
+    lowWatermark = settings.buffers.lowWatermarkBytes
+    idleTimeout = settings.timeouts.tunnel
     self.onEnd = onEnd
     activeAt = at
     self.count = count
@@ -148,8 +149,7 @@ final class Tunnel: StreamDelegate {
 
   /// Ends it where nothing has been forwarded for too long.
   func checkDeadline(_ now: Instant) {
-    let limit = state.isEnding ? Self.lastBytesNanoseconds : idleTimeout ?? .max
-    guard now.nanoseconds(since: activeAt) > limit else { return }
+    guard now.duration(since: activeAt).exceeds(state.isEnding ? Self.lastBytesDuration : idleTimeout) else { return }
     if !state.isEnding { counters.hit(.tunnelTimeout) }
     perform(state.handle(.idle))
   }

@@ -23,7 +23,7 @@ final class Upstream {
   let attemptBudget: AttemptBudget
 
   /// RFC 6555 §4.2 speaks of ten minutes; after that the other address family is tried first again.
-  private static let preferenceNanoseconds: Int64 = 600_000_000_000
+  private static let preferenceDuration = Duration.seconds(600)
   /// The address family that connected last, and when it did for the first time: it is tried first for a while.
   private var lastFamily: (family: SocketAddress.Family, at: Instant)?
   private var keepsIdleConnections = true
@@ -41,10 +41,11 @@ final class Upstream {
     self.state = state
     self.settings = settings
     self.configuration = configuration
-    authority = settings.authority
+    authority = settings.address.description
     counters = state.counters[worker]
     pool = UpstreamPool(counters: counters)
-    resolver = Resolver(loop: loop, host: settings.host, port: settings.port)
+    resolver = Resolver(
+      loop: loop, host: settings.address.host, port: settings.address.port, lookup: settings.lookup)
     attemptBudget = predecessor?.attemptBudget ?? AttemptBudget(settings.spareAttempts)
     // Connections follow the server's name to the addresses that it has now.
     resolver.onChange = { [unowned self] in
@@ -74,7 +75,7 @@ final class Upstream {
 
   /// The address family that is tried first; nil where none is preferred.
   var preferredFamily: SocketAddress.Family? {
-    guard let lastFamily, Instant.now().nanoseconds(since: lastFamily.at) <= Self.preferenceNanoseconds else {
+    guard let lastFamily, Instant.now().duration(since: lastFamily.at) <= Self.preferenceDuration else {
       return nil
     }
     return lastFamily.family
@@ -90,7 +91,7 @@ final class Upstream {
   func checkDeadlines(_ now: Instant) {
     // Connections that stay in use would never ask for the addresses again.
     if pool.count > 0 { resolver.refresh(settings.resolving) }
-    if let limit = settings.idleTimeout { pool.closeExpired(now, after: limit) }
+    pool.closeExpired(now, after: settings.idleTimeout)
   }
 
   // MARK: Its life

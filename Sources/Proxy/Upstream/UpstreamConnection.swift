@@ -42,7 +42,7 @@ final class UpstreamConnection: StreamDelegate {
     counters = upstream.counters
     configuration = upstream.configuration
     headCache = worker.headCaches.responses
-    parser = MessageParser(.response, limits: configuration.settings.responseLimits, ranges: worker.ranges)
+    parser = MessageParser(.response, limits: configuration.responseLimits, ranges: worker.ranges)
   }
 
   /// Parses while a response's head has not come; behind it, `parser` is to be used.

@@ -35,7 +35,7 @@ final class UpstreamList {
     closeRetired()
     for (index, settings) in configuration.upstreams.enumerated() {
       let upstream = all[index]
-      guard settings.authority != upstream.authority else {
+      guard settings.address != upstream.settings.address else {
         upstream.apply(settings, configuration)
         continue
       }

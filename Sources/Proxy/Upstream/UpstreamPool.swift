@@ -49,9 +49,9 @@ final class UpstreamPool {
     idle.removeAll { $0.isClosed }
   }
 
-  /// Closes the connections that have been idle for more than `limit` nanoseconds.
-  func closeExpired(_ now: Instant, after limit: Int64) {
-    let expired = idle.prefix { now.nanoseconds(since: $0.idleAt) > limit }.count
+  /// Closes the connections that have been idle for longer than `limit`.
+  func closeExpired(_ now: Instant, after limit: Duration) {
+    let expired = idle.prefix { now.duration(since: $0.idleAt) > limit }.count
     for connection in idle.prefix(expired) { connection.close() }
     idle.removeFirst(expired)
   }

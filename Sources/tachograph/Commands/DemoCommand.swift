@@ -1,5 +1,4 @@
-// `tachograph demo`: a server without a model, the proxy, a few clients and the tail, in one terminal.
-// It must not know how any of them works: each is a child process of this same binary.
+// `tachograph demo`: simulator, proxy, clients and tail in one terminal, each a child process of this binary.
 import ArgumentParser
 import Glibc
 import Logging
@@ -10,20 +9,20 @@ struct DemoCommand: ParsableCommand {
     commandName: "demo",
     abstract: "See it work: a simulated server, the proxy, a few clients and the tail, in one terminal.",
     discussion: """
-      Starts `tachograph simulate`, `tachograph serve` before it, clients of different temper (one patient, one slow \
-      reader, one that gives up, one that comes in bursts, one that speaks Ollama, one that meets errors) and \
-      `tachograph tail` on the records. Records and logs are kept in a temporary folder and removed at the end. \
+      Starts `tachograph simulate`, `tachograph serve` in front of it, several clients (one patient, one that reads \
+      slowly, one that gives up, one that sends bursts, one that uses Ollama's API, one that gets errors) and \
+      `tachograph tail` on the records. Records and logs are in a temporary folder, which is removed at the end. \
       Ctrl-C ends it.
       """)
 
-  @Option(help: "Where the proxy listens; a free port is taken where this one is not free.")
+  @Option(help: "Where the proxy listens; if that is in use, the system chooses a free port.")
   var listen = "127.0.0.1:4141"
 
-  @Option(help: "End by itself after so many seconds.")
+  @Option(help: "End after so many seconds.")
   var seconds: Double?
 
   func validate() throws {
-    guard SocketAddress(text: listen) != nil else { throw ValidationError("--listen '\(listen)' is no ADDRESS:PORT") }
+    guard SocketAddress(text: listen) != nil else { throw ValidationError("--listen '\(listen)' is not ADDRESS:PORT") }
     guard seconds ?? 1 > 0 else { throw ValidationError("--seconds must be above 0") }
   }
 

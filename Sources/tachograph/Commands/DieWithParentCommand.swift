@@ -1,5 +1,4 @@
-// `tachograph leashed PID ARGUMENTS…`: becomes `tachograph ARGUMENTS…`, killed when the process PID that started it ends.
-// It must not know what it becomes.
+// `tachograph leashed PID ARGUMENTS…`: becomes `tachograph ARGUMENTS…`, which is killed when the process PID ends.
 import ArgumentParser
 import Glibc
 import Logging

@@ -1,5 +1,5 @@
-// `tachograph load`: puts load on a server and says what came of it. Used by scripts/bench; not yet for the public.
-// It must not know how load is made.
+// `tachograph load`: sends requests to a server and prints a summary. Used by scripts/bench and demo; hidden from the
+// help.
 import ArgumentParser
 import Glibc
 import LoadClient
@@ -10,7 +10,7 @@ import Transport
 struct LoadCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "load",
-    abstract: "Put load on a server and print one JSON object of what came of it.",
+    abstract: "Send requests to a server and print the results as one JSON object.",
     shouldDisplay: false)
 
   @Argument(help: "ADDRESS:PORT of the server.")
@@ -25,19 +25,19 @@ struct LoadCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: "A request field, 'name: value'. May be given again.")
   var header: [String] = []
 
-  @Option(help: "Connections at a time.")
+  @Option(help: "Connections at the same time.")
   var connections = 1
 
-  @Option(help: "Requests in all.")
+  @Option(help: "Total number of requests.")
   var requests: Int?
 
-  @Option(help: "Seconds after which no request is sent and those under way are cut.")
+  @Option(help: "Seconds after which no more requests are sent and running ones are cut.")
   var duration: Double?
 
   @Option(help: "Seconds over which the connections start.")
   var stagger = 0.0
 
-  @Option(help: "Requests a second, whatever the server does.")
+  @Option(help: "Requests per second, however slow the server is.")
   var rate: Double?
 
   @Option(help: "Seconds between an answer and the next request.")
@@ -49,26 +49,26 @@ struct LoadCommand: ParsableCommand {
   @Option(help: "Seconds to wait after each read.")
   var readPause = 0.0
 
-  @Option(help: "A simulator's truth file, to hold each token's arrival against.")
+  @Option(help: "A simulator's truth file, with which the arrival of each token is compared.")
   var truth: String?
 
-  @Option(help: "What request ids begin with.")
+  @Option(help: "The beginning of each request id.")
   var idPrefix = "load"
 
-  @Flag(help: "Stamp arrivals in the read loop and not by the kernel.")
+  @Flag(help: "Take arrival times in the event loop, not from the kernel.")
   var loopStamps = false
 
   @Flag(help: "Print nothing.")
   var quiet = false
 
   func validate() throws {
-    guard SocketAddress(text: target) != nil else { throw ValidationError("'\(target)' is no ADDRESS:PORT") }
+    guard SocketAddress(text: target) != nil else { throw ValidationError("'\(target)' is not ADDRESS:PORT") }
     guard connections >= 1 else { throw ValidationError("--connections must be at least 1") }
     guard requests != nil || duration != nil else { throw ValidationError("give --requests or --duration") }
     guard rate ?? 1 > 0, duration ?? 1 > 0, think >= 0, stagger >= 0, readPause >= 0 else {
       throw ValidationError("times and rates cannot be negative")
     }
-    for field in header where !field.contains(": ") { throw ValidationError("'\(field)' is no 'name: value'") }
+    for field in header where !field.contains(": ") { throw ValidationError("'\(field)' is not 'name: value'") }
   }
 
   func run() throws {

@@ -1,5 +1,4 @@
-// `tachograph report`: reads logs and shows who got what, how fast.
-// Wiring only: it must not count, nor know how a report is rendered.
+// `tachograph report`: reads record logs and prints a summary.
 import ArgumentParser
 import Clocks
 import Glibc
@@ -15,15 +14,15 @@ struct ReportCommand: ParsableCommand {
       per output token (TPOT), tokens a second per user, time to last token (TTLT) and gaps; then latency and \
       throughput by how many exchanges were in flight.
 
-      Only exchanges that ended ok feed the distributions. Waits that the client or a timeout cut short before the \
-      first token stand beside TTFT as censored: leave them out and the slowest requests vanish.
+      The distributions have only exchanges that ended ok. Waits that the client or a timeout ended before the first \
+      token are shown beside TTFT as censored: without them the slowest requests would be missing.
 
-      Percentiles come from HDR histograms (three significant digits), never from averaged percentiles. A record keeps \
-      only the percentiles of its own gaps, so the report shows how those spread over the exchanges; all gaps together \
-      only where records carry timelines.
+      Percentiles come from HDR histograms (three significant digits), never from averaged percentiles. A record has \
+      only the percentiles of its own gaps, so the report shows their distribution over the exchanges; that of all \
+      gaps is shown only where the records have timelines.
 
-      Memory is bounded whatever the size of the log. Where there are very many groups the largest are kept whole and \
-      the smallest are summed as (other).
+      Memory is bounded, however large the log is. If there are very many groups, the largest are kept and the \
+      smallest are summed as (other).
 
       A log that cannot be read ends the command with exit code 2; torn lines are skipped and counted in a note.
       """)
@@ -34,7 +33,7 @@ struct ReportCommand: ParsableCommand {
     completion: .file())
   var files: [String] = []
 
-  @Option(help: "What makes the groups; model is the one asked for.")
+  @Option(help: "How exchanges are grouped; model is the requested one.")
   var by = ReportGrouping.model
 
   @Option(
@@ -53,8 +52,8 @@ struct ReportCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Show so many groups one by one, the largest, and sum the others.",
-      discussion: "Default: 20; with --json all that are kept.", valueName: "count"))
+      "Show the largest groups, so many, and sum the others.",
+      discussion: "Default: 20; with --json all groups that are kept.", valueName: "count"))
   var top: Int?
 
   @Flag(help: "Write one JSON object with every number unrounded (Sources/Report/README.md names its keys).")
@@ -88,7 +87,7 @@ struct ReportCommand: ParsableCommand {
     return text.lines().joined(separator: "\n") + "\n"
   }
 
-  /// More than four would wait for the disk, and each takes its own memory.
+  /// More than four would wait for the disk, and each needs memory of its own.
   private static var threads: Int { min(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), 4) }
 
   @Sendable private static func time(_ text: String) throws -> Int64 {

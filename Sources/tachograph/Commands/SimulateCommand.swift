@@ -1,5 +1,4 @@
 // `tachograph simulate`: an LLM server without a model.
-// It must not know how the simulator works.
 import ArgumentParser
 import Glibc
 import Logging
@@ -13,25 +12,25 @@ struct SimulateCommand: ParsableCommand {
     abstract: "Run an LLM server without a model, for demos and tests.",
     discussion: """
       Speaks OpenAI (/v1/chat/completions, /v1/completions, /v1/models) and Ollama (/api/chat, /api/generate, \
-      /api/tags), streamed and whole, and says what it is doing on /sim/state. Tokens come at the times that the \
-      distributions below give, or as a request's own fields ask:
+      /api/tags), streamed and whole, and shows its state on /sim/state. Tokens come at times that are drawn from the \
+      distributions below, or as the fields of a request ask:
 
         x-sim-ttft: DIST            time to the first token
-        x-sim-interval: DIST        time between events; 0 is as fast as it goes
+        x-sim-interval: DIST        time between events; 0 is as fast as possible
         x-sim-tokens: DIST          tokens of each choice
         x-sim-tokens-per-event: N   tokens in each event
         x-sim-reasoning: N          the first N tokens are reasoning
         x-sim-stall: N,DURATION     a pause after N tokens
         x-sim-status: 429           an error instead of an answer (400 to 599)
         x-sim-error-after: N        an error event inside the stream after N tokens
-        x-sim-cut-after: N          the connection ends in mid-stream after N tokens
+        x-sim-cut-after: N          the connection ends in the middle of the stream after N tokens
         x-sim-tear-after: N         the same in the middle of an event
         x-sim-reset-after: N        the same with a reset
         x-sim-garbage-after: N      bytes that are neither chunk nor event, and nothing more
         x-sim-hang: head|N          no answer at all, or nothing more after N tokens
         x-sim-no-done: yes          the stream ends without its terminator
         x-sim-event-bytes: N        the first token's event is padded to N bytes
-        x-sim-early-role: yes       the role's event comes with the head
+        x-sim-early-role: yes       the event with the role comes with the head
         x-sim-framing: close        how a stream is delimited: chunked or close
         x-sim-truth: no             this request is left out of the truth file
 
@@ -39,8 +38,8 @@ struct SimulateCommand: ParsableCommand {
       counts are written without a unit. max_tokens cuts what --tokens would give.
 
       --truth writes one JSON line a request: x-request-id, outcome, tokens, and for every token-bearing event the \
-      time (CLOCK_MONOTONIC, ns) just before and just after its write, as [before, after, tokens]. Where it cannot be \
-      written any more, that is said once, and the exit code is 1 in the end.
+      time (CLOCK_MONOTONIC, ns) just before and just after its write, as [before, after, tokens]. If the file cannot \
+      be written any more, this is logged once, and the exit code is 1 at the end.
       """)
 
   @Option(help: "Address and port to listen on; port 0 takes a free one.")
@@ -56,7 +55,7 @@ struct SimulateCommand: ParsableCommand {
     transform: { try Distribution(duration: $0) })
   var interval: Distribution?
 
-  @Option(help: "Tokens of an answer (default: uniform:40,200).", transform: { try Distribution(count: $0) })
+  @Option(help: "Tokens of a response (default: uniform:40,200).", transform: { try Distribution(count: $0) })
   var tokens: Distribution?
 
   @Option(help: "Tokens in one event.")
@@ -65,23 +64,23 @@ struct SimulateCommand: ParsableCommand {
   @Flag(help: "Move each first token by a random part of an interval, so that streams do not run in step.")
   var spread = false
 
-  @Option(help: "How streams are delimited: chunked or close.")
+  @Option(help: "How streams end: chunked or close.")
   var framing: StreamFraming = .chunked
 
-  @Option(help: "Requests answered at a time; the others wait.")
+  @Option(help: "Requests that are answered at the same time; the others wait.")
   var slots: Int?
 
-  @Option(help: "The seed of everything that is drawn.")
+  @Option(help: "The seed of all random values.")
   var seed: UInt64 = 1
 
-  @Option(help: "File for the truth, one JSON line a request.")
+  @Option(help: "File for the true times, one JSON line for each request.")
   var truth: String?
 
   func validate() throws {
     guard tokensPerEvent >= 1 else { throw ValidationError("--tokens-per-event must be at least 1") }
     guard slots ?? 1 >= 1 else { throw ValidationError("--slots must be at least 1") }
     guard SocketAddress(text: listen) != nil else {
-      throw ValidationError("--listen '\(listen)' is no ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000")
+      throw ValidationError("--listen '\(listen)' is not ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000")
     }
   }
 

@@ -1,5 +1,4 @@
-// `tachograph tail`: follows a log and shows one line an exchange.
-// Wiring only: it must not know how lines are read, filtered or rendered.
+// `tachograph tail`: follows a record log and shows one line for each exchange.
 import ArgumentParser
 import Glibc
 import Logging
@@ -9,47 +8,47 @@ import Report
 struct TailCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tail",
-    abstract: "Follow the record log, one aligned line an exchange.",
+    abstract: "Follow the record log, one aligned line for each exchange.",
     discussion: """
       Each line shows an exchange when it ends: local time of its start, user, model, outcome, time to first token, \
-      time per output token, output tokens, tokens a second while it streamed, and its gaps.
+      time per output token, output tokens, tokens per second while it streamed, and its gaps.
 
       GAPS are four blocks for the median, p90, p99 and longest gap between tokens of that exchange, on a scale that \
       is the same for all lines: ▁ is 1 ms or less, each step up is 3.7 times as long, █ is 10 s or more.
 
       >812 under TTFT means that the client or a timeout ended the exchange before its first token, after 812 ms. ≥40 \
-      under TOKENS means that tokens were counted by events: there were at least 40. – is not known.
+      under TOKENS means that tokens were counted by events: there were at least 40. – means not known.
 
-      The log is followed across rotation (rename and copytruncate) and may come into being later. Control \
-      characters in names are written out as \\x1b. Ctrl-C ends with exit code 0.
+      The log is followed across rotation (rename and copytruncate) and need not exist yet. Control characters in \
+      names are written as \\x1b. Ctrl-C ends it with exit code 0.
       """)
 
   @Argument(
     help: "The log to follow; - is standard input. A named pipe is followed too.", completion: .file())
   var file = "tachograph.jsonl"
 
-  @Option(help: ArgumentHelp("Show only exchanges of this user, to the letter.", valueName: "user"))
+  @Option(help: ArgumentHelp("Show only exchanges of exactly this user.", valueName: "user"))
   var user: String?
 
-  @Option(help: ArgumentHelp("Show only this model, as asked or as answered, to the letter.", valueName: "model"))
+  @Option(help: ArgumentHelp("Show only exactly this model, as requested or as in the response.", valueName: "model"))
   var model: String?
 
   @Option(
     help: ArgumentHelp(
-      "Show only exchanges whose time to first token was at least so many milliseconds.",
-      discussion: "One that ended before its first token is shown too if it had waited as long.", valueName: "ttft-ms"))
+      "Show only exchanges with a time to first token of at least so many milliseconds.",
+      discussion: "One that ended before its first token is shown if it had waited as long.", valueName: "ttft-ms"))
   var slow: Double?
 
   @Option(
     help: ArgumentHelp(
-      "Begin with the last lines of the log, so many.",
-      discussion: "They are counted before --user, --model and --slow choose among them.", valueName: "count"))
+      "How many of the last lines of the log to begin with.",
+      discussion: "They are counted before --user, --model and --slow are applied.", valueName: "count"))
   var lines = 10
 
-  @Flag(inversion: .prefixedNo, help: "Wait for more at the end of the log, or end there.")
+  @Flag(inversion: .prefixedNo, help: "Wait for new lines at the end of the log, or end there.")
   var follow = true
 
-  @Option(help: "Colours: auto means on a terminal, unless NO_COLOR is set.")
+  @Option(help: "Colours; auto is on a terminal only, unless NO_COLOR is set.")
   var color = ColourChoice.auto
 
   func validate() throws {
@@ -87,7 +86,7 @@ struct TailCommand: ParsableCommand {
       case .idle where !follower.isOpen:
         throw RecordReadError.system(path: file, call: "open", errno: ENOENT)
       case .idle where file == RecordReader.standardInput:
-        // Without following, standard input is read to its end all the same.
+        // Standard input is read to its end also without --follow.
         guard follower.wait(milliseconds: 100, watching: STDOUT_FILENO) else { return }
       case .idle, .ended:
         follower.finish { screen.take($0) }
@@ -98,7 +97,7 @@ struct TailCommand: ParsableCommand {
   }
 }
 
-/// What is on the way to the terminal: lines, a title each screenful, and what was skipped.
+/// The output: lines, a header line for each screenful, and counts of skipped lines.
 private struct TailScreen {
   private static let columnsWithoutTerminal = 160
   private let filter: TailFilter
@@ -137,14 +136,14 @@ private struct TailScreen {
     }
     if linesUntilTitle == 0 {
       output += renderer.header + "\n"
-      // Into a pipe or a file one title is enough.
+      // A pipe or a file gets one header only.
       linesUntilTitle = size.map { max($0.rows - 2, 5) } ?? .max
     }
     linesUntilTitle -= 1
     output += render(renderer) + "\n"
   }
 
-  /// - Returns: false where nobody reads any more.
+  /// - Returns: false where the reader has gone.
   mutating func flush() -> Bool {
     defer { output.removeAll(keepingCapacity: true) }
     return output.isEmpty || Terminal.write(output)

@@ -1,5 +1,4 @@
-// A child process of this same binary, that cannot outlive us.
-// It must not know what the child does.
+// A child process that runs a subcommand of this binary and ends with this process.
 import Glibc
 
 /// A running `tachograph` subcommand.
@@ -8,8 +7,8 @@ struct Child {
   let name: String
   let id: pid_t
 
-  /// Starts `tachograph ARGUMENTS…`; its output goes to the file `log`, or where ours goes if nil.
-  /// - Returns: nil where the system gives no process.
+  /// Starts `tachograph ARGUMENTS…`; nil where the system cannot start a process.
+  /// - Parameter log: the file for its output; nil is this process's output.
   init?(_ arguments: [String], log: String?) {
     name = arguments.first ?? ""
     var actions = unsafe posix_spawn_file_actions_t()
@@ -28,12 +27,12 @@ struct Child {
     self.id = id
   }
 
-  /// Whether it still runs; one that ended is taken off the system's books.
+  /// Whether it still runs; one that has ended is reaped.
   func isRunning() -> Bool { waitpid(id, nil, WNOHANG) == 0 }
 
-  /// Ends it: asked first, then, after `patience` seconds, at once.
+  /// Ends it by SIGTERM, and after `patience` seconds by SIGKILL.
   func stop(patience: Double = 3) {
-    // The id of one that ended may be another's by now.
+    // A process that has ended may have left its id to another one.
     guard isRunning() else { return }
     kill(id, SIGTERM)
     for _ in 0..<Int(patience * 50) {

@@ -1,5 +1,4 @@
-// The demo's clients: who they are, what they ask, and how they behave.
-// It must not start anything.
+// The demo's clients: their names, their requests and how they behave.
 
 /// One client of the demo, as arguments of `tachograph load`.
 struct DemoClient {
@@ -10,7 +9,7 @@ struct DemoClient {
     _ name: String, model: String, path: String = "/v1/chat/completions", fields: [String] = [], _ options: [String]
   ) {
     self.name = name
-    // Ollama streams unasked; a usage is what OpenAI's clients ask for.
+    // Ollama streams by default and ignores stream_options.
     let body = "{\"model\":\"\(model)\",\"stream\":true,\"stream_options\":{\"include_usage\":true},\"messages\":[]}"
     arguments = ["--quiet", "--path", path, "--body", body, "--id-prefix", name]
     for field in ["x-user-id: \(name)"] + fields { arguments += ["--header", field] }
@@ -19,17 +18,17 @@ struct DemoClient {
 }
 
 extension DemoClient {
-  /// Of every temper one.
+  /// One client of each kind.
   static let all: [DemoClient] = [
-    // Patient: reads all, thinks, asks again.
+    // Patient: reads the whole answer, waits, asks again.
     DemoClient("patience", model: "large-70b", ["--connections", "2", "--stagger", "1", "--think", "0.7"]),
-    // Reads slowly: what waits for it must not look like the model's fault.
+    // Reads slowly: its waits must not be counted as the model's.
     DemoClient(
       "slow-reader", model: "small-8b", fields: ["x-sim-interval: 1ms", "x-sim-tokens: 300"],
       ["--connections", "1", "--read-pause", "0.05", "--think", "2"]),
-    // Gives up: the server must stop generating then.
+    // Gives up early: the server must stop generating then.
     DemoClient("hasty", model: "large-70b", ["--connections", "1", "--abort-after", "25", "--think", "1.5"]),
-    // Comes with many at once.
+    // Sends many requests at once.
     DemoClient(
       "burst", model: "small-8b", fields: ["x-sim-interval: 6ms", "x-sim-tokens: uniform:10,40"],
       ["--connections", "6", "--think", "5"]),
@@ -37,7 +36,7 @@ extension DemoClient {
     DemoClient(
       "llama-fan", model: "llama3.2:3b", path: "/api/chat", fields: ["x-sim-tokens: uniform:20,80"],
       ["--connections", "1", "--think", "1.2"]),
-    // Meets errors: refused, failing in mid-stream, cut.
+    // Gets errors: a 429, an error event in the middle of a stream, a cut stream.
     DemoClient(
       "unlucky", model: "large-70b", fields: ["x-sim-error-after: 15"], ["--connections", "1", "--think", "4"]),
     DemoClient("unlucky", model: "large-70b", fields: ["x-sim-status: 429"], ["--connections", "1", "--think", "6"]),

@@ -1,12 +1,11 @@
-// A temporary folder that is gone when the demo is.
-// It must not know what is put into it.
+// The demo's temporary folder, which is removed at its end.
 import Glibc
 
-/// A folder of our own below the system's temporary one. Files only, no folders inside.
+/// A folder in the system's temporary folder. It has files only, no folders.
 struct DemoFolder {
   let path: String
 
-  /// Makes it, readable by nobody else; nil where that fails.
+  /// Makes the folder, readable by this user only; nil where that fails.
   init?() {
     let base = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
     var template = Array("\(base)/tachograph-demo-XXXXXX".utf8CString)
@@ -22,7 +21,7 @@ struct DemoFolder {
   /// The path of a file in it.
   func file(_ name: String) -> String { "\(path)/\(name)" }
 
-  /// What a file holds.
+  /// The first 64 KiB of a file.
   func text(_ name: String) -> String {
     guard let file = unsafe fopen(file(name), "r") else { return "" }
     defer { unsafe fclose(file) }
@@ -32,7 +31,7 @@ struct DemoFolder {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Removes it with all its files.
+  /// Removes the folder with all its files.
   func remove() {
     if let folder = unsafe opendir(path) {
       while let entry = unsafe readdir(folder) {

@@ -1,9 +1,8 @@
-// The demo's course: server, proxy, tail and clients come up in order, and go down in the opposite one.
-// It must not decide what the clients do.
+// Starts the demo's processes in order (simulator, proxy, tail, clients) and ends them in the opposite order.
 import Glibc
 import Transport
 
-/// Runs the demo on a loop until it is told to end, time is over, or a child fails.
+/// Runs the demo on a loop until `end` is called, its time is over, or a child fails.
 final class DemoRunner {
   private let loop: EventLoop
   private let folder: DemoFolder
@@ -16,20 +15,20 @@ final class DemoRunner {
     self.folder = folder
   }
 
-  /// Has `play` return.
+  /// Makes `play` return.
   func end() { isEnding = true }
 
-  /// Plays the whole demo. All children are gone when it returns.
-  /// - Returns: what went wrong, if anything.
+  /// Runs the whole demo. All children have ended when it returns.
+  /// - Returns: the reason where it failed.
   func play(listen: String, seconds: Double?) -> String? {
     defer { for child in children.reversed() { child.stop() } }
     guard let proxy = raiseServers(listen: listen) else { return failure }
     print(
       """
-      A simulated LLM server, tachograph in front of it, and clients of every temper.
-      Each line is one exchange, shown as it ends. hasty gives up early, unlucky meets
-      errors, llama-fan speaks Ollama; slow-reader reads slowly, and that is not
-      counted against the model. Be a client yourself, in another terminal:
+      A simulated LLM server, tachograph in front of it, and several clients. Each line
+      is one exchange, shown when it ends. hasty gives up early, unlucky gets errors,
+      llama-fan uses Ollama's API, and slow-reader reads slowly, which is not counted
+      as the model's time. Send a request yourself, in another terminal:
 
         curl -N http://\(proxy)/v1/chat/completions \\
           -d '{"model":"mine","stream":true}'
@@ -40,7 +39,7 @@ final class DemoRunner {
     fflush(nil)
     guard start(["tail", folder.file("records.jsonl")], log: nil) else { return failure }
     for client in DemoClient.all {
-      // Days: the demo ends them.
+      // 11 days: the demo ends them.
       let arguments = ["load", proxy, "--duration", "1e6"] + client.arguments
       guard start(arguments, log: folder.file("clients.log")) else { return failure }
     }
@@ -54,7 +53,7 @@ final class DemoRunner {
     let arguments = ["simulate", "--listen", "127.0.0.1:0", "--seed", String(getpid())]
     guard start(arguments, log: folder.file("simulate.log")) else { return nil }
     guard let upstream = found(inLog: "simulate.log", where: Self.address) else { return nil }
-    // Whether an address is free only trying tells: between a look and the use another may take it.
+    // An address is tried, not checked: between a check and its use another process could take it.
     for address in [listen, "127.0.0.1:0"] where !isEnding {
       let serve = [
         "serve", "--upstream", "http://\(upstream)", "--listen", address, "--workers", "1",
@@ -90,7 +89,7 @@ final class DemoRunner {
     return true
   }
 
-  /// Waits, 10 s at most, until the newest child's log says what is wanted.
+  /// Waits, for 10 s at most, until `find` finds something in the log of the newest child.
   private func found(inLog name: String, where find: (String) -> String?) -> String? {
     for _ in 0..<500 where !isEnding {
       if let found = find(folder.text(name)) { return found }
@@ -99,12 +98,12 @@ final class DemoRunner {
       usleep(20_000)
     }
     if !isEnding {
-      failure = "tachograph \(children.last?.name ?? "") did not come up:\n\(folder.text(name))"
+      failure = "tachograph \(children.last?.name ?? "") did not start:\n\(folder.text(name))"
     }
     return nil
   }
 
-  /// Lets it run; the end of any child before ours is a failure.
+  /// Waits until the demo is over. A child that ends earlier is a failure.
   private func watch(seconds: Double?) {
     let check = Timer(loop: loop) { [unowned self] in
       guard let dead = children.first(where: { !$0.isRunning() }) else { return }

@@ -3,6 +3,7 @@ import Configuration
 import Glibc
 import Measurement
 import RecordLog
+import SettingValues
 
 /// A file, and behind the first and second NUL an environment and assignments, a line each: loaded or refused in words.
 func checkConfiguration(_ bytes: [UInt8]) throws(Finding) {

@@ -1,25 +1,29 @@
-// The settings of `tachograph serve` as typed values, with their defaults and where each came from.
-// It must not know how they were written down, nor read anything from the machine.
+// The settings of `tachograph serve` as typed values with their defaults: the one place where a default is written
+// down.
 
-/// Everything that `tachograph serve` can be told. Values only: loading is `SettingsLoader`'s, acting is the caller's.
+/// Everything that `tachograph serve` can be told.
+///
+/// A nil that stands for `auto` (`workers`, `instance`, `limits.connections`, `limits.descriptors`) is replaced by a
+/// value of this machine before the proxy is started (Service does it). The proxy itself takes such a nil for 1 worker,
+/// no name and no bound.
 public struct Settings: Hashable, Sendable {
   /// The LLM server that every request is forwarded to.
-  public var upstream: Upstream
+  public var upstream: UpstreamAddress
   /// Where clients connect.
   public var listen = ListenAddress(host: "127.0.0.1", port: 4141)
   /// Whether a further process may listen on the same address, to take over while this one drains.
   public var listenReusePort = false
-  /// Event loops, each on its own thread; nil is one a core that this process may use.
+  /// Event loops, each on its own thread; nil is one for each core that this process may use.
   public var workers: Int?
-  /// This proxy's name in its records; nil is the host name (`HostName.current`).
+  /// This proxy's name in its records; nil is the host name.
   public var instance: String?
   /// The log of records.
   public var records = Records()
   /// How a record's user, session and client are found.
   public var identity = Identity()
-  /// What a proxy in front says of whom it connects for.
+  /// Whether a proxy in front names the clients for which it connects.
   public var proxyProtocol = ProxyProtocol()
-  /// What is added to messages and taken from them on their way, and what is tunnelled.
+  /// What is added to heads and removed from them, and which protocols are tunnelled.
   public var forwarding = Forwarding()
   /// Bounds on what one message, one stream and one worker may hold.
   public var limits = Limits()
@@ -29,19 +33,20 @@ public struct Settings: Hashable, Sendable {
   public var timeouts = Timeouts()
   /// Connections to upstream that are kept for the next request.
   public var pool = Pool()
-  /// What is to be seen from outside.
+  /// What is shown to operators and to Prometheus.
   public var admin = Admin()
   /// How long the addresses of the server's name are used.
   public var resolver = Resolver()
 
-  /// Where each setting that is not a default was said last, by its name.
-  var origins: [String: SettingOrigin] = [:]
+  /// Where each setting that does not have its default was given, by its name.
+  package var origins: [String: SettingOrigin] = [:]
 
-  init(upstream: Upstream) {
+  /// Settings with every default; only the upstream has none.
+  public init(upstream: UpstreamAddress) {
     self.upstream = upstream
   }
 
-  /// Where the setting called `name` was said: in force is what was said there.
+  /// Where the setting called `name` was given.
   public func origin(of name: String) -> SettingOrigin {
     origins[name] ?? .standard
   }
@@ -66,33 +71,33 @@ public struct Settings: Hashable, Sendable {
 
   /// How a record's user, session and client are found.
   public struct Identity: Hashable, Sendable {
-    /// Request headers that name the user, lower case, the first that is there wins.
+    /// Request headers that name the user, in lower case; the first one that a request has is used.
     public var headers = [
       "x-litellm-customer-id", "x-litellm-end-user-id", "x-user-id", "x-openwebui-user-id", "helicone-user-id",
     ]
-    /// Request headers that name the conversation or session, lower case, the first that is there wins.
+    /// Request headers that name the conversation or session, in lower case; the first one that a request has is used.
     public var sessionHeaders = ["x-session-id", "x-openwebui-chat-id", "helicone-session-id"]
     /// Peers whose `X-Forwarded-For` is believed for `client`; none unless configured.
     public var trustedProxies: [AddressRange] = []
   }
 
-  /// What a proxy in front says of whom it connects for (HAProxy's PROXY protocol, versions 1 and 2).
+  /// Whether a proxy in front names the clients for which it connects (HAProxy's PROXY protocol, versions 1 and 2).
   public struct ProxyProtocol: Hashable, Sendable {
     /// Whether connections begin with its header.
     public var mode = ProxyProtocolMode.off
-    /// Peers that may send one; none means all.
+    /// Peers that may connect where it is required; an empty list means all.
     public var peers: [AddressRange] = []
   }
 
   /// Whether connections begin with a PROXY header.
   public enum ProxyProtocolMode: String, CaseIterable, Hashable, Sendable {
-    /// They begin with a request.
+    /// Connections begin with a request.
     case off
-    /// Every one does; any other is closed.
+    /// Every connection begins with a PROXY header; any other is closed.
     case required
   }
 
-  /// What is added to messages and taken from them on their way, and what is tunnelled.
+  /// What is added to heads and removed from them, and which protocols are tunnelled.
   public struct Forwarding: Hashable, Sendable {
     /// What happens to `X-Forwarded-For`.
     public var xForwardedFor = AddressField.pass
@@ -104,27 +109,27 @@ public struct Settings: Hashable, Sendable {
     public var pseudonym = "tachograph"
     /// Protocols, in lower case, that clients may switch to by an `Upgrade` field.
     public var tunnels = ["websocket"]
-    /// What a client's FIN means behind its whole request.
+    /// What it means that a client closes its sending side (FIN) behind its whole request.
     public var halfClose = HalfClose.abort
   }
 
-  /// What a client's FIN means behind its whole request.
+  /// What it means that a client closes its sending side (FIN) behind its whole request.
   public enum HalfClose: String, CaseIterable, Hashable, Sendable {
-    /// It has left: upstream's connection is closed.
+    /// The client has left: the upstream connection is closed.
     case abort
-    /// It still listens: it is answered.
+    /// The client still reads: it is answered.
     case finish
   }
 
   /// What happens to a field in which proxies name the client's address.
   public enum AddressField: String, CaseIterable, Hashable, Sendable {
-    /// It goes on as it came, or not at all.
+    /// It is forwarded as it came.
     case pass
     /// The client's address is added at its end.
     case append
-    /// It is replaced by one that names the client's address only.
+    /// It is replaced by one that has the client's address only.
     case replace
-    /// It does not go on.
+    /// It is removed.
     case drop
   }
 
@@ -134,13 +139,13 @@ public struct Settings: Hashable, Sendable {
     public var requestHeadBytes = 64 << 10
     /// The longest response head; a longer one is answered 502.
     public var responseHeadBytes = 256 << 10
-    /// The longest event of a stream; past it measuring stops for that stream, forwarding does not.
+    /// The longest event of a stream; after a longer one that stream is forwarded and not measured.
     public var eventBytes = 1 << 20
-    /// The most of a request body that is copied to be looked at.
+    /// The longest request body of which a copy is read for model, stream and user.
     public var inspectedBodyBytes = 1 << 20
-    /// The most of a response body that is not a stream that is kept to be decoded at its end.
+    /// The longest response body, of those that are not streams, that is kept to be decoded at its end.
     public var responseBodyBytes = 4 << 20
-    /// The most fields of a head; more are answered 431, or 502.
+    /// The most fields of a head; a request with more is answered 431, a response 502.
     public var fields = 1000
     /// The longest request target; a longer one is answered 414.
     public var targetBytes = 16 << 10
@@ -148,9 +153,10 @@ public struct Settings: Hashable, Sendable {
     public var trailerBytes = 16 << 10
     /// All chunk extensions of one message together.
     public var chunkExtensionBytes = 4 << 10
-    /// The largest request body; a larger one is answered 413. Nil is any.
+    /// The largest request body; a larger one is answered 413. Nil is any size.
     public var requestBodyBytes: Int?
-    /// The slowest average at which a request body may come, in bytes a second; nil is any.
+    /// The slowest average at which a request body may come, in bytes a second, after `Timeouts.requestBodyGrace`; nil
+    /// is any.
     public var requestBodyRate: Int? = 100
     /// Client connections a worker holds at once; nil is what `descriptors` allow.
     public var connections: Int?
@@ -172,7 +178,7 @@ public struct Settings: Hashable, Sendable {
     public var lowWatermarkBytes = 64 << 10
   }
 
-  /// How long each wait may take; nil is for ever.
+  /// How long each wait may take; nil is no limit.
   public struct Timeouts: Hashable, Sendable {
     /// For a connection to upstream: resolving its name and all attempts together.
     public var connect = Duration.seconds(10)
@@ -183,7 +189,11 @@ public struct Settings: Hashable, Sendable {
     /// For a request head, from its first byte to its last.
     public var requestHead = Duration.seconds(60)
     /// For the next bytes of a request's body.
-    public var requestBody: Duration? = .seconds(60)
+    public var requestBody: Duration? = usualRequestBody
+    private static let usualRequestBody = Duration.seconds(60)
+    /// Time that a request body may take whatever its rate (`Limits.requestBodyRate`): `requestBody`, and where that is
+    /// off its default.
+    public var requestBodyGrace: Duration { requestBody ?? Self.usualRequestBody }
     /// For a client to take anything of the response that waits for it.
     public var clientStalled: Duration? = .seconds(300)
     /// For upstream to take anything of the request that waits for it.
@@ -204,9 +214,9 @@ public struct Settings: Hashable, Sendable {
     public var firstToken: Duration?
     /// Between two tokens of a stream, whatever else comes.
     public var betweenTokens: Duration?
-    /// For a place at upstream, where `limits.in_flight` bounds them.
+    /// For a permit to go to upstream, where `limits.in_flight` bounds the exchanges there.
     public var queue: Duration? = .seconds(30)
-    /// What a 503 or 429 of the proxy's own tells clients to wait.
+    /// How long the proxy's own 503 and 429 answers tell clients to wait (`Retry-After`).
     public var retryAfter = Duration.seconds(1)
     /// For open exchanges to end after SIGTERM.
     public var drain = Duration.seconds(30)
@@ -214,9 +224,9 @@ public struct Settings: Hashable, Sendable {
 
   /// How long the addresses of the server's name are used.
   public struct Resolver: Hashable, Sendable {
-    /// Before the system is asked again.
+    /// How long they are used before the system is asked again.
     public var fresh = Duration.seconds(5)
-    /// After that, while the system fails to answer; nil is not at all.
+    /// How much longer they are used while the system fails to answer; nil is not at all.
     public var stale: Duration? = .seconds(3600)
   }
 
@@ -226,11 +236,11 @@ public struct Settings: Hashable, Sendable {
     public var idleConnections = 256
   }
 
-  /// What is to be seen from outside.
+  /// What is shown to operators and to Prometheus.
   public struct Admin: Hashable, Sendable {
     /// Where the admin listener is; nil is nowhere.
     public var listen: ListenAddress?
-    /// Models whose times are counted by themselves.
+    /// Models that have metrics of their own; further ones are counted together.
     public var models = 100
   }
 }

@@ -1,0 +1,347 @@
+// The upstream side of one worker, driven step by step: which connections are used again, and who has a permit.
+import Clocks
+import Logging
+import SettingValues
+import Synchronization
+import TestSupport
+import Testing
+import Transport
+
+@testable import Measurement
+@testable import Proxy
+@testable import RecordLog
+
+/// A name whose address a test can change.
+private final class MovingName: Sendable {
+  private let port = Mutex<UInt16?>(nil)
+
+  func move(to port: UInt16) { self.port.withLock { $0 = port } }
+
+  var lookup: Resolver.Lookup {
+    { [self] _, port in
+      SocketAddress(literal: "127.0.0.1", port: self.port.withLock { $0 } ?? port).map { .success([$0]) }
+        ?? .failure(TransportError(.resolve, code: -22))
+    }
+  }
+}
+
+/// A worker that serves nobody: the test runs its loop.
+private final class IdleWorker {
+  let servers: [ScriptedUpstream]
+  let worker: Worker
+  let proxy: ProxyState
+  private let folder = try? TemporaryFolder()
+  private let writer: RecordWriter
+  private let mailbox: Mailbox<WorkerCommand>
+  /// The servers' ends, which stay open until a test closes them.
+  private var peers: [SocketPeer] = []
+
+  /// - Parameter name: makes the server one with a name.
+  init(
+    servers count: Int = 1, name: MovingName? = nil, _ adjust: (inout Settings) -> Void = { _ in }
+  ) throws {
+    servers = try (0..<count).map { _ in try ScriptedUpstream() }
+    writer = try RecordWriter(RecordWriter.Settings(path: try #require(folder).file("log"), instance: "test"))
+    var settings = Settings(upstream: UpstreamAddress(host: "127.0.0.1", port: servers[0].port))
+    adjust(&settings)
+    let ports = servers.map(\.port)
+    let configuration = ConfigurationSnapshot(settings) { first in
+      ports.enumerated().map { index, port in
+        var upstream = first
+        upstream.name = "\(index)"
+        upstream.address = UpstreamAddress(host: name == nil ? "127.0.0.1" : "llm.test", port: port)
+        if let name { upstream.lookup = name.lookup }
+        return upstream
+      }
+    }
+    proxy = ProxyState(configuration, writer: writer, secret: KeySecret(bytes: [1]), log: .standardError)
+    let address = try #require(SocketAddress(literal: "127.0.0.1", port: 0))
+    worker = try Worker(proxy: proxy, number: 0, sockets: [ListeningSocket(address)])
+    mailbox = try worker.openMailbox()
+  }
+
+  deinit {
+    mailbox.post(.shutDown)
+    worker.run()
+    writer.close(timeoutMilliseconds: 1_000)
+  }
+
+  func upstream(_ index: Int = 0) -> Upstream { worker.upstreams.all[index] }
+
+  /// A connection that is open, and the server's end of it.
+  func connection(_ index: Int = 0) throws -> (UpstreamConnection, SocketPeer) {
+    let connection = upstream(index).lease(fresh: true, for: worker)
+    connection.connect()
+    // The address of a name comes from another thread.
+    try eventually {
+      _ = worker.loop.runOnce()
+      return connection.isOpen
+    }
+    let peer = try servers[index].accept()
+    peers.append(peer)
+    try #require(connection.isOpen)
+    return (connection, peer)
+  }
+
+  /// The same settings with a change, as a reload takes them over.
+  func apply(_ adjust: (inout Settings) -> Void) {
+    var settings = proxy.configuration.settings
+    adjust(&settings)
+    mailbox.post(.apply(ConfigurationSnapshot(settings)))
+    for _ in 0..<10 { _ = worker.loop.runOnce() }
+  }
+
+  func runLoop() { for _ in 0..<10 { _ = worker.loop.runOnce() } }
+}
+
+@Suite("Idle connections")
+struct UpstreamPoolTests {
+  @Test("The one that was used last is used first")
+  func order() throws {
+    let idle = try IdleWorker()
+    let upstream = idle.upstream()
+    let (first, firstPeer) = try idle.connection()
+    let (second, secondPeer) = try idle.connection()
+    upstream.release(first, at: .now())
+    upstream.release(second, at: .now())
+    #expect(upstream.counters.idle.level == 2)
+    #expect(upstream.lease(fresh: false, for: idle.worker) === second)
+    #expect(upstream.lease(fresh: false, for: idle.worker) === first)
+    #expect(!upstream.lease(fresh: false, for: idle.worker).isReused)
+    #expect(upstream.counters.idle.level == 0)
+    for connection in [first, second] { connection.close() }
+    for peer in [firstPeer, secondPeer] { #expect(try peer.readToEnd() == "") }
+  }
+
+  @Test("One that must be new is new, and the idle one stays")
+  func fresh() throws {
+    let idle = try IdleWorker()
+    let upstream = idle.upstream()
+    let (kept, _) = try idle.connection()
+    upstream.release(kept, at: .now())
+    #expect(upstream.lease(fresh: true, for: idle.worker) !== kept)
+    #expect(upstream.counters.idle.level == 1)
+  }
+
+  @Test(
+    "One that the server has closed, or on which it has sent something, is not used, though the loop has not seen that",
+    arguments: [true, false])
+  func stale(isClosed: Bool) throws {
+    let idle = try IdleWorker()
+    let upstream = idle.upstream()
+    let (older, olderPeer) = try idle.connection()
+    let (connection, peer) = try idle.connection()
+    upstream.release(older, at: .now())
+    upstream.release(connection, at: .now())
+    if isClosed { peer.close() } else { try peer.send("unasked") }
+    // The loop does not run: only a look at the socket can tell.
+    let leased = upstream.lease(fresh: false, for: idle.worker)
+    #expect(leased === older && connection.isClosed)
+    #expect(upstream.counters.stale.count == 1)
+    leased.close()
+    #expect(try olderPeer.readToEnd() == "")
+  }
+
+  @Test("One that closes or speaks while it is idle leaves the pool", arguments: [true, false])
+  func dropped(isClosed: Bool) throws {
+    let idle = try IdleWorker()
+    let upstream = idle.upstream()
+    let (connection, peer) = try idle.connection()
+    upstream.release(connection, at: .now())
+    if isClosed { peer.close() } else { try peer.send("unasked") }
+    idle.runLoop()
+    #expect(upstream.counters.idle.level == 0 && connection.isClosed)
+    #expect(upstream.counters.stale.count == 0)
+    #expect(upstream.counters.opened.count == 1 && upstream.counters.closed.count == 1)
+  }
+
+  @Test("One to an address that the server's name has left is closed, or not kept; the next goes to the new address")
+  func outdated() throws {
+    let next = try ScriptedUpstream()
+    let name = MovingName()
+    let idle = try IdleWorker(name: name) { $0.resolver.fresh = .milliseconds(1) }
+    let upstream = idle.upstream()
+    let (kept, keptPeer) = try idle.connection()
+    let (used, usedPeer) = try idle.connection()
+    upstream.release(kept, at: .now())
+    name.move(to: next.port)
+    try eventually {
+      idle.worker.upstreams.checkDeadlines(.now())
+      idle.runLoop()
+      return kept.isClosed
+    }
+    #expect(upstream.counters.idle.level == 0)
+    #expect(try keptPeer.readToEnd() == "")
+    upstream.release(used, at: .now())
+    #expect(used.isClosed && upstream.counters.idle.level == 0)
+    #expect(try usedPeer.readToEnd() == "")
+    let new = upstream.lease(fresh: false, for: idle.worker)
+    new.connect()
+    try eventually {
+      idle.runLoop()
+      return new.isOpen
+    }
+    #expect(next.hasVisitor(milliseconds: 1_000))
+    upstream.release(new, at: .now())
+    #expect(!new.isClosed && upstream.counters.idle.level == 1)
+  }
+
+  @Test("No more are kept than may be")
+  func bound() throws {
+    let idle = try IdleWorker { $0.pool.idleConnections = 1 }
+    let upstream = idle.upstream()
+    let (first, _) = try idle.connection()
+    let (second, secondPeer) = try idle.connection()
+    upstream.release(first, at: .now())
+    upstream.release(second, at: .now())
+    #expect(upstream.counters.idle.level == 1 && second.isClosed && !first.isClosed)
+    #expect(try secondPeer.readToEnd() == "")
+  }
+
+  @Test("One that was made under other settings is not kept, whatever has changed")
+  func otherSettings() throws {
+    let idle = try IdleWorker()
+    let before = idle.upstream()
+    let (kept, keptPeer) = try idle.connection()
+    let (used, usedPeer) = try idle.connection()
+    before.release(kept, at: .now())
+    idle.apply { $0.limits.queue = 7 }
+    #expect(idle.upstream() === before && before.settings.queue == 7)
+    #expect(kept.isClosed)
+    #expect(try keptPeer.readToEnd() == "")
+    before.release(used, at: .now())
+    #expect(used.isClosed && before.counters.idle.level == 0)
+    #expect(try usedPeer.readToEnd() == "")
+    let (new, _) = try idle.connection()
+    before.release(new, at: .now())
+    #expect(!new.isClosed && before.counters.idle.level == 1)
+  }
+
+  @Test("Another address is another upstream of the same name, and the former one keeps nothing")
+  func otherAddress() throws {
+    let idle = try IdleWorker()
+    let before = idle.upstream()
+    let (used, usedPeer) = try idle.connection()
+    let next = try ScriptedUpstream()
+    idle.apply { $0.upstream = UpstreamAddress(host: "127.0.0.1", port: next.port) }
+    let after = idle.upstream()
+    #expect(after !== before && after.state === before.state && after.attemptBudget === before.attemptBudget)
+    #expect(after.authority == "127.0.0.1:\(next.port)" && before.authority == "127.0.0.1:\(idle.servers[0].port)")
+    #expect(idle.worker.upstreams.current(before) === after && idle.worker.upstreams.current(after) === after)
+    before.release(used, at: .now())
+    #expect(used.isClosed)
+    #expect(try usedPeer.readToEnd() == "")
+  }
+
+  @Test("Those that have been idle for too long are closed, the others stay")
+  func expired() throws {
+    let idle = try IdleWorker { $0.timeouts.upstreamIdle = .seconds(10) }
+    let upstream = idle.upstream()
+    let (old, oldPeer) = try idle.connection()
+    let (young, _) = try idle.connection()
+    let now = Instant.now()
+    upstream.release(old, at: now.advanced(byNanoseconds: -10_000_000_001))
+    upstream.release(young, at: now.advanced(byNanoseconds: -10_000_000_000))
+    idle.worker.upstreams.checkDeadlines(now)
+    #expect(old.isClosed && !young.isClosed && upstream.counters.idle.level == 1)
+    #expect(try oldPeer.readToEnd() == "")
+  }
+
+  @Test("For a descriptor that is needed more, the one that has been idle longest goes, whichever upstream it is of")
+  func eviction() throws {
+    let idle = try IdleWorker(servers: 2)
+    let now = Instant.now()
+    let connections = try [0, 1, 0, 1].map { try idle.connection($0).0 }
+    for (index, connection) in connections.enumerated() {
+      idle.upstream(index % 2).release(connection, at: now.advanced(byNanoseconds: Int64(index)))
+    }
+    for count in 1...4 {
+      #expect(idle.worker.upstreams.evictOldest())
+      #expect(connections.map(\.isClosed) == (1...4).map { $0 <= count })
+    }
+    #expect(!idle.worker.upstreams.evictOldest())
+  }
+
+  @Test("A worker that drains keeps none, also not after a reload")
+  func draining() throws {
+    let idle = try IdleWorker()
+    let (used, usedPeer) = try idle.connection()
+    idle.worker.upstreams.stopKeepingConnections()
+    idle.upstream().release(used, at: .now())
+    #expect(try usedPeer.readToEnd() == "")
+    let next = try ScriptedUpstream()
+    idle.apply { $0.upstream = UpstreamAddress(host: "127.0.0.1", port: next.port) }
+    let connection = idle.upstream().lease(fresh: true, for: idle.worker)
+    connection.connect()
+    let peer = try next.accept()
+    idle.runLoop()
+    idle.upstream().release(connection, at: .now())
+    #expect(try peer.readToEnd() == "")
+  }
+
+  @Test("One that was paused for a slow client reads again in the pool")
+  func paused() throws {
+    let idle = try IdleWorker()
+    let (connection, peer) = try idle.connection()
+    connection.pause()
+    idle.upstream().release(connection, at: .now())
+    peer.close()
+    idle.runLoop()
+    #expect(connection.isClosed && idle.upstream().counters.idle.level == 0)
+  }
+}
+
+@Suite("Permits")
+struct PermitTests {
+  @Test("A permit is given back once, however often that is asked for")
+  func twice() throws {
+    let idle = try IdleWorker { $0.limits.inFlight = 1 }
+    let limiter = idle.upstream().state.limiter
+    var (first, second) = (Permit(), Permit())
+    #expect(first.acquire(limiter, idle.worker) == .admitted)
+    first.release(idle.worker)
+    #expect(second.acquire(limiter, idle.worker) == .admitted)
+    first.release(idle.worker)
+    #expect(limiter.occupancy == (1, 0))
+    second.release(idle.worker)
+    second.release(idle.worker)
+    #expect(limiter.occupancy == (0, 0))
+  }
+
+  @Test("Whoever stops waiting while its admission is on the way gives the permit to the next")
+  func admissionOnTheWay() throws {
+    let idle = try IdleWorker { $0.limits.inFlight = 1 }
+    let limiter = idle.upstream().state.limiter
+    var permits = [Permit(), Permit(), Permit()]
+    #expect(permits[0].acquire(limiter, idle.worker) == .admitted)
+    for place in 1...2 {
+      guard case .queued = permits[place].acquire(limiter, idle.worker) else {
+        Issue.record("it need not wait")
+        return
+      }
+    }
+    permits[0].release(idle.worker)
+    // Its admission lies in the worker's mailbox, which nobody has read.
+    permits[1].release(idle.worker)
+    #expect(limiter.occupancy == (1, 0))
+    permits[2].admitted()
+    permits[2].release(idle.worker)
+    #expect(limiter.occupancy == (0, 0))
+  }
+
+  @Test("Whoever stops waiting in the queue makes room there, and gives nothing back")
+  func waiting() throws {
+    let idle = try IdleWorker {
+      $0.limits.inFlight = 1
+      $0.limits.queue = 1
+    }
+    let limiter = idle.upstream().state.limiter
+    var permits = [Permit(), Permit(), Permit()]
+    #expect(permits[0].acquire(limiter, idle.worker) == .admitted)
+    _ = permits[1].acquire(limiter, idle.worker)
+    #expect(permits[2].acquire(limiter, idle.worker) == .full)
+    permits[2].release(idle.worker)
+    permits[1].release(idle.worker)
+    #expect(limiter.occupancy == (1, 0))
+  }
+}
