@@ -73,6 +73,7 @@ extension Exchange {
     case .switchProtocols:
       head.write(
         to: output, client11: isVersion11, closing: false, policy: configuration.forwarding)
+      requestBuffer.dropHead()
       recorder.switchedProtocols(head, firstByteAt: firstByteAt, completeAt: arrival.at)
     case .forwardFinal(let closing):
       metadata.write(head, client11: isVersion11, closing: closing, to: output)
