@@ -43,10 +43,13 @@ final class AdminConnection: ServerConnectionDelegate {
   }
 
   func serverConnection(
-    _ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant, into output: OutputBuffer
+    _ connection: ServerConnection, didReceiveBody ranges: BodyRanges, of bytes: RawSpan, at: Instant,
+    into output: OutputBuffer
   ) {}
 
-  func serverConnection(_ connection: ServerConnection, didCompleteRequestWith last: RawSpan, at: Instant) {
+  func serverConnection(
+    _ connection: ServerConnection, didCompleteRequestWith last: BodyRanges, of bytes: RawSpan, at: Instant
+  ) {
     guard let head = head.take() else { return }
     switch head.method {
     case .get, .head: reply(pageAt(head.path) ?? AdminPage(status: 404, body: "nothing here\n"), to: head)

@@ -51,13 +51,15 @@ extension OutputBuffer {
 /// Encodes the part of a body that one read contained, in the framing that the head announces.
 public enum BodyEncoder {
   /// Appends the body bytes in `bytes`, and the body's end if it is among them.
-  /// - Parameter bytes: the bytes that `parser` consumed last.
+  /// - Parameters:
+  ///   - ranges: where `parser` found body bytes last.
+  ///   - bytes: the bytes that `parser` consumed last.
   public static func append(
-    _ parser: MessageParser, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer
+    _ ranges: BodyRanges, by parser: MessageParser, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer
   ) {
     let isChunked = framing == .chunked
     if isChunked, parser.isCanonical { return unsafe bytes.withUnsafeBytes { unsafe output.append($0) } }
-    append(parser.ranges, of: bytes, framing: framing, to: output)
+    append(ranges, of: bytes, framing: framing, to: output)
     if isChunked, parser.isComplete { appendEnd(framing: framing, trailers: parser.trailers, to: output) }
   }
 

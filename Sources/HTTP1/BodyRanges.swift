@@ -1,9 +1,9 @@
 // Where the body bytes are in a read, without the chunk framing.
 import HTTP
 
-/// The ranges that the last `MessageParser.parse` found, relative to its argument.
+/// The ranges that `MessageParser.parse` found, relative to the bytes that it was given.
 ///
-/// One list serves all parsers of a thread. It is valid until the next `parse` of any of them.
+/// Whoever parses lends the list for one call, so that one serves all connections of a thread.
 @safe
 public final class BodyRanges {
   @unsafe

@@ -16,10 +16,10 @@ public protocol ClientConnectionDelegate: AnyObject {
   func clientConnection(
     _ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival
   ) throws(HTTPParseError)
-  /// One read is parsed to its end. The body bytes in it are those at `parser.ranges` in `bytes`.
+  /// One read is parsed to its end. The body bytes in it are those at `ranges` in `bytes`.
   func clientConnection(
-    _ connection: ClientConnection, didReadBody bytes: RawSpan, _ outcome: ClientConnection.ReadOutcome,
-    _ arrival: Arrival)
+    _ connection: ClientConnection, didReadBody ranges: BodyRanges, of bytes: RawSpan,
+    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival)
   /// The stream carries another protocol; `bytes` came behind the head that said so.
   func clientConnection(_ connection: ClientConnection, didSwitchProtocolsWith bytes: RawSpan, _ arrival: Arrival)
   /// The socket has taken bytes.
@@ -71,11 +71,13 @@ public final class ClientConnection: StreamDelegate {
   /// What is sent once there is a stream.
   private var unsent: [UInt8] = []
   private var answersHead = false
+  private let ranges: BodyRanges
 
   /// A connection without a stream.
-  /// - Parameter ranges: where the parser reports body bytes; one list serves all connections of a thread.
+  /// - Parameter ranges: scratch memory for the places of body bytes; one list serves all connections of a thread.
   public init(limits: HTTPLimits, ranges: BodyRanges) {
-    parser = MessageParser(.response, limits: limits, ranges: ranges)
+    parser = MessageParser(.response, limits: limits)
+    self.ranges = ranges
   }
 
   // MARK: What the owner asks
@@ -164,13 +166,13 @@ public final class ClientConnection: StreamDelegate {
   }
 
   private func readBody(_ bytes: RawSpan, _ delegate: any ClientConnectionDelegate, _ arrival: Arrival) {
-    let (consumed, progress) = parser.parse(bytes)
+    let (consumed, progress) = parser.parse(bytes, into: ranges)
     switch progress {
     case .messageComplete:
       state.responseCompleted(hasSurplus: consumed < bytes.byteCount)
-      delegate.clientConnection(self, didReadBody: bytes.extracting(0..<consumed), .complete, arrival)
-    case .needsMore, .headComplete: delegate.clientConnection(self, didReadBody: bytes, .partial, arrival)
-    case .failed(let error): delegate.clientConnection(self, didReadBody: bytes, .failed(error), arrival)
+      delegate.clientConnection(self, didReadBody: ranges, of: bytes.extracting(0..<consumed), .complete, arrival)
+    case .needsMore, .headComplete: delegate.clientConnection(self, didReadBody: ranges, of: bytes, .partial, arrival)
+    case .failed(let error): delegate.clientConnection(self, didReadBody: ranges, of: bytes, .failed(error), arrival)
     }
   }
 
@@ -179,7 +181,7 @@ public final class ClientConnection: StreamDelegate {
     do throws(HTTPParseError) {
       while state.awaitsHead {
         guard let (head, consumed) = try nextHead(rest, delegate) else {
-          return delegate.clientConnection(self, didReadBody: rest, .partial, arrival)
+          return delegate.clientConnection(self, didReadBody: ranges, of: rest, .partial, arrival)
         }
         rest = rest.extracting(consumed..<rest.byteCount)
         try delegate.clientConnection(self, didReceive: head, arrival)
@@ -191,7 +193,7 @@ public final class ClientConnection: StreamDelegate {
         parser.answersHead = answersHead
       }
     } catch {
-      return delegate.clientConnection(self, didReadBody: rest, .failed(error), arrival)
+      return delegate.clientConnection(self, didReadBody: ranges, of: rest, .failed(error), arrival)
     }
     switch state.phase {
     case .body: readBody(rest, delegate, arrival)
@@ -208,7 +210,7 @@ public final class ClientConnection: StreamDelegate {
     if parser.isBetweenMessages, let head = delegate.clientConnection(self, cachedHeadIn: bytes) {
       return (head, head.fields.bytes.count)
     }
-    let (consumed, progress) = parser.parse(bytes)
+    let (consumed, progress) = parser.parse(bytes, into: ranges)
     switch progress {
     case .headComplete: return (try ResponseHead(parser), consumed)
     case .needsMore, .messageComplete: return nil

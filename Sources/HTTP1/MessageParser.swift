@@ -30,9 +30,8 @@ public final class MessageParser {
   private let parser: UnsafeMutablePointer<llhttp_t>
   private let state: UnsafeMutablePointer<ParserState>
 
-  /// Makes a parser that reports body bytes in `ranges`.
-  public init(_ kind: Kind, limits: HTTPLimits, ranges: BodyRanges) {
-    self.ranges = ranges
+  /// Makes a parser of messages of one kind.
+  public init(_ kind: Kind, limits: HTTPLimits) {
     unsafe parser = .allocate(capacity: 1)
     unsafe state = .allocate(capacity: 1)
     unsafe state.initialize(to: ParserState(isResponse: kind == .response, limits: limits))
@@ -45,8 +44,6 @@ public final class MessageParser {
     unsafe parser.deallocate()
   }
 
-  /// Where the last `parse` found body bytes.
-  public let ranges: BodyRanges
   /// Whether the last `parse` consumed whole chunks only, with or without the body's end, exactly as `BodyEncoder` encodes them.
   public var isCanonical: Bool { unsafe state.pointee.chunked.isCanonical }
   /// The head as it was received, from `headComplete` on, until `moveFields()`.
@@ -95,7 +92,6 @@ public final class MessageParser {
 
   /// Continues behind a head that somebody else has read, as after `headComplete`.
   public func skipHead(framing: BodyFraming) {
-    ranges.removeAll()
     unsafe state.pointee.skipHead(framing)
   }
 
@@ -104,14 +100,15 @@ public final class MessageParser {
     unsafe parser.pointee.data = UnsafeMutableRawPointer(state)
   }
 
-  /// Parses the next bytes. Body ranges are relative to `bytes`.
+  /// Parses the next bytes.
+  /// - Parameter ranges: gets the places of the body bytes in `bytes`, in place of what it holds.
   /// - Returns: how many bytes were consumed, and how far that led.
-  public func parse(_ bytes: RawSpan) -> (consumed: Int, progress: Progress) {
+  public func parse(_ bytes: RawSpan, into ranges: BodyRanges) -> (consumed: Int, progress: Progress) {
     ranges.removeAll()
     if unsafe state.pointee.isRefused, let refusal = unsafe state.pointee.refusal { return (0, .failed(refusal)) }
     return unsafe bytes.withUnsafeBytes { bytes in
       do throws(HTTPParseError) {
-        return unsafe try read(bytes)
+        return unsafe try read(bytes, into: ranges)
       } catch {
         unsafe state.pointee.refusal = error
         return (0, .failed(error))
@@ -119,7 +116,9 @@ public final class MessageParser {
     }
   }
 
-  private func read(_ bytes: UnsafeRawBufferPointer) throws(HTTPParseError) -> (consumed: Int, progress: Progress) {
+  private func read(
+    _ bytes: UnsafeRawBufferPointer, into ranges: BodyRanges
+  ) throws(HTTPParseError) -> (consumed: Int, progress: Progress) {
     var consumed = bytes.count
     switch unsafe state.pointee.stage {
     case .head:

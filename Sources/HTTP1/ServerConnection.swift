@@ -19,13 +19,17 @@ public protocol ServerConnectionDelegate: AnyObject {
   /// - Parameter output: the connection's scratch buffer: empty when a read begins to be parsed, and emptied behind it.
   func serverConnection(
     _ connection: ServerConnection, didReceive head: RequestHead, at: Instant, into output: OutputBuffer)
-  /// Body bytes were read: those at `parser.ranges` in `bytes`. Called once more with the last of them, or with none.
+  /// Body bytes were read: those at `ranges` in `bytes`. Called once more with the last of them, or with none.
   /// - Parameter output: as for `didReceive head`, which may have left bytes there in the same read.
   func serverConnection(
-    _ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant, into output: OutputBuffer)
+    _ connection: ServerConnection, didReceiveBody ranges: BodyRanges, of bytes: RawSpan, at: Instant,
+    into output: OutputBuffer)
   /// The request is complete.
-  /// - Parameter last: the bytes that `didReceiveBody` was called with last.
-  func serverConnection(_ connection: ServerConnection, didCompleteRequestWith last: RawSpan, at: Instant)
+  /// - Parameters:
+  ///   - last: the ranges that `didReceiveBody` was called with last.
+  ///   - bytes: where they are.
+  func serverConnection(
+    _ connection: ServerConnection, didCompleteRequestWith last: BodyRanges, of bytes: RawSpan, at: Instant)
   /// What was read is not HTTP/1.1, or breaks a limit. `endReply` has to follow, after a reply or without one; no more is read.
   func serverConnection(_ connection: ServerConnection, didFailWith error: HTTPParseError)
   /// More bytes came behind a request than are kept, and reading has paused.
@@ -77,6 +81,7 @@ public final class ServerConnection: StreamDelegate {
   /// Reads the requests.
   public let parser: MessageParser
   private let options: Options
+  private let ranges: BodyRanges
   private let output: OutputBuffer
   /// Our own name in `Via`: a request that has it already is refused. It may change between two requests.
   public var pseudonym: String?
@@ -89,13 +94,14 @@ public final class ServerConnection: StreamDelegate {
 
   /// A connection over a stream that was just accepted. Nothing is read before `start`.
   /// - Parameters:
-  ///   - ranges: where the parser reports body bytes; one list serves all connections of a thread.
+  ///   - ranges: scratch memory for the places of body bytes; one list serves all connections of a thread.
   ///   - output: scratch memory for the delegate; one buffer serves all connections of a thread.
   public init(_ stream: any ByteStream, _ options: Options, ranges: BodyRanges, output: OutputBuffer) {
+    self.ranges = ranges
     self.output = output
     self.stream = stream
     self.options = options
-    parser = MessageParser(.request, limits: options.limits, ranges: ranges)
+    parser = MessageParser(.request, limits: options.limits)
     state = ServerConnectionState(
       at: .now(), answersHalfClosed: options.answersHalfClosed, hasPrelude: options.hasPrelude)
   }
@@ -264,11 +270,11 @@ public final class ServerConnection: StreamDelegate {
       guard receive(head, delegate, at: at) else { return }
     }
     while true {
-      let (consumed, progress) = parser.parse(rest)
+      let (consumed, progress) = parser.parse(rest, into: ranges)
       switch progress {
       case .needsMore:
         if state.phase == .body {
-          delegate.serverConnection(self, didReceiveBody: rest, at: at, into: output)
+          delegate.serverConnection(self, didReceiveBody: ranges, of: rest, at: at, into: output)
         } else if !parser.hasBegun {
           receivedAt = nil
           state.headNotBegun()
@@ -279,7 +285,7 @@ public final class ServerConnection: StreamDelegate {
         guard receiveHead(delegate, at: at) else { return }
       case .messageComplete:
         let last = rest.extracting(0..<consumed)
-        delegate.serverConnection(self, didReceiveBody: last, at: at, into: output)
+        delegate.serverConnection(self, didReceiveBody: ranges, of: last, at: at, into: output)
         // The delegate may have refused the body.
         guard state.phase == .body else { return }
         let behind = rest.extracting(consumed..<rest.byteCount)
@@ -289,7 +295,7 @@ public final class ServerConnection: StreamDelegate {
           append(behind, at: at)
         }
         state.requestCompleted()
-        delegate.serverConnection(self, didCompleteRequestWith: last, at: at)
+        delegate.serverConnection(self, didCompleteRequestWith: ranges, of: last, at: at)
         return
       case .failed(let error):
         return delegate.serverConnection(self, didFailWith: error)

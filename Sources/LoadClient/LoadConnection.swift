@@ -132,8 +132,8 @@ final class LoadConnection: ClientConnectionDelegate {
   }
 
   func clientConnection(
-    _ connection: ClientConnection, didReadBody bytes: RawSpan, _ outcome: ClientConnection.ReadOutcome,
-    _ arrival: Arrival
+    _ connection: ClientConnection, didReadBody ranges: BodyRanges, of bytes: RawSpan,
+    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival
   ) {
     let before = lines.tokens
     for index in 0..<ranges.count {

@@ -33,7 +33,7 @@ final class Worker {
   let loop: EventLoop
   /// The servers that requests are forwarded to.
   let upstreams: UpstreamList
-  /// Where the last parse found body bytes. All parsers of the thread share it, since it is valid until the next parse only.
+  /// Where a read's body bytes are, lent for the length of one read.
   let ranges = BodyRanges()
   /// Where what one read brings of a response is put together for its client; see "Scratch memory".
   private let responseOutput = OutputBuffer(capacity: EventLoop.readCapacity * 2)

@@ -49,9 +49,9 @@ final class SimulatorConnection: ServerConnectionDelegate {
   }
 
   func serverConnection(
-    _ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant, into output: OutputBuffer
+    _ connection: ServerConnection, didReceiveBody ranges: BodyRanges, of bytes: RawSpan, at: Instant,
+    into output: OutputBuffer
   ) {
-    let ranges = simulator.ranges
     guard body.count + ranges.byteCount <= Self.maxBodyBytes else {
       return refuse(HTTPParseError(.bodyTooLarge, "body too large"))
     }
@@ -60,7 +60,9 @@ final class SimulatorConnection: ServerConnectionDelegate {
     }
   }
 
-  func serverConnection(_ connection: ServerConnection, didCompleteRequestWith last: RawSpan, at: Instant) {
+  func serverConnection(
+    _ connection: ServerConnection, didCompleteRequestWith last: BodyRanges, of bytes: RawSpan, at: Instant
+  ) {
     guard let head else { return }
     simulator.answer(self, head, body)
   }

@@ -99,12 +99,12 @@ private final class Client: ClientConnectionDelegate {
   }
 
   func clientConnection(
-    _ connection: ClientConnection, didReadBody bytes: RawSpan, _ outcome: ClientConnection.ReadOutcome,
-    _ arrival: Arrival
+    _ connection: ClientConnection, didReadBody ranges: BodyRanges, of bytes: RawSpan,
+    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival
   ) {
     var body = ""
-    for index in 0..<connection.parser.ranges.count {
-      let range = connection.parser.ranges[index]
+    for index in 0..<ranges.count {
+      let range = ranges[index]
       body += String(decoding: range.map { bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }, as: UTF8.self)
     }
     switch outcome {
@@ -232,8 +232,8 @@ struct ClientConnectionTests {
     for round in 0..<3 {
       client.connection.beginExchange(client, answersHead: false)
       if round == 0 {
-        let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
-        _ = parser.parse(Array(ok.utf8).span.bytes)
+        let parser = MessageParser(.response, limits: HTTPLimits())
+        _ = parser.parse(Array(ok.utf8).span.bytes, into: BodyRanges())
         if let head = try? ResponseHead(parser) { cache.insert(head, from: parser) }
       }
       client.stream.receive(ok)

@@ -17,14 +17,14 @@ private func forwarded(
 }
 
 private func requestHead(_ text: String) throws -> RequestHead {
-  let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
-  #expect(parser.parse(Array(text.utf8).span.bytes).progress == .headComplete)
+  let parser = MessageParser(.request, limits: HTTPLimits())
+  #expect(parser.parse(Array(text.utf8).span.bytes, into: BodyRanges()).progress == .headComplete)
   return try RequestHead(parser)
 }
 
 private func responseHead(_ text: String) throws -> ResponseHead {
-  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
-  #expect(parser.parse(Array(text.utf8).span.bytes).progress == .headComplete)
+  let parser = MessageParser(.response, limits: HTTPLimits())
+  #expect(parser.parse(Array(text.utf8).span.bytes, into: BodyRanges()).progress == .headComplete)
   return try ResponseHead(parser)
 }
 
@@ -94,8 +94,8 @@ struct AddressFieldTests {
     var bytes = Array("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: ".utf8)
     bytes += [0xE9, 0xFF]
     bytes += Array("\r\n\r\n".utf8)
-    let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
-    _ = parser.parse(bytes.span.bytes)
+    let parser = MessageParser(.request, limits: HTTPLimits())
+    _ = parser.parse(bytes.span.bytes, into: BodyRanges())
     let output = OutputBuffer()
     var policy = ForwardingPolicy()
     policy.forwardedFor = .append
@@ -263,7 +263,7 @@ struct UpgradeTests {
   func splitSwitch() {
     let head = "HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     for pieces in everySplit(head + "\u{81}\r\n\r\nframe") {
-      let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
+      let parser = MessageParser(.response, limits: HTTPLimits())
       var behind: [UInt8] = []
       var isSwitched = false
       for piece in pieces {
@@ -271,7 +271,7 @@ struct UpgradeTests {
           behind += piece
           continue
         }
-        let (consumed, progress) = parser.parse(piece.span.bytes)
+        let (consumed, progress) = parser.parse(piece.span.bytes, into: BodyRanges())
         guard progress == .headComplete else { continue }
         isSwitched = true
         behind += piece[consumed...]

@@ -78,10 +78,10 @@ struct HeadCacheTests {
   /// Reads one head as a server does: from the cache, or in full and then into the cache with `number`.
   /// - Returns: the head, and the number that it was cached with.
   private func read(_ text: String, _ cache: RequestCache, number: Int) throws -> (head: RequestHead, number: Int) {
-    let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
+    let parser = MessageParser(.request, limits: HTTPLimits())
     let bytes = Array(text.utf8)
     if let found = cache.lookup(bytes.span.bytes, for: parser) { return (found.head, found.payload) }
-    #expect(parser.parse(bytes.span.bytes).progress == .headComplete)
+    #expect(parser.parse(bytes.span.bytes, into: BodyRanges()).progress == .headComplete)
     let head = try RequestHead(parser)
     cache.insert(head, number, from: parser)
     return (head, number)
@@ -142,8 +142,8 @@ struct HeadCacheTests {
       let cache = HeadCache<RequestHead, Secret>()
       weak var weakly: Secret?
       do {
-        let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
-        _ = parser.parse(Array(Self.plain.utf8).span.bytes)
+        let parser = MessageParser(.request, limits: HTTPLimits())
+        _ = parser.parse(Array(Self.plain.utf8).span.bytes, into: BodyRanges())
         let secret = Secret()
         weakly = secret
         cache.insert(try RequestHead(parser), secret, from: parser)

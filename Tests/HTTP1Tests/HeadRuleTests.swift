@@ -5,8 +5,8 @@ import Testing
 @testable import HTTP1
 
 private func request(_ text: String) throws -> RequestHead {
-  let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
-  try #require(parser.parse(Array(text.utf8).span.bytes).progress == .headComplete)
+  let parser = MessageParser(.request, limits: HTTPLimits())
+  try #require(parser.parse(Array(text.utf8).span.bytes, into: BodyRanges()).progress == .headComplete)
   return try RequestHead(parser)
 }
 
@@ -70,11 +70,13 @@ struct ChunkLimitTests {
   /// Parses each body as a message of its own on one parser.
   /// - Returns: the number of trailers of each, or nil where it was refused.
   private func parse(_ bodies: [String], _ limits: HTTPLimits) -> [Int?] {
-    let parser = MessageParser(.request, limits: limits, ranges: BodyRanges())
+    let parser = MessageParser(.request, limits: limits)
     return bodies.map { body in
       defer { parser.reset() }
-      _ = parser.parse(Array(head.utf8).span.bytes)
-      guard parser.parse(Array(body.utf8).span.bytes).progress == .messageComplete else { return nil }
+      _ = parser.parse(Array(head.utf8).span.bytes, into: BodyRanges())
+      guard parser.parse(Array(body.utf8).span.bytes, into: BodyRanges()).progress == .messageComplete else {
+        return nil
+      }
       return parser.trailers.list.count
     }
   }

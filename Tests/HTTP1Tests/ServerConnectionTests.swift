@@ -40,15 +40,18 @@ private final class Server: ServerConnectionDelegate {
   }
 
   func serverConnection(
-    _ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant, into output: OutputBuffer
+    _ connection: ServerConnection, didReceiveBody ranges: BodyRanges, of bytes: RawSpan, at: Instant,
+    into output: OutputBuffer
   ) {
-    for index in 0..<connection.parser.ranges.count {
-      let range = connection.parser.ranges[index]
+    for index in 0..<ranges.count {
+      let range = ranges[index]
       body += String(decoding: range.map { bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }, as: UTF8.self)
     }
   }
 
-  func serverConnection(_ connection: ServerConnection, didCompleteRequestWith last: RawSpan, at: Instant) {
+  func serverConnection(
+    _ connection: ServerConnection, didCompleteRequestWith last: BodyRanges, of bytes: RawSpan, at: Instant
+  ) {
     events.append("request \(body)")
     body = ""
     if repliesAtOnce { reply() }

@@ -33,7 +33,7 @@ func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits()) -> Rel
 
 /// The same once.
 func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits(), cache: RequestCache) -> Relayed {
-  let parser = MessageParser(.request, limits: limits, ranges: BodyRanges())
+  let parser = MessageParser(.request, limits: limits)
   return relay(parser, pieces) { bytes, output in
     guard let found = cache.lookup(bytes, for: parser) else { return nil }
     found.head.serialized(varying: found.varying, defaultHost: "upstream:80", policy: ForwardingPolicy())?
@@ -65,7 +65,7 @@ func relayResponse(_ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool
 func relayResponse(
   _ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false, cache: ResponseCache
 ) -> Relayed {
-  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
+  let parser = MessageParser(.response, limits: HTTPLimits())
   parser.answersHead = answersHead
   return relay(parser, pieces) { bytes, output in
     guard let found = cache.lookup(bytes, for: parser) else { return nil }
@@ -89,7 +89,7 @@ private func relay(
   framing: (OutputBuffer) throws(HTTPParseError) -> BodyFraming
 ) -> Relayed {
   var relayed = Relayed()
-  let output = OutputBuffer()
+  let (ranges, output) = (BodyRanges(), OutputBuffer())
   var sent = BodyFraming.none
   for piece in pieces {
     var rest = piece[...]
@@ -98,7 +98,7 @@ private func relay(
         sent = found.framing
         rest = rest.dropFirst(found.consumed)
       }
-      let (consumed, progress) = parser.parse(rest.span.bytes)
+      let (consumed, progress) = parser.parse(rest.span.bytes, into: ranges)
       switch progress {
       case .needsMore: break
       case .headComplete:
@@ -117,7 +117,7 @@ private func relay(
         return relayed
       }
       let taken = rest.prefix(consumed)
-      BodyEncoder.append(parser, of: taken.span.bytes, framing: sent, to: output)
+      BodyEncoder.append(ranges, by: parser, of: taken.span.bytes, framing: sent, to: output)
       rest = rest.dropFirst(consumed)
       break
     }

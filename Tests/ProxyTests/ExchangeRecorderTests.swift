@@ -14,17 +14,18 @@ struct ExchangeRecorderTests {
   /// A recorder of a chat whose response's head has been sent on.
   private final class Chat {
     let recorder: ExchangeRecorder
-    private let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
+    private let parser = MessageParser(.response, limits: HTTPLimits())
 
     init(_ resources: RecordingResources) throws {
       recorder = ExchangeRecorder(client: "::1", received: .now(), keepsTimeline: true, resources)
-      let request = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
-      _ = request.parse(Array(get("/v1/chat/completions").replacing("GET", with: "POST").utf8).span.bytes)
+      let request = MessageParser(.request, limits: HTTPLimits())
+      _ = request.parse(
+        Array(get("/v1/chat/completions").replacing("GET", with: "POST").utf8).span.bytes, into: BodyRanges())
       let head = try RequestHead(request)
       let identities = UniqueBox(
         IdentityReader(headers: IdentityHeaders(user: [], session: []), secret: KeySecret(bytes: [1])))
       recorder.request(head, RequestMetadata(head, identities), decoderLimits: .init())
-      _ = parser.parse(Array(streamHead.utf8).span.bytes)
+      _ = parser.parse(Array(streamHead.utf8).span.bytes, into: BodyRanges())
       let response = try ResponseHead(parser)
       let settings = Settings(upstream: UpstreamAddress(host: "a", port: 1))
       recorder.responseHead(
@@ -35,9 +36,10 @@ struct ExchangeRecorderTests {
 
     func forward(_ event: String, undelivered: UInt64? = nil, isLast: Bool = false) {
       let bytes = Array(chunk(event).utf8)
-      _ = parser.parse(bytes.span.bytes)
+      let ranges = BodyRanges()
+      _ = parser.parse(bytes.span.bytes, into: ranges)
       recorder.forwarded(
-        parser.ranges, of: bytes.span.bytes, Arrival(at: .at(2), readAt: .at(2), source: .loop),
+        ranges, of: bytes.span.bytes, Arrival(at: .at(2), readAt: .at(2), source: .loop),
         undelivered: undelivered, isLast: isLast)
     }
   }

@@ -217,13 +217,16 @@ final class DownstreamConnection: ServerConnectionDelegate {
   }
 
   func serverConnection(
-    _ connection: ServerConnection, didReceiveBody bytes: RawSpan, at: Instant, into output: OutputBuffer
+    _ connection: ServerConnection, didReceiveBody ranges: BodyRanges, of bytes: RawSpan, at: Instant,
+    into output: OutputBuffer
   ) {
-    exchange?.forward(connection.parser, bytes, at: at, into: output)
+    exchange?.forward(ranges, by: connection.parser, of: bytes, at: at, into: output)
   }
 
-  func serverConnection(_ connection: ServerConnection, didCompleteRequestWith last: RawSpan, at: Instant) {
-    exchange?.requestCompleted(last: connection.parser.ranges, of: last, at: at)
+  func serverConnection(
+    _ connection: ServerConnection, didCompleteRequestWith last: BodyRanges, of bytes: RawSpan, at: Instant
+  ) {
+    exchange?.requestCompleted(last: last, of: bytes, at: at)
   }
 
   func serverConnection(_ connection: ServerConnection, didFailWith error: HTTPParseError) {

@@ -10,14 +10,15 @@ extension Exchange {
   func upstreamRead(
     _ connection: UpstreamConnection, _ bytes: RawSpan, _ arrival: Arrival, into output: OutputBuffer
   ) {
-    let (worker, parser) = (worker, connection.parser)
+    let (worker, parser, ranges) = (worker, connection.parser, worker.ranges)
     activeAt = arrival.readAt
     machine.responseBytesArrived(at: arrival.at)
     var rest = bytes
     var failure: HTTPParseError?
     var surplus = 0
     parsing: while true {
-      let (consumed, progress) = machine.awaitsHead ? connection.parseHead(rest) : parser.parse(rest)
+      let (consumed, progress) =
+        machine.awaitsHead ? connection.parseHead(rest, into: ranges) : parser.parse(rest, into: ranges)
       switch progress {
       case .headComplete:
         do throws(HTTPParseError) {
@@ -45,7 +46,7 @@ extension Exchange {
         break parsing
       }
     }
-    deliver(rest, of: parser, isBroken: failure != nil, arrival, output)
+    deliver(ranges, by: parser, of: rest, isBroken: failure != nil, arrival, output)
     if let failure {
       worker.counters.refused(failure, from: .upstream)
       perform(machine.responseInvalid(failure, recorder.progress))
@@ -84,11 +85,13 @@ extension Exchange {
 
   /// Sends what one read brought, and hands it to the recorder, which decodes it later.
   /// - Parameters:
-  ///   - bytes: what `parser` took last of it; behind heads, which are put together already.
+  ///   - ranges: where `parser` found body bytes last.
+  ///   - bytes: what it took last; behind heads, which are put together already.
   ///   - isBroken: whether the message is broken behind the last range that was found.
   ///   - output: those heads; nothing where there are none.
   private func deliver(
-    _ bytes: RawSpan, of parser: MessageParser, isBroken: Bool, _ arrival: Arrival, _ output: OutputBuffer
+    _ ranges: BodyRanges, by parser: MessageParser, of bytes: RawSpan, isBroken: Bool, _ arrival: Arrival,
+    _ output: OutputBuffer
   ) {
     guard let framing = machine.bodyFraming else {
       if !output.isEmpty, !downstream.write(output) { clientQueued() }
@@ -100,14 +103,14 @@ extension Exchange {
       isTaken = downstream.write(bytes)
     } else {
       if isBroken {
-        BodyEncoder.append(parser.ranges, of: bytes, framing: framing, to: output)
+        BodyEncoder.append(ranges, of: bytes, framing: framing, to: output)
       } else {
-        BodyEncoder.append(parser, of: bytes, framing: framing, to: output)
+        BodyEncoder.append(ranges, by: parser, of: bytes, framing: framing, to: output)
       }
       isTaken = output.isEmpty ? downstream.queuedBytes == 0 : downstream.write(output)
     }
     recorder.forwarded(
-      parser.ranges, of: bytes, arrival, undelivered: isTaken ? nil : downstream.writtenBytes, isLast: parser.isComplete
+      ranges, of: bytes, arrival, undelivered: isTaken ? nil : downstream.writtenBytes, isLast: parser.isComplete
     )
     if !isTaken { clientQueued() }
   }

@@ -88,15 +88,17 @@ final class Exchange {
   /// each by itself would wake for each. A bounded copy of the body is kept to be read at its end; of its last bytes none is
   /// needed, since `requestCompleted` follows.
   /// - Parameters:
-  ///   - bytes: what `parser` took last.
+  ///   - ranges: where `parser` found body bytes last.
+  ///   - bytes: what it took last.
   ///   - output: the head, or nothing.
-  func forward(_ parser: MessageParser, _ bytes: RawSpan, at: Instant, into output: OutputBuffer) {
-    let ranges = parser.ranges
+  func forward(
+    _ ranges: BodyRanges, by parser: MessageParser, of bytes: RawSpan, at: Instant, into output: OutputBuffer
+  ) {
     activeAt = at
     if case .refuseRequest(let error) = machine.requestBytes(total: recorder.requestBytes + ranges.byteCount) {
       return requestBroke(error)
     }
-    BodyEncoder.append(parser, of: bytes, framing: machine.traits.framing, to: output)
+    BodyEncoder.append(ranges, by: parser, of: bytes, framing: machine.traits.framing, to: output)
     if !output.isEmpty {
       if machine.awaitsConnection { requestBuffer.append(output) } else { upstream?.send(output) }
       output.removeAll()

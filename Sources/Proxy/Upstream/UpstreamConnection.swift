@@ -42,16 +42,16 @@ final class UpstreamConnection: StreamDelegate {
     counters = upstream.counters
     configuration = upstream.configuration
     headCache = worker.headCaches.responses
-    parser = MessageParser(.response, limits: configuration.responseLimits, ranges: worker.ranges)
+    parser = MessageParser(.response, limits: configuration.responseLimits)
   }
 
   /// Parses while a response's head has not come; behind it, `parser` is to be used.
   ///
   /// Never inlined: the check for a second access to the cache was hoisted to every read of a body, 76 instructions each.
   @inline(never)
-  func parseHead(_ bytes: RawSpan) -> (consumed: Int, progress: MessageParser.Progress) {
+  func parseHead(_ bytes: RawSpan, into ranges: BodyRanges) -> (consumed: Int, progress: MessageParser.Progress) {
     found = headCache.lookup(bytes, for: parser)
-    guard let found else { return parser.parse(bytes) }
+    guard let found else { return parser.parse(bytes, into: ranges) }
     return (found.head.fields.bytes.count, .headComplete)
   }
 

@@ -35,7 +35,7 @@ private struct Side {
 private func relay(_ pieces: [ArraySlice<UInt8>], _ side: Side) -> Relayed {
   var relayed = Relayed()
   let parser = side.parser
-  let output = OutputBuffer()
+  let (ranges, output) = (BodyRanges(), OutputBuffer())
   var sent = BodyFraming.none
   var offset = 0
   pieces: for piece in pieces {
@@ -47,18 +47,18 @@ private func relay(_ pieces: [ArraySlice<UInt8>], _ side: Side) -> Relayed {
         offset += consumed
         rest = rest.dropFirst(consumed)
       }
-      let (consumed, progress) = unsafe parser.parse(rest.span.bytes)
+      let (consumed, progress) = unsafe parser.parse(rest.span.bytes, into: ranges)
       if progress != .headComplete, parser.isHeadComplete {
-        for index in 0..<parser.ranges.count {
-          let span = parser.ranges[index]
+        for index in 0..<ranges.count {
+          let span = ranges[index]
           let start = rest.startIndex + span.lowerBound
           relayed.messages[relayed.messages.count - 1].body += rest[start..<start + span.count]
         }
         if case .failed = progress {
-          unsafe BodyEncoder.append(parser.ranges, of: rest.span.bytes, framing: sent, to: output)
+          unsafe BodyEncoder.append(ranges, of: rest.span.bytes, framing: sent, to: output)
         } else {
           let taken = rest.prefix(consumed)
-          unsafe BodyEncoder.append(parser, of: taken.span.bytes, framing: sent, to: output)
+          unsafe BodyEncoder.append(ranges, by: parser, of: taken.span.bytes, framing: sent, to: output)
         }
       }
       offset += consumed
@@ -106,9 +106,11 @@ private func warmed<Head>(
 ) -> HeadCache<Head, Void> {
   let cache = HeadCache<Head, Void>()
   for text in [bytes, otherValues(bytes)] {
-    let parser = MessageParser(kind, limits: HTTPLimits(), ranges: BodyRanges())
+    let parser = MessageParser(kind, limits: HTTPLimits())
     parser.answersHead = answersHead
-    guard case (_, .headComplete) = unsafe parser.parse(text.span.bytes), let head = try? head(parser) else { break }
+    guard case (_, .headComplete) = unsafe parser.parse(text.span.bytes, into: BodyRanges()),
+      let head = try? head(parser)
+    else { break }
     cache.insert(head, from: parser)
   }
   return cache
@@ -161,7 +163,7 @@ func checkRequests(_ bytes: [UInt8]) throws(Finding) {
 }
 
 private func request(_ pieces: [ArraySlice<UInt8>], _ cache: HeadCache<RequestHead, Void>) -> Relayed {
-  let parser = MessageParser(.request, limits: HTTPLimits(), ranges: BodyRanges())
+  let parser = MessageParser(.request, limits: HTTPLimits())
   func pass(_ head: RequestHead, _ output: OutputBuffer) -> (sent: BodyFraming, Understood) {
     head.write(to: output, defaultHost: "upstream:80")
     return (head.framing, understood(Array(head.method.rawValue.utf8), head.fields))
@@ -209,7 +211,7 @@ func checkResponses(_ bytes: [UInt8]) throws(Finding) {
 private func respond(
   _ pieces: [ArraySlice<UInt8>], _ answersHead: Bool, _ client11: Bool, _ cache: HeadCache<ResponseHead, Void>
 ) -> Relayed {
-  let parser = MessageParser(.response, limits: HTTPLimits(), ranges: BodyRanges())
+  let parser = MessageParser(.response, limits: HTTPLimits())
   parser.answersHead = answersHead
   var isUntilClose = false
   var sentUntilClose = false
