@@ -4,24 +4,29 @@ import HTTP
 import Transport
 
 /// Receives the responses of a `ClientConnection`. Calls come on the loop's thread, and none after `close`.
+///
+/// `output` is the connection's scratch buffer: empty when a read begins to be parsed, and emptied behind it.
 public protocol ClientConnectionDelegate: AnyObject {
-  /// The connection is open: what was written before is being sent.
-  func clientConnectionDidConnect(_ connection: ClientConnection)
-  /// Bytes of a response were read. `didReceive head`, if there is a head in them, and `didReadBody` follow.
+  /// Bytes were read. Where an exchange is under way, `didReceive head`, if there is a head in them, and `didReadBody` follow.
   func clientConnection(_ connection: ClientConnection, willRead byteCount: Int, _ arrival: Arrival)
   /// A head is awaited. The head that `bytes` begin with, if it is in a cache (`HeadCache.lookup` for the connection's parser).
   func clientConnection(_ connection: ClientConnection, cachedHeadIn bytes: RawSpan) -> ResponseHead?
   /// A head was received: a 1xx, or the final one, which its body follows.
   /// - Throws: `HTTPParseError` where the response is refused; `didReadBody` follows with this error.
   func clientConnection(
-    _ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival
+    _ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival, into output: OutputBuffer
   ) throws(HTTPParseError)
+  /// The message that a 1xx is has ended, and another head is awaited.
+  /// - Parameter isNextBegun: whether bytes of that head came in the same read.
+  func clientConnectionDidCompleteInterim(_ connection: ClientConnection, isNextBegun: Bool, _ arrival: Arrival)
   /// One read is parsed to its end. The body bytes in it are those at `ranges` in `bytes`.
   func clientConnection(
     _ connection: ClientConnection, didReadBody ranges: BodyRanges, of bytes: RawSpan,
-    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival)
+    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival, into output: OutputBuffer)
   /// The stream carries another protocol; `bytes` came behind the head that said so.
-  func clientConnection(_ connection: ClientConnection, didSwitchProtocolsWith bytes: RawSpan, _ arrival: Arrival)
+  func clientConnection(
+    _ connection: ClientConnection, didSwitchProtocolsWith bytes: RawSpan, _ arrival: Arrival,
+    into output: OutputBuffer)
   /// The socket has taken bytes.
   func clientConnectionDidFlush(_ connection: ClientConnection)
   /// The server has ended its side.
@@ -34,22 +39,23 @@ public protocol ClientConnectionDelegate: AnyObject {
 
 extension ClientConnectionDelegate {
   /// Does nothing.
-  public func clientConnectionDidConnect(_ connection: ClientConnection) {}
-  /// Does nothing.
   public func clientConnection(_ connection: ClientConnection, willRead byteCount: Int, _ arrival: Arrival) {}
   /// There is no cache.
   public func clientConnection(_ connection: ClientConnection, cachedHeadIn bytes: RawSpan) -> ResponseHead? { nil }
   /// Does nothing.
+  public func clientConnectionDidCompleteInterim(
+    _ connection: ClientConnection, isNextBegun: Bool, _ arrival: Arrival
+  ) {}
+  /// Does nothing.
   public func clientConnection(
-    _ connection: ClientConnection, didSwitchProtocolsWith bytes: RawSpan, _ arrival: Arrival
+    _ connection: ClientConnection, didSwitchProtocolsWith bytes: RawSpan, _ arrival: Arrival,
+    into output: OutputBuffer
   ) {}
   /// Does nothing.
   public func clientConnectionDidFlush(_ connection: ClientConnection) {}
 }
 
-/// One connection of a client, confined to its loop's thread.
-///
-/// It does not connect: its owner gives it a stream, at once or when it is open. What is written before is kept.
+/// One connection of a client, confined to its loop's thread. It does not connect: its owner gives it a stream.
 public final class ClientConnection: StreamDelegate {
   /// How far one read led.
   public enum ReadOutcome: Hashable, Sendable {
@@ -66,48 +72,41 @@ public final class ClientConnection: StreamDelegate {
   /// Reads the responses.
   public let parser: MessageParser
   private var state = ClientConnectionState()
-  /// The stream, once there is one. The owner may write to it directly.
-  public private(set) var stream: (any ByteStream)?
-  /// What is sent once there is a stream.
-  private var unsent: [UInt8] = []
-  private var answersHead = false
   private let ranges: BodyRanges
+  private let output: OutputBuffer
+  /// The server's stream. The owner may write to it directly.
+  public let stream: any ByteStream
+  private var answersHead = false
 
-  /// A connection without a stream.
-  /// - Parameter ranges: scratch memory for the places of body bytes; one list serves all connections of a thread.
-  public init(limits: HTTPLimits, ranges: BodyRanges) {
-    parser = MessageParser(.response, limits: limits)
+  /// A connection over a stream that is open, or being opened. Nothing is read before `start`.
+  /// - Parameters:
+  ///   - ranges: scratch memory for the places of body bytes; one list serves all connections of a thread.
+  ///   - output: scratch memory for the delegate; one buffer serves all connections of a thread.
+  public init(_ stream: any ByteStream, limits: HTTPLimits, ranges: BodyRanges, output: OutputBuffer) {
+    self.stream = stream
     self.ranges = ranges
+    self.output = output
+    parser = MessageParser(.response, limits: limits)
+  }
+
+  /// Begins to read.
+  public func start() {
+    stream.delegate = self
+    stream.startReading()
   }
 
   // MARK: What the owner asks
 
-  /// Bytes that the socket has not taken.
-  public var queuedBytes: Int { unsent.count + (stream?.queuedBytes ?? 0) }
-  /// Bytes that the socket has taken.
-  public var sentBytes: UInt64 { stream?.sentBytes ?? 0 }
   /// Whether it has carried an exchange before the present one.
   public var isReused: Bool { state.isReused }
   /// Whether a response's head is awaited.
   public var awaitsHead: Bool { state.awaitsHead }
   /// Whether it may carry another exchange once the present one is over.
-  public var mayReuse: Bool { state.mayReuse(queued: queuedBytes) }
+  public var mayReuse: Bool { state.mayReuse(queued: stream.queuedBytes) }
   /// Whether it has been closed.
   public var isClosed: Bool { state.phase == .closed }
-  /// Whether the server of an idle connection has closed it, or sent bytes that nobody asked for. One system call.
-  public var isStale: Bool { stream?.isStale() ?? true }
 
   // MARK: Exchanges
-
-  /// Takes a stream that is open, or being opened with this connection as its delegate, and begins to read.
-  public func attach(_ stream: any ByteStream) {
-    self.stream = stream
-    stream.delegate = self
-    let bytes = unsent
-    unsent = []
-    if !bytes.isEmpty { _ = unsafe stream.write(bytes.span.bytes) }
-    stream.startReading()
-  }
 
   /// Begins an exchange.
   /// - Parameters:
@@ -121,25 +120,16 @@ public final class ClientConnection: StreamDelegate {
     state.requestBegan()
   }
 
-  /// The exchange is over: the connection is idle, and its delegate is told of its end.
-  /// - Parameter delegate: who is told.
+  /// The exchange is over: the connection is idle, and is read, since its delegate is told of its end.
+  /// - Parameter delegate: who is told; retained until the next exchange or `close`.
   public func endExchange(nextDelegate delegate: (any ClientConnectionDelegate)?) {
     state.released()
     receiver = delegate
+    stream.startReading()
   }
 
-  /// Sends bytes, or keeps them until there is a stream.
-  public func write(_ bytes: RawSpan) {
-    if let stream {
-      stream.write(bytes)
-    } else {
-      // It grows outside of the property: a change in place would be checked for exclusive access at each use.
-      var grown = unsent
-      unsent = []
-      unsafe bytes.withUnsafeBytes { unsafe grown.append(contentsOf: $0) }
-      unsent = grown
-    }
-  }
+  /// Sends bytes.
+  public func write(_ bytes: RawSpan) { stream.write(bytes) }
 
   /// Gives up the stream, for another protocol: to be called from `didReceive head`. The owner sets the stream's delegate, and
   /// calls `close` in the end.
@@ -149,9 +139,7 @@ public final class ClientConnection: StreamDelegate {
   public func close() {
     state.closed()
     receiver = nil
-    stream?.close()
-    stream = nil
-    unsent = []
+    stream.close()
   }
 
   // MARK: Reading
@@ -159,10 +147,14 @@ public final class ClientConnection: StreamDelegate {
   /// Reads responses.
   public func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     guard let delegate = receiver else { return }
-    guard state.isExchanging else { return delegate.clientConnectionDidReadUnexpectedly(self) }
     delegate.clientConnection(self, willRead: bytes.byteCount, arrival)
-    if state.phase == .body { return readBody(bytes, delegate, arrival) }
-    readHeads(bytes, delegate, arrival)
+    switch state.phase {
+    case .body: readBody(bytes, delegate, arrival)
+    case .head: readHeads(bytes, delegate, arrival)
+    case .idle, .complete, .switched, .closed: delegate.clientConnectionDidReadUnexpectedly(self)
+    }
+    // Nothing of one response is there for the next.
+    output.removeAll()
   }
 
   private func readBody(_ bytes: RawSpan, _ delegate: any ClientConnectionDelegate, _ arrival: Arrival) {
@@ -170,34 +162,40 @@ public final class ClientConnection: StreamDelegate {
     switch progress {
     case .messageComplete:
       state.responseCompleted(hasSurplus: consumed < bytes.byteCount)
-      delegate.clientConnection(self, didReadBody: ranges, of: bytes.extracting(0..<consumed), .complete, arrival)
-    case .needsMore, .headComplete: delegate.clientConnection(self, didReadBody: ranges, of: bytes, .partial, arrival)
-    case .failed(let error): delegate.clientConnection(self, didReadBody: ranges, of: bytes, .failed(error), arrival)
+      delegate.clientConnection(
+        self, didReadBody: ranges, of: bytes.extracting(0..<consumed), .complete, arrival, into: output)
+    case .needsMore, .headComplete:
+      delegate.clientConnection(self, didReadBody: ranges, of: bytes, .partial, arrival, into: output)
+    case .failed(let error):
+      delegate.clientConnection(self, didReadBody: ranges, of: bytes, .failed(error), arrival, into: output)
     }
   }
 
+  /// Never inlined into what reads of bodies run.
+  @inline(never)
   private func readHeads(_ bytes: RawSpan, _ delegate: any ClientConnectionDelegate, _ arrival: Arrival) {
     var rest = bytes
     do throws(HTTPParseError) {
       while state.awaitsHead {
         guard let (head, consumed) = try nextHead(rest, delegate) else {
-          return delegate.clientConnection(self, didReadBody: ranges, of: rest, .partial, arrival)
+          return delegate.clientConnection(self, didReadBody: ranges, of: rest, .partial, arrival, into: output)
         }
         rest = rest.extracting(consumed..<rest.byteCount)
-        try delegate.clientConnection(self, didReceive: head, arrival)
+        try delegate.clientConnection(self, didReceive: head, arrival, into: output)
         guard state.awaitsHead else { break }
         state.headReceived(head)
         guard head.isInformational else { break }
         // A 1xx is a message of its own; another head follows.
         parser.reset()
         parser.answersHead = answersHead
+        delegate.clientConnectionDidCompleteInterim(self, isNextBegun: !rest.isEmpty, arrival)
       }
     } catch {
-      return delegate.clientConnection(self, didReadBody: ranges, of: rest, .failed(error), arrival)
+      return delegate.clientConnection(self, didReadBody: ranges, of: rest, .failed(error), arrival, into: output)
     }
     switch state.phase {
     case .body: readBody(rest, delegate, arrival)
-    case .switched: delegate.clientConnection(self, didSwitchProtocolsWith: rest, arrival)
+    case .switched: delegate.clientConnection(self, didSwitchProtocolsWith: rest, arrival, into: output)
     // The delegate has closed the connection.
     case .idle, .head, .complete, .closed: return
     }
@@ -208,6 +206,7 @@ public final class ClientConnection: StreamDelegate {
     _ bytes: RawSpan, _ delegate: any ClientConnectionDelegate
   ) throws(HTTPParseError) -> (ResponseHead, consumed: Int)? {
     if parser.isBetweenMessages, let head = delegate.clientConnection(self, cachedHeadIn: bytes) {
+      ranges.removeAll()
       return (head, head.fields.bytes.count)
     }
     let (consumed, progress) = parser.parse(bytes, into: ranges)
@@ -220,8 +219,8 @@ public final class ClientConnection: StreamDelegate {
 
   // MARK: The rest of the stream's life
 
-  /// The connection is open.
-  public func streamDidConnect(_ stream: any ByteStream) { receiver?.clientConnectionDidConnect(self) }
+  /// Does nothing: what was written before is sent by the stream.
+  public func streamDidConnect(_ stream: any ByteStream) {}
 
   /// The socket has taken bytes.
   public func streamDidFlush(_ stream: any ByteStream) { receiver?.clientConnectionDidFlush(self) }

@@ -38,8 +38,6 @@ public struct ClientConnectionState: Sendable {
   /// A connection that has carried nothing.
   public init() {}
 
-  /// Whether an exchange is under way.
-  public var isExchanging: Bool { phase == .head || phase == .body }
   /// Whether the next bytes belong to a head.
   public var awaitsHead: Bool { phase == .head }
 

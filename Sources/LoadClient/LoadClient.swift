@@ -17,6 +17,7 @@ public final class LoadClient {
   private var isOver = false
   private var openLoopDueAt = Instant.now()
   private let ranges = BodyRanges()
+  private let output = OutputBuffer()
   /// The heads of all responses are alike.
   private let headCache = HeadCache<ResponseHead, Void>()
 
@@ -31,7 +32,9 @@ public final class LoadClient {
   /// Makes the load, and returns when it is done.
   public func run() -> LoadSummary {
     let startAt = Instant.now()
-    connections = (0..<plan.connections).map { _ in LoadConnection(self, ranges: ranges, headCache: headCache) }
+    connections = (0..<plan.connections).map { _ in
+      LoadConnection(self, ranges: ranges, output: output, headCache: headCache)
+    }
     if let duration = plan.durationMilliseconds { after(duration) { [unowned self] in isOver = true } }
     if let rate = plan.rate { startOpenLoop(rate) } else { startClosedLoop() }
     while !isOver { loop.runOnce(waiting: true) }

@@ -36,6 +36,7 @@ final class LoadConnection: ClientConnectionDelegate {
   private unowned let client: LoadClient
   private let plan: LoadPlan
   private let ranges: BodyRanges
+  private let output: OutputBuffer
   private let headCache: HeadCache<ResponseHead, Void>
   private var connection: ClientConnection?
   private var head: ResponseHead?
@@ -48,9 +49,10 @@ final class LoadConnection: ClientConnectionDelegate {
 
   var isIdle: Bool { result == nil }
 
-  init(_ client: LoadClient, ranges: BodyRanges, headCache: HeadCache<ResponseHead, Void>) {
+  init(_ client: LoadClient, ranges: BodyRanges, output: OutputBuffer, headCache: HeadCache<ResponseHead, Void>) {
     self.client = client
     self.ranges = ranges
+    self.output = output
     self.headCache = headCache
     plan = client.plan
     lines = TokenLines(path: client.plan.path)
@@ -74,10 +76,10 @@ final class LoadConnection: ClientConnectionDelegate {
   }
 
   private func connect() throws(TransportError) -> ClientConnection {
-    let connection = ClientConnection(limits: HTTPLimits(), ranges: ranges)
-    connection.attach(
-      try SocketStream.connect(
-        loop: client.loop, to: plan.address, stamped: plan.usesKernelStamps, delegate: connection))
+    let connection = ClientConnection(
+      try SocketStream.connect(loop: client.loop, to: plan.address, stamped: plan.usesKernelStamps),
+      limits: HTTPLimits(), ranges: ranges, output: output)
+    connection.start()
     self.connection = connection
     return connection
   }
@@ -126,14 +128,16 @@ final class LoadConnection: ClientConnectionDelegate {
     return head
   }
 
-  func clientConnection(_ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival) {
+  func clientConnection(
+    _ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival, into output: OutputBuffer
+  ) {
     if !isHeadCached { headCache.insert(head, from: connection.parser) }
     self.head = head
   }
 
   func clientConnection(
     _ connection: ClientConnection, didReadBody ranges: BodyRanges, of bytes: RawSpan,
-    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival
+    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival, into output: OutputBuffer
   ) {
     let before = lines.tokens
     for index in 0..<ranges.count {
@@ -159,9 +163,9 @@ final class LoadConnection: ClientConnectionDelegate {
   }
 
   private func pause(_ connection: ClientConnection) {
-    connection.stream?.pauseReading(detectingClose: true)
+    connection.stream.pauseReading(detectingClose: true)
     if readTimer == nil {
-      readTimer = Timer(loop: client.loop) { [unowned self] in self.connection?.stream?.startReading() }
+      readTimer = Timer(loop: client.loop) { [unowned self] in self.connection?.stream.startReading() }
     }
     readTimer?.start(milliseconds: plan.readPauseMilliseconds)
   }

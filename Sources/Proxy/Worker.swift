@@ -35,8 +35,10 @@ final class Worker {
   let upstreams: UpstreamList
   /// Where a read's body bytes are, lent for the length of one read.
   let ranges = BodyRanges()
-  /// Where what one read brings of a response is put together for its client; see "Scratch memory".
-  private let responseOutput = OutputBuffer(capacity: EventLoop.readCapacity * 2)
+  /// Where what one read brings of a response is put together for its client. Each buffer is lent for one read, and emptied
+  /// behind it, so that nothing of one client, such as the credential in a head, is there for the next. There are two because
+  /// the end of a response may begin the next request.
+  let responseOutput = OutputBuffer(capacity: EventLoop.readCapacity * 2)
   /// Where what one read brings of a request is put together for upstream.
   private let requestOutput = OutputBuffer(capacity: EventLoop.readCapacity * 2)
   let recording: RecordingResources
@@ -203,17 +205,6 @@ final class Worker {
     headCaches = HeadCaches(configuration)
     identities.value = IdentityReader(headers: configuration.identityHeaders, secret: proxy.secret)
     updateAccepting()
-  }
-
-  // MARK: Scratch memory
-
-  // Each buffer is lent for one read, as a parameter, and emptied afterwards, so that nothing of one client, such as the
-  // credential in a head, is there for the next. There are two because the end of a response may begin the next request.
-
-  /// Has an exchange parse and forward bytes that upstream sent.
-  func read(_ bytes: RawSpan, _ arrival: Arrival, from connection: UpstreamConnection, by exchange: Exchange) {
-    exchange.upstreamRead(connection, bytes, arrival, into: responseOutput)
-    responseOutput.removeAll()
   }
 
   // MARK: The end

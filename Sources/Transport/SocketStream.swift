@@ -78,10 +78,12 @@ public class SocketStream: ByteStream {
   }
 
   /// Begins to connect. Writes are kept until the connection is made; `streamDidConnect` or `streamDidFail` follows.
-  /// - Parameter stamped: whether reads carry the kernel's arrival time, where it gives one.
+  /// - Parameters:
+  ///   - stamped: whether reads carry the kernel's arrival time, where it gives one.
+  ///   - delegate: whom events are reported to; it may be set before the loop runs next.
   /// - Throws: `TransportError` where the connection fails at once.
   public static func connect(
-    loop: EventLoop, to address: SocketAddress, stamped: Bool, delegate: any StreamDelegate
+    loop: EventLoop, to address: SocketAddress, stamped: Bool, delegate: (any StreamDelegate)? = nil
   ) throws(TransportError) -> SocketStream {
     let descriptor = tg_stream_socket(address.family.number)
     guard descriptor >= 0 else { throw TransportError(.connect, code: descriptor) }

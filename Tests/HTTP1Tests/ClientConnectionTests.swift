@@ -77,21 +77,25 @@ struct ClientConnectionStateTests {
 /// Notes what a connection reports.
 private final class Client: ClientConnectionDelegate {
   let stream = ScriptedStream()
-  let connection = ClientConnection(limits: HTTPLimits(), ranges: BodyRanges())
+  let connection: ClientConnection
   var events: [String] = []
   var cache: HeadCache<ResponseHead, Void>?
   /// The status of the head that is refused.
   var refusedStatus: Int?
   var switches = false
+  var notesInterim = false
 
-  init() { connection.attach(stream) }
+  init() {
+    connection = ClientConnection(stream, limits: HTTPLimits(), ranges: BodyRanges(), output: OutputBuffer())
+    connection.start()
+  }
 
   func clientConnection(_ connection: ClientConnection, cachedHeadIn bytes: RawSpan) -> ResponseHead? {
     cache?.lookup(bytes, for: connection.parser)?.head
   }
 
   func clientConnection(
-    _ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival
+    _ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival, into output: OutputBuffer
   ) throws(HTTPParseError) {
     events.append("head \(head.status)")
     if head.status == refusedStatus { throw HTTPParseError(.unexpectedUpgrade, "refused") }
@@ -100,7 +104,7 @@ private final class Client: ClientConnectionDelegate {
 
   func clientConnection(
     _ connection: ClientConnection, didReadBody ranges: BodyRanges, of bytes: RawSpan,
-    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival
+    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival, into output: OutputBuffer
   ) {
     var body = ""
     for index in 0..<ranges.count {
@@ -114,7 +118,13 @@ private final class Client: ClientConnectionDelegate {
     }
   }
 
-  func clientConnection(_ connection: ClientConnection, didSwitchProtocolsWith bytes: RawSpan, _ arrival: Arrival) {
+  func clientConnectionDidCompleteInterim(_ connection: ClientConnection, isNextBegun: Bool, _ arrival: Arrival) {
+    if notesInterim { events.append("interim \(isNextBegun)") }
+  }
+
+  func clientConnection(
+    _ connection: ClientConnection, didSwitchProtocolsWith bytes: RawSpan, _ arrival: Arrival, into output: OutputBuffer
+  ) {
     events.append("switched \(bytes.byteCount)")
   }
 
@@ -168,16 +178,28 @@ struct ClientConnectionTests {
     #expect(client.events == ["head 103", "head 200", "complete "])
   }
 
-  @Test("What is written before there is a stream is sent in order when there is one")
-  func early() {
-    let connection = ClientConnection(limits: HTTPLimits(), ranges: BodyRanges())
-    let stream = ScriptedStream()
-    connection.write(Array("one".utf8).span.bytes)
-    connection.write(Array("two".utf8).span.bytes)
-    #expect(connection.queuedBytes == 6)
-    connection.attach(stream)
-    connection.write(Array("three".utf8).span.bytes)
-    #expect(stream.written == "onetwothree" && stream.isReading && connection.queuedBytes == 0)
+  @Test("The end of an interim response tells whether the next head has begun")
+  func interimEnds() {
+    let client = Client()
+    client.notesInterim = true
+    client.connection.beginExchange(client, answersHead: false)
+    client.stream.receive("HTTP/1.1 100 Continue\r\n\r\n")
+    client.stream.receive("HTTP/1.1 103 Early\r\n\r\nHTTP")
+    client.stream.receive("/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    #expect(
+      client.events == [
+        "head 100", "interim false", "read ", "head 103", "interim true", "read ", "head 200", "complete ok",
+      ])
+  }
+
+  @Test("A connection whose reading was paused is read once its exchange has ended")
+  func resumed() {
+    let client = Client()
+    client.connection.beginExchange(client, answersHead: false)
+    client.stream.receive(ok)
+    client.stream.pauseReading(detectingClose: false)
+    client.connection.endExchange(nextDelegate: client)
+    #expect(client.stream.isReading)
   }
 
   @Test("Bytes behind a response end the connection's use")

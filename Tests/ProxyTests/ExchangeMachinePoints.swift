@@ -42,7 +42,7 @@ enum ExchangePoint: String, CaseIterable, Sendable {
     _ = machine.headReceived(response, isDraining: false)
     if self == .responding || self == .respondingEarly { return }
     _ = machine.responseForwarded(queued: 1)
-    _ = machine.responseCompleted(hasSurplus: false, queued: 0, at: .at(2))
+    _ = machine.responseCompleted(mayReuse: true, at: .at(2))
     if self == .delivering { return }
     _ = machine.clientFlushed(queued: 0)
   }

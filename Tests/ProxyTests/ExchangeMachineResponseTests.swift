@@ -14,7 +14,7 @@ struct ExchangeMachineResponseTests {
   /// Whether upstream's connection is kept, and how the client's is left, by an exchange that ends well.
   private func end(
     _ traits: ExchangeMachine.RequestTraits = .init(), _ response: ResponseTraits = .init(framing: .length(1)),
-    isDraining: Bool = false, completesRequest: Bool? = true, hasSurplus: Bool = false, queued: Int = 0,
+    isDraining: Bool = false, completesRequest: Bool? = true, mayReuse: Bool = true,
     interim: Int? = nil
   ) -> (reusesUpstream: Bool, closing: Bool, client: ClientEnding?) {
     var machine = ExchangePoint.uploading.machine(traits)
@@ -29,8 +29,7 @@ struct ExchangeMachineResponseTests {
     }
     if completesRequest == nil { machine.requestCompleted() }
     guard
-      case .completeResponse(let completion) = machine.responseCompleted(
-        hasSurplus: hasSurplus, queued: queued, at: .at(2)),
+      case .completeResponse(let completion) = machine.responseCompleted(mayReuse: mayReuse, at: .at(2)),
       case .end(nil, let ending) = machine.clientFlushed(queued: 0)
     else { return (false, closing, nil) }
     return (completion.reusesUpstream, closing, ending)
@@ -67,9 +66,7 @@ struct ExchangeMachineResponseTests {
   @Test("Each reason not to use upstream's connection again holds by itself, and is none of the client's")
   func upstreamCloses() {
     let cases: [(String, (reusesUpstream: Bool, closing: Bool, client: ClientEnding?))] = [
-      ("upstream's wish", end(.init(), .init(framing: .length(1), keepsAlive: false))),
-      ("bytes behind the response", end(hasSurplus: true)),
-      ("bytes of the request wait", end(queued: 1)),
+      ("what the connection has seen", end(mayReuse: false)),
       ("a 100 that was asked for and never came", end(.init(expectsContinue: true))),
       ("an offer to switch that was not taken up", end(.init(offersUpgrade: true))),
     ]
@@ -214,7 +211,7 @@ struct ExchangeMachineResponseTests {
   func pausedAtTheEnd() {
     var machine = ExchangePoint.responding.machine(.init(), marks)
     _ = machine.responseForwarded(queued: 101)
-    _ = machine.responseCompleted(hasSurplus: false, queued: 0, at: .at(2))
+    _ = machine.responseCompleted(mayReuse: true, at: .at(2))
     #expect(machine.clientFlushed(queued: 11) == .none)
     #expect(machine.clientFlushed(queued: 10) == .resumeUpstream)
     #expect(machine.clientFlushed(queued: 9) == .none)

@@ -1,5 +1,7 @@
 // The upstream side of one worker, driven step by step: which connections are used again, and who has a permit.
 import Clocks
+import HTTP
+import HTTP1
 import Logging
 import SettingValues
 import Synchronization
@@ -23,6 +25,26 @@ private final class MovingName: Sendable {
         ?? .failure(TransportError(.resolve, code: -22))
     }
   }
+}
+
+/// Waits for a response's end.
+private final class WholeResponse: ClientConnectionDelegate {
+  private(set) var isComplete = false
+
+  func clientConnection(
+    _ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival, into output: OutputBuffer
+  ) {}
+
+  func clientConnection(
+    _ connection: ClientConnection, didReadBody ranges: BodyRanges, of bytes: RawSpan,
+    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival, into output: OutputBuffer
+  ) {
+    if outcome == .complete { isComplete = true }
+  }
+
+  func clientConnection(_ connection: ClientConnection, serverDidEnd end: ClientConnectionState.ServerEnd) {}
+  func clientConnection(_ connection: ClientConnection, didFailWith error: TransportError) {}
+  func clientConnectionDidReadUnexpectedly(_ connection: ClientConnection) {}
 }
 
 /// A worker that serves nobody: the test runs its loop.
@@ -71,7 +93,7 @@ private final class IdleWorker {
   /// A connection that is open, and the server's end of it.
   func connection(_ index: Int = 0) throws -> (UpstreamConnection, SocketPeer) {
     let connection = upstream(index).lease(fresh: true, for: worker)
-    connection.connect()
+    connection.connect { _ in }
     // The address of a name comes from another thread.
     try eventually {
       _ = worker.loop.runOnce()
@@ -80,7 +102,19 @@ private final class IdleWorker {
     let peer = try servers[index].accept()
     peers.append(peer)
     try #require(connection.isOpen)
+    try exchange(on: connection, peer)
     return (connection, peer)
+  }
+
+  /// A whole exchange, behind which the connection may be kept.
+  func exchange(on connection: UpstreamConnection, _ peer: SocketPeer) throws {
+    let response = WholeResponse()
+    connection.begin(response, answersHead: false)
+    try peer.send(answer(""))
+    try eventually {
+      _ = worker.loop.runOnce()
+      return response.isComplete
+    }
   }
 
   /// The same settings with a change, as a reload takes them over.
@@ -176,12 +210,13 @@ struct UpstreamPoolTests {
     #expect(used.isClosed && upstream.counters.idle.level == 0)
     #expect(try usedPeer.readToEnd() == "")
     let new = upstream.lease(fresh: false, for: idle.worker)
-    new.connect()
+    new.connect { _ in }
     try eventually {
       idle.runLoop()
       return new.isOpen
     }
-    #expect(next.hasVisitor(milliseconds: 1_000))
+    let newPeer = try next.accept()
+    try idle.exchange(on: new, newPeer)
     upstream.release(new, at: .now())
     #expect(!new.isClosed && upstream.counters.idle.level == 1)
   }
@@ -272,9 +307,10 @@ struct UpstreamPoolTests {
     let next = try ScriptedUpstream()
     idle.apply { $0.upstream = UpstreamAddress(host: "127.0.0.1", port: next.port) }
     let connection = idle.upstream().lease(fresh: true, for: idle.worker)
-    connection.connect()
+    connection.connect { _ in }
     let peer = try next.accept()
     idle.runLoop()
+    try idle.exchange(on: connection, peer)
     idle.upstream().release(connection, at: .now())
     #expect(try peer.readToEnd() == "")
   }

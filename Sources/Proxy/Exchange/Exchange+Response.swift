@@ -5,62 +5,26 @@ import HTTP1
 import Measurement
 import Transport
 
-extension Exchange {
-  /// Bytes from upstream: sent on first, decoded afterwards.
-  func upstreamRead(
-    _ connection: UpstreamConnection, _ bytes: RawSpan, _ arrival: Arrival, into output: OutputBuffer
-  ) {
-    let (worker, parser, ranges) = (worker, connection.parser, worker.ranges)
+extension Exchange: ClientConnectionDelegate {
+  func clientConnection(_ connection: ClientConnection, willRead byteCount: Int, _ arrival: Arrival) {
+    upstreamCounters.reads.add()
+    upstreamCounters.readBytes.add(byteCount)
     activeAt = arrival.readAt
     machine.responseBytesArrived(at: arrival.at)
-    var rest = bytes
-    var failure: HTTPParseError?
-    var surplus = 0
-    parsing: while true {
-      let (consumed, progress) =
-        machine.awaitsHead ? connection.parseHead(rest, into: ranges) : parser.parse(rest, into: ranges)
-      switch progress {
-      case .headComplete:
-        do throws(HTTPParseError) {
-          try forwardHead(connection, arrival, into: output)
-        } catch {
-          failure = error
-          break parsing
-        }
-        rest = rest.extracting(consumed..<rest.byteCount)
-        if machine.isTunnelling { return beginTunnel(rest, arrival, output) }
-      case .messageComplete where machine.awaitsHead:
-        // A 1xx is a message of its own.
-        machine.interimCompleted(nextAt: consumed < rest.byteCount ? arrival.at : nil)
-        parser.reset()
-        parser.answersHead = machine.traits.isHead
-        rest = rest.extracting(consumed..<rest.byteCount)
-      case .needsMore:
-        break parsing
-      case .messageComplete:
-        surplus = rest.byteCount - consumed
-        rest = rest.extracting(0..<consumed)
-        break parsing
-      case .failed(let error):
-        failure = error
-        break parsing
-      }
-    }
-    deliver(ranges, by: parser, of: rest, isBroken: failure != nil, arrival, output)
-    if let failure {
-      worker.counters.refused(failure, from: .upstream)
-      perform(machine.responseInvalid(failure, recorder.progress))
-    } else if parser.isComplete {
-      perform(machine.responseCompleted(hasSurplus: surplus > 0, queued: connection.queuedBytes, at: arrival.at))
-    }
+  }
+
+  // MARK: Heads
+
+  func clientConnection(_ connection: ClientConnection, cachedHeadIn bytes: RawSpan) -> ResponseHead? {
+    self.connection?.cachedHead(in: bytes, for: connection.parser)
   }
 
   /// Puts a head that is complete together for the client, if it is to have it.
-  private func forwardHead(
-    _ connection: UpstreamConnection, _ arrival: Arrival, into output: OutputBuffer
+  func clientConnection(
+    _ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival, into output: OutputBuffer
   ) throws(HTTPParseError) {
+    guard let metadata = self.connection?.metadata(of: head, from: connection.parser, configuration) else { return }
     let worker = worker
-    let (head, metadata) = try connection.completedHead(configuration)
     let firstByteAt = machine.headStartedAt ?? arrival.at
     let isVersion11 = machine.traits.isVersion11
     switch machine.headReceived(ResponseTraits(head, offer), isDraining: worker.isDraining) {
@@ -72,6 +36,7 @@ extension Exchange {
       head.write(
         to: output, client11: isVersion11, closing: false, policy: configuration.forwarding)
     case .switchProtocols:
+      connection.switchProtocols()
       head.write(
         to: output, client11: isVersion11, closing: false, policy: configuration.forwarding)
       requestBuffer.dropHead()
@@ -80,6 +45,30 @@ extension Exchange {
       metadata.write(head, client11: isVersion11, closing: closing, to: output)
       requestBuffer.dropHead()
       recorder.responseHead(head, metadata, firstByteAt: firstByteAt, completeAt: arrival.at)
+    }
+  }
+
+  func clientConnectionDidCompleteInterim(_ connection: ClientConnection, isNextBegun: Bool, _ arrival: Arrival) {
+    machine.interimCompleted(nextAt: isNextBegun ? arrival.at : nil)
+  }
+
+  // MARK: Bodies
+
+  /// Bytes from upstream: sent on first, decoded afterwards.
+  func clientConnection(
+    _ connection: ClientConnection, didReadBody ranges: BodyRanges, of bytes: RawSpan,
+    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival, into output: OutputBuffer
+  ) {
+    switch outcome {
+    case .partial:
+      deliver(ranges, by: connection.parser, of: bytes, isBroken: false, arrival, output)
+    case .complete:
+      deliver(ranges, by: connection.parser, of: bytes, isBroken: false, arrival, output)
+      perform(machine.responseCompleted(mayReuse: connection.mayReuse, at: arrival.at))
+    case .failed(let error):
+      deliver(ranges, by: connection.parser, of: bytes, isBroken: true, arrival, output)
+      worker.counters.refused(error, from: .upstream)
+      perform(machine.responseInvalid(error, recorder.progress))
     }
   }
 
@@ -117,20 +106,39 @@ extension Exchange {
 
   private func clientQueued() { perform(machine.responseForwarded(queued: downstream.queuedBytes)) }
 
-  /// Upstream ended its side.
-  func upstreamEnded(at: Instant) { perform(machine.upstreamEnded(at: at, recorder.progress)) }
+  // MARK: What else upstream does
+
+  /// The upstream socket took bytes that waited for it.
+  func clientConnectionDidFlush(_ connection: ClientConnection) { upstreamFlushed() }
+
+  /// The same, also where they were taken at once.
+  func upstreamFlushed() { perform(machine.upstreamFlushed(queued: connection?.queuedBytes ?? 0)) }
+
+  func clientConnection(_ connection: ClientConnection, serverDidEnd end: ClientConnectionState.ServerEnd) {
+    perform(machine.upstreamEnded(at: .now(), recorder.progress))
+  }
+
+  func clientConnection(_ connection: ClientConnection, didFailWith error: TransportError) { upstreamFailed(error) }
 
   /// No connection could be made, or the one there was is lost.
   func upstreamFailed(_ error: TransportError) {
     perform(machine.upstreamFailed(ExchangeFailure(upstream: error), recorder.progress))
   }
 
+  /// Not called: an exchange ends with its response, or hands the stream over.
+  func clientConnectionDidReadUnexpectedly(_ connection: ClientConnection) {
+    assertionFailure("bytes for an exchange that has ended")
+  }
+
   // MARK: Switching protocols
 
   /// From here on it is bytes both ways: what upstream sent behind its 101, and the client behind its request, go
   /// first.
-  private func beginTunnel(_ behind: RawSpan, _ arrival: Arrival, _ output: OutputBuffer) {
-    guard let above = upstream?.handOver() else { return }
+  func clientConnection(
+    _ connection: ClientConnection, didSwitchProtocolsWith behind: RawSpan, _ arrival: Arrival,
+    into output: OutputBuffer
+  ) {
+    guard let above = self.connection?.handOver() else { return }
     unsafe behind.withUnsafeBytes { unsafe output.append($0) }
     _ = downstream.write(output)
     let (client, early, hasEnded) = downstream.handOver()
@@ -138,7 +146,7 @@ extension Exchange {
     worker.counters.tunnelsOpened.add()
     tunnel = Tunnel(
       worker, client: client, upstream: above, early: early, count: count, settings: configuration.settings,
-      upstreamCounters: chosenUpstream.counters, at: arrival.readAt
+      upstreamCounters: upstreamCounters, at: arrival.readAt
     ) { [unowned self] end in
       worker.counters.tunnelsClosed.add()
       tunnel = nil

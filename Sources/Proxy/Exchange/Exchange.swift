@@ -15,8 +15,11 @@ final class Exchange {
   /// The client's connection, which lets go of this exchange when it ends.
   let downstream: DownstreamConnection
   /// The server that the router chose.
-  private(set) var chosenUpstream: Upstream
-  private(set) var upstream: UpstreamConnection?
+  private(set) var upstream: Upstream
+  /// The connection to it; nil before there is one, and once the response is whole.
+  private(set) var connection: UpstreamConnection?
+  /// Of every `upstream` that has the same name.
+  let upstreamCounters: UpstreamCounters
   private let machineBox: UniqueBox<ExchangeMachine>
   let recorder: ExchangeRecorder
   // What is used for each token comes first and lies close together, as in SocketStream.
@@ -54,7 +57,8 @@ final class Exchange {
     beganAt = at
     self.offer = offer
     self.configuration = configuration
-    chosenUpstream = upstream
+    self.upstream = upstream
+    upstreamCounters = upstream.counters
     self.worker = worker
     self.downstream = downstream
   }
@@ -76,7 +80,7 @@ final class Exchange {
     recorder.request(head, cached.metadata, decoderLimits: configuration.decoderLimits)
     if offer != nil || !cached.write(head, to: output) {
       head.write(
-        to: output, defaultHost: chosenUpstream.authority,
+        to: output, defaultHost: upstream.authority,
         policy: configuration.forwarding,
         client: clientAddress, offer: offer)
     }
@@ -100,10 +104,10 @@ final class Exchange {
     }
     BodyEncoder.append(ranges, by: parser, of: bytes, framing: machine.traits.framing, to: output)
     if !output.isEmpty {
-      if machine.awaitsConnection { requestBuffer.append(output) } else { upstream?.send(output) }
+      if machine.awaitsConnection { requestBuffer.append(output) } else { connection?.send(output) }
       output.removeAll()
     }
-    perform(machine.requestForwarded(queued: upstream?.queuedBytes ?? requestBuffer.count))
+    perform(machine.requestForwarded(queued: connection?.queuedBytes ?? requestBuffer.count))
     guard !parser.isComplete else { return }
     recorder.requestBody(ranges, of: bytes, limit: configuration.settings.limits.inspectedBodyBytes)
   }
@@ -125,8 +129,8 @@ final class Exchange {
   // MARK: The way to upstream
 
   private func acquirePermit() {
-    guard chosenUpstream.settings.inFlight != nil else { return perform(machine.permitGranted()) }
-    switch permit.acquire(chosenUpstream.state.limiter, worker) {
+    guard upstream.settings.inFlight != nil else { return perform(machine.permitGranted()) }
+    switch permit.acquire(upstream.state.limiter, worker) {
     case .admitted:
       perform(machine.permitGranted())
     case .queued(let waiter):
@@ -145,23 +149,25 @@ final class Exchange {
     activeAt = .now()
     stepAt = activeAt
     adoptConfiguration()
-    perform(machine.permitAdmitted(ExchangeMachine.Limits(configuration, chosenUpstream)))
+    perform(machine.permitAdmitted(ExchangeMachine.Limits(configuration, upstream)))
   }
 
   /// The connection that comes now is made under the settings in force, perhaps to another server.
   private func adoptConfiguration() {
     configuration = worker.configuration
-    chosenUpstream = worker.upstreams.current(chosenUpstream)
+    upstream = worker.upstreams.current(upstream)
   }
 
   private func connect(fresh: Bool) {
     let worker = worker
-    let connection = chosenUpstream.lease(fresh: fresh, for: worker)
-    connection.begin(self, answersHead: machine.traits.isHead)
-    let isReused = connection.isReused
-    upstream = consume connection
-    guard isReused else { upstream?.connect(); return }
-    chosenUpstream.counters.reuses.add()
+    let connection = upstream.lease(fresh: fresh, for: worker)
+    self.connection = connection
+    guard connection.isReused else {
+      return connection.connect { [self] error in
+        if let error { upstreamFailed(error) } else { upstreamConnected(reused: false, at: .now()) }
+      }
+    }
+    upstreamCounters.reuses.add()
     upstreamConnected(reused: true, at: stepAt)
   }
 
@@ -170,30 +176,27 @@ final class Exchange {
     let worker = worker
     activeAt = at
     stepAt = at
+    connection?.begin(self, answersHead: machine.traits.isHead)
     recorder.connected(startedAt: beganAt, at: at, reused: reused) { worker.proxy.began() }
     perform(machine.connected(isReused: reused))
   }
 
   private func sendBufferedRequest() {
     guard requestBuffer.count > 0 else { return }
-    upstream?.send(requestBuffer.takeAll())
+    connection?.send(requestBuffer.takeAll())
+    // All of it may have been sent at once: no flush follows then.
     upstreamFlushed()
   }
 
   private func retry() {
-    chosenUpstream.counters.retries.add()
+    upstreamCounters.retries.add()
     releaseUpstream(reuse: false)
     requestBuffer.restoreHead()
     adoptConfiguration()
-    machine.adopt(ExchangeMachine.Limits(configuration, chosenUpstream))
+    machine.adopt(ExchangeMachine.Limits(configuration, upstream))
     stepAt = .now()
     connect(fresh: true)
   }
-
-  // MARK: What upstream does
-
-  /// The upstream socket took bytes that waited for it.
-  func upstreamFlushed() { perform(machine.upstreamFlushed(queued: upstream?.queuedBytes ?? 0)) }
 
   // MARK: What the client and the clock do
 
@@ -218,7 +221,7 @@ final class Exchange {
     var snapshot = Deadlines.Snapshot(
       wait: machine.wait, awaitsHead: machine.awaitsHead, activeAt: activeAt, stepAt: stepAt)
     snapshot.uploadedBytes = recorder.requestBytes
-    if let upstream { snapshot.upstream = (upstream.queuedBytes, upstream.sentBytes) }
+    if let connection { snapshot.upstream = (connection.queuedBytes, connection.sentBytes) }
     snapshot.client = (downstream.queuedBytes, downstream.sentBytes)
     guard configuration.awaitsTokens else {
       return snapshot
@@ -255,9 +258,9 @@ final class Exchange {
   }
 
   private func pauseUpstream() {
-    chosenUpstream.counters.pauses.add()
+    upstreamCounters.pauses.add()
     recorder.readingPaused(at: .now())
-    upstream?.pause()
+    connection?.pause()
   }
 
   private func resumeUpstream() {
@@ -266,7 +269,7 @@ final class Exchange {
     // What upstream sent meanwhile is still to be read: its silence counts from here.
     activeAt = now
     stepAt = now
-    upstream?.resume()
+    connection?.resume()
   }
 
   private func completeResponse(_ completion: ResponseCompletion) {
@@ -286,9 +289,8 @@ final class Exchange {
 
   /// Gives the upstream connection back, or ends it: at once, so that the server stops generating.
   private func releaseUpstream(reuse: Bool) {
-    guard let connection = upstream.take() else { return }
-    connection.end()
-    if reuse { chosenUpstream.release(connection, at: activeAt) } else { connection.close() }
+    guard let connection = connection.take() else { return }
+    if reuse { upstream.release(connection, at: activeAt) } else { connection.close() }
   }
 
   private func end(_ termination: Termination?, _ ending: ClientEnding) {
@@ -303,6 +305,6 @@ final class Exchange {
     if recorder.isInFlight { worker.proxy.ended() }
     permit.release(worker)
     worker.counters.exchangesEnded.add()
-    recorder.submit(termination, upstream: chosenUpstream.authority, configuration, worker.recording)
+    recorder.submit(termination, upstream: upstream.authority, configuration, worker.recording)
   }
 }

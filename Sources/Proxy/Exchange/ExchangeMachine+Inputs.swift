@@ -30,7 +30,6 @@ extension ResponseTraits {
     status = head.status
     headBytes = head.fields.bytes.count
     framing = head.framing
-    keepsAlive = head.keepsAlive
     takesUpOffer = head.takesUp(offer)
   }
 }

@@ -10,8 +10,6 @@ struct ResponseTraits: Sendable {
   var headBytes = 0
   /// How upstream delimits the body.
   var framing = BodyFraming.none
-  /// Whether upstream's connection may carry another exchange.
-  var keepsAlive = true
   /// A 101: whether it takes up what the request offered, and nothing else.
   var takesUpOffer = false
 }
@@ -66,7 +64,7 @@ extension ExchangeMachine {
     let body = Body(
       framing: framing, isCloseDelimited: traits.framing == .untilClose,
       // A server that need not have read the body, or could have switched protocols, may take what comes next for that.
-      reusesUpstream: traits.keepsAlive && !awaited.awaitsContinue && !self.traits.offersUpgrade,
+      reusesUpstream: !awaited.awaitsContinue && !self.traits.offersUpgrade,
       // A client that has not sent all of its request will not be believed about where the next one begins.
       closesClient: !self.traits.keepsAlive || !isRequestComplete || framing == .untilClose || isDraining)
     move(to: .receiving(body))
@@ -94,13 +92,12 @@ extension ExchangeMachine {
 
   /// The whole response has come in, and was sent on. Legal while its body is received.
   /// - Parameters:
-  ///   - hasSurplus: whether bytes came behind it that belong to no response.
-  ///   - queued: what upstream's socket has not taken of the request.
+  ///   - mayReuse: whether upstream's connection may carry another exchange, as far as itself and the response go.
   ///   - at: when the last byte came.
-  mutating func responseCompleted(hasSurplus: Bool, queued: Int, at: Instant) -> ExchangeAction {
+  mutating func responseCompleted(mayReuse: Bool, at: Instant) -> ExchangeAction {
     guard case .receiving(let body) = response else { return illegal("the response's end") }
     // A server that answered before it took the whole request may never take the rest.
-    let isReusable = body.reusesUpstream && !hasSurplus && isRequestComplete && queued == 0
+    let isReusable = body.reusesUpstream && mayReuse && isRequestComplete
     return complete(body, ResponseCompletion(reusesUpstream: isReusable, endsBody: nil, at: at))
   }
 

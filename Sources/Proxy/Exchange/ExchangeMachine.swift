@@ -93,7 +93,7 @@ struct ExchangeMachine: Sendable {
     var framing: BodyFraming
     /// Whether upstream ends it by closing its connection.
     var isCloseDelimited: Bool
-    /// Whether upstream's connection may carry another exchange after this body.
+    /// Whether nothing of the request is against giving upstream's connection another exchange after this body.
     var reusesUpstream: Bool
     /// Whether the client was told that its connection ends with this response.
     var closesClient: Bool

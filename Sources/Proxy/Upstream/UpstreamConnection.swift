@@ -1,38 +1,33 @@
-// One connection to an upstream server: opened, lent to one exchange at a time, kept in the pool or closed.
+// One connection to an upstream server: made, lent to one exchange at a time, kept in the pool or closed.
 import Clocks
 import HTTP
 import HTTP1
 import Transport
 
-/// One upstream connection, confined to its worker's thread.
-final class UpstreamConnection: StreamDelegate {
-  // What each read touches stands first, as in SocketStream.
+/// One upstream connection, confined to its worker's thread. HTTP1's `ClientConnection` carries the exchanges, and tells each
+/// what is read; while none is under way it tells this connection, which then leaves the pool.
+final class UpstreamConnection: ClientConnectionDelegate {
+  private enum Phase {
+    case unconnected
+    /// The server's name is being resolved; nil while the resolver has not returned.
+    case resolving(Resolver.QueryID?)
+    case connecting(Connector)
+    case open(ClientConnection)
+    case closed
+  }
+
   private let worker: Worker
   /// The server that it leads to.
   private let upstream: Upstream
   private let counters: UpstreamCounters
-  private var exchange: Exchange?
-  /// Reads this connection's responses.
-  let parser: MessageParser
-  private var stream: (any ByteStream)?
+  /// The configuration in force when it was made.
+  let configuration: ConfigurationSnapshot
   private let headCache: HeadCache<ResponseHead, ResponseMetadata>
   /// The head that was found in the cache last, until the exchange has it.
   private var found: HeadCache<ResponseHead, ResponseMetadata>.Found?
-  /// The pending question to the resolver, and then the pending race of connection attempts.
-  private var query: Resolver.QueryID?
-  private var connector: Connector?
-  /// What is to be sent once the connection is open.
-  private var early: [UInt8] = []
-
-  /// The configuration in force when it was made.
-  let configuration: ConfigurationSnapshot
-  /// Whether it has carried an exchange before.
-  private(set) var isReused = false
-  /// Whether it has been closed.
-  private(set) var isClosed = false
-  /// Whether it is open.
-  private(set) var isOpen = false
-  private var isPaused = false
+  private var phase = Phase.unconnected
+  /// Who waits for it to be open.
+  private var onConnect: ((TransportError?) -> Void)?
   /// When it last became idle.
   private(set) var idleAt = Instant.now()
 
@@ -42,54 +37,44 @@ final class UpstreamConnection: StreamDelegate {
     counters = upstream.counters
     configuration = upstream.configuration
     headCache = worker.headCaches.responses
-    parser = MessageParser(.response, limits: configuration.responseLimits)
   }
 
-  /// Parses while a response's head has not come; behind it, `parser` is to be used.
-  ///
-  /// Never inlined: the check for a second access to the cache was hoisted to every read of a body, 76 instructions each.
-  @inline(never)
-  func parseHead(_ bytes: RawSpan, into ranges: BodyRanges) -> (consumed: Int, progress: MessageParser.Progress) {
-    found = headCache.lookup(bytes, for: parser)
-    guard let found else { return parser.parse(bytes, into: ranges) }
-    return (found.head.fields.bytes.count, .headComplete)
-  }
+  // MARK: What its owners ask
 
-  /// The head that `parseHead` has completed, with what follows from it under `configuration`.
-  func completedHead(
-    _ configuration: ConfigurationSnapshot
-  ) throws(HTTPParseError) -> (ResponseHead, ResponseMetadata) {
-    if let found = found.take() { return (found.head, ResponseMetadata.of(found)) }
-    let head = try ResponseHead(parser)
-    let metadata = ResponseMetadata(head, configuration)
-    headCache.insert(head, metadata, from: parser)
-    return (head, metadata)
-  }
-
+  private var client: ClientConnection? { if case .open(let client) = phase { client } else { nil } }
+  /// Whether it has carried an exchange before the present one.
+  var isReused: Bool { client?.isReused ?? false }
+  /// Whether it is open.
+  var isOpen: Bool { client != nil }
+  /// Whether it has been closed.
+  var isClosed: Bool { if case .closed = phase { true } else { false } }
   /// Bytes that the upstream socket has not taken.
-  var queuedBytes: Int { early.count + (stream?.queuedBytes ?? 0) }
-
+  var queuedBytes: Int { client?.stream.queuedBytes ?? 0 }
   /// Bytes that the upstream socket has taken.
-  var sentBytes: UInt64 { stream?.sentBytes ?? 0 }
-
-  // MARK: What exchanges and the pool ask for
-
-  /// Serves one exchange, until `end`.
-  func begin(_ exchange: Exchange, answersHead: Bool) {
-    self.exchange = exchange
-    parser.answersHead = answersHead
+  var sentBytes: UInt64 { client?.stream.sentBytes ?? 0 }
+  /// Whether the server's name still has the address that it is connected to.
+  var isCurrent: Bool {
+    let resolver = upstream.resolver
+    return resolver.isLiteral || client?.stream.peer.map { resolver.isCurrent($0) } ?? false
   }
+  /// Whether upstream has closed it, or has sent bytes that no request asked for.
+  var isStale: Bool { client?.stream.isStale() ?? true }
 
-  /// Resolves and connects; `Exchange.upstreamConnected` or `upstreamFailed` follows.
-  func connect() {
-    query = upstream.resolver.resolve(upstream.settings.resolving) { [self] result in
-      query = nil
-      guard !isClosed else { return }
+  // MARK: Connecting
+
+  /// Resolves and connects.
+  /// - Parameter completion: called once it is open, or with the error; not after `close`. It may be called before this returns.
+  func connect(_ completion: @escaping (TransportError?) -> Void) {
+    onConnect = completion
+    phase = .resolving(nil)
+    let query = upstream.resolver.resolve(upstream.settings.resolving) { [self] result in
+      guard case .resolving = phase else { return }
       switch result {
       case .success(let addresses): race(addresses)
       case .failure(let error): fail(error)
       }
     }
+    if case .resolving(nil) = phase { phase = .resolving(query) }
   }
 
   /// Connects to whichever address answers first.
@@ -97,10 +82,9 @@ final class UpstreamConnection: StreamDelegate {
     let connector = Connector(
       loop: worker.loop, addresses: addresses, preferring: upstream.preferredFamily,
       options: upstream.settings.happyEyeballs, budget: upstream.attemptBudget)
-    self.connector = connector
+    phase = .connecting(connector)
     connector.start { [self] result in
       counters.failed.add(connector.failures)
-      self.connector = nil
       switch result {
       case .success(let stream):
         connected(stream)
@@ -115,32 +99,45 @@ final class UpstreamConnection: StreamDelegate {
   }
 
   private func connected(_ stream: any ByteStream) {
-    self.stream = stream
-    stream.delegate = self
-    isOpen = true
+    let client = ClientConnection(
+      stream, limits: configuration.responseLimits, ranges: worker.ranges, output: worker.responseOutput)
+    phase = .open(client)
     counters.opened.add()
     upstream.rememberFamily(of: stream.peer)
-    let early = early
-    self.early = []
-    _ = unsafe early.withUnsafeBytes { unsafe stream.write($0.bytes) }
-    stream.startReading()
-    exchange?.upstreamConnected(reused: false, at: .now())
-    // All that waited may have been sent at once: no flush follows then.
-    exchange?.upstreamFlushed()
+    client.start()
+    onConnect.take()?(nil)
   }
 
-  /// Sends bytes, or keeps them until the connection is open.
+  private func fail(_ error: TransportError) { onConnect.take()?(error) }
+
+  // MARK: What exchanges and the pool ask for
+
+  /// Serves one exchange, until `markIdle` or `close`. It is open.
+  /// - Parameter exchange: is told of the response.
+  func begin(_ exchange: any ClientConnectionDelegate, answersHead: Bool) {
+    client?.beginExchange(exchange, answersHead: answersHead)
+  }
+
+  /// The head that `bytes` begin with, if it is in the cache.
+  func cachedHead(in bytes: RawSpan, for parser: MessageParser) -> ResponseHead? {
+    found = headCache.lookup(bytes, for: parser)
+    return found?.head
+  }
+
+  /// What follows from a head that was received, under `configuration`.
+  func metadata(
+    of head: ResponseHead, from parser: MessageParser, _ configuration: ConfigurationSnapshot
+  ) -> ResponseMetadata {
+    if let found = found.take() { return ResponseMetadata.of(found) }
+    let metadata = ResponseMetadata(head, configuration)
+    headCache.insert(head, metadata, from: parser)
+    return metadata
+  }
+
+  /// Sends bytes. The connection is open.
   func send(_ bytes: RawSpan) {
     counters.writtenBytes.add(bytes.byteCount)
-    if isOpen, let stream {
-      stream.write(bytes)
-    } else {
-      // The array grows in a local variable: changed in place, each access to it would be checked for exclusivity.
-      var grown = early
-      early = []
-      unsafe bytes.withUnsafeBytes { unsafe grown.append(contentsOf: $0) }
-      early = grown
-    }
+    client?.write(bytes)
   }
 
   /// Sends what a buffer holds.
@@ -150,79 +147,56 @@ final class UpstreamConnection: StreamDelegate {
   func send(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe send($0.bytes) } }
 
   /// Stops reading: the client is slower than upstream.
-  func pause() {
-    isPaused = true
-    stream?.pauseReading(detectingClose: false)
-  }
+  func pause() { client?.stream.pauseReading(detectingClose: false) }
+
   /// Reads again.
-  func resume() {
-    isPaused = false
-    stream?.startReading()
-  }
+  func resume() { if let stream = client?.stream, !stream.isClosed { stream.startReading() } }
 
   /// Gives the stream to a tunnel, which closes it before it calls `close`.
-  func handOver() -> (any ByteStream)? {
-    exchange = nil
-    return stream
-  }
+  func handOver() -> (any ByteStream)? { client?.stream }
 
-  /// Lets go of its exchange.
-  func end() { exchange = nil }
-
-  /// Makes it ready for the pool.
+  /// Makes it ready for the pool: its exchange has ended.
   func markIdle(at: Instant) {
-    isReused = true
+    client?.endExchange(nextDelegate: self)
     idleAt = at
-    parser.reset()
-    if isPaused { resume() }
   }
-
-  /// Whether the server's name still has the address that it is connected to.
-  var isCurrent: Bool {
-    let resolver = upstream.resolver
-    return resolver.isLiteral || stream?.peer.map { resolver.isCurrent($0) } ?? false
-  }
-
-  /// Whether upstream has closed it, or has sent bytes that no request asked for.
-  var isStale: Bool { stream?.isStale() ?? true }
 
   /// Closes at once. Safe to call twice.
   func close() {
-    if isOpen { counters.closed.add() }
-    isClosed = true
-    isOpen = false
-    exchange = nil
-    if let query { upstream.resolver.cancel(query) }
-    query = nil
-    connector?.cancel()
-    connector = nil
-    stream?.close()
-    stream = nil
+    onConnect = nil
+    let former = phase
+    phase = .closed
+    switch former {
+    case .unconnected, .resolving(nil), .closed: return
+    case .resolving(let query?): upstream.resolver.cancel(query)
+    case .connecting(let connector): connector.cancel()
+    case .open(let client):
+      counters.closed.add()
+      client.close()
+    }
   }
 
-  // MARK: The stream's life
+  // MARK: While it is idle
 
-  func streamDidConnect(_ stream: any ByteStream) {}
-
-  func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
+  func clientConnection(_ connection: ClientConnection, willRead byteCount: Int, _ arrival: Arrival) {
     counters.reads.add()
-    counters.readBytes.add(bytes.byteCount)
-    if let exchange { worker.read(bytes, arrival, from: self, by: exchange) } else { drop() }
+    counters.readBytes.add(byteCount)
   }
 
-  func streamDidFlush(_ stream: any ByteStream) { exchange?.upstreamFlushed() }
+  func clientConnection(
+    _ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival, into output: OutputBuffer
+  ) {}
 
-  func streamDidEnd(_ stream: any ByteStream) {
-    if let exchange { exchange.upstreamEnded(at: .now()) } else { drop() }
-  }
+  func clientConnection(
+    _ connection: ClientConnection, didReadBody ranges: BodyRanges, of bytes: RawSpan,
+    _ outcome: ClientConnection.ReadOutcome, _ arrival: Arrival, into output: OutputBuffer
+  ) {}
 
-  func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
-    fail(error)
-  }
+  func clientConnection(_ connection: ClientConnection, serverDidEnd end: ClientConnectionState.ServerEnd) { drop() }
 
-  private func fail(_ error: TransportError) {
-    if let exchange { exchange.upstreamFailed(error) } else { drop() }
-  }
+  func clientConnection(_ connection: ClientConnection, didFailWith error: TransportError) { drop() }
+
+  func clientConnectionDidReadUnexpectedly(_ connection: ClientConnection) { drop() }
 
   /// Leaves the pool and closes: whatever comes on an idle connection, no request asked for it (HTTPCases.md, case 37).
   private func drop() {
