@@ -38,14 +38,14 @@ final class EventCache {
 
   /// Patterns are at most this many, each of at most 1 KiB.
   private static let mostPatterns = 16
-  private static let mostCredit = 64
+  private static let maximumBudget = 64
 
   /// `count` patterns, in memory of its own so that they are matched and lent where they lie.
   private let patterns: UnsafeMutablePointer<EventPattern>
   private let capacity: Int
   @exclusivity(unchecked) private var count = 0
   // Unchecked: one thread uses this, and a check costs as much as a comparison of the event.
-  @exclusivity(unchecked) private var credit = EventCache.mostCredit
+  @exclusivity(unchecked) private var budget = EventCache.maximumBudget
   @exclusivity(unchecked) private var lookups = 0
   /// A pattern's observation is lent to a closure: nothing may move it, even if that closure decodes another stream.
   @exclusivity(unchecked) private var isLending = false
@@ -82,7 +82,7 @@ final class EventCache {
   ) -> Bool {
     guard unsafe patterns[index].dialect == stream.dialect, unsafe patterns[index].match(payload) else { return false }
     unsafe patterns[index].usedAt = unsafe lookups
-    unsafe credit = unsafe min(credit &+ 1, Self.mostCredit)
+    unsafe budget = unsafe min(budget &+ 1, Self.maximumBudget)
     stream.last = index
     stream.misses = 0
     unsafe isLending = true
@@ -103,10 +103,10 @@ final class EventCache {
     _ observation: borrowing Observation
   ) {
     guard unsafe capacity > 0 && !isLending, !stream.isStateful else { return }
-    guard unsafe stream.isTried && credit >= stream.insertionCost, EventPattern.isLikely(payload, observation) else {
+    guard unsafe stream.isTried && budget >= stream.insertionCost, EventPattern.isLikely(payload, observation) else {
       return
     }
-    unsafe credit -= stream.insertionCost
+    unsafe budget -= stream.insertionCost
     guard
       let pattern = unsafe EventPattern(
         payload, parser.unread(in: root), of: stream.dialect, observation, usedAt: lookups)
