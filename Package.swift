@@ -1,5 +1,5 @@
 // swift-tools-version: 6.2
-// What the modules are and who may open whose door; scripts/check holds the imports to the same table.
+// The modules and their dependencies; scripts/check compares the imports with the same table.
 import PackageDescription
 
 /// Every module of ours: Swift 6, strict memory safety, no warning left standing.
@@ -12,7 +12,7 @@ func tests(_ module: String, _ more: [Target.Dependency] = []) -> Target {
     swiftSettings: [.treatAllWarnings(as: .error)])
 }
 
-/// A module of the house: a target named after its folder.
+/// A module of this package: a target named after its folder.
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: ours)
 }
@@ -84,14 +84,16 @@ let package = Package(
       name: "FuzzTargets",
       dependencies: [
         "Transport", "HTTP", "HTTP1", "JSON", "TokenWire", "Measurement", "SettingValues", "Configuration", "RecordLog",
+        "TestSupport",
       ],
       path: "Tests/Fuzz/Targets", swiftSettings: ours),
     .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Replay"),
 
     // What the tests of several modules share.
     .target(
-      name: "TestSupport", path: "Tests/Support", exclude: ["README.md"], swiftSettings: [.treatAllWarnings(as: .error)]
-    ),
+      name: "TestSupport", dependencies: ["HTTP", "TokenWire", "Transport"], path: "Tests/Support",
+      exclude: ["README.md"],
+      swiftSettings: [.treatAllWarnings(as: .error)]),
 
     .target(
       name: "SimulatorSupport", dependencies: ["Simulator", "Transport", "TestSupport"], path: "Tests/SimulatorSupport",

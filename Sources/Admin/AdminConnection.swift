@@ -10,11 +10,9 @@ final class AdminConnection: ServerConnectionDelegate {
   static let busySeconds: Int64 = 10
   /// How long a client may stay without a request: longer than any usual scrape interval.
   static let idleSeconds: Int64 = 150
-  private static let options = {
-    var options = ServerConnection.Options()
-    options.limits = HTTPLimits(headBytes: 8 * 1024, targetBytes: 2 * 1024)
-    return options
-  }()
+  private static let options = ServerConnection.Options(
+    limits: HTTPLimits(
+      headBytes: 8 << 10, fieldCount: 100, targetBytes: 2 << 10, trailerBytes: 1 << 10, chunkExtensionBytes: 1 << 10))
 
   private let connection: ServerConnection
   private let pageAt: (String) -> AdminPage?

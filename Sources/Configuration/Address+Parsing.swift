@@ -6,24 +6,25 @@ extension UpstreamAddress {
   static let unset = UpstreamAddress(host: "", port: 0)
 
   /// Reads an `http://HOST[:PORT]` URL. A user in it is never repeated in a refusal: it may be a credential.
-  static func parse(_ url: String) throws(Refusal) -> UpstreamAddress {
+  static func parse(_ url: String) throws(InvalidValue) -> UpstreamAddress {
     let lower = url.lowercased()
     guard !lower.hasPrefix("https://") else {
-      throw Refusal(what: "TLS to upstream is not supported yet", remedy: "use an http:// URL")
+      throw InvalidValue(what: "TLS to upstream is not supported yet", remedy: "use an http:// URL")
     }
     guard lower.hasPrefix("http://") else {
-      throw Refusal(what: "expected a URL such as http://127.0.0.1:8000", remedy: "begin it with http://")
+      throw InvalidValue(what: "expected a URL such as http://127.0.0.1:8000", remedy: "begin it with http://")
     }
     let rest = url.dropFirst("http://".count)
     let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
     guard !rest.contains("@") else {
-      throw Refusal(what: "the URL has a user name in it", remedy: "remove it: clients send their own credentials")
+      throw InvalidValue(what: "the URL has a user name in it", remedy: "remove it: clients send their own credentials")
     }
     guard rest.dropFirst(authority.count).isEmpty || rest.dropFirst(authority.count) == "/" else {
-      throw Refusal(what: "the URL has a path", remedy: "remove it: the path of each request is forwarded as it is")
+      throw InvalidValue(
+        what: "the URL has a path", remedy: "remove it: the path of each request is forwarded as it is")
     }
     guard let (host, port) = splitAuthority(authority, defaultPort: 80), port > 0, isHost(host) else {
-      throw Refusal(what: "expected http://HOST[:PORT]", remedy: "write it like http://127.0.0.1:8000")
+      throw InvalidValue(what: "expected http://HOST[:PORT]", remedy: "write it like http://127.0.0.1:8000")
     }
     return UpstreamAddress(host: host, port: port)
   }
@@ -31,14 +32,14 @@ extension UpstreamAddress {
 
 extension ListenAddress {
   /// Reads `ADDR:PORT`; `localhost` is 127.0.0.1.
-  static func parse(_ text: String) throws(Refusal) -> ListenAddress {
+  static func parse(_ text: String) throws(InvalidValue) -> ListenAddress {
     guard let (host, port) = splitAuthority(text[...], defaultPort: nil) else {
-      throw Refusal(
+      throw InvalidValue(
         what: "expected ADDR:PORT, found \(quoted(text))", remedy: "write it like 127.0.0.1:4141 or [::1]:4141")
     }
     guard host != "localhost" else { return ListenAddress(host: "127.0.0.1", port: port) }
     guard bytes(ofAddress: host) != nil else {
-      throw Refusal(
+      throw InvalidValue(
         what: "expected an address of this machine, found \(quoted(host))",
         remedy: "127.0.0.1 is this machine only, 0.0.0.0 is every interface")
     }
@@ -47,9 +48,9 @@ extension ListenAddress {
 }
 
 extension AddressRange {
-  static func parse(_ text: String) throws(Refusal) -> AddressRange {
+  static func parse(_ text: String) throws(InvalidValue) -> AddressRange {
     guard let range = AddressRange(text) else {
-      throw Refusal(
+      throw InvalidValue(
         what: "expected a range of addresses, found \(quoted(text))", remedy: "write it like 10.0.0.0/8 or ::1")
     }
     return range

@@ -74,9 +74,9 @@ extension Codec where Value == String {
 extension Codec where Value == [String] {
   /// Header field names, kept in lower case.
   static var headers: Codec {
-    Codec(many: "a list of header names") { (scalars) throws(Refusal) -> [String] in
+    Codec(many: "a list of header names") { (scalars) throws(InvalidValue) -> [String] in
       if let wrong = scalars.first(where: { !isToken($0.text) }) {
-        throw Refusal(what: "\(quoted(wrong.text)) is not a header name", remedy: "use letters, digits and dashes")
+        throw InvalidValue(what: "\(quoted(wrong.text)) is not a header name", remedy: "use letters, digits and dashes")
       }
       return scalars.map { $0.text.lowercased() }
     } write: {
@@ -88,14 +88,14 @@ extension Codec where Value == [String] {
 extension Codec where Value == [String] {
   /// Names of protocols for an Upgrade field, kept in lower case.
   static var protocols: Codec {
-    Codec(many: "a list of protocols, such as websocket") { (scalars) throws(Refusal) -> [String] in
+    Codec(many: "a list of protocols, such as websocket") { (scalars) throws(InvalidValue) -> [String] in
       let names = scalars.map { $0.text.lowercased() }
       if let wrong = names.first(where: { !isToken($0) }) {
-        throw Refusal(what: "\(quoted(wrong)) is not a protocol name", remedy: "write it like websocket")
+        throw InvalidValue(what: "\(quoted(wrong)) is not a protocol name", remedy: "write it like websocket")
       }
       // Requests in an HTTP tunnel would be neither checked nor recorded.
       if names.contains("h2c") {
-        throw Refusal(what: "h2c cannot be tunnelled", remedy: "remove it: such requests are served as HTTP/1.1")
+        throw InvalidValue(what: "h2c cannot be tunnelled", remedy: "remove it: such requests are served as HTTP/1.1")
       }
       return names
     } write: {
@@ -106,7 +106,8 @@ extension Codec where Value == [String] {
 
 extension Codec where Value == [AddressRange] {
   static var addressRanges: Codec {
-    Codec(many: "a list of addresses or ranges, such as 10.0.0.0/8") { (scalars) throws(Refusal) -> [AddressRange] in
+    Codec(many: "a list of addresses or ranges, such as 10.0.0.0/8") {
+      (scalars) throws(InvalidValue) -> [AddressRange] in
       var ranges: [AddressRange] = []
       for scalar in scalars { ranges.append(try AddressRange.parse(scalar.text)) }
       return ranges
@@ -118,7 +119,7 @@ extension Codec where Value == [AddressRange] {
 
 extension Codec where Value == UpstreamAddress {
   static var url: Codec {
-    Codec(one: "a URL such as http://127.0.0.1:8000") { (scalar) throws(Refusal) -> UpstreamAddress? in
+    Codec(one: "a URL such as http://127.0.0.1:8000") { (scalar) throws(InvalidValue) -> UpstreamAddress? in
       try UpstreamAddress.parse(scalar.text)
     } write: {
       "http://\($0)"
@@ -128,7 +129,7 @@ extension Codec where Value == UpstreamAddress {
 
 extension Codec where Value == ListenAddress {
   static var address: Codec {
-    Codec(one: "ADDR:PORT") { (scalar) throws(Refusal) -> ListenAddress? in
+    Codec(one: "ADDR:PORT") { (scalar) throws(InvalidValue) -> ListenAddress? in
       try ListenAddress.parse(scalar.text)
     } write: {
       $0.description
@@ -139,7 +140,7 @@ extension Codec where Value == ListenAddress {
 extension Codec where Value == ListenAddress {
   /// `ADDR:PORT`, or a port alone (`4142`, `:4142`), which is on 127.0.0.1.
   static var localAddress: Codec {
-    Codec(one: "ADDR:PORT or PORT") { (scalar) throws(Refusal) -> ListenAddress? in
+    Codec(one: "ADDR:PORT or PORT") { (scalar) throws(InvalidValue) -> ListenAddress? in
       let port = scalar.text.hasPrefix(":") ? scalar.text.dropFirst() : scalar.text[...]
       let isPort = !port.isEmpty && port.utf8.allSatisfy { (0x30...0x39).contains($0) }
       return try ListenAddress.parse(isPort ? "127.0.0.1:\(port)" : scalar.text)

@@ -36,20 +36,21 @@ enum RawSetting: Hashable, Sendable {
 struct Codec<Value: Sendable>: Sendable {
   /// What a valid value looks like, for messages and the reference: "a size such as 64KiB".
   let expected: String
-  let read: @Sendable (RawSetting) throws(Refusal) -> Value
+  let read: @Sendable (RawSetting) throws(InvalidValue) -> Value
   let write: @Sendable (Value) -> RawSetting
 
   /// A codec of single values. It refuses a list.
   /// - Parameter kind: with `text`, a value is written in quotes where YAML would find another kind.
   init(
-    one expected: String, kind: Scalar.Kind = .untyped, read: @escaping @Sendable (Scalar) throws(Refusal) -> Value?,
+    one expected: String, kind: Scalar.Kind = .untyped,
+    read: @escaping @Sendable (Scalar) throws(InvalidValue) -> Value?,
     write: @escaping @Sendable (Value) -> String
   ) {
     self.expected = expected
     self.write = { .one(Scalar(write($0), kind)) }
-    self.read = { (raw) throws(Refusal) -> Value in
+    self.read = { (raw) throws(InvalidValue) -> Value in
       guard case .one(let scalar) = raw else {
-        throw Refusal(
+        throw InvalidValue(
           what: "expected \(expected), found a list", remedy: "write one value, in quotes if it begins with [")
       }
       guard let value = try read(scalar) else {
@@ -57,21 +58,21 @@ struct Codec<Value: Sendable>: Sendable {
         let hint =
           !isOnlyMistyped
           ? "see config/tachograph.yaml" : scalar.kind == .text ? "remove the quotes" : "put it in quotes"
-        throw Refusal(what: "expected \(expected), found \(quoted(scalar.text))", remedy: hint)
+        throw InvalidValue(what: "expected \(expected), found \(quoted(scalar.text))", remedy: hint)
       }
       return value
     }
   }
 
   init(
-    many expected: String, read: @escaping @Sendable ([Scalar]) throws(Refusal) -> Value,
+    many expected: String, read: @escaping @Sendable ([Scalar]) throws(InvalidValue) -> Value,
     write: @escaping @Sendable (Value) -> [String]
   ) {
     self.expected = expected
     self.write = { .many(write($0).map { Scalar($0) }) }
-    self.read = { (raw) throws(Refusal) -> Value in
+    self.read = { (raw) throws(InvalidValue) -> Value in
       if case .one(let scalar) = raw, scalar.kind != .untyped {
-        throw Refusal(what: "expected \(expected), found one value", remedy: "write it as a list: [a, b]")
+        throw InvalidValue(what: "expected \(expected), found one value", remedy: "write it as a list: [a, b]")
       }
       return try read(raw.parts)
     }
@@ -90,12 +91,12 @@ extension Codec {
     expected = "\(codec.expected), or \(word)"
     write = { value in value.map { codec.write($0) } ?? .one(Scalar(word)) }
     let expected = expected
-    read = { (raw) throws(Refusal) -> Wrapped? in
+    read = { (raw) throws(InvalidValue) -> Wrapped? in
       if case .one(let scalar) = raw, scalar.text == word { return nil }
-      do throws(Refusal) {
+      do throws(InvalidValue) {
         return try codec.read(raw)
       } catch {
-        throw Refusal(what: error.what.replacing(codec.expected, with: expected), remedy: error.remedy)
+        throw InvalidValue(what: error.what.replacing(codec.expected, with: expected), remedy: error.remedy)
       }
     }
   }

@@ -12,7 +12,7 @@ struct Setting: Sendable {
   let help: String
   /// Whether a change takes effect after a restart only: what is bound or opened once, at the start.
   let needsRestart: Bool
-  let assign: @Sendable (RawSetting, inout Settings) throws(Refusal) -> Void
+  let assign: @Sendable (RawSetting, inout Settings) throws(InvalidValue) -> Void
   let value: @Sendable (Settings) -> RawSetting
   /// Sets it in the second settings to what it is in the first.
   let copy: @Sendable (Settings, inout Settings) -> Void
@@ -25,7 +25,7 @@ struct Setting: Sendable {
     self.expected = codec.expected
     self.help = help
     self.needsRestart = needsRestart
-    assign = { (raw, settings) throws(Refusal) in settings[keyPath: path] = try codec.read(raw) }
+    assign = { (raw, settings) throws(InvalidValue) in settings[keyPath: path] = try codec.read(raw) }
     value = { codec.write($0[keyPath: path]) }
     copy = { $1[keyPath: path] = $0[keyPath: path] }
   }

@@ -29,7 +29,7 @@ public struct SettingsErrors: Error, Hashable, Sendable, CustomStringConvertible
 }
 
 /// Why a value was refused. Who reads a value does not know where it was given.
-struct Refusal: Error {
+struct InvalidValue: Error {
   let what: String
   let remedy: String
 }

@@ -2,7 +2,7 @@
 import SettingValues
 
 /// One setting as it is in force.
-public struct SettingInForce: Hashable, Sendable {
+public struct CurrentSetting: Hashable, Sendable {
   /// Dotted: `records.queue`.
   public let name: String
   /// As in a file, a list in brackets.
@@ -13,15 +13,15 @@ public struct SettingInForce: Hashable, Sendable {
 
 extension Settings {
   /// Every setting in force, in the reference's order.
-  public var inForce: [SettingInForce] {
+  public var current: [CurrentSetting] {
     Setting.all.map { setting in
-      SettingInForce(name: setting.name, value: inline(setting.value(self)), origin: origin(of: setting.name))
+      CurrentSetting(name: setting.name, value: inline(setting.value(self)), origin: origin(of: setting.name))
     }
   }
 
   /// The settings in force as an aligned table: name, value, origin; one line each.
   public func explain() -> String {
-    let rows = inForce
+    let rows = current
     let nameWidth = rows.map(\.name.count).max() ?? 0
     let valueWidth = min(40, rows.map(\.value.count).max() ?? 0)
     return rows.map { row in
@@ -31,10 +31,10 @@ extension Settings {
 
   /// The settings in force as a file, each with its origin. It has the same effect when it is loaded; a value that
   /// could be a secret is left out.
-  public var inForceFile: String {
+  public var currentFile: String {
     var lines = ["# The settings in force, and where each was given."]
     var group = ""
-    for setting in inForce {
+    for setting in current {
       let parts = setting.name.split(separator: ".")
       let isGrouped = parts.count == 2
       if isGrouped, group != String(parts[0]) {
@@ -49,7 +49,7 @@ extension Settings {
 
   /// No setting is a secret, and an upstream with a user name is refused. This keeps a later setting that is one from
   /// being shown by mistake.
-  private static func mayBeSecret(_ setting: SettingInForce) -> Bool {
+  private static func mayBeSecret(_ setting: CurrentSetting) -> Bool {
     let last = setting.name.split { ".-_".contains($0) }.last ?? ""
     return ["secret", "key", "password", "credentials"].contains(last)
       || setting.value.contains("://") && setting.value.contains("@")

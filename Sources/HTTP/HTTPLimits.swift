@@ -13,11 +13,8 @@ public struct HTTPLimits: Hashable, Sendable {
   /// Largest sum of all chunk extensions in one message, in bytes.
   public var chunkExtensionBytes: Int
 
-  /// Makes limits; the defaults are those of the configuration.
-  public init(
-    headBytes: Int = 64 * 1024, fieldCount: Int = 1000, targetBytes: Int = 16 * 1024, trailerBytes: Int = 16 * 1024,
-    chunkExtensionBytes: Int = 4 * 1024
-  ) {
+  /// Makes limits.
+  public init(headBytes: Int, fieldCount: Int, targetBytes: Int, trailerBytes: Int, chunkExtensionBytes: Int) {
     self.headBytes = headBytes
     self.fieldCount = fieldCount
     self.targetBytes = targetBytes

@@ -66,14 +66,14 @@ public final class ServerConnection: StreamDelegate {
   /// What may differ between servers.
   public struct Options: Sendable {
     /// Sizes beyond which a request is refused.
-    public var limits = HTTPLimits()
+    public var limits: HTTPLimits
     /// Whether a client that ends its side (FIN) behind a complete request is still answered. Otherwise it has left.
     public var answersHalfClosed = false
     /// Whether the delegate reads what comes before the first request.
     public var hasPrelude = false
 
-    /// The defaults.
-    public init() {}
+    /// Options of a server that has no prelude, and that a client which ends its side has left.
+    public init(limits: HTTPLimits) { self.limits = limits }
   }
 
   /// The client's stream. The delegate may write to it directly.

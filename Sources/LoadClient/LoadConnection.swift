@@ -33,6 +33,9 @@ struct LoadResult {
 
 /// One connection, made again whenever it is lost.
 final class LoadConnection: ClientConnectionDelegate {
+  private static let limits = HTTPLimits(
+    headBytes: 64 << 10, fieldCount: 1000, targetBytes: 16 << 10, trailerBytes: 16 << 10, chunkExtensionBytes: 4 << 10)
+
   private unowned let client: LoadClient
   private let plan: LoadPlan
   private let ranges: BodyRanges
@@ -78,7 +81,7 @@ final class LoadConnection: ClientConnectionDelegate {
   private func connect() throws(TransportError) -> ClientConnection {
     let connection = ClientConnection(
       try SocketStream.connect(loop: client.loop, to: plan.address, stamped: plan.usesKernelStamps),
-      limits: HTTPLimits(), ranges: ranges, output: output)
+      limits: Self.limits, ranges: ranges, output: output)
     connection.start()
     self.connection = connection
     return connection

@@ -9,6 +9,10 @@ import Transport
 final class SimulatorConnection: ServerConnectionDelegate {
   /// Size of the largest body that is accepted, in bytes.
   private static let maxBodyBytes = 256 << 20
+  private static let options = ServerConnection.Options(
+    limits: HTTPLimits(
+      headBytes: 64 << 10, fieldCount: 1000, targetBytes: 16 << 10, trailerBytes: 16 << 10, chunkExtensionBytes: 4 << 10
+    ))
 
   /// Bytes of replies are written here.
   let stream: any ByteStream
@@ -27,7 +31,7 @@ final class SimulatorConnection: ServerConnectionDelegate {
     self.stream = stream
     self.simulator = simulator
     connection = ServerConnection(
-      stream, ServerConnection.Options(), ranges: simulator.ranges, output: simulator.output)
+      stream, Self.options, ranges: simulator.ranges, output: simulator.output)
   }
 
   func start() { connection.start(self) }

@@ -7,8 +7,8 @@ public struct DecoderLimits: Hashable, Sendable {
   /// The largest non-streamed body, in bytes.
   public var bodyBytes: Int
 
-  /// Makes limits: by default 1 MiB an event and 4 MiB a body.
-  public init(eventBytes: Int = 1 << 20, bodyBytes: Int = 4 << 20) {
+  /// Makes limits.
+  public init(eventBytes: Int, bodyBytes: Int) {
     self.eventBytes = max(0, eventBytes)
     self.bodyBytes = max(0, bodyBytes)
   }

@@ -31,7 +31,7 @@ public struct ResponseDecoder: ~Copyable {
   private var stream: EventStream
 
   /// Makes the decoder of one response.
-  public init(dialect: any Dialect.Type, limits: DecoderLimits = DecoderLimits()) {
+  public init(dialect: any Dialect.Type, limits: DecoderLimits) {
     self.limits = limits
     framing = dialect.framing
     decoder = EventDecoder(dialect)

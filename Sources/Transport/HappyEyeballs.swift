@@ -18,8 +18,8 @@ public struct HappyEyeballs {
     /// cancelled. It is looked at once every `attemptDelay`.
     public var attemptTimeout: Duration?
 
-    /// Options as §8 recommends them.
-    public init(attemptDelay: Duration = .milliseconds(250), attemptTimeout: Duration? = nil) {
+    /// Makes options.
+    public init(attemptDelay: Duration, attemptTimeout: Duration?) {
       self.attemptDelay = attemptDelay
       self.attemptTimeout = attemptTimeout
     }

@@ -15,7 +15,7 @@ public final class Resolver {
     public var stale: Duration
 
     /// Makes a policy.
-    public init(fresh: Duration = .seconds(5), stale: Duration = .seconds(3_600)) {
+    public init(fresh: Duration, stale: Duration) {
       self.fresh = fresh
       self.stale = stale
     }
@@ -58,7 +58,8 @@ public final class Resolver {
   /// Lookups that have not ended, hung ones among them.
   private(set) var runningLookups = 0
   private var waiting: [(query: QueryID, completion: Completion)] = []
-  private var policy = Policy()
+  /// The latest caller's.
+  private var policy = Policy(fresh: .zero, stale: .zero)
   private var lastQuery: QueryID = 0
   private var answers: Mailbox<Result<[SocketAddress], TransportError>>?
   private var grace: Timer?
@@ -82,7 +83,7 @@ public final class Resolver {
   /// answered, or, where it does not, with the cached ones if they are not yet stale.
   /// - Returns: the query to `cancel`; nil where `completion` has been called.
   @discardableResult
-  public func resolve(_ policy: Policy = Policy(), _ completion: @escaping Completion) -> QueryID? {
+  public func resolve(_ policy: Policy, _ completion: @escaping Completion) -> QueryID? {
     if isLiteral, let cached {
       completion(.success(cached.addresses))
       return nil

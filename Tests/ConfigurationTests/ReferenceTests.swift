@@ -28,8 +28,8 @@ struct ReferenceTests {
     fromNothing.addFlags(["upstream": "http://127.0.0.1:8000"])
     let said = try fromReference.load()
     let standard = try fromNothing.load()
-    #expect(said.inForce.map(\.value) == standard.inForce.map(\.value))
-    #expect(said.inForce.allSatisfy { $0.origin != .standard })
+    #expect(said.current.map(\.value) == standard.current.map(\.value))
+    #expect(said.current.allSatisfy { $0.origin != .standard })
     var bare = said
     bare.origins = standard.origins
     #expect(bare == standard)
@@ -65,28 +65,28 @@ struct ReferenceTests {
     ])
     let settings = try loader.load()
     var again = SettingsLoader()
-    for row in settings.inForce {
+    for row in settings.current {
       let parts = row.name.split(separator: ".")
       let contents = parts.count == 2 ? "\(parts[0]):\n  \(parts[1]): \(row.value)" : "\(row.name): \(row.value)"
       again.addFile(path: "again", contents: contents)
     }
-    #expect(try again.load().inForce.map(\.value) == settings.inForce.map(\.value))
+    #expect(try again.load().current.map(\.value) == settings.current.map(\.value))
   }
 
   @Test("The settings in force are a file that says them again, and where each was said")
-  func inForceFile() throws {
+  func currentFile() throws {
     var loader = SettingsLoader()
     loader.addEnvironment(["TACHOGRAPH_RECORDS_QUEUE": "17"])
     loader.addFlags(["upstream": "http://127.0.0.1:8000", "admin.listen": "0"])
     loader.addAssignments(["identity.headers=x-a,x-b", "records.file=a b#c"])
     let settings = try loader.load()
-    let file = settings.inForceFile
+    let file = settings.currentFile
     #expect(file.contains("\nrecords:\n") && file.contains("  queue: 17  # TACHOGRAPH_RECORDS_QUEUE\n"))
     #expect(
       file.contains("upstream: \"http://127.0.0.1:8000\"  # --upstream\n") || file.contains("8000  # --upstream\n"))
     #expect(file.contains("workers: auto  # default\n"))
     var again = SettingsLoader()
     again.addFile(path: "in force", contents: file)
-    #expect(try again.load().inForce.map(\.value) == settings.inForce.map(\.value))
+    #expect(try again.load().current.map(\.value) == settings.current.map(\.value))
   }
 }

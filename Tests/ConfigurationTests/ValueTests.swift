@@ -26,7 +26,7 @@ struct ValueTests {
       "http://a:+1",
     ])
   func notUpstream(url: String) {
-    #expect(throws: Refusal.self) { try UpstreamAddress.parse(url) }
+    #expect(throws: InvalidValue.self) { try UpstreamAddress.parse(url) }
   }
 
   @Test(
@@ -36,7 +36,7 @@ struct ValueTests {
       ("llm:8000", "expected a URL"),
     ])
   func almostUpstream(url: String, what: String) throws {
-    let error = try #require(throws: Refusal.self) { try UpstreamAddress.parse(url) }
+    let error = try #require(throws: InvalidValue.self) { try UpstreamAddress.parse(url) }
     #expect(error.what.contains(what))
   }
 
@@ -49,14 +49,14 @@ struct ValueTests {
 
   @Test("Text is one line", arguments: ["a\nb", "a\u{0}", "\u{1B}[31m", ""])
   func notText(text: String) {
-    #expect(throws: Refusal.self) { try Codec<String>.text.read(.one(Scalar(text))) }
+    #expect(throws: InvalidValue.self) { try Codec<String>.text.read(.one(Scalar(text))) }
   }
 
   @Test("Protocols for tunnels are names, and never h2c")
   func protocols() throws {
     let codec = Codec<[String]>.protocols
     #expect(try codec.read(.one(Scalar("WebSocket, x"))) == ["websocket", "x"])
-    #expect(throws: Refusal.self) { try codec.read(.one(Scalar("websocket, H2C"))) }
+    #expect(throws: InvalidValue.self) { try codec.read(.one(Scalar("websocket, H2C"))) }
   }
 
   @Test(
@@ -72,7 +72,7 @@ struct ValueTests {
   @Test(
     "No place to listen", arguments: ["", ":4141", "4141", "127.0.0.1", "host:1", "::1:5", "[::1]", "1.2.3.4:99999"])
   func notListen(text: String) {
-    #expect(throws: Refusal.self) { try ListenAddress.parse(text) }
+    #expect(throws: InvalidValue.self) { try ListenAddress.parse(text) }
   }
 
   @Test(
@@ -90,7 +90,7 @@ struct ValueTests {
 
   @Test("No place for the admin listener", arguments: ["", ":", "99999", "host:1", "127.0.0.1", "4142x"])
   func notLocalAddress(text: String) {
-    #expect(throws: Refusal.self) { try Codec<ListenAddress>.localAddress.read(.one(Scalar(text))) }
+    #expect(throws: InvalidValue.self) { try Codec<ListenAddress>.localAddress.read(.one(Scalar(text))) }
   }
 
   @Test(
@@ -108,7 +108,7 @@ struct ValueTests {
 
   @Test("No range", arguments: ["", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "10.0.0/8", "10.0.0.0/", "host/8"])
   func notRange(text: String) {
-    #expect(throws: Refusal.self) { try AddressRange.parse(text) }
+    #expect(throws: InvalidValue.self) { try AddressRange.parse(text) }
   }
 
   @Test(

@@ -1,4 +1,5 @@
 // Chunked bodies read whole, in two pieces and byte by byte: each way comes to the same. And chunks as they are written.
+import TestSupport
 import Testing
 
 @testable import HTTP
@@ -23,7 +24,7 @@ struct ChunkedDecoderTests {
       ranges.removeAll()
       piece.withUnsafeBytes { bytes in
         do throws(HTTPParseError) {
-          outcome.consumed += try body.read(bytes, from: 0, limits: HTTPLimits(), ranges: ranges)
+          outcome.consumed += try body.read(bytes, from: 0, limits: HTTPLimits.test(), ranges: ranges)
         } catch {
           outcome.error = error
         }
@@ -71,7 +72,7 @@ struct ChunkedDecoderTests {
   @Test("A read that is said to be as it would be written is, wherever it is cut", arguments: bodies + asWritten)
   func verbatim(body: String) {
     for pieces in everySplit(body) {
-      let parser = MessageParser(.response, limits: HTTPLimits())
+      let parser = MessageParser(.response, limits: HTTPLimits.test())
       let head = Array("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".utf8)
       #expect(parser.parse(head.span.bytes, into: BodyRanges()).progress == .headComplete)
       #expect(!parser.isCanonical)

@@ -1,6 +1,7 @@
 // A client's connection, as a table of its states and over a stream that the test plays.
 import Clocks
 import HTTP
+import TestSupport
 import Testing
 import Transport
 
@@ -86,7 +87,7 @@ private final class Client: ClientConnectionDelegate {
   var notesInterim = false
 
   init() {
-    connection = ClientConnection(stream, limits: HTTPLimits(), ranges: BodyRanges(), output: OutputBuffer())
+    connection = ClientConnection(stream, limits: HTTPLimits.test(), ranges: BodyRanges(), output: OutputBuffer())
     connection.start()
   }
 
@@ -254,7 +255,7 @@ struct ClientConnectionTests {
     for round in 0..<3 {
       client.connection.beginExchange(client, answersHead: false)
       if round == 0 {
-        let parser = MessageParser(.response, limits: HTTPLimits())
+        let parser = MessageParser(.response, limits: HTTPLimits.test())
         _ = parser.parse(Array(ok.utf8).span.bytes, into: BodyRanges())
         if let head = try? ResponseHead(parser) { cache.insert(head, from: parser) }
       }

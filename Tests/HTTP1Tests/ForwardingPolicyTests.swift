@@ -1,4 +1,5 @@
 // What policies add to heads and take from them, and which offers to switch protocols go on.
+import TestSupport
 import Testing
 
 @testable import HTTP
@@ -17,13 +18,13 @@ private func forwarded(
 }
 
 private func requestHead(_ text: String) throws -> RequestHead {
-  let parser = MessageParser(.request, limits: HTTPLimits())
+  let parser = MessageParser(.request, limits: HTTPLimits.test())
   #expect(parser.parse(Array(text.utf8).span.bytes, into: BodyRanges()).progress == .headComplete)
   return try RequestHead(parser)
 }
 
 private func responseHead(_ text: String) throws -> ResponseHead {
-  let parser = MessageParser(.response, limits: HTTPLimits())
+  let parser = MessageParser(.response, limits: HTTPLimits.test())
   #expect(parser.parse(Array(text.utf8).span.bytes, into: BodyRanges()).progress == .headComplete)
   return try ResponseHead(parser)
 }
@@ -94,7 +95,7 @@ struct AddressFieldTests {
     var bytes = Array("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: ".utf8)
     bytes += [0xE9, 0xFF]
     bytes += Array("\r\n\r\n".utf8)
-    let parser = MessageParser(.request, limits: HTTPLimits())
+    let parser = MessageParser(.request, limits: HTTPLimits.test())
     _ = parser.parse(bytes.span.bytes, into: BodyRanges())
     let output = OutputBuffer()
     var policy = ForwardingPolicy()
@@ -263,7 +264,7 @@ struct UpgradeTests {
   func splitSwitch() {
     let head = "HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     for pieces in everySplit(head + "\u{81}\r\n\r\nframe") {
-      let parser = MessageParser(.response, limits: HTTPLimits())
+      let parser = MessageParser(.response, limits: HTTPLimits.test())
       var behind: [UInt8] = []
       var isSwitched = false
       for piece in pieces {

@@ -1,5 +1,6 @@
 // Cached heads mean what they would mean if they were read in full, and are removed when they are not used.
 import HTTP
+import TestSupport
 import Testing
 
 @testable import HTTP1
@@ -78,7 +79,7 @@ struct HeadCacheTests {
   /// Reads one head as a server does: from the cache, or in full and then into the cache with `number`.
   /// - Returns: the head, and the number that it was cached with.
   private func read(_ text: String, _ cache: RequestCache, number: Int) throws -> (head: RequestHead, number: Int) {
-    let parser = MessageParser(.request, limits: HTTPLimits())
+    let parser = MessageParser(.request, limits: HTTPLimits.test())
     let bytes = Array(text.utf8)
     if let found = cache.lookup(bytes.span.bytes, for: parser) { return (found.head, found.payload) }
     #expect(parser.parse(bytes.span.bytes, into: BodyRanges()).progress == .headComplete)
@@ -142,7 +143,7 @@ struct HeadCacheTests {
       let cache = HeadCache<RequestHead, Secret>()
       weak var weakly: Secret?
       do {
-        let parser = MessageParser(.request, limits: HTTPLimits())
+        let parser = MessageParser(.request, limits: HTTPLimits.test())
         _ = parser.parse(Array(Self.plain.utf8).span.bytes, into: BodyRanges())
         let secret = Secret()
         weakly = secret

@@ -1,11 +1,12 @@
 // The rules of heads one term at a time, where several decide together; and the limits of chunked bodies at their edge.
+import TestSupport
 import Testing
 
 @testable import HTTP
 @testable import HTTP1
 
 private func request(_ text: String) throws -> RequestHead {
-  let parser = MessageParser(.request, limits: HTTPLimits())
+  let parser = MessageParser(.request, limits: HTTPLimits.test())
   try #require(parser.parse(Array(text.utf8).span.bytes, into: BodyRanges()).progress == .headComplete)
   return try RequestHead(parser)
 }
@@ -83,7 +84,7 @@ struct ChunkLimitTests {
 
   @Test("Chunk extensions are counted for each message, and may be as long as the limit")
   func extensions() {
-    let limits = HTTPLimits(chunkExtensionBytes: 3)
+    let limits = HTTPLimits.test(chunkExtensionBytes: 3)
     #expect(parse(Array(repeating: "0;ab\r\n\r\n", count: 3), limits) == [0, 0, 0])
     #expect(parse(["0;abc\r\n\r\n"], limits) == [nil])
   }
@@ -91,7 +92,7 @@ struct ChunkLimitTests {
   @Test("Trailers are counted for each message, and may be as long as the limit")
   func trailerBytes() {
     // `X: y`, its line end, and the last line's carriage return.
-    #expect(parse(Array(repeating: "0\r\nX: y\r\n\r\n", count: 3), HTTPLimits(trailerBytes: 7)) == [1, 1, 1])
-    #expect(parse(["0\r\nX: y\r\n\r\n"], HTTPLimits(trailerBytes: 6)) == [nil])
+    #expect(parse(Array(repeating: "0\r\nX: y\r\n\r\n", count: 3), HTTPLimits.test(trailerBytes: 7)) == [1, 1, 1])
+    #expect(parse(["0\r\nX: y\r\n\r\n"], HTTPLimits.test(trailerBytes: 6)) == [nil])
   }
 }

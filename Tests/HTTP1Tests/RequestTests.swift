@@ -1,4 +1,5 @@
 // Requests as upstream will see them, and those that it never sees.
+import TestSupport
 import Testing
 
 @testable import HTTP
@@ -222,7 +223,7 @@ struct RequestTests {
     for (count, status) in [(8, nil), (9, 431)] {
       let fields = (1..<count).map { "X-\($0): a\r\n" }.joined()
       let request = Array("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n".utf8)
-      let relayed = relayRequest([request], limits: HTTPLimits(fieldCount: 8))
+      let relayed = relayRequest([request], limits: HTTPLimits.test(fieldCount: 8))
       #expect(relayed.error?.kind.requestStatus == status)
       #expect(relayed.isComplete == (status == nil))
     }
@@ -265,7 +266,7 @@ struct ParseErrorKindTests {
 
   @Test("Each limit has its kind")
   func limits() {
-    let limits = HTTPLimits(
+    let limits = HTTPLimits.test(
       headBytes: 200, fieldCount: 4, targetBytes: 20, trailerBytes: 20, chunkExtensionBytes: 20)
     let long = String(repeating: "x", count: 30)
     let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -1,6 +1,7 @@
 // Nothing of one message is left for the next that the same parser reads.
 import HTTP
 import HTTP1
+import TestSupport
 import Testing
 
 /// What one parser makes of messages that follow one another on one connection.
@@ -26,7 +27,7 @@ struct SecondMessageTests {
 
   @Test("Each message has the whole of its limits")
   func limits() {
-    let limits = HTTPLimits(
+    let limits = HTTPLimits.test(
       headBytes: 200, fieldCount: 4, targetBytes: 20, trailerBytes: 20, chunkExtensionBytes: 20)
     let messages = [
       "\(Self.chunked)1;abcdefghij\r\nx\r\n0\r\n\r\n",
@@ -43,7 +44,7 @@ struct SecondMessageTests {
 
   @Test("Trailers of one message are not those of the next")
   func trailers() {
-    let parser = MessageParser(.request, limits: HTTPLimits())
+    let parser = MessageParser(.request, limits: HTTPLimits.test())
     for (trailer, count) in [("A: b\r\n", 1), ("", 0), ("C: d\r\nE: f\r\n", 2)] {
       let head = Array(Self.chunked.utf8)
       #expect(parser.parse(head.span.bytes, into: BodyRanges()).progress == .headComplete)
@@ -57,7 +58,7 @@ struct SecondMessageTests {
 
   @Test("A response to a HEAD does not make the next one have no body")
   func answersHead() {
-    let parser = MessageParser(.response, limits: HTTPLimits())
+    let parser = MessageParser(.response, limits: HTTPLimits.test())
     let head = Array("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n".utf8)
     parser.answersHead = true
     #expect(parser.parse(head.span.bytes, into: BodyRanges()).progress == .headComplete)
@@ -71,7 +72,7 @@ struct SecondMessageTests {
   func failure() {
     let bad = "GET / HTTP/3.0\r\nHost: a\r\n\r\n"
     let good = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-    let outcomes = progress([bad, good], limits: HTTPLimits())
+    let outcomes = progress([bad, good], limits: HTTPLimits.test())
     #expect(outcomes.last == .messageComplete)
   }
 }

@@ -2,6 +2,7 @@
 import Clocks
 import HTTP
 import HTTP1
+import TestSupport
 import Testing
 import Transport
 
@@ -18,7 +19,7 @@ private final class Server: ServerConnectionDelegate {
   private var body = ""
 
   init(_ change: (inout ServerConnection.Options) -> Void = { _ in }) {
-    var options = ServerConnection.Options()
+    var options = ServerConnection.Options(limits: .test())
     change(&options)
     connection = ServerConnection(stream, options, ranges: BodyRanges(), output: OutputBuffer())
     connection.start(self)

@@ -1,4 +1,5 @@
 // Feeds messages to the parsers whole and in pieces, and writes them anew as the proxy does.
+import TestSupport
 import Testing
 
 @testable import HTTP
@@ -18,7 +19,7 @@ typealias RequestCache = HeadCache<RequestHead, Int>
 typealias ResponseCache = HeadCache<ResponseHead, Int>
 
 /// Parses one request given in `pieces` and serializes it as for upstream: read in full, and with a cache that has it.
-func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits()) -> Relayed {
+func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits.test()) -> Relayed {
   let cache = RequestCache()
   let relayed = relayRequest(pieces, limits: limits, cache: .null())
   for _ in 0..<3 {
@@ -32,7 +33,7 @@ func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits()) -> Rel
 }
 
 /// The same once.
-func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits(), cache: RequestCache) -> Relayed {
+func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits.test(), cache: RequestCache) -> Relayed {
   let parser = MessageParser(.request, limits: limits)
   return relay(parser, pieces) { bytes, output in
     guard let found = cache.lookup(bytes, for: parser) else { return nil }
@@ -65,7 +66,7 @@ func relayResponse(_ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool
 func relayResponse(
   _ pieces: [[UInt8]], client11: Bool = true, answersHead: Bool = false, cache: ResponseCache
 ) -> Relayed {
-  let parser = MessageParser(.response, limits: HTTPLimits())
+  let parser = MessageParser(.response, limits: HTTPLimits.test())
   parser.answersHead = answersHead
   return relay(parser, pieces) { bytes, output in
     guard let found = cache.lookup(bytes, for: parser) else { return nil }

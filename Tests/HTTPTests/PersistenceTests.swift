@@ -1,6 +1,7 @@
 // Which messages keep their connection.
 import HTTP
 import HTTP1
+import TestSupport
 import Testing
 
 @Suite("Persistent connections (RFC 9112 §9.3)")
@@ -15,11 +16,11 @@ struct PersistenceTests {
   @Test("Version and Connection decide, and close wins", arguments: cases)
   func persistence(version: String, connection: String, keepsAlive: Bool) throws {
     let fields = connection.isEmpty ? "" : "Connection: \(connection)\r\n"
-    let request = MessageParser(.request, limits: HTTPLimits())
+    let request = MessageParser(.request, limits: HTTPLimits.test())
     let requestText = Array("GET / HTTP/\(version)\r\nHost: a\r\n\(fields)\r\n".utf8)
     #expect(request.parse(requestText.span.bytes, into: BodyRanges()).progress == .headComplete)
     #expect(try RequestHead(request).keepsAlive == keepsAlive)
-    let response = MessageParser(.response, limits: HTTPLimits())
+    let response = MessageParser(.response, limits: HTTPLimits.test())
     let responseText = Array("HTTP/\(version) 200 OK\r\nContent-Length: 0\r\n\(fields)\r\n".utf8)
     #expect(response.parse(responseText.span.bytes, into: BodyRanges()).progress == .headComplete)
     #expect(try ResponseHead(response).keepsAlive == keepsAlive)
@@ -33,7 +34,7 @@ struct PersistenceTests {
       ("304 Not Modified\r\nTransfer-Encoding: chunked", false), ("200 OK\r\nX: y", false),
     ])
   func announced(head: String, keepsAlive: Bool) throws {
-    let parser = MessageParser(.response, limits: HTTPLimits())
+    let parser = MessageParser(.response, limits: HTTPLimits.test())
     #expect(
       parser.parse(Array("HTTP/1.1 \(head)\r\n\r\n".utf8).span.bytes, into: BodyRanges()).progress == .headComplete)
     #expect(try ResponseHead(parser).keepsAlive == keepsAlive)

@@ -4,6 +4,7 @@ import HTTP
 import HTTP1
 import RecordLog
 import SettingValues
+import TestSupport
 import Testing
 
 @testable import Measurement
@@ -14,17 +15,17 @@ struct ExchangeRecorderTests {
   /// A recorder of a chat whose response's head has been sent on.
   private final class Chat {
     let recorder: ExchangeRecorder
-    private let parser = MessageParser(.response, limits: HTTPLimits())
+    private let parser = MessageParser(.response, limits: HTTPLimits.test())
 
     init(_ resources: RecordingResources) throws {
       recorder = ExchangeRecorder(client: "::1", received: .now(), keepsTimeline: true, resources)
-      let request = MessageParser(.request, limits: HTTPLimits())
+      let request = MessageParser(.request, limits: HTTPLimits.test())
       _ = request.parse(
         Array(get("/v1/chat/completions").replacing("GET", with: "POST").utf8).span.bytes, into: BodyRanges())
       let head = try RequestHead(request)
       let identities = UniqueBox(
         IdentityReader(headers: IdentityHeaders(user: [], session: []), secret: KeySecret(bytes: [1])))
-      recorder.request(head, RequestMetadata(head, identities), decoderLimits: .init())
+      recorder.request(head, RequestMetadata(head, identities), decoderLimits: .test())
       _ = parser.parse(Array(streamHead.utf8).span.bytes, into: BodyRanges())
       let response = try ResponseHead(parser)
       let settings = Settings(upstream: UpstreamAddress(host: "a", port: 1))

@@ -9,12 +9,29 @@ import Testing
 
 @Suite("A service")
 struct ProxyServiceTests {
-  /// Sends one request, and answers it as the server.
-  private func exchange(_ port: UInt16, _ upstream: ScriptedUpstream, _ text: String) throws -> String {
-    let client = try SocketPeer(connectingTo: port)
-    try client.send(get("/\(text)"))
-    let server = try upstream.accept()
+  private let upstream: ScriptedUpstream
+  private let running: RunningService
+
+  init() throws {
+    upstream = try ScriptedUpstream()
+    running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\ninstance: me\n")
+  }
+
+  /// Sends a request as a client, and reads it as the server.
+  /// - Parameter server: the upstream that gets it; nil is the one that the service was started with.
+  private func openExchange(
+    _ path: String = "/open", at server: ScriptedUpstream? = nil
+  ) throws -> (client: SocketPeer, server: SocketPeer) {
+    let client = try SocketPeer(connectingTo: running.port)
+    try client.send(get(path))
+    let server = try (server ?? upstream).accept()
     _ = try server.head()
+    return (client, server)
+  }
+
+  /// Sends one request, and answers it as the server.
+  private func exchange(_ text: String, at server: ScriptedUpstream? = nil) throws -> String {
+    let (client, server) = try openExchange("/\(text)", at: server)
     try server.send(response(text))
     return try client.readToEnd()
   }
@@ -25,9 +42,7 @@ struct ProxyServiceTests {
 
   @Test("Forwards a request, and has written its record when it has ended")
   func serves() throws {
-    let upstream = try ScriptedUpstream()
-    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\ninstance: me\n")
-    #expect(try exchange(running.port, upstream, "one").hasSuffix("one"))
+    #expect(try exchange("one").hasSuffix("one"))
     running.end()
     let lines = try records(running.folder)
     #expect(lines.count == 1 && lines[0].contains(#""instance":"me""#) && lines[0].contains(#""path":"/one""#))
@@ -35,23 +50,20 @@ struct ProxyServiceTests {
 
   @Test("A reload sends what begins after it to the new upstream, and says what changed")
   func reloads() throws {
-    let (first, second) = (try ScriptedUpstream(), try ScriptedUpstream())
-    let running = try RunningService("upstream: http://127.0.0.1:\(first.port)\n")
+    let second = try ScriptedUpstream()
     defer { running.end() }
-    #expect(try exchange(running.port, first, "one").hasSuffix("one"))
-    try running.reload("upstream: http://127.0.0.1:\(second.port)\n")
-    #expect(try exchange(running.port, second, "two").hasSuffix("two"))
+    #expect(try exchange("one").hasSuffix("one"))
+    try running.reload("upstream: http://127.0.0.1:\(second.port)\ninstance: me\n")
+    #expect(try exchange("two", at: second).hasSuffix("two"))
     #expect(running.sink.messages.contains { $0.hasPrefix("settings read again, 1 changed") })
     #expect(running.source.reloads == SettingsSource.Reloads(taken: 1, refused: 0))
   }
 
   @Test("A reload with a mistake changes nothing, names the line, and is counted")
   func refusesReload() throws {
-    let upstream = try ScriptedUpstream()
-    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\n")
     defer { running.end() }
     try running.reload("upstream: http://127.0.0.1:1\nworkres: 2\n")
-    #expect(try exchange(running.port, upstream, "one").hasSuffix("one"))
+    #expect(try exchange("one").hasSuffix("one"))
     let errors = running.sink.messages(.error)
     #expect(errors.contains { $0.contains("t.yaml:2") && $0.contains("workres") })
     #expect(errors.last == "the settings were not changed: the earlier ones stay in force")
@@ -60,33 +72,20 @@ struct ProxyServiceTests {
 
   @Test("A reload without its file changes nothing and says so")
   func missingFile() throws {
-    let upstream = try ScriptedUpstream()
-    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\n")
     defer { running.end() }
     try FileManager.default.removeItem(atPath: running.folder.file("t.yaml"))
     running.service.reload()
     #expect(running.sink.messages(.error).first?.hasPrefix("cannot read ") == true)
-    #expect(try exchange(running.port, upstream, "one").hasSuffix("one"))
-  }
-
-  @Test("A setting that needs a restart stays, and the log names it")
-  func needsRestart() throws {
-    let running = try RunningService("upstream: http://127.0.0.1:9\nworkers: 1\n")
-    defer { running.end() }
-    try running.reload("upstream: http://127.0.0.1:9\nworkers: 2\n")
-    #expect(running.sink.messages(.warning).contains("workers needs a restart: 1 stays in force"))
-    #expect(running.source.settings.workers == 1)
+    #expect(try exchange("one").hasSuffix("one"))
   }
 
   @Test("A renamed log is left, and records go on in a new one", arguments: [true, false])
   func reopens(byReload: Bool) throws {
-    let upstream = try ScriptedUpstream()
-    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\n")
-    _ = try exchange(running.port, upstream, "one")
+    _ = try exchange("one")
     try FileManager.default.moveItem(
       atPath: running.folder.file("log.jsonl"), toPath: running.folder.file("log.jsonl.1"))
     if byReload { running.service.reload() } else { running.service.reopenRecords() }
-    _ = try exchange(running.port, upstream, "two")
+    _ = try exchange("two")
     running.end()
     #expect(try records(running.folder).last?.contains(#""path":"/two""#) == true)
     let all = try records(running.folder, "log.jsonl.1") + records(running.folder)
@@ -95,12 +94,7 @@ struct ProxyServiceTests {
 
   @Test("The first termination lets an open exchange end, and takes no new client")
   func drains() throws {
-    let upstream = try ScriptedUpstream()
-    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\n")
-    let client = try SocketPeer(connectingTo: running.port)
-    try client.send(get("/open"))
-    let server = try upstream.accept()
-    _ = try server.head()
+    let (client, server) = try openExchange()
     running.service.terminate()
     #expect(running.sink.messages.last?.hasPrefix("draining: ") == true)
     try server.send(response("whole"))
@@ -112,17 +106,25 @@ struct ProxyServiceTests {
 
   @Test("The second termination ends an open exchange at once, and records it")
   func endsAtOnce() throws {
-    let upstream = try ScriptedUpstream()
-    let running = try RunningService("upstream: http://127.0.0.1:\(upstream.port)\n")
-    let client = try SocketPeer(connectingTo: running.port)
-    try client.send(get("/open"))
-    let server = try upstream.accept()
-    _ = try server.head()
+    let (client, server) = try openExchange()
+    defer { server.close() }
     running.service.terminate()
     running.service.terminate()
     #expect(try client.head().hasPrefix("HTTP/1.1 503 "))
     running.service.wait()
     #expect(try records(running.folder).first?.contains(#""outcome":"timeout""#) == true)
+  }
+}
+
+@Suite("A service that starts with other settings")
+struct ServiceStartTests {
+  @Test("A setting that needs a restart stays, and the log names it")
+  func needsRestart() throws {
+    let running = try RunningService("upstream: http://127.0.0.1:9\nworkers: 1\n")
+    defer { running.end() }
+    try running.reload("upstream: http://127.0.0.1:9\nworkers: 2\n")
+    #expect(running.sink.messages(.warning).contains("workers needs a restart: 1 stays in force"))
+    #expect(running.source.settings.workers == 1)
   }
 
   @Test("An address in use is a failure that names it, with exit code 1, and leaves nothing running")

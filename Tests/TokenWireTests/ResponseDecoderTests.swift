@@ -1,4 +1,5 @@
 // How a response's head chooses its framing, how it ends, and that memory is bounded whatever arrives.
+import TestSupport
 import Testing
 import TokenWire
 
@@ -181,7 +182,7 @@ struct ResponseDecoderTests {
   func reentrance() throws {
     let parser = DecodingContext()
     let bytes = Array(stream.utf8)
-    var outer = ResponseDecoder(dialect: try #require(Dialects.named("openai.chat")))
+    var outer = ResponseDecoder(dialect: try #require(Dialects.named("openai.chat")), limits: .test())
     outer.begin(AnnouncedBody(status: 200, contentType: "text/event-stream", contentEncoding: nil))
     var inner: [Decoded] = []
     for _ in 0..<3 {

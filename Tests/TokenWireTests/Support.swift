@@ -50,7 +50,7 @@ struct Recipe {
   var status = 200
   var contentType: String?
   var contentEncoding: String?
-  var limits = DecoderLimits()
+  var limits = DecoderLimits.test()
   var complete = true
 
   static func sse(_ dialect: String) -> Recipe { Recipe(dialect: dialect, contentType: "text/event-stream") }

@@ -2,6 +2,7 @@
 // It must not measure: a head start is either one that never ends, or one that the test waits for.
 import CSocket
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -30,8 +31,8 @@ private final class DeadAddress {
 
 @Suite("Connecting to one of several addresses")
 struct ConnectorTests {
-  private let never = HappyEyeballs.Options(attemptDelay: .seconds(3_600))
-  private let soon = HappyEyeballs.Options(attemptDelay: .milliseconds(10))
+  private let never = HappyEyeballs.Options.test(attemptDelay: .seconds(3_600))
+  private let soon = HappyEyeballs.Options.test(attemptDelay: .milliseconds(10))
 
   /// An address at which nobody listens.
   private func refusing() throws -> SocketAddress { try PlainListener().address }

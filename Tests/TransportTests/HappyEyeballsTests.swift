@@ -1,6 +1,7 @@
 // Which address is tried when: a table of events and actions, without a socket or a clock.
 import Clocks
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -16,7 +17,7 @@ struct HappyEyeballsTests {
   }
 
   private func race(_ count: Int, timeout: Duration? = nil) -> HappyEyeballs {
-    HappyEyeballs(Array(addresses.prefix(count)), options: HappyEyeballs.Options(attemptTimeout: timeout))
+    HappyEyeballs(Array(addresses.prefix(count)), options: HappyEyeballs.Options.test(attemptTimeout: timeout))
   }
 
   private func at(_ milliseconds: UInt64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
@@ -161,7 +162,7 @@ struct HappyEyeballsTests {
     #expect(four.interleaved(preferring: .ipv6) == four)
     #expect([SocketAddress]().interleaved().isEmpty)
     for (preferred, first) in [(nil, six[0]), (.ipv4, four[0])] as [(SocketAddress.Family?, SocketAddress)] {
-      var race = HappyEyeballs(six + four, preferring: preferred, options: HappyEyeballs.Options())
+      var race = HappyEyeballs(six + four, preferring: preferred, options: HappyEyeballs.Options.test())
       #expect(race.handle(.started, at: at(0), extraLimit: 0) == [.startTimer, .open(1, first)])
     }
   }

@@ -1,5 +1,6 @@
 // A resolver that is used for long: what one lookup leaves behind for the next.
 import Clocks
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -10,7 +11,7 @@ struct ResolverAgainTests {
   private let second: SocketAddress
   private let noName = TransportError(.resolve, code: -3008)
   /// Every answer is looked up anew.
-  private let alwaysOld = Resolver.Policy(fresh: .zero)
+  private let alwaysOld = Resolver.Policy.test(fresh: .zero)
 
   init() throws {
     first = try #require(SocketAddress(literal: "127.0.0.1", port: 80))
@@ -69,7 +70,7 @@ struct ResolverAgainTests {
     let driver = try LoopDriver()
     let (resolver, system, answers) = scripted(driver)
     resolver.timing.grace = .milliseconds(1)
-    let policy = Resolver.Policy(fresh: .zero, stale: .zero)
+    let policy = Resolver.Policy.test(fresh: .zero, stale: .zero)
     resolver.resolve(policy) { answers.add($0) }
     system.answer(0, .success([first]))
     try driver.until { answers.count == 1 }
@@ -126,10 +127,10 @@ struct ResolverAgainTests {
     let driver = try LoopDriver()
     let (resolver, system, answers) = scripted(driver)
     resolver.timing.failure = .zero
-    resolver.resolve { answers.add($0) }
+    resolver.resolve(.test()) { answers.add($0) }
     system.answer(0, .failure(noName))
     try driver.until { answers.count == 1 }
-    #expect(resolver.resolve { answers.add($0) } != nil)
+    #expect(resolver.resolve(.test()) { answers.add($0) } != nil)
     system.answer(1, .success([first]))
     try driver.until { answers.count == 2 }
     #expect(answers.errors == [noName] && answers.hosts == [["127.0.0.1"]])
@@ -165,10 +166,10 @@ struct ResolverAgainTests {
     let (resolver, system, answers) = scripted(driver)
     resolver.refresh(alwaysOld)
     #expect(resolver.runningLookups == 0)
-    resolver.resolve { answers.add($0) }
+    resolver.resolve(.test()) { answers.add($0) }
     system.answer(0, .success([first]))
     try driver.until { answers.count == 1 }
-    resolver.refresh(Resolver.Policy())
+    resolver.refresh(Resolver.Policy.test())
     #expect(resolver.runningLookups == 0)
     resolver.refresh(alwaysOld)
     var changes = 0
@@ -192,7 +193,7 @@ struct ResolverAgainTests {
     let driver = try LoopDriver()
     let (resolver, system, answers) = scripted(driver)
     let queries = try (0..<3).map { number in
-      try #require(resolver.resolve { _ in answers.hosts.append(["\(number)"]) })
+      try #require(resolver.resolve(.test()) { _ in answers.hosts.append(["\(number)"]) })
     }
     resolver.cancel(queries[1])
     resolver.cancel(queries[1])
@@ -212,7 +213,7 @@ struct ResolverAgainTests {
     var time = Instant(nanoseconds: 1_000_000_000)
     resolver.now = { time }
     resolver.timing.failure = .seconds(1)
-    let policy = Resolver.Policy(fresh: .seconds(5), stale: .seconds(20))
+    let policy = Resolver.Policy.test(fresh: .seconds(5), stale: .seconds(20))
     resolver.resolve(policy) { answers.add($0) }
     system.answer(0, .success([first]))
     try driver.until { answers.count == 1 }

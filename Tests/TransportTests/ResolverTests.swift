@@ -1,5 +1,6 @@
 // Names to addresses: looked up once, cached, used while no answer comes, and never waited for at the end.
 // It must not use the network: but for localhost, the test itself answers lookups.
+import TestSupport
 import Testing
 
 @testable import Transport
@@ -20,7 +21,7 @@ struct ResolverTests {
     let driver = try LoopDriver()
     let resolver = Resolver(loop: driver.loop, host: host, port: 80)
     let answers = Answers()
-    #expect(resolver.resolve(Resolver.Policy(fresh: .zero)) { answers.add($0) } == nil)
+    #expect(resolver.resolve(Resolver.Policy.test(fresh: .zero)) { answers.add($0) } == nil)
     #expect(answers.hosts == [[host]])
     #expect(!driver.isAlive())
   }
@@ -30,7 +31,7 @@ struct ResolverTests {
     let driver = try LoopDriver()
     let resolver = Resolver(loop: driver.loop, host: "localhost", port: 4141)
     var found: [SocketAddress] = []
-    resolver.resolve { if case .success(let addresses) = $0 { found = addresses } }
+    resolver.resolve(.test()) { if case .success(let addresses) = $0 { found = addresses } }
     try driver.until { !found.isEmpty }
     #expect(found.allSatisfy { $0.port == 4141 && ["127.0.0.1", "::1"].contains($0.host) })
     resolver.close()
@@ -42,11 +43,11 @@ struct ResolverTests {
     let driver = try LoopDriver()
     let resolver = Resolver(loop: driver.loop, host: "no host has spaces", port: 1)
     let answers = Answers()
-    resolver.resolve { answers.add($0) }
+    resolver.resolve(.test()) { answers.add($0) }
     try driver.until { answers.count == 1 }
     #expect(answers.errors.first?.operation == .resolve)
     #expect(answers.errors.first?.name.hasPrefix("EAI_") == true)
-    #expect(resolver.resolve { answers.add($0) } == nil)
+    #expect(resolver.resolve(.test()) { answers.add($0) } == nil)
     #expect(answers.errors.count == 2)
     resolver.close()
     #expect(!driver.isAlive())
@@ -58,11 +59,11 @@ struct ResolverTests {
     let system = ScriptedSystem()
     let resolver = Resolver(loop: driver.loop, host: "llm", port: 80, lookup: system.lookup)
     let answers = Answers()
-    for _ in 0..<3 { resolver.resolve { answers.add($0) } }
+    for _ in 0..<3 { resolver.resolve(.test()) { answers.add($0) } }
     #expect(answers.count == 0)
     system.answer(0, .success([first]))
     try driver.until { answers.count == 3 }
-    #expect(resolver.resolve { answers.add($0) } == nil)
+    #expect(resolver.resolve(.test()) { answers.add($0) } == nil)
     #expect(answers.hosts == Array(repeating: ["127.0.0.1"], count: 4))
     #expect(system.count == 1)
     resolver.close()
@@ -77,7 +78,7 @@ struct ResolverTests {
     var changes = 0
     resolver.onChange = { changes += 1 }
     let answers = Answers()
-    let policy = Resolver.Policy(fresh: .zero)
+    let policy = Resolver.Policy.test(fresh: .zero)
     resolver.resolve(policy) { answers.add($0) }
     system.answer(0, .success([first]))
     try driver.until { answers.count == 1 }
@@ -102,7 +103,7 @@ struct ResolverTests {
     let system = ScriptedSystem()
     let resolver = Resolver(loop: driver.loop, host: "llm", port: 80, lookup: system.lookup)
     let answers = Answers()
-    let policy = Resolver.Policy(fresh: .zero)
+    let policy = Resolver.Policy.test(fresh: .zero)
     resolver.resolve(policy) { answers.add($0) }
     system.answer(0, .success([first]))
     try driver.until { answers.count == 1 }
@@ -125,8 +126,8 @@ struct ResolverTests {
     let system = ScriptedSystem()
     let resolver = Resolver(loop: driver.loop, host: "llm", port: 80, lookup: system.lookup)
     let answers = Answers()
-    let query = try #require(resolver.resolve { answers.add($0) })
-    resolver.resolve { _ in answers.add(.failure(noName)) }
+    let query = try #require(resolver.resolve(.test()) { answers.add($0) })
+    resolver.resolve(.test()) { _ in answers.add(.failure(noName)) }
     resolver.cancel(query)
     system.answer(0, .success([first]))
     try driver.until { answers.count == 1 }
@@ -141,15 +142,15 @@ struct ResolverTests {
     let system = ScriptedSystem()
     let resolver = Resolver(loop: driver.loop, host: "llm", port: 80, lookup: system.lookup)
     let answers = Answers()
-    resolver.resolve { answers.add($0) }
+    resolver.resolve(.test()) { answers.add($0) }
     system.answer(0, .success([first]))
     try driver.until { answers.count == 1 }
-    resolver.resolve(Resolver.Policy(fresh: .zero)) { answers.add($0) }
+    resolver.resolve(Resolver.Policy.test(fresh: .zero)) { answers.add($0) }
     system.answer(1, .failure(noName))
     try driver.until { answers.count == 2 }
     #expect(answers.hosts.count == 2 && answers.errors.isEmpty)
     // The same failure, where nothing stale may be used.
-    #expect(resolver.resolve(Resolver.Policy(fresh: .zero, stale: .zero)) { answers.add($0) } == nil)
+    #expect(resolver.resolve(Resolver.Policy.test(fresh: .zero, stale: .zero)) { answers.add($0) } == nil)
     #expect(answers.errors == [noName])
     #expect(system.count == 2)
     resolver.close()
@@ -161,7 +162,7 @@ struct ResolverTests {
     let driver = try LoopDriver()
     let system = ScriptedSystem()
     let resolver = Resolver(loop: driver.loop, host: "llm", port: 80, lookup: system.lookup)
-    resolver.resolve { _ in Issue.record("answered") }
+    resolver.resolve(.test()) { _ in Issue.record("answered") }
     resolver.close()
     #expect(!driver.isAlive())
     // The thread ends with an answer that is dropped.

@@ -68,11 +68,11 @@ struct StreamTests {
     pair.send("last")
     shutdown(pair.peer, Int32(SHUT_WR))
     try pair.driver.until { pair.delegate.ends == 1 }
-    #expect(pair.delegate.told == ["connect", "read", "end"])
+    #expect(pair.delegate.events == ["connect", "read", "end"])
     #expect(pair.stream.write("still"))
     #expect(pair.peerReads() == Array("still".utf8))
     pair.driver.loop.runOnce()
-    #expect(pair.delegate.told == ["connect", "read", "end"])
+    #expect(pair.delegate.events == ["connect", "read", "end"])
   }
 
   @Test(
@@ -121,7 +121,7 @@ struct StreamTests {
     pair.closePeer(reset: true)
     try pair.driver.until { !pair.delegate.errors.isEmpty }
     #expect(pair.delegate.text == "last")
-    #expect(pair.delegate.told == ["connect", "read", "fail"])
+    #expect(pair.delegate.events == ["connect", "read", "fail"])
     #expect(pair.delegate.errors.map(\.isPeerReset) == [true])
   }
 
@@ -136,7 +136,7 @@ struct StreamTests {
     _ = pair.stream.write("and more")
     try pair.driver.until { !pair.delegate.errors.isEmpty }
     #expect(pair.delegate.text == "refused")
-    #expect(pair.delegate.told == ["connect", "read", "fail"])
+    #expect(pair.delegate.events == ["connect", "read", "fail"])
   }
 
   @Test(
@@ -150,7 +150,7 @@ struct StreamTests {
     #expect(pair.delegate.bytes.isEmpty)
     pair.closePeer(reset: reset)
     try pair.driver.until { pair.delegate.ends + pair.delegate.errors.count > 0 }
-    #expect(pair.delegate.told == ["connect", reset ? "fail" : "end"])
+    #expect(pair.delegate.events == ["connect", reset ? "fail" : "end"])
   }
 
   @Test("A paused stream that is resumed reads on, and then ends", arguments: StreamKind.allCases)
@@ -160,7 +160,7 @@ struct StreamTests {
     pair.send("later")
     pair.closePeer()
     pair.driver.loop.runOnce()
-    #expect(pair.delegate.told == ["connect"])
+    #expect(pair.delegate.events == ["connect"])
     pair.stream.startReading()
     try pair.driver.until { pair.delegate.ends == 1 }
     #expect(pair.delegate.text == "later")
@@ -177,11 +177,11 @@ struct StreamTests {
     pair.closePeer()
     while pair.stream.write("more") {}
     for _ in 0..<8 { pair.driver.loop.runOnce() }
-    #expect(pair.delegate.told == ["connect"])
+    #expect(pair.delegate.events == ["connect"])
     pair.stream.startReading()
     try pair.driver.until { !pair.delegate.errors.isEmpty }
     #expect(pair.delegate.text == "said before")
-    #expect(pair.delegate.told == ["connect", "read", "fail"])
+    #expect(pair.delegate.events == ["connect", "read", "fail"])
   }
 
   @Test(
@@ -194,7 +194,7 @@ struct StreamTests {
     pair.stream.pauseReading(detectingClose: false)
     pair.closePeer()
     #expect(try pair.driver.turnsWhileIdle() < 10)
-    #expect(pair.delegate.told == ["connect"])
+    #expect(pair.delegate.events == ["connect"])
     pair.stream.pauseReading(detectingClose: true)
     try pair.driver.until { pair.delegate.ends == 1 }
   }
@@ -225,7 +225,7 @@ struct StreamTests {
     let pair = try Pair(kind, reading: false)
     pair.send("waits")
     #expect(try pair.driver.turnsWhileIdle() < 10)
-    #expect(pair.delegate.told == ["connect"])
+    #expect(pair.delegate.events == ["connect"])
   }
 
   @Test("What is written before the connection is made is sent once it is", arguments: StreamKind.allCases)
@@ -276,7 +276,7 @@ struct StreamTests {
     pair.closePeer(reset: true)
     if asked {
       try pair.driver.until { pair.delegate.errors.count == 1 }
-      #expect(pair.delegate.told == ["connect", "end", "fail"])
+      #expect(pair.delegate.events == ["connect", "end", "fail"])
     }
     #expect(try pair.driver.turnsWhileIdle() < 10)
     #expect(pair.delegate.errors.count == (asked ? 1 : 0))
@@ -322,7 +322,7 @@ struct StreamTests {
     try pair.driver.until { pair.stream.isClosed }
     pair.send("two")
     #expect(!pair.driver.isAlive())
-    #expect(pair.delegate.told == ["connect", "read"])
+    #expect(pair.delegate.events == ["connect", "read"])
     pair.stream.close()
     #expect(!pair.stream.write("x"))
     #expect(pair.stream.isStale())
@@ -365,6 +365,6 @@ struct StreamTests {
     pair.stream.close()
     #expect(pair.stream.queuedBytes == 0 && pair.stream.isClosed)
     #expect(!pair.driver.isAlive())
-    #expect(pair.delegate.told == ["connect"])
+    #expect(pair.delegate.events == ["connect"])
   }
 }

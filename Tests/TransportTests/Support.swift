@@ -55,7 +55,7 @@ final class RecordingDelegate: StreamDelegate {
   var flushes = 0
   var errors: [TransportError] = []
   /// What came, in order: `read`, `end`, `connect`, `flush`, `fail`.
-  var told: [String] = []
+  var events: [String] = []
   var readsOnceConnected = true
   var onRead: ((any ByteStream) -> Void)?
 
@@ -64,18 +64,18 @@ final class RecordingDelegate: StreamDelegate {
   func streamDidRead(_ stream: any ByteStream, _ bytes: RawSpan, _ arrival: Arrival) {
     bytes.withUnsafeBytes { self.bytes.append(contentsOf: $0) }
     arrivals.append(arrival)
-    told.append("read")
+    events.append("read")
     onRead?(stream)
   }
 
   func streamDidEnd(_ stream: any ByteStream) {
     ends += 1
-    told.append("end")
+    events.append("end")
   }
 
   func streamDidConnect(_ stream: any ByteStream) {
     connects += 1
-    told.append("connect")
+    events.append("connect")
     if readsOnceConnected { stream.startReading() }
   }
 
@@ -83,7 +83,7 @@ final class RecordingDelegate: StreamDelegate {
 
   func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
     errors.append(error)
-    told.append("fail")
+    events.append("fail")
   }
 }
 

@@ -27,7 +27,7 @@ struct UnixStreamTests {
     try driver.until { server.text == "question" }
     #expect(stream is UnixStream && accepted.first is UnixStream)
     #expect(accepted.first?.peer?.description == "unix:" && stream.peer?.description == "unix:\(path.text)")
-    #expect(client.told == ["connect"] && accepted.count == 1)
+    #expect(client.events == ["connect"] && accepted.count == 1)
     accepted.first.map { _ = $0.write("answer") }
     try driver.until { client.text == "answer" }
     #expect(client.arrivals.map(\.source) == [.loop])
@@ -152,7 +152,7 @@ struct UnixStreamTests {
     pair.send("kept")
     pair.closePeer()
     #expect(try pair.driver.turnsWhileIdle() < 10)
-    #expect(pair.delegate.told == ["connect"])
+    #expect(pair.delegate.events == ["connect"])
     pair.stream.startReading()
     try pair.driver.until { pair.delegate.ends == 1 }
     #expect(pair.delegate.text == "kept")

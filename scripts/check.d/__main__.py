@@ -7,7 +7,6 @@
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 
 import citations
 import files
@@ -24,13 +23,6 @@ RULES: dict[str, tuple[str, Callable[[Tree], Iterator[Problem]]]] = {
     "scratch": ("scratch memory is passed as a parameter", scratch.problems),
     "citations": ("documents, headings and files that comments name are there", citations.problems),
 }
-# Places that may break a rule for now: `RULE FILE  # until when`.
-PENDING = pathlib.Path(__file__).with_name("pending.txt")
-
-
-def pending() -> list[tuple[str, str]]:
-    lines = PENDING.read_text().splitlines() if PENDING.exists() else []
-    return [tuple(line.split("#")[0].split()) for line in lines if line.split("#")[0].strip()]
 
 
 def main(chosen: list[str]) -> int:
@@ -39,15 +31,11 @@ def main(chosen: list[str]) -> int:
         print(f"unknown rule {unknown[0]}; there are {', '.join(RULES)}", file=sys.stderr)
         return 2
     tree = Tree(pathlib.Path(__file__).resolve().parents[2])
-    excused = pending()
     broken = False
     for name, (meaning, problems) in RULES.items():
         if chosen and name not in chosen:
             continue
-        found = [
-            problem for problem in problems(tree)
-            if not any(rule == name and fnmatch(problem.file, file) for rule, file in excused)
-        ]
+        found = list(problems(tree))
         print(*found, sep="\n", end="\n" if found else "")
         print(f"{'FAILED' if found else 'ok':7} {name}: {meaning}", file=sys.stderr)
         broken = broken or bool(found)

@@ -59,8 +59,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
     peer = stream.peer?.host ?? ""
     let configuration = worker.configuration
     headCache = worker.headCaches.requests
-    var options = ServerConnection.Options()
-    options.limits = configuration.requestLimits
+    var options = ServerConnection.Options(limits: configuration.requestLimits)
     options.answersHalfClosed = configuration.finishesHalfClosed
     if configuration.requiresProxyHeader {
       prelude = .proxyHeader(ProxyHeaderParser())

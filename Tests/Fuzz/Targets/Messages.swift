@@ -1,6 +1,7 @@
 // Requests and responses: parsed, written anew, and read once more by somebody who was not there.
 import HTTP
 import HTTP1
+import TestSupport
 
 /// What the proxy understood of one message, and what it would have sent on.
 struct Understood: Equatable {
@@ -106,7 +107,7 @@ private func warmed<Head>(
 ) -> HeadCache<Head, Void> {
   let cache = HeadCache<Head, Void>()
   for text in [bytes, otherValues(bytes)] {
-    let parser = MessageParser(kind, limits: HTTPLimits())
+    let parser = MessageParser(kind, limits: HTTPLimits.test())
     parser.answersHead = answersHead
     guard case (_, .headComplete) = unsafe parser.parse(text.span.bytes, into: BodyRanges()),
       let head = try? head(parser)
@@ -163,7 +164,7 @@ func checkRequests(_ bytes: [UInt8]) throws(Finding) {
 }
 
 private func request(_ pieces: [ArraySlice<UInt8>], _ cache: HeadCache<RequestHead, Void>) -> Relayed {
-  let parser = MessageParser(.request, limits: HTTPLimits())
+  let parser = MessageParser(.request, limits: HTTPLimits.test())
   func pass(_ head: RequestHead, _ output: OutputBuffer) -> (sent: BodyFraming, Understood) {
     head.write(to: output, defaultHost: "upstream:80")
     return (head.framing, understood(Array(head.method.rawValue.utf8), head.fields))
@@ -211,7 +212,7 @@ func checkResponses(_ bytes: [UInt8]) throws(Finding) {
 private func respond(
   _ pieces: [ArraySlice<UInt8>], _ answersHead: Bool, _ client11: Bool, _ cache: HeadCache<ResponseHead, Void>
 ) -> Relayed {
-  let parser = MessageParser(.response, limits: HTTPLimits())
+  let parser = MessageParser(.response, limits: HTTPLimits.test())
   parser.answersHead = answersHead
   var isUntilClose = false
   var sentUntilClose = false
