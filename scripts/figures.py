@@ -2,6 +2,7 @@
 
     python3 scripts/figures.py FOLDER           prints the table of what suites have kept in FOLDER
     python3 scripts/figures.py FOLDER --write   and puts it into Tests/README.md; other suites keep their rows
+    python3 scripts/figures.py FOLDER --write --keep-rows   other rows of the same suite are kept, too
 
 A suite writes `{"suite": "…", "rows": [["what", "figure"], …]}` into the folder $TACHOGRAPH_FIGURES (harness/figures.py).
 """
@@ -61,22 +62,31 @@ def standing(text: str) -> dict[str, tuple[str, Rows]]:
     return found
 
 
-def write(fresh: dict[str, Rows]) -> None:
-    """Replaces the rows of these suites in Tests/README.md."""
+def write(fresh: dict[str, Rows], keeps_rows: bool) -> None:
+    """Replaces the rows of these suites in Tests/README.md, or only those that say of the same thing something else."""
     old = README.read_text()
     before, begin, rest = old.partition(BEGIN)
     section, end, after = rest.partition(END)
     if not begin or not end:
         sys.exit(f"{README} lacks the marks {BEGIN} and {END}")
     today = datetime.date.today().isoformat()
-    suites = standing(section) | {suite: (today, rows) for suite, rows in fresh.items()}
+    old_suites = standing(section)
+    if keeps_rows:
+        fresh = {suite: merged(old_suites.get(suite, ("", []))[1], rows) for suite, rows in fresh.items()}
+    suites = old_suites | {suite: (today, rows) for suite, rows in fresh.items()}
     README.write_text(f"{before}{BEGIN}\n\n{table(suites)}\n\nLast run on {where()}.\n\n{END}{after}")
+
+
+def merged(old: Rows, fresh: Rows) -> Rows:
+    """The old rows, but for those about the same thing: up to the colon a row says what it is about."""
+    about = {what.split(":")[0] for what, _ in fresh}
+    return sorted([(what, figure) for what, figure in old if what.split(":")[0] not in about] + fresh)
 
 
 def main() -> None:
     fresh = kept(pathlib.Path(sys.argv[1]))
     if "--write" in sys.argv[2:]:
-        write(fresh)
+        write(fresh, "--keep-rows" in sys.argv[2:])
     for suite, rows in sorted(fresh.items()):
         for what, figure in rows:
             print(f"{suite:14} {what}: {figure}")

@@ -35,6 +35,10 @@ struct Setting: Sendable {
     "TACHOGRAPH_" + name.uppercased().map { $0 == "." || $0 == "-" ? "_" : String($0) }.joined()
   }
 
+  static let byEnvironmentName = Dictionary(uniqueKeysWithValues: all.map { ($0.environmentName, $0) })
+  /// In alphabetical order.
+  static let environmentNames = byEnvironmentName.keys.sorted()
+
   /// The flag that sets it, as messages name it: its own, or `--set NAME`.
   var flag: String { Setting.ownFlags[name] ?? "--set \(name)" }
 

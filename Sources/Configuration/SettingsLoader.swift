@@ -32,12 +32,12 @@ public struct SettingsLoader: Sendable {
   /// A variable that names no setting is not refused, because others set such variables too (Kubernetes does for a
   /// service called tachograph). Where it is within two letters of a setting's variable there is one of the `warnings`.
   public mutating func addEnvironment(_ environment: [String: String]) {
-    let settings = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.environmentName, $0) })
+    let settings = Setting.byEnvironmentName
     for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name.hasPrefix("TACHOGRAPH_") {
       if let setting = settings[name] {
         guard !value.isEmpty else { continue }
         fromEnvironment.append((setting.name, .one(Scalar(value)), .environment(name)))
-      } else if let near = settings.keys.sorted().first(where: { editDistance($0, name) <= 2 }) {
+      } else if let near = Setting.environmentNames.first(where: { editDistance($0, name, atMost: 2) != nil }) {
         warnings.append("\(name) is not a setting and is ignored; did you mean \(near)?")
       }
     }

@@ -111,11 +111,24 @@ func inline(_ value: RawSetting) -> String {
 private func plainOrQuoted(_ scalar: Scalar) -> String {
   let text = scalar.text
   let isPlain = text.utf8.allSatisfy { "-._/:".utf8.contains($0) || isAlphanumeric($0) }
-  guard isPlain, let first = text.utf8.first, !"-:".utf8.contains(first), !(scalar.kind == .text && looksTyped(text))
+  guard isPlain, let first = text.utf8.first, !"-:".utf8.contains(first), text.utf8.last != UInt8(ascii: ":"),
+    !(scalar.kind == .text && looksTyped(text))
   else {
-    return "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
+    return "\"\(text.unicodeScalars.map(escaped).joined())\""
   }
   return text
+}
+
+/// A scalar as it stands in a double-quoted value (YAML 1.2, §5.7): what cannot be shown, or breaks lines, as its number.
+private func escaped(_ scalar: Unicode.Scalar) -> String {
+  switch scalar {
+  case "\\", "\"": return "\\\(scalar)"
+  case "\u{2028}", "\u{2029}", "\u{FEFF}", "\u{FFFE}", "\u{FFFF}": break
+  case _ where scalar.properties.generalCategory == .control: break
+  default: return String(scalar)
+  }
+  let digits = String(scalar.value, radix: 16, uppercase: true)
+  return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
 }
 
 /// Whether YAML could read a text as another kind. It may be true of a text that is safe.

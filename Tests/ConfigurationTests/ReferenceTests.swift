@@ -89,4 +89,18 @@ struct ReferenceTests {
     again.addFile(path: "in force", contents: file)
     #expect(try again.load().current.map(\.value) == settings.current.map(\.value))
   }
+
+  @Test(
+    "A value in force is written so that a file with it is read as the same value",
+    arguments: [
+      "tab\t", "tru:", "a\u{2028}b", "line\nbreak", "del\u{7F}", "c1\u{9B}", "back\\slash\"", "é",
+    ])
+  func quotedValue(value: String) throws {
+    var loader = SettingsLoader()
+    loader.addAssignments(["upstream=http://127.0.0.1:8000", "records.file=\(value)"])
+    let settings = try loader.load()
+    var again = SettingsLoader()
+    again.addFile(path: "in force", contents: settings.currentFile)
+    #expect(try again.load().records.file == settings.records.file)
+  }
 }

@@ -147,9 +147,10 @@ struct ValueTests {
 
   @Test("Edit distance counts letters added, taken away and changed")
   func distances() {
-    #expect(editDistance("", "abc") == 3)
-    #expect(editDistance("queue", "queue") == 0)
-    #expect(editDistance("kitten", "sitting") == 3)
+    #expect(editDistance("", "abc", atMost: 3) == 3)
+    #expect(editDistance("queue", "queue", atMost: 0) == 0)
+    #expect(editDistance("kitten", "sitting", atMost: 3) == 3)
+    #expect(editDistance("kitten", "sitting", atMost: 2) == nil)
   }
 
   @Test("The host name is not empty")

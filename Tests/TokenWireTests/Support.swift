@@ -3,33 +3,6 @@ import TestSupport
 import Testing
 import TokenWire
 
-/// All that an observation says in public, to compare and to keep.
-struct DecodedEvent: Equatable {
-  var outputs: [ChoiceOutput] = []
-  var silentChoices: [Int] = []
-  var usage: TokenUsage?
-  var usageChoice: Int?
-  var serverCounts: TokenUsage?
-  var serverDurations: ServerDurations?
-  var finishReason: String?
-  var responseModel: String?
-  var errorKind: String?
-  var isTerminator = false
-
-  init(_ observation: borrowing Observation) {
-    outputs = observation.outputs
-    silentChoices = observation.silentChoices
-    usage = observation.usage
-    usageChoice = observation.usageChoice
-    serverCounts = observation.serverCounts
-    serverDurations = observation.serverDurations
-    finishReason = observation.finishReason
-    responseModel = observation.responseModel
-    errorKind = observation.errorKind
-    isTerminator = observation.isTerminator
-  }
-}
-
 /// A response, decoded.
 struct Decoded: Equatable {
   var events: [DecodedEvent] = []

@@ -4,6 +4,7 @@
 public enum FuzzTarget: String, CaseIterable, Sendable {
   case requests
   case responses
+  case chunks
   case events
   case openAIChat = "openai.chat"
   case openAICompletions = "openai.completions"
@@ -11,23 +12,29 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case ollamaGenerate = "ollama.generate"
   case proxyHeader = "proxy-header"
   case configuration
+  case setting
   case records
   case json
+  case scanner
 
   /// Runs the target on `bytes`.
   /// - Parameter run: what this target's runs share.
   /// - Returns: what does not hold; nil if all does. A crash is a finding of its own.
   public func finding(_ bytes: [UInt8], _ run: FuzzRun) -> String? {
+    run.begin(bytes)
     do throws(Finding) {
       switch self {
-      case .requests: try checkRequests(bytes)
-      case .responses: try checkResponses(bytes)
+      case .requests: try checkRequests(bytes, run)
+      case .responses: try checkResponses(bytes, run)
+      case .chunks: try checkChunks(bytes, run)
       case .events: try checkEvents(bytes, run)
       case .openAIChat, .openAICompletions, .ollamaChat, .ollamaGenerate: try checkDialect(rawValue, bytes, run)
-      case .proxyHeader: try checkProxyHeader(bytes)
-      case .configuration: try checkConfiguration(bytes)
-      case .records: try checkRecords(bytes)
+      case .proxyHeader: try checkProxyHeader(bytes, run)
+      case .configuration: try checkConfiguration(bytes, run)
+      case .setting: try checkSetting(bytes, run)
+      case .records: try checkRecords(bytes, run)
       case .json: try checkJSON(bytes, run)
+      case .scanner: try checkScanner(bytes, run)
       }
       return nil
     } catch {

@@ -3,7 +3,7 @@ import Transport
 
 /// What became of a connection's first bytes.
 private struct Parsed: Equatable {
-  var client: String?
+  var client: SocketAddress?
   /// Where the header ends; nil where it did not.
   var end: Int?
   var error: ProxyHeaderError?
@@ -16,7 +16,7 @@ private func parse(_ pieces: [ArraySlice<UInt8>]) -> Parsed {
   for piece in pieces {
     do throws(ProxyHeaderError) {
       if let header = try unsafe parser.parse(piece.span.bytes) {
-        parsed.client = header.client.map { "\($0)" }
+        parsed.client = header.client
         parsed.end = before + header.consumed
         return parsed
       }
@@ -29,11 +29,10 @@ private func parse(_ pieces: [ArraySlice<UInt8>]) -> Parsed {
   return parsed
 }
 
-/// The same header however it is cut; its end within the bytes, and no byte of it in what is said of a bad one.
-func checkProxyHeader(_ bytes: [UInt8]) throws(Finding) {
-  let ways = everyWay(bytes)
-  let whole = parse(ways[0])
-  for way in ways {
+/// The same header however it is cut, and its end within the bytes.
+func checkProxyHeader(_ bytes: [UInt8], _ run: FuzzRun) throws(Finding) {
+  let whole = parse([bytes[...]])
+  for way in run.ways(bytes) {
     let parsed = parse(way)
     try hold(parsed == whole, "split otherwise: \(parsed) in place of \(whole)")
   }
