@@ -13,6 +13,7 @@ import HTTP
 /// rules. When the configuration changes, call `invalidate()` and make another one. Heads carry credentials, so call
 /// `evictIdle(after:)` regularly. Without a cache (`null()`, or `TACHOGRAPH_NULL_CACHES=1` in the environment) every head is
 /// read in full, with the same result.
+@safe
 public final class HeadCache<Head: CacheableHead, Payload> {
   /// A head that was found.
   public struct Found {
@@ -32,8 +33,8 @@ public final class HeadCache<Head: CacheableHead, Payload> {
   }
 
   @usableFromInline let patterns: HeadPatterns
-  /// What belongs to each slot of `patterns`.
-  @usableFromInline var values: [(head: Head, payload: Payload)?]
+  /// What belongs to each slot of `patterns`; in memory of its own, which is not checked for exclusive access at run time.
+  @usableFromInline let values: UnsafeMutableBufferPointer<(head: Head, payload: Payload)?>
 
   /// An empty cache.
   /// - Parameter fixedFields: lower-case names of fields whose values `Payload` depends on: they are the same in all heads
@@ -47,7 +48,13 @@ public final class HeadCache<Head: CacheableHead, Payload> {
 
   private init(_ fixedFields: [String], capacity: Int) {
     patterns = HeadPatterns(fixedFields: fixedFields, capacity: capacity)
-    values = Array(repeating: nil, count: capacity)
+    unsafe values = .allocate(capacity: capacity)
+    unsafe values.initialize(repeating: nil)
+  }
+
+  deinit {
+    unsafe values.deinitialize()
+    unsafe values.deallocate()
   }
 
   /// Heads that are cached.
@@ -60,7 +67,7 @@ public final class HeadCache<Head: CacheableHead, Payload> {
   public func lookup(_ bytes: RawSpan, for parser: MessageParser) -> Found? {
     guard parser.isBetweenMessages,
       let match = patterns.lookup(bytes, answersHead: parser.answersHead, limit: parser.headLimit),
-      let value = values[match.slot]
+      let value = unsafe values[match.slot]
     else { return nil }
     let head = match.fields.map { Head(value.head, replacing: $0, framing: match.framing) } ?? value.head
     parser.skipHead(framing: head.framing)
@@ -73,18 +80,18 @@ public final class HeadCache<Head: CacheableHead, Payload> {
     guard !head.namesHopByHopFields,
       let slot = patterns.insert(head.fields, head.framing, answersHead: parser.answersHead)
     else { return }
-    values[slot] = (head, payload)
+    unsafe values[slot] = (head, payload)
   }
 
   /// Removes the heads that the last `sweeps` calls of this have seen unused.
   public func evictIdle(after sweeps: Int) {
-    for slot in patterns.evictIdle(after: sweeps) { values[slot] = nil }
+    for slot in patterns.evictIdle(after: sweeps) { unsafe values[slot] = nil }
   }
 
   /// Removes all heads, and accepts no more: another configuration is in force.
   public func invalidate() {
     patterns.invalidate()
-    for slot in values.indices { values[slot] = nil }
+    for slot in unsafe values.indices { unsafe values[slot] = nil }
   }
 }
 

@@ -84,13 +84,19 @@ public final class ServerConnection: StreamDelegate {
   private let ranges: BodyRanges
   private let output: OutputBuffer
   /// Our own name in `Via`: a request that has it already is refused. It may change between two requests.
-  public var pseudonym: String?
+  public var pseudonym: String? {
+    get { refusedVia }
+    set { refusedVia = newValue }
+  }
+  /// When the first byte of the present request was read; nil between two requests.
+  public var receivedAt: Instant? { requestBeganAt }
+  // Private, and so not checked for exclusive access at run time, as what other modules see is.
+  private var refusedVia: String?
+  private var requestBeganAt: Instant?
   private var receiver: (any ServerConnectionDelegate)?
   private var state: ServerConnectionState
   private var pipelined = PipelinedBytes()
   private var isParsing = false
-  /// When the first byte of the present request was read; nil between two requests.
-  public private(set) var receivedAt: Instant?
 
   /// A connection over a stream that was just accepted. Nothing is read before `start`.
   /// - Parameters:
@@ -185,7 +191,7 @@ public final class ServerConnection: StreamDelegate {
     case .none: return
     case .readNext:
       parser.reset()
-      receivedAt = nil
+      requestBeganAt = nil
       stream.startReading()
       parsePipelined()
     case .linger:
@@ -258,8 +264,8 @@ public final class ServerConnection: StreamDelegate {
       // Nothing of one request, such as a credential in its head, is there for the next.
       output.removeAll()
     }
-    if state.awaitsHead, receivedAt == nil {
-      receivedAt = waited?.firstAt ?? at
+    if state.awaitsHead, requestBeganAt == nil {
+      requestBeganAt = waited?.firstAt ?? at
       state.headBegan(at: at)
     }
     var rest = bytes
@@ -276,7 +282,7 @@ public final class ServerConnection: StreamDelegate {
         if state.phase == .body {
           delegate.serverConnection(self, didReceiveBody: ranges, of: rest, at: at, into: output)
         } else if !parser.hasBegun {
-          receivedAt = nil
+          requestBeganAt = nil
           state.headNotBegun()
         }
         return
@@ -306,7 +312,7 @@ public final class ServerConnection: StreamDelegate {
   /// - Returns: whether the request is to be read on.
   private func receiveHead(_ delegate: any ServerConnectionDelegate, at: Instant) -> Bool {
     do throws(HTTPParseError) {
-      return receive(try RequestHead(parser, refusingVia: pseudonym), delegate, at: at)
+      return receive(try RequestHead(parser, refusingVia: refusedVia), delegate, at: at)
     } catch {
       delegate.serverConnection(self, didFailWith: error)
       return false

@@ -14,8 +14,8 @@ import JSON
 final class EventCache {
   /// What one stream remembers of its events.
   struct Stream {
-    /// The pattern of its last event.
-    fileprivate var last = 0
+    /// The pattern of its last event; `EventCache.mostPatterns` where there is none yet.
+    fileprivate var last = EventCache.mostPatterns
     /// Events since the last one that had a pattern.
     fileprivate var misses = 0
     fileprivate let dialect: ObjectIdentifier
@@ -37,7 +37,7 @@ final class EventCache {
   }
 
   /// Patterns are at most this many, each of at most 1 KiB.
-  private static let mostPatterns = 16
+  fileprivate static let mostPatterns = 16
   private static let maximumBudget = 64
 
   /// `count` patterns, in memory of its own so that they are matched and lent where they lie.
@@ -47,6 +47,9 @@ final class EventCache {
   // Unchecked: one thread uses this, and a check costs as much as a comparison of the event.
   @exclusivity(unchecked) private var budget = EventCache.maximumBudget
   @exclusivity(unchecked) private var lookups = 0
+  /// The pattern that last came behind each pattern, and behind a stream's beginning: streams of one server are alike in
+  /// their order, too. Only where a search begins depends on it.
+  @exclusivity(unchecked) private var successors = InlineArray<17, Int>(repeating: 0)
   /// A pattern's observation is lent to a closure: nothing may move it, even if that closure decodes another stream.
   @exclusivity(unchecked) private var isLending = false
 
@@ -70,8 +73,15 @@ final class EventCache {
       return false
     }
     unsafe lookups &+= 1
-    if stream.last < count, lend(stream.last, payload, &stream, observe) { return true }
-    for index in 0..<count where index != stream.last && lend(index, payload, &stream, observe) { return true }
+    let last = stream.last
+    if last < count, lend(last, payload, &stream, observe) { return true }
+    let successor = unsafe successors[last]
+    if successor != last, successor < count, lend(successor, payload, &stream, observe) { return true }
+    for index in 0..<count
+    where index != last && index != successor && lend(index, payload, &stream, observe) {
+      unsafe successors[last] = index
+      return true
+    }
     stream.misses &+= 1
     return false
   }
@@ -190,9 +200,11 @@ private struct EventPattern {
   @inline(__always)
   mutating func match(_ payload: RawSpan) -> Bool {
     let found = unsafe payload.withUnsafeBytes { payload in
-      unsafe bytes.withUnsafeBytes { known in
-        guard let start = payload.baseAddress, let known = known.baseAddress else { return -1 }
-        return unsafe scalars(in: start, payload.count, known)
+      unsafe bytes.withUnsafeBytes { bytes in
+        unsafe gaps.withUnsafeBufferPointer { gaps in
+          guard let start = payload.baseAddress, let known = bytes.baseAddress else { return -1 }
+          return unsafe Self.scalars(in: start, payload.count, known, bytes.count, gaps)
+        }
       }
     }
     guard found >= 0 else { return false }
@@ -202,13 +214,21 @@ private struct EventPattern {
 
   /// The scalars of the text of an event like this; −1 where it is none.
   @inline(__always)
-  private func scalars(in start: UnsafeRawPointer, _ limit: Int, _ known: UnsafeRawPointer) -> Int {
+  private static func scalars(
+    in start: UnsafeRawPointer, _ limit: Int, _ known: UnsafeRawPointer, _ knownCount: Int,
+    _ gaps: UnsafeBufferPointer<Gap>
+  ) -> Int {
+    // The last part first: events of one stream begin alike, and differ in what comes behind the text.
+    let lastPart = unsafe gaps.last?.partEnd ?? 0
+    let end = limit &- (knownCount &- lastPart)
+    guard end >= lastPart, unsafe memcmp(start + end, known + lastPart, knownCount &- lastPart) == 0 else { return -1 }
     var scalars = 0
     var at = 0
     var part = 0
-    for gap in gaps {
+    for index in 0..<gaps.count {
+      let gap = unsafe gaps[index]
       let length = gap.partEnd &- part
-      guard limit &- at >= length, unsafe memcmp(start + at, known + part, length) == 0 else { return -1 }
+      guard end &- at >= length, unsafe memcmp(start + at, known + part, length) == 0 else { return -1 }
       at &+= length
       part = gap.partEnd
       if gap.kind == .number {
@@ -222,8 +242,7 @@ private struct EventPattern {
       guard string.scalars > 0 else { return -1 }
       scalars = string.scalars
     }
-    let length = bytes.count &- part
-    return unsafe limit &- at == length && memcmp(start + at, known + part, length) == 0 ? scalars : -1
+    return at == end ? scalars : -1
   }
 }
 

@@ -45,8 +45,8 @@ final class DownstreamConnection: ServerConnectionDelegate {
   var accounting = ConnectionAccounting()
   let connection: ServerConnection
   private let headCache: HeadCache<RequestHead, CachedRequest>
-  /// The head that was found in the cache last, until the exchange begins.
-  private var found: HeadCache<RequestHead, CachedRequest>.Found?
+  /// The cache entry of the head that was found last, until the exchange begins.
+  private var found: CachedRequest?
   private(set) var exchange: Exchange?
   private(set) var prelude = Prelude.none
   /// How long a client that is being sent its last bytes has taken none.
@@ -187,17 +187,16 @@ final class DownstreamConnection: ServerConnectionDelegate {
 
   func serverConnection(_ connection: ServerConnection, cachedHeadIn bytes: RawSpan) -> RequestHead? {
     connection.pseudonym = worker.configuration.forwarding.via
-    found = headCache.lookup(bytes, for: connection.parser)
-    return found?.head
+    guard let match = headCache.lookup(bytes, for: connection.parser) else { return nil }
+    found = CachedRequest.of(match, worker.upstreams.route(match.head))
+    return match.head
   }
 
   func serverConnection(
     _ connection: ServerConnection, didReceive head: RequestHead, at: Instant, into output: OutputBuffer
   ) {
     let worker = worker
-    if let found = found.take() {
-      return begin(head, CachedRequest.of(found, worker.upstreams.route(head)), at: at, into: output)
-    }
+    if let found = found.take() { return begin(head, found, at: at, into: output) }
     let cached = CachedRequest(head, worker.upstreams.route(head), worker.configuration, worker)
     headCache.insert(head, cached, from: connection.parser)
     begin(head, cached, at: at, into: output)

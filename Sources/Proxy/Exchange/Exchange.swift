@@ -277,7 +277,7 @@ final class Exchange {
     if let framing = completion.endsBody { sendBodyEnd(framing) }
     recorder.responseEnded(at: completion.at, complete: true)
     releaseUpstream(reuse: completion.reusesUpstream)
-    permit.release(worker)
+    if permit.isAsked { permit.release(worker) }
     perform(machine.clientFlushed(queued: downstream.queuedBytes))
   }
 
@@ -303,7 +303,7 @@ final class Exchange {
   private func record(_ termination: Termination?) {
     let worker = worker
     if recorder.isInFlight { worker.proxy.ended() }
-    permit.release(worker)
+    if permit.isAsked { permit.release(worker) }
     worker.counters.exchangesEnded.add()
     recorder.submit(termination, upstream: upstream.authority, configuration, worker.recording)
   }

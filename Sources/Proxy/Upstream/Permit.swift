@@ -10,6 +10,9 @@ struct Permit {
 
   private var state = State.none
 
+  /// Whether there is anything to give back.
+  var isAsked: Bool { if case .none = state { false } else { true } }
+
   /// Asks for a permit. Where the answer is `queued`, `admitted` is called later, unless `release` is called before.
   mutating func acquire(_ limiter: ConcurrencyLimiter, _ worker: Worker) -> ConcurrencyLimiter.Entry {
     let entry = limiter.acquire(worker.onAdmit)
