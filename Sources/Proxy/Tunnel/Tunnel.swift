@@ -31,16 +31,13 @@ final class Tunnel: StreamDelegate {
   private let upstreamCounters: UpstreamCounters
   private let client: any ByteStream
   private let upstream: any ByteStream
-  private let highWatermark: Int
-  private let lowWatermark: Int
   private let idleTimeout: Duration?
   /// Called once, at the end: upstream's stream is closed by then, and the client's is the callee's to close.
   private let onEnd: (End) -> Void
 
-  private var state = TunnelState()
+  private var state: TunnelState
   private var count: TunnelCount
   private var activeAt: Instant
-  private var isClientPaused = false
   /// Since when upstream has not been read.
   private var upstreamPausedAt: Instant?
 
@@ -57,8 +54,8 @@ final class Tunnel: StreamDelegate {
     self.upstreamCounters = upstreamCounters
     self.client = client
     self.upstream = upstream
-    highWatermark = settings.buffers.highWatermarkBytes
-    lowWatermark = settings.buffers.lowWatermarkBytes
+    state = TunnelState(
+      highWatermark: settings.buffers.highWatermarkBytes, lowWatermark: settings.buffers.lowWatermarkBytes)
     idleTimeout = settings.timeouts.tunnel
     self.onEnd = onEnd
     activeAt = at
@@ -70,7 +67,8 @@ final class Tunnel: StreamDelegate {
       stream.startReading()
     }
     unsafe early.withUnsafeBytes { unsafe sendUpstream($0.bytes) }
-    pauseIfQueued()
+    // The response's head may wait for the client.
+    perform(state.handle(.written(.client, queued: client.queuedBytes)))
   }
 
   // MARK: The two streams
@@ -88,14 +86,13 @@ final class Tunnel: StreamDelegate {
       upstreamCounters.readBytes.add(bytes.byteCount)
       counters.downstreamWrittenBytes.add(bytes.byteCount)
       client.write(bytes)
+      perform(state.handle(.written(.client, queued: client.queuedBytes)))
     }
-    pauseIfQueued()
   }
 
   func streamDidFlush(_ stream: any ByteStream) {
     activeAt = .now()
-    if stream.queuedBytes <= lowWatermark { resumeReading(for: stream) }
-    if stream.queuedBytes == 0 { perform(state.handle(.drained(side(of: stream)))) }
+    perform(state.handle(.flushed(side(of: stream), queued: stream.queuedBytes)))
   }
 
   func streamDidEnd(_ stream: any ByteStream) {
@@ -115,34 +112,20 @@ final class Tunnel: StreamDelegate {
   private func sendUpstream(_ bytes: RawSpan) {
     upstreamCounters.writtenBytes.add(bytes.byteCount)
     upstream.write(bytes)
+    perform(state.handle(.written(.upstream, queued: upstream.queuedBytes)))
   }
 
   private func side(of stream: any ByteStream) -> TunnelState.Side { stream === client ? .client : .upstream }
   private func stream(_ side: TunnelState.Side) -> any ByteStream { side == .client ? client : upstream }
 
-  /// Pauses a side whose bytes the other one does not take fast enough.
-  private func pauseIfQueued() {
-    if upstream.queuedBytes > highWatermark, !isClientPaused {
-      isClientPaused = true
-      counters.uploadPauses.add()
-      client.pauseReading(detectingClose: false)
-    }
-    if client.queuedBytes > highWatermark, upstreamPausedAt == nil {
+  private func pauseReading(_ side: TunnelState.Side) {
+    switch side {
+    case .client: counters.uploadPauses.add()
+    case .upstream:
       upstreamPausedAt = .now()
       upstreamCounters.pauses.add()
-      upstream.pauseReading(detectingClose: false)
     }
-  }
-
-  /// Reads again from the side whose bytes `stream` has taken.
-  private func resumeReading(for stream: any ByteStream) {
-    if stream === upstream, isClientPaused {
-      isClientPaused = false
-      client.startReading()
-    } else if stream === client, upstreamPausedAt != nil {
-      noteStall()
-      upstream.startReading()
-    }
+    stream(side).pauseReading(detectingClose: false)
   }
 
   // MARK: Its end
@@ -158,16 +141,19 @@ final class Tunnel: StreamDelegate {
   func shutDown() { perform(state.handle(.shutDown)) }
 
   private func perform(ifDrained side: TunnelState.Side) {
-    if stream(side).queuedBytes == 0 { perform(state.handle(.drained(side))) }
+    if stream(side).queuedBytes == 0 { perform(state.handle(.flushed(side, queued: 0))) }
   }
 
   private func perform(_ action: TunnelState.Action) {
     switch action {
     case .none: return
+    case .pauseReading(let side): pauseReading(side)
+    case .resumeReading(let side):
+      if side == .upstream { noteStall() }
+      stream(side).startReading()
     case .finishWriting(let side): stream(side).shutdownWriting()
     case .stopReading(let side):
       noteStall()
-      isClientPaused = false
       stream(side).pauseReading(detectingClose: false)
     case .close(let termination, let reset):
       noteStall()

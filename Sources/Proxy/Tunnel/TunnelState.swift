@@ -1,8 +1,10 @@
-// Decides how a tunnel ends: what a side did goes in, the one thing to do comes out.
+// Decides how a tunnel flows and ends: what a side did goes in, the one thing to do comes out.
 // It must stay a value without I/O and clock, so that a test can try every order of events.
 import Measurement
 
-/// How a tunnel between a client and upstream comes to its end.
+/// A tunnel between a client and upstream: which side is read, and how it comes to its end.
+///
+/// A side whose bytes the other does not take is not read until that has taken most of what waits for it.
 ///
 /// A side that ends (FIN) has all its bytes forwarded; then the other side's stream is ended, too, and may still send. A side
 /// that fails ends both; the other still gets what it had sent. What failed first is recorded.
@@ -23,8 +25,10 @@ struct TunnelState: Sendable {
     case ended(Side)
     /// A side was reset or lost.
     case failed(Side, ExchangeFailure)
-    /// A side's socket has taken everything that was sent to it.
-    case drained(Side)
+    /// Bytes were written to a side; so many of them wait for its socket.
+    case written(Side, queued: Int)
+    /// A side's socket has taken bytes; so many still wait.
+    case flushed(Side, queued: Int)
     /// Nothing has passed for longer than it may.
     case idle
     /// The drain's deadline, or a second signal.
@@ -34,9 +38,12 @@ struct TunnelState: Sendable {
   /// What to do about it.
   enum Action: Equatable {
     case none
+    /// Read no more from this side until `resumeReading`: the other does not take its bytes fast enough.
+    case pauseReading(Side)
+    case resumeReading(Side)
     /// End the stream to this side: the other has ended.
     case finishWriting(Side)
-    /// Read no more from this side: the other one cannot take it.
+    /// Read no more from this side: the other one is lost.
     case stopReading(Side)
     /// Close both; by a reset where one side must not take the loss of the other for its proper end.
     case close(Termination, reset: Bool)
@@ -47,8 +54,12 @@ struct TunnelState: Sendable {
     var hasEnded = false
     /// The stream to it was ended, as the other side has ended.
     var isFinished = false
+    /// It is not read, because the other side is slow.
+    var isPaused = false
   }
 
+  private let highWatermark: Int
+  private let lowWatermark: Int
   private var client = End()
   private var upstream = End()
   /// How it ends, once the last bytes of a side that failed have been sent.
@@ -57,6 +68,14 @@ struct TunnelState: Sendable {
 
   /// Whether one side has failed, and what it had sent is still on its way to the other.
   var isEnding: Bool { termination != nil }
+
+  /// - Parameters:
+  ///   - highWatermark: bytes that may wait for one side before the other is paused.
+  ///   - lowWatermark: bytes down to which it stays so.
+  init(highWatermark: Int, lowWatermark: Int) {
+    self.highWatermark = highWatermark
+    self.lowWatermark = lowWatermark
+  }
 
   private static let whole = Termination(outcome: .tunnelled, stage: nil, failure: nil)
 
@@ -67,11 +86,11 @@ struct TunnelState: Sendable {
     case .ended(let side):
       self[side].hasEnded = true
       return .none
-    case .drained(let side):
-      if let termination { return close(termination, reset: true) }
-      guard self[side.other].hasEnded, !self[side].isFinished else { return .none }
-      self[side].isFinished = true
-      return self[side.other].isFinished ? close(Self.whole, reset: false) : .finishWriting(side)
+    case .written(let side, let queued):
+      guard queued > highWatermark, !self[side.other].isPaused else { return .none }
+      self[side.other].isPaused = true
+      return .pauseReading(side.other)
+    case .flushed(let side, let queued): return flushed(side, queued)
     case .failed(let side, let failure):
       // When the second one fails, too, the first one's last bytes can reach nobody.
       if let termination { return close(termination, reset: true) }
@@ -82,6 +101,19 @@ struct TunnelState: Sendable {
     case .shutDown:
       return truncate(ExchangeFailure(.shutDown, "shut down before the tunnel ended"))
     }
+  }
+
+  private mutating func flushed(_ side: Side, _ queued: Int) -> Action {
+    if queued == 0 {
+      if let termination { return close(termination, reset: true) }
+      if self[side.other].hasEnded, !self[side].isFinished {
+        self[side].isFinished = true
+        return self[side.other].isFinished ? close(Self.whole, reset: false) : .finishWriting(side)
+      }
+    }
+    guard termination == nil, queued <= lowWatermark, self[side.other].isPaused else { return .none }
+    self[side.other].isPaused = false
+    return .resumeReading(side.other)
   }
 
   /// A side that had ended its stream before has not failed, whatever then happens to its socket.
