@@ -18,7 +18,8 @@ public protocol ByteStream: AnyObject {
   /// Stops reading: what the peer sends waits, and so does the peer in the end.
   /// - Parameter detectingClose: whether the peer's end or reset is still reported meanwhile.
   func pauseReading(detectingClose: Bool)
-  /// Whether a reset is reported also while nothing is read: paused, or behind the peer's end.
+  /// Whether a reset is reported also while nothing is read: paused, or behind the peer's end. What came before it is delivered
+  /// first, in a pause too.
   var detectsReset: Bool { get set }
   /// Whether the peer of an idle connection has closed it, or sent bytes that nobody asked for. One system call.
   func isStale() -> Bool

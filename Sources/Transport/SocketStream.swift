@@ -42,7 +42,8 @@ public class SocketStream: ByteStream {
   public final var sentBytes: UInt64 { sent }
   /// Whether `close()` has been called.
   public final var isClosed: Bool { descriptor < 0 }
-  /// Whether a reset is reported also while nothing is read: paused, or behind the peer's end.
+  /// Whether a reset is reported also while nothing is read: paused, or behind the peer's end. What came before it is delivered
+  /// first, in a pause too.
   public final var detectsReset: Bool {
     get { state.detectsReset }
     set {
@@ -302,13 +303,19 @@ public class SocketStream: ByteStream {
   }
 
   /// Delivers what came before the error (a server may answer an upload and reset it), then reports the error. Where
-  /// reading is paused, both wait until it goes on: the bytes are the peer's, and somebody wants them.
+  /// reading is paused, both wait until it goes on: the bytes are the peer's, and somebody wants them. Whoever detects resets
+  /// is told of both at once: nothing else may ever end the pause.
   private final func fail(_ error: TransportError) {
     let first = state.pendingError ?? error
     state.pendingError = first
+    if state.detectsReset, state.phase == .open { state.reading = .active }
     while state.reading == .active, !isClosed, state.phase == .open, readOnce() {}
     guard !isClosed, state.phase != .failed else { return }
-    if state.reading != .paused || state.phase == .ended { reportFailure(first) } else { updateInterest() }
+    if state.reading != .paused || state.phase == .ended || state.detectsReset {
+      reportFailure(first)
+    } else {
+      updateInterest()
+    }
   }
 }
 

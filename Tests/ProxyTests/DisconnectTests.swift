@@ -101,6 +101,21 @@ struct DisconnectTests {
     #expect(try harness.end().map(\.verdict) == ["client_cancelled streaming"])
   }
 
+  @Test("A client that resets its upload while it is paused has left, though only its reset counts as that")
+  func resetInPausedUpload() throws {
+    let upstream = try ScriptedUpstream(receiveBuffer: 4_096)
+    let harness = try ProxyHarness(upstream: upstream) { $0.forwarding.halfClose = .finish }
+    let client = try harness.connect()
+    try client.send("POST / HTTP/1.1\r\nHost: llm\r\nContent-Length: \(256 << 20)\r\n\r\n")
+    let server = try upstream.accept()
+    fill(client)
+    client.reset()
+    // The server takes nothing and says nothing.
+    try harness.awaitRecords(1)
+    server.close()
+    #expect(try harness.end().map(\.verdict) == ["client_cancelled upload"])
+  }
+
   @Test("A client that leaves in the middle of its head is recorded, and upstream hears nothing")
   func halfHead() throws {
     let harness = try ProxyHarness()

@@ -154,3 +154,11 @@ func eventually(_ condition: () -> Bool) throws {
   for _ in 0..<2_000 where !condition() { _ = poll(nil, 0, 5) }
   guard condition() else { throw SocketFailure.timedOut }
 }
+
+/// Sends zeros until the other end has taken none for half a second.
+func fill(_ peer: SocketPeer) {
+  let piece = [UInt8](repeating: 0, count: 16 * 1024)
+  while peer.isReady(POLLOUT, milliseconds: 500) {
+    _ = piece.withUnsafeBytes { Glibc.send(peer.descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT)) }
+  }
+}

@@ -283,6 +283,20 @@ struct StreamTests {
   }
 
   @Test(
+    "A reset in a pause is told at once where that is asked for, behind what came before it",
+    arguments: StreamKind.allCases)
+  func resetInPause(kind: StreamKind) throws {
+    let pair = try Pair(kind)
+    pair.stream.detectsReset = true
+    pair.stream.pauseReading(detectingClose: false)
+    pair.send("last words")
+    pair.closePeer(reset: true)
+    try pair.driver.until { pair.delegate.errors.count == 1 }
+    #expect(kind == .unix || pair.delegate.text == "last words")
+    #expect(pair.delegate.ends == 0)
+  }
+
+  @Test(
     "A stream whose peer ended its side and then broke fails, though nothing is read any more",
     arguments: StreamKind.allCases)
   func endThenReset(kind: StreamKind) throws {
