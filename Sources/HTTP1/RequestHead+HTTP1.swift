@@ -46,8 +46,11 @@ extension RequestHead {
     output.append(" HTTP/1.1\r\n")
     let (forwardedFor, forwarded) = fields.rewritings(policy, client: client)
     for (index, field) in fields.list.enumerated() {
-      if fields.isHopByHop(field, connection) {
+      if fields.isHopByHop(field, connection, policy) {
         if let offer { fields.writeUpgrade(offer.elements, at: index, to: output) }
+      } else if field.kind == .expect, !isVersion11 {
+        // In an HTTP/1.0 request it means nothing (RFC 9110 §10.1.1), and in ours a server would wait with the body.
+        continue
       } else if field.kind == .forwardedFor, let forwardedFor {
         forwardedFor.write(fields, index, to: output)
       } else if field.kind == .forwarded, let forwarded {

@@ -63,8 +63,9 @@ extension ExchangeMachine {
     let framing = traits.framing.forwarded(toVersion11: self.traits.isVersion11)
     let body = Body(
       framing: framing, isCloseDelimited: traits.framing == .untilClose,
-      // A server that need not have read the body, or could have switched protocols, may take what comes next for that.
-      reusesUpstream: !awaited.awaitsContinue && !self.traits.offersUpgrade,
+      // A server that need not have read the body, that answered before it was sent, or that could have switched protocols,
+      // may take what comes next for that.
+      reusesUpstream: !awaited.awaitsContinue && isRequestComplete && !self.traits.offersUpgrade,
       // A client that has not sent all of its request will not be believed about where the next one begins.
       closesClient: !self.traits.keepsAlive || !isRequestComplete || framing == .untilClose || isDraining)
     move(to: .receiving(body))
@@ -96,9 +97,7 @@ extension ExchangeMachine {
   ///   - at: when the last byte came.
   mutating func responseCompleted(mayReuse: Bool, at: Instant) -> ExchangeAction {
     guard case .receiving(let body) = response else { return illegal("the response's end") }
-    // A server that answered before it took the whole request may never take the rest.
-    let isReusable = body.reusesUpstream && mayReuse && isRequestComplete
-    return complete(body, ResponseCompletion(reusesUpstream: isReusable, endsBody: nil, at: at))
+    return complete(body, ResponseCompletion(reusesUpstream: body.reusesUpstream && mayReuse, endsBody: nil, at: at))
   }
 
   private mutating func complete(_ body: Body, _ completion: ResponseCompletion) -> ExchangeAction {
