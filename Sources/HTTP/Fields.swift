@@ -104,15 +104,34 @@ public struct Fields: Sendable {
     a.count == b.count && zip(a, b).allSatisfy { ASCII.lowercased(bytes[$0]) == ASCII.lowercased(bytes[$1]) }
   }
 
+  /// A hash of a name, compared without case. It differs from process to process, so that nobody can choose names that collide.
+  package func nameHash(_ name: Range<Int>) -> UInt64 {
+    unsafe bytes.withUnsafeBufferPointer { bytes in
+      var hash = Self.hashSeed
+      for index in name {
+        hash = (hash ^ UInt64(unsafe ASCII.lowercased(bytes[index]))) &* 0x9E37_79B9_7F4A_7C15
+        hash ^= hash >> 32
+      }
+      return hash
+    }
+  }
+
+  private static let hashSeed = UInt64.random(in: .min ... .max)
+
   /// The value of the first field named `lowercase`, as text.
   public func first(_ lowercase: StaticString) -> String? {
     for field in list where matches(field.name, lowercase) { return text(field.value) }
     return nil
   }
 
-  /// The values of the fields named `lowercase`, as text, in their order.
-  public func all(_ lowercase: StaticString) -> [String] {
-    list.filter { matches($0.name, lowercase) }.map { text($0.value) }
+  /// The values of the fields named `lowercase`, in their order.
+  public func values(named lowercase: StaticString) -> [ArraySlice<UInt8>] {
+    list.filter { matches($0.name, lowercase) }.map { bytes[$0.value] }
+  }
+
+  /// The bytes of the value of the first field whose name is `name`, compared without case.
+  public func firstValue(named name: String) -> ArraySlice<UInt8>? {
+    firstIndex(named: name).map { bytes[list[$0].value] }
   }
 
   /// The value of the first field whose name is `name`, compared without case.

@@ -23,6 +23,10 @@ public struct ForwardingPolicy: Hashable, Sendable {
   /// The protocols that a client may switch to, in lower case. Offers of others are removed, and the request is served as HTTP.
   public var tunnels: [String] = []
 
+  /// Lower-case names of fields that are forwarded even where Connection names them: those that tell the record who sends a
+  /// request.
+  public var endToEnd: [String] = []
+
   /// The default policy.
   public init() {}
 

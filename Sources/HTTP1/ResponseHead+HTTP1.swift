@@ -51,7 +51,7 @@ extension ResponseHead {
     // These two statuses require an Upgrade field (RFC 9110 §15.2.2 and §15.5.22).
     let upgrade = status == 101 || status == 426 ? fields.upgradeElements(policy.tunnels) : []
     for (index, field) in fields.list.enumerated() {
-      if fields.isHopByHop(field, connection) {
+      if fields.isHopByHop(field, connection, policy) {
         if !upgrade.isEmpty { fields.writeUpgrade(upgrade, at: index, to: output) }
       } else if field.kind == .transferEncoding {
         guard status >= 200, status != 204, client11, sent == .chunked || answersHead else { continue }

@@ -39,12 +39,14 @@ final class ConfigurationSnapshot: Sendable {
     upstreams = servers(
       UpstreamSettings(settings, idleConnections: budget.idle, spareAttempts: budget.attemptBudget))
     instance = settings.instance ?? ""
-    forwarding = ForwardingPolicy(settings.forwarding)
     requestLimits = HTTPLimits(settings.limits, headBytes: settings.limits.requestHeadBytes)
     responseLimits = HTTPLimits(settings.limits, headBytes: settings.limits.responseHeadBytes)
     decoderLimits = DecoderLimits(
       eventBytes: settings.limits.eventBytes, bodyBytes: settings.limits.responseBodyBytes)
     identityHeaders = IdentityHeaders(user: settings.identity.headers, session: settings.identity.sessionHeaders)
+    var forwarding = ForwardingPolicy(settings.forwarding)
+    forwarding.endToEnd = identityHeaders.all
+    self.forwarding = forwarding
   }
 
   /// Whether every connection begins with a PROXY header that names the client.

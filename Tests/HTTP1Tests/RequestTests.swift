@@ -30,6 +30,44 @@ struct RequestTests {
     #expect(relayed.bytes == "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1\r\n\r\n")
   }
 
+  @Test("Fields that tell who sends a request stay, too: what the record says is what the server is told")
+  func identifyingFields() throws {
+    let names = [
+      "X-API-Key", "api-key", "Authorization", "X-Request-Id", "Traceparent", "Cookie", "X-User-Id", "X-Other",
+    ]
+    let fields = names.map { "\($0): v\r\n" }.joined()
+    let text = "GET / HTTP/1.1\r\nHost: a\r\nConnection: \(names.joined(separator: ", "))\r\n\(fields)\r\n"
+    let parser = MessageParser(.request, limits: HTTPLimits())
+    _ = parser.parse(Array(text.utf8).span.bytes, into: BodyRanges())
+    var policy = ForwardingPolicy()
+    policy.endToEnd = ["x-user-id"]
+    let output = OutputBuffer()
+    try RequestHead(parser).write(to: output, defaultHost: "a", policy: policy)
+    let kept = names.dropLast().map { "\($0): v\r\n" }.joined()
+    #expect(String(decoding: output.bytes, as: UTF8.self) == "GET / HTTP/1.1\r\nHost: a\r\n\(kept)\r\n")
+  }
+
+  @Test("Names in Connection are found among many that are as long and nearly the same")
+  func manyNames() {
+    let stem = String(repeating: "n", count: 400)
+    let named = (10..<40).map { "\(stem)\($0)" }
+    let others = (40..<70).map { "\(stem)\($0)" }
+    let fields = (named + others).map { "\($0): v\r\n" }.joined()
+    let relayed = relayRequest([
+      Array(
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: \(named.joined(separator: ",").uppercased())\r\n\(fields)\r\n".utf8)
+    ])
+    #expect(relayed.bytes == "GET / HTTP/1.1\r\nHost: a\r\n" + others.map { "\($0): v\r\n" }.joined() + "\r\n")
+  }
+
+  @Test("An HTTP/1.0 request loses its Expect, which would mean something in HTTP/1.1", arguments: ["1.0", "1.1"])
+  func expectation(version: String) {
+    let fields = "Host: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok"
+    let relayed = relayRequest([Array("POST / HTTP/\(version)\r\n\(fields)".utf8)])
+    let sent = version == "1.0" ? fields.replacing("Expect: 100-continue\r\n", with: "") : fields
+    #expect(relayed.bytes == "POST / HTTP/1.1\r\n" + sent)
+  }
+
   @Test("A chunked body is chunked anew, extensions dropped, trailers kept but for forbidden ones")
   func chunkedRequest() {
     let head = "PUT /f HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -29,6 +29,7 @@ struct ConfigurationSnapshotTests {
     #expect(snapshot.decoderLimits == DecoderLimits(eventBytes: 1_048_576, bodyBytes: 4_194_304))
     var forwarding = ForwardingPolicy()
     forwarding.tunnels = ["websocket"]
+    forwarding.endToEnd = snapshot.identityHeaders.all
     #expect(snapshot.forwarding == forwarding)
     #expect(!snapshot.requiresProxyHeader && !snapshot.finishesHalfClosed && !snapshot.awaitsTokens)
     #expect(!snapshot.isTrustedProxy("127.0.0.1") && snapshot.maySendProxyHeader("127.0.0.1"))

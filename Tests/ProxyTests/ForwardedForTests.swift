@@ -1,4 +1,6 @@
 // Whom a request comes from behind proxies: lists, lines, ports, and what nobody can read.
+import HTTP
+import HTTP1
 import Testing
 
 @testable import Proxy
@@ -6,7 +8,14 @@ import Testing
 @Suite("X-Forwarded-For")
 struct ForwardedForTests {
   private static func client(_ lines: [String], behind peer: String = "10.0.0.1") -> String {
-    ForwardedFor.client(behind: peer, lines) { $0.hasPrefix("10.") || $0 == "fd00::1" }
+    client(lines, behind: peer) { $0.hasPrefix("10.") || $0 == "fd00::1" }
+  }
+
+  private static func client(_ lines: [String], behind peer: String, isTrusted: (String) -> Bool) -> String {
+    let head = lines.map { "X-Forwarded-For: \($0)\r\n" }.joined()
+    let parser = MessageParser(.request, limits: HTTPLimits())
+    _ = parser.parse(Array(get("/", head).utf8).span.bytes, into: BodyRanges())
+    return ForwardedFor.client(behind: peer, parser.fields, isTrusted: isTrusted)
   }
 
   @Test(
@@ -23,6 +32,28 @@ struct ForwardedForTests {
 
   @Test("A peer that is not trusted speaks for nobody")
   func untrusted() { #expect(Self.client(["1.2.3.4"], behind: "9.9.9.9") == "9.9.9.9") }
+
+  @Test("Of a list that goes on for ever only the last hops are read, and none where the peer is not trusted")
+  func endless() {
+    let line = (0..<4_000).map { "10.0.\($0 / 256).\($0 % 256)" }.joined(separator: ",")
+    var asked = 0
+    let found = Self.client([line], behind: "10.9.9.9") { _ in
+      asked += 1
+      return true
+    }
+    #expect(found == "10.0.15.128" && asked == ForwardedFor.maxHops + 1)
+    asked = 0
+    let peer = Self.client([line], behind: "9.9.9.9") { _ in
+      asked += 1
+      return false
+    }
+    #expect(peer == "9.9.9.9" && asked == 1)
+  }
+
+  @Test("An element too long for an address is none")
+  func overlong() {
+    #expect(Self.client(["1.2.3.4, 10.0.0.5, " + String(repeating: "0", count: 30_000)]) == "10.0.0.1")
+  }
 
   @Test(
     "What cannot be read ends the list",
