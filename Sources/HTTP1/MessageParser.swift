@@ -87,6 +87,11 @@ public final class MessageParser {
   public var isBetweenMessages: Bool {
     unsafe state.pointee.stage == .head && !state.pointee.hasBegun && !state.pointee.isInEmptyLine
   }
+  /// Sizes beyond which a message is refused; to be changed between two messages only.
+  public var limits: HTTPLimits {
+    get { unsafe state.pointee.limits }
+    set { unsafe state.pointee.limits = newValue }
+  }
   /// Size of the longest head that is accepted, in bytes.
   public var headLimit: Int { unsafe state.pointee.limits.headBytes }
 

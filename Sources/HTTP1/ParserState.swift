@@ -19,7 +19,7 @@ struct ParserState {
   var chunked = ChunkedDecoder()
   /// Bytes of a body with a length that have not come.
   var remaining: UInt64 = 0
-  let limits: HTTPLimits
+  var limits: HTTPLimits
   var fields = Fields()
   /// Empty lines before a request, and whether only the CR of one has been read.
   var emptyLines = 0

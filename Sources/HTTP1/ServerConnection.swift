@@ -80,7 +80,7 @@ public final class ServerConnection: StreamDelegate {
   public let stream: any ByteStream
   /// Reads the requests.
   public let parser: MessageParser
-  private let options: Options
+  private var options: Options
   private let ranges: BodyRanges
   private let output: OutputBuffer
   /// Our own name in `Via`: a request that has it already is refused. It may change between two requests.
@@ -123,6 +123,14 @@ public final class ServerConnection: StreamDelegate {
 
   /// The delegate reads what comes next itself, as before the first request. Only while no byte of a request has come.
   public func beginPrelude() { state.preludeBegan() }
+
+  /// Uses other options for the next request. Only while no byte of it has come.
+  public func adopt(_ options: Options) {
+    self.options = options
+    parser.limits = options.limits
+    state.answersHalfClosed = options.answersHalfClosed
+    stream.detectsReset = options.answersHalfClosed
+  }
 
   // MARK: What the owner asks
 

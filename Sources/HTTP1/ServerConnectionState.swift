@@ -78,7 +78,7 @@ public struct ServerConnectionState: Sendable {
   /// Whether the last request was read whole, and nothing came behind it.
   public private(set) var isClientSilent = false
   /// Whether a client that ends its side behind a complete request is still answered.
-  private let answersHalfClosed: Bool
+  var answersHalfClosed: Bool
 
   /// A connection that was accepted at `at`.
   public init(at: Instant, answersHalfClosed: Bool = false, hasPrelude: Bool = false) {

@@ -65,7 +65,9 @@ public final class RequestOrigin: Sendable {
 /// The ids that a request's head gives to it alone.
 public enum RequestIDs {
   /// By the value of `x-request-id`.
-  public static func requestID(_ value: String) -> String? { IdentityReader.present(value).map(StringLimit.capped) }
+  public static func requestID(_ value: ArraySlice<UInt8>) -> String? {
+    IdentityReader.present(value).map { StringLimit.capped(IdentityReader.text($0)) }
+  }
 
   /// The trace it is part of, by the value of `traceparent`; nil where that is not valid.
   public static func traceID(_ value: String) -> String? { TraceParent.traceID(value) }
@@ -83,12 +85,12 @@ public struct IdentityReader: Sendable {
   }
 
   /// Reads who sent a head.
-  /// - Parameter field: the first value of the field of this lower-case name; nil where the head has none.
-  public mutating func read(_ field: (String) -> String?) -> RequestOrigin {
+  /// - Parameter field: the bytes of the first value of the field of this lower-case name; nil where the head has none.
+  public mutating func read(_ field: (String) -> ArraySlice<UInt8>?) -> RequestOrigin {
     var user: Identity?
     for index in headers.user.indices {
       guard let value = Self.present(field(headers.user[index])) else { continue }
-      user = Identity(user: value, from: headers.userFrom[index])
+      user = Identity(user: Self.text(value), from: headers.userFrom[index])
       break
     }
     var keyOwner: Identity?
@@ -97,38 +99,42 @@ public struct IdentityReader: Sendable {
     }
     for name in headers.session {
       guard let value = Self.present(field(name)) else { continue }
-      return RequestOrigin(user: user, keyOwner: keyOwner, session: StringLimit.capped(value))
+      return RequestOrigin(user: user, keyOwner: keyOwner, session: StringLimit.capped(Self.text(value)))
     }
     return RequestOrigin(user: user, keyOwner: keyOwner)
+  }
+
+  /// As much of a value as a name can be long; what is not UTF-8 is replaced.
+  fileprivate static func text(_ value: ArraySlice<UInt8>) -> String {
+    // A scalar that is cut in two lies beyond the limit.
+    String(decoding: value.prefix(StringLimit.limit + 4), as: UTF8.self)
   }
 
   /// The fields that carry API keys.
   fileprivate static let credentials = ["authorization", "x-api-key", "api-key"]
 
   /// The API key a head carries, where it carries one.
-  private static func credential(_ field: (String) -> String?) -> String? {
+  private static func credential(_ field: (String) -> ArraySlice<UInt8>?) -> ArraySlice<UInt8>? {
     if let authorization = field("authorization"), let key = bearer(authorization) { return key }
     return present(field("x-api-key")) ?? present(field("api-key"))
   }
 
   /// The token of a Bearer credential (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
-  private static func bearer(_ value: String) -> String? {
-    let text = value.utf8.drop { isBlank($0) }
+  private static func bearer(_ value: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+    let text = value.drop(while: isBlank)
     let scheme = "bearer".utf8
-    guard text.count > scheme.count, isBlank(text[text.index(text.startIndex, offsetBy: scheme.count)]),
+    guard text.count > scheme.count, isBlank(text[text.startIndex + scheme.count]),
       zip(text, scheme).allSatisfy({ $0 | 0x20 == $1 })
     else { return nil }
-    return present(String(Substring(text.dropFirst(scheme.count))))
+    return present(text.dropFirst(scheme.count))
   }
 
   /// `value` without the blanks around it; nil where nothing is left.
-  fileprivate static func present(_ value: String?) -> String? {
-    guard let value, let head = value.utf8.first, let tail = value.utf8.last else { return nil }
-    if !isBlank(head), !isBlank(tail) { return value }
-    guard let first = value.utf8.firstIndex(where: { !isBlank($0) }),
-      let last = value.utf8.lastIndex(where: { !isBlank($0) })
+  fileprivate static func present(_ value: ArraySlice<UInt8>?) -> ArraySlice<UInt8>? {
+    guard let value, let first = value.firstIndex(where: { !isBlank($0) }),
+      let last = value.lastIndex(where: { !isBlank($0) })
     else { return nil }
-    return String(value[first...last])
+    return value[first...last]
   }
 
   private static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }

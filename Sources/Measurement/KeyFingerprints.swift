@@ -5,30 +5,14 @@ import Crypto
 /// Fingerprints of API keys: `key_` and the first 12 hex digits of HMAC-SHA-256 under the secret
 /// (Documentation.docc/Record.md, "What is never in a record").
 ///
-/// Remembers the keys last used, one value a worker; the memory is bounded.
+/// A key is bytes, not text: two that Swift takes for the same text (`é` in one scalar and in two, or bytes that are no UTF-8)
+/// are two keys. Remembers the keys last used, one value a worker; the memory is bounded.
 public struct KeyFingerprints: Sendable {
-  /// A key's place in memory: two SipHashes under this process's random seed. 128 bits make a mix-up of two users as good
-  /// as impossible, and give nothing to whoever reads the memory later.
-  private struct Slot: Hashable {
-    var first: Int
-    var second: Int
-
-    init(_ credential: String) {
-      var hasher = Hasher()
-      hasher.combine(credential)
-      first = hasher.finalize()
-      hasher = Hasher()
-      hasher.combine(first)
-      hasher.combine(credential)
-      second = hasher.finalize()
-    }
-  }
-
   private let secret: KeySecret
   private let limit: Int
   /// Two generations: what is used moves to the young one, and when that is full the old one is forgotten.
-  private var young: [Slot: String] = [:]
-  private var old: [Slot: String] = [:]
+  private var young: [KeyedHash: String] = [:]
+  private var old: [KeyedHash: String] = [:]
 
   /// - Parameter limit: keys remembered, at most (twice this for a moment).
   public init(secret: KeySecret, limit: Int = 1_024) {
@@ -37,8 +21,10 @@ public struct KeyFingerprints: Sendable {
   }
 
   /// The fingerprint of `credential`.
-  public mutating func fingerprint(of credential: String) -> String {
-    let slot = Slot(credential)
+  public mutating func fingerprint(of credential: ArraySlice<UInt8>) -> String {
+    var hash = KeyedHash.Hasher()
+    hash.combine(credential)
+    let slot = hash.finalize()
     if let known = young[slot] { return known }
     let fingerprint = old[slot] ?? Self.compute(credential, secret)
     if young.count >= limit {
@@ -52,8 +38,8 @@ public struct KeyFingerprints: Sendable {
   /// Keys remembered now.
   var remembered: Int { young.count + old.count }
 
-  static func compute(_ credential: String, _ secret: KeySecret) -> String {
-    let code = HMAC<SHA256>.authenticationCode(for: Array(credential.utf8), using: secret.key)
+  static func compute(_ credential: ArraySlice<UInt8>, _ secret: KeySecret) -> String {
+    let code = HMAC<SHA256>.authenticationCode(for: credential, using: secret.key)
     return "key_" + Hex.encode(code.prefix(6))
   }
 }

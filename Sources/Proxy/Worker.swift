@@ -42,7 +42,7 @@ final class Worker {
   /// Where what one read brings of a request is put together for upstream.
   private let requestOutput = OutputBuffer(capacity: EventLoop.readCapacity * 2)
   let recording: RecordingResources
-  let identities: UniqueBox<IdentityReader>
+  let origins: RequestOrigins
   private(set) var headCaches: HeadCaches
   /// Memory for the exchanges' machines.
   let machines = FreeList<ExchangeMachine>(kept: 256)
@@ -69,8 +69,8 @@ final class Worker {
     configuration = proxy.configuration
     loop = try EventLoop()
     upstreams = UpstreamList(configuration, proxy, worker: number, loop: loop)
-    headCaches = HeadCaches(configuration)
-    identities = UniqueBox(IdentityReader(headers: configuration.identityHeaders, secret: proxy.secret))
+    headCaches = HeadCaches()
+    origins = RequestOrigins(configuration.identityHeaders, proxy.secret)
     var listeners: [Listener] = []
     for socket in sockets { listeners.append(try Listener(loop: loop, socket: socket)) }
     self.listeners = listeners
@@ -184,8 +184,7 @@ final class Worker {
   /// The client's address for the record: the peer's, or the one that trusted peers name.
   func clientAddress(peer: String, _ head: RequestHead) -> String {
     let configuration = configuration
-    return ForwardedFor.client(
-      behind: peer, head.fields.all("x-forwarded-for"), isTrusted: { configuration.isTrustedProxy($0) })
+    return ForwardedFor.client(behind: peer, head.fields) { configuration.isTrustedProxy($0) }
   }
 
   private func checkDeadlines() {
@@ -202,8 +201,8 @@ final class Worker {
     self.configuration = configuration
     upstreams.apply(configuration)
     headCaches.invalidate()
-    headCaches = HeadCaches(configuration)
-    identities.value = IdentityReader(headers: configuration.identityHeaders, secret: proxy.secret)
+    headCaches = HeadCaches()
+    origins.apply(configuration.identityHeaders)
     updateAccepting()
   }
 

@@ -37,7 +37,7 @@ struct RequestTests {
     ]
     let fields = names.map { "\($0): v\r\n" }.joined()
     let text = "GET / HTTP/1.1\r\nHost: a\r\nConnection: \(names.joined(separator: ", "))\r\n\(fields)\r\n"
-    let parser = MessageParser(.request, limits: HTTPLimits())
+    let parser = MessageParser(.request, limits: .test())
     _ = parser.parse(Array(text.utf8).span.bytes, into: BodyRanges())
     var policy = ForwardingPolicy()
     policy.endToEnd = ["x-user-id"]

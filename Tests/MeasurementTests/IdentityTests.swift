@@ -8,7 +8,7 @@ import TokenWire
 
 private let secret = KeySecret(bytes: Array(0..<32))
 
-private func reader() -> IdentityReader {
+private func freshReader() -> IdentityReader {
   let headers = IdentityHeaders(
     user: [
       "x-litellm-customer-id", "x-litellm-end-user-id", "x-openwebui-user-id", "helicone-user-id", "x-user-id",
@@ -17,20 +17,26 @@ private func reader() -> IdentityReader {
   return IdentityReader(headers: headers, secret: secret)
 }
 
+extension IdentityReader {
+  fileprivate mutating func read(texts: (String) -> String?) -> RequestOrigin {
+    read { texts($0).map { ArraySlice($0.utf8) } }
+  }
+}
+
 @Suite("Identity")
 struct IdentityTests {
   @Test("Headers come before the body, the body before the key, the key before the address")
   func precedence() {
-    var reader = reader()
+    var reader = freshReader()
     var facts = RequestFacts()
     facts.user = "from-body"
     facts.userKey = "body:metadata.user_id"
     let fields = ["x-user-id": " alice ", "authorization": "Bearer sk-1"]
     #expect(
-      reader.read { fields[$0] }.identity(facts: facts, client: "10.0.0.1")
+      reader.read(texts: { fields[$0] }).identity(facts: facts, client: "10.0.0.1")
         == Identity(user: "alice", from: "header:x-user-id"))
 
-    let keyed = reader.read { ["authorization": "Bearer sk-1"][$0] }
+    let keyed = reader.read(texts: { ["authorization": "Bearer sk-1"][$0] })
     #expect(
       keyed.identity(facts: facts, client: "10.0.0.1")
         == Identity(user: "from-body", from: "body:metadata.user_id"))
@@ -39,7 +45,7 @@ struct IdentityTests {
     facts.user = ""
     #expect(keyed.identity(facts: facts, client: "10.0.0.1").from == "api_key")
 
-    let bare = reader.read { _ in nil }
+    let bare = reader.read(texts: { _ in nil })
     #expect(bare.identity(facts: RequestFacts(), client: "10.0.0.1") == Identity(user: "10.0.0.1", from: "client_ip"))
   }
 
@@ -48,7 +54,7 @@ struct IdentityTests {
     var reader = IdentityReader(
       headers: IdentityHeaders(user: ["X-First", "X-Second"], session: ["X-Chat"]), secret: secret)
     let fields = ["x-first": "  ", "x-second": "bob", "x-chat": "c1"]
-    let head = reader.read { fields[$0] }
+    let head = reader.read(texts: { fields[$0] })
     #expect(head.identity(facts: RequestFacts(), client: "10.0.0.1") == Identity(user: "bob", from: "header:x-second"))
     var facts = RequestFacts()
     facts.session = "body-session"
@@ -63,24 +69,44 @@ struct IdentityTests {
       ("api-key", "sk-abc"),
     ])
   func credentials(name: String, value: String) {
-    var reader = reader()
-    let identity = reader.read { $0 == name ? value : nil }.identity(facts: RequestFacts(), client: "10.0.0.1")
+    var reader = freshReader()
+    let identity = reader.read(texts: { $0 == name ? value : nil }).identity(facts: RequestFacts(), client: "10.0.0.1")
     // HMAC-SHA-256 of "sk-abc" under the bytes 0 to 31, by Python's hmac.
     #expect(identity == Identity(user: "key_79cab182c097", from: "api_key"))
   }
 
   @Test("What is no key is none", arguments: ["Basic dXNlcjpwYXNz", "Bearer", "Bearer  ", "", "Bearersk-1"])
   func noCredential(value: String) {
-    var reader = reader()
-    let identity = reader.read { $0 == "authorization" ? value : nil }.identity(
+    var reader = freshReader()
+    let identity = reader.read(texts: { $0 == "authorization" ? value : nil }).identity(
       facts: RequestFacts(), client: "10.0.0.1")
     #expect(identity.from == "client_ip")
   }
 
+  @Test("Keys that are the same text for Swift and not the same bytes are two keys, in either order")
+  func keysAreBytes() {
+    let pairs: [([UInt8], [UInt8])] = [
+      (Array("k\u{e9}".utf8), Array("ke\u{301}".utf8)), ([0x6b, 0x80], [0x6b, 0x81]), ([0xff], Array("\u{fffd}".utf8)),
+    ]
+    for (one, other) in pairs {
+      var reader = freshReader()
+      func user(_ key: [UInt8]) -> String {
+        let head = reader.read { $0 == "x-api-key" ? key[...] : nil }
+        return head.identity(facts: RequestFacts(), client: "").user
+      }
+      let first = user(one)
+      #expect(user(other) != first)
+      #expect(user(one) == first)
+      reader = freshReader()
+      #expect(user(other) != first)
+      #expect(user(one) == first)
+    }
+  }
+
   @Test("The head keeps a fingerprint and never the key")
   func keepsNoKey() {
-    var reader = reader()
-    let head = reader.read { $0 == "authorization" ? "Bearer sk-very-secret" : nil }
+    var reader = freshReader()
+    let head = reader.read(texts: { $0 == "authorization" ? "Bearer sk-very-secret" : nil })
     #expect(head.keyOwner != nil)
     #expect(!String(reflecting: (head.user, head.keyOwner, head.session)).contains("very-secret"))
     #expect(!String(reflecting: reader).contains("very-secret"))
@@ -89,11 +115,11 @@ struct IdentityTests {
   @Test("Fingerprints remembered are bounded, and the same when computed again")
   func remembered() {
     var fingerprints = KeyFingerprints(secret: secret, limit: 10)
-    let first = fingerprints.fingerprint(of: "key-0")
-    for number in 0..<1_000 { _ = fingerprints.fingerprint(of: "key-\(number)") }
+    let first = fingerprints.fingerprint(of: ArraySlice("key-0".utf8))
+    for number in 0..<1_000 { _ = fingerprints.fingerprint(of: ArraySlice("key-\(number)".utf8)) }
     #expect(fingerprints.remembered <= 20)
-    #expect(fingerprints.fingerprint(of: "key-0") == first)
-    #expect(fingerprints.fingerprint(of: "key-1") != first)
+    #expect(fingerprints.fingerprint(of: ArraySlice("key-0".utf8)) == first)
+    #expect(fingerprints.fingerprint(of: ArraySlice("key-1".utf8)) != first)
   }
 
   @Test("Long values are cut at a scalar's boundary")
@@ -127,7 +153,8 @@ struct KeySecretTests {
     defer { folder.remove() }
     let first = try KeySecret.load(beside: folder.path + "/records.jsonl")
     let second = try KeySecret.load(beside: folder.path + "/others.jsonl")
-    #expect(KeyFingerprints.compute("k", first) == KeyFingerprints.compute("k", second))
+    #expect(
+      KeyFingerprints.compute(ArraySlice("k".utf8), first) == KeyFingerprints.compute(ArraySlice("k".utf8), second))
     let path = folder.path + "/" + KeySecret.fileName
     let attributes = try FileManager.default.attributesOfItem(atPath: path)
     #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600)
@@ -143,7 +170,8 @@ struct KeySecretTests {
     }
     let first = try KeySecret.load(beside: one.path + "/r")
     let second = try KeySecret.load(beside: two.path + "/r")
-    #expect(KeyFingerprints.compute("k", first) != KeyFingerprints.compute("k", second))
+    #expect(
+      KeyFingerprints.compute(ArraySlice("k".utf8), first) != KeyFingerprints.compute(ArraySlice("k".utf8), second))
   }
 
   @Test("A secret that others may read, or a damaged one, is refused with what to do", arguments: [0o644, 0o640])

@@ -23,9 +23,7 @@ struct ExchangeRecorderTests {
       _ = request.parse(
         Array(get("/v1/chat/completions").replacing("GET", with: "POST").utf8).span.bytes, into: BodyRanges())
       let head = try RequestHead(request)
-      let identities = UniqueBox(
-        IdentityReader(headers: IdentityHeaders(user: [], session: []), secret: KeySecret(bytes: [1])))
-      recorder.request(head, RequestMetadata(head, identities), decoderLimits: .test())
+      recorder.request(head, RequestMetadata(head), from: RequestOrigin(), decoderLimits: .test())
       _ = parser.parse(Array(streamHead.utf8).span.bytes, into: BodyRanges())
       let response = try ResponseHead(parser)
       let settings = Settings(upstream: UpstreamAddress(host: "a", port: 1))

@@ -1,6 +1,7 @@
 // Whom a request comes from behind proxies: lists, lines, ports, and what nobody can read.
 import HTTP
 import HTTP1
+import TestSupport
 import Testing
 
 @testable import Proxy
@@ -13,7 +14,7 @@ struct ForwardedForTests {
 
   private static func client(_ lines: [String], behind peer: String, isTrusted: (String) -> Bool) -> String {
     let head = lines.map { "X-Forwarded-For: \($0)\r\n" }.joined()
-    let parser = MessageParser(.request, limits: HTTPLimits())
+    let parser = MessageParser(.request, limits: .test())
     _ = parser.parse(Array(get("/", head).utf8).span.bytes, into: BodyRanges())
     return ForwardedFor.client(behind: peer, parser.fields, isTrusted: isTrusted)
   }

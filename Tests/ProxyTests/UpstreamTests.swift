@@ -206,4 +206,21 @@ struct UpstreamReloadTests {
     #expect(harness.counters().idle.level == 0)
     _ = try harness.end()
   }
+
+  @Test("A reload's limits hold on connections that clients keep, from the next request on")
+  func keptClients() throws {
+    let harness = try ProxyHarness()
+    let client = try harness.connect()
+    try client.send(get("/" + String(repeating: "x", count: 100)))
+    let server = try harness.upstream.accept()
+    _ = try server.head()
+    harness.reload { $0.limits.targetBytes = 50 }
+    // The reload is in force once the connection, which was made before, is not kept.
+    try server.send(answer("1"))
+    _ = try client.read(through: "\r\n\r\n1")
+    #expect(try server.readToEnd() == "")
+    try client.send(get("/" + String(repeating: "x", count: 100)))
+    #expect(try client.readToEnd().hasPrefix("HTTP/1.1 414 "))
+    #expect(try harness.end().map(\.verdict) == ["ok -", "rejected upload"])
+  }
 }

@@ -44,7 +44,9 @@ final class DownstreamConnection: ServerConnectionDelegate {
   /// Owned by the worker.
   var accounting = ConnectionAccounting()
   let connection: ServerConnection
-  private let headCache: HeadCache<RequestHead, CachedRequest>
+  private var headCache: HeadCache<RequestHead, CachedRequest>
+  /// Under which the present request began; a reload takes effect with the next one.
+  private var configuration: ConfigurationSnapshot
   /// The cache entry of the head that was found last, until the exchange begins.
   private var found: CachedRequest?
   private(set) var exchange: Exchange?
@@ -57,16 +59,21 @@ final class DownstreamConnection: ServerConnectionDelegate {
     self.worker = worker
     self.stream = stream
     peer = stream.peer?.host ?? ""
-    let configuration = worker.configuration
+    configuration = worker.configuration
     headCache = worker.headCaches.requests
-    var options = ServerConnection.Options(limits: configuration.requestLimits)
-    options.answersHalfClosed = configuration.finishesHalfClosed
+    var options = Self.options(configuration)
     if configuration.requiresProxyHeader {
       prelude = .proxyHeader(ProxyHeaderParser())
       options.hasPrelude = true
     }
     connection = ServerConnection(stream, options, ranges: worker.ranges, output: output)
     connection.start(self)
+  }
+
+  private static func options(_ configuration: ConfigurationSnapshot) -> ServerConnection.Options {
+    var options = ServerConnection.Options(limits: configuration.requestLimits)
+    options.answersHalfClosed = configuration.finishesHalfClosed
+    return options
   }
 
   /// Serves this client no request.
@@ -186,7 +193,12 @@ final class DownstreamConnection: ServerConnectionDelegate {
   // MARK: Requests
 
   func serverConnection(_ connection: ServerConnection, cachedHeadIn bytes: RawSpan) -> RequestHead? {
-    connection.pseudonym = worker.configuration.forwarding.via
+    if configuration !== worker.configuration {
+      configuration = worker.configuration
+      headCache = worker.headCaches.requests
+      connection.adopt(Self.options(configuration))
+    }
+    connection.pseudonym = configuration.forwarding.via
     guard let match = headCache.lookup(bytes, for: connection.parser) else { return nil }
     found = CachedRequest.of(match, worker.upstreams.route(match.head))
     return match.head

@@ -77,7 +77,8 @@ final class Exchange {
   func start(_ head: RequestHead, _ cached: CachedRequest, clientAddress: String, into output: OutputBuffer) {
     let worker = worker
     worker.counters.exchangesBegun.add()
-    recorder.request(head, cached.metadata, decoderLimits: configuration.decoderLimits)
+    let origin = cached.origin(of: head, worker.origins)
+    recorder.request(head, cached.metadata, from: origin, decoderLimits: configuration.decoderLimits)
     if offer != nil || !cached.write(head, to: output) {
       head.write(
         to: output, defaultHost: upstream.authority,

@@ -41,8 +41,10 @@ struct ExchangeRecorder: ~Copyable {
   // MARK: The request
 
   /// The request's head is known.
-  func request(_ head: RequestHead, _ metadata: RequestMetadata, decoderLimits: DecoderLimits) {
-    current.request(head, metadata, decoderLimits: decoderLimits)
+  func request(
+    _ head: RequestHead, _ metadata: RequestMetadata, from origin: RequestOrigin, decoderLimits: DecoderLimits
+  ) {
+    current.request(head, metadata, from: origin, decoderLimits: decoderLimits)
   }
 
   /// The request was refused, or its head was never whole: what it had asked for.

@@ -4,12 +4,9 @@ import HTTP1
 
 /// The heads that one worker has cached under one configuration, with what it derived from each.
 final class HeadCaches {
-  let requests: HeadCache<RequestHead, CachedRequest>
+  /// Who sent a request may differ among heads that are alike: the keys of all clients of one program are one kind of head.
+  let requests = HeadCache<RequestHead, CachedRequest>(fixedFields: ["content-encoding"])
   let responses = HeadCache<ResponseHead, ResponseMetadata>(fixedFields: ["content-type", "content-encoding"])
-
-  init(_ configuration: ConfigurationSnapshot) {
-    requests = HeadCache(fixedFields: configuration.identityHeaders.all + ["content-encoding"])
-  }
 
   /// Calls of `evictIdle` after which an unused head is removed: it may carry a credential.
   private static let sweeps = 8

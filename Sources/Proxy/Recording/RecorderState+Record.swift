@@ -9,8 +9,7 @@ extension RecorderState {
   ) {
     record.id = id
     record.instance = configuration.instance
-    if let metadata {
-      let origin = metadata.origin
+    if let metadata, let origin {
       let user = origin.identity(facts: facts, client: client ?? "")
       record.user = user.user
       record.userFrom = user.from

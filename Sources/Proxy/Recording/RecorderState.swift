@@ -15,6 +15,8 @@ struct RecorderState: ~Copyable {
   var client: String?
   /// What follows from the request's head; nil where that was refused, or never whole.
   private(set) var metadata: RequestMetadata?
+  /// Who sent it; nil as `metadata` is.
+  private(set) var origin: RequestOrigin?
   /// What a request without metadata had asked for.
   var partialRequestLine: PartialRequestLine?
   var requestID: String?
@@ -54,9 +56,14 @@ struct RecorderState: ~Copyable {
   // MARK: The request
 
   /// The request's head is known.
-  mutating func request(_ head: RequestHead, _ metadata: RequestMetadata, decoderLimits: DecoderLimits) {
+  mutating func request(
+    _ head: RequestHead, _ metadata: RequestMetadata, from origin: RequestOrigin, decoderLimits: DecoderLimits
+  ) {
     self.metadata = metadata
-    if let place = metadata.requestID { requestID = RequestIDs.requestID(head.value(at: place)) }
+    self.origin = origin
+    if let place = metadata.requestID {
+      requestID = RequestIDs.requestID(head.fields.bytes[head.fields.list[place].value])
+    }
     if let place = metadata.trace { traceID = RequestIDs.traceID(head.value(at: place)) }
     dialect = metadata.dialect
     guard let dialect else { return }

@@ -5,10 +5,8 @@ import Measurement
 import TokenWire
 
 /// What follows from a request's head: the same for all heads that share a cache entry, since it depends on the start line and
-/// the fixed fields of `HeadCaches` only. Exchanges refer to it to their end, so it contains no credential.
+/// the fixed fields of `HeadCaches` only. Exchanges refer to it to their end, so it contains no credential, and nobody's name.
 final class RequestMetadata {
-  /// Who sent it.
-  let origin: RequestOrigin
   /// The places of the fields `x-request-id` and `traceparent`, whose values differ from request to request.
   let requestID: Int?
   let trace: Int?
@@ -20,8 +18,7 @@ final class RequestMetadata {
   /// Whether it has an `X-Forwarded-For`.
   let isForwarded: Bool
 
-  init(_ head: RequestHead, _ identities: borrowing UniqueBox<IdentityReader>) {
-    origin = identities.value.read { head.first(named: $0) }
+  init(_ head: RequestHead) {
     requestID = head.fields.firstIndex(named: "x-request-id")
     trace = head.fields.firstIndex(named: "traceparent")
     method = head.method.rawValue
@@ -36,6 +33,11 @@ final class RequestMetadata {
 /// since the serialized head may contain a credential.
 final class CachedRequest {
   let metadata: RequestMetadata
+  /// Who sent the first of them.
+  private let origin: RequestOrigin
+  private let places: RequestOrigins.Places
+  /// Whether the fields that say who sent it differ among the heads of this entry.
+  private var originVaries = false
   /// The head as upstream gets it.
   private let serialized = UniqueBox<SerializedHead?>(nil)
   private var isRepeated = false
@@ -46,12 +48,17 @@ final class CachedRequest {
   init(_ head: RequestHead, _ upstream: Upstream, _ configuration: ConfigurationSnapshot, _ worker: Worker) {
     self.configuration = configuration
     self.upstream = upstream
-    metadata = RequestMetadata(head, worker.identities)
+    metadata = RequestMetadata(head)
+    places = worker.origins.places(in: head)
+    origin = worker.origins.origin(of: head, at: places)
   }
 
   /// The same requests, to another server.
   private init(_ other: CachedRequest, to upstream: Upstream) {
     metadata = other.metadata
+    origin = other.origin
+    places = other.places
+    originVaries = other.originVaries
     configuration = other.configuration
     self.upstream = upstream
   }
@@ -61,12 +68,18 @@ final class CachedRequest {
     _ found: HeadCache<RequestHead, CachedRequest>.Found, _ upstream: Upstream
   ) -> CachedRequest {
     let cached = found.payload
+    if !cached.isRepeated { cached.originVaries = cached.places.intersects(found.varying) }
     guard cached.upstream === upstream else { return CachedRequest(cached, to: upstream) }
     guard !cached.isRepeated else { return cached }
     cached.isRepeated = true
     cached.serialized.value = found.head.serialized(
       varying: found.varying, defaultHost: upstream.authority, policy: cached.configuration.forwarding)
     return cached
+  }
+
+  /// Who sent `head`, which is one of these.
+  func origin(of head: RequestHead, _ origins: RequestOrigins) -> RequestOrigin {
+    originVaries ? origins.origin(of: head, at: places) : origin
   }
 
   /// Writes `head` as upstream gets it.
