@@ -80,7 +80,8 @@ extension ExchangeMeter {
 
   private mutating func fillSpeeds(_ record: inout ExchangeRecord, tokens: Int?) {
     guard sawWholeStream, let first = firstTokenAt, let last = lastTokenAt else { return }
-    if let tokens, let toLast = sinceRequest(last), toLast > 0 {
+    // Tokens from before t0 are among `tokens`, and the time they took is not in the interval.
+    if let tokens, sinceRequest(first) != nil, let toLast = sinceRequest(last), toLast > 0 {
       record.tokensPerSecondEndToEnd = Double(tokens) / toLast * 1_000
     }
     let streamed = Self.milliseconds(last.nanoseconds(since: first))

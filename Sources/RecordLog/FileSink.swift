@@ -3,8 +3,12 @@ import Glibc
 
 /// A sink at a path; `-` is standard output.
 ///
-/// Several processes may append to one file. A line that a crash, a full disk or a reopening cut is ended before anything
-/// else is written, so that only that line is lost to a reader.
+/// Several processes may append to one file, or write to one FIFO or pipe. A line that a crash, a full disk or a reopening cut
+/// is ended before anything else is written, so that only that line is lost to a reader.
+///
+/// What is no file gets whole lines of at most `PIPE_BUF` bytes together in one write, which no other write is mixed with
+/// (POSIX, write(2)). A longer line is written alone under an exclusive lock (flock) of the FIFO, which other tachographs
+/// heed. An anonymous pipe that two processes have inherited is one open file, where a lock separates nobody.
 final class FileSink: RecordSink {
   /// The group may read the log, since a collector runs as another user; others may not.
   private static let mode: mode_t = 0o640
@@ -17,19 +21,26 @@ final class FileSink: RecordSink {
   private var isWithinLine = false
   /// Whether it is a regular file, to which other processes may be writing too.
   private var isFile = false
+  /// Whether it is a FIFO, a pipe, a terminal or a device.
+  private var isStream = false
+  /// Whether this process holds the lock for a line that is longer than one write.
+  private var holdsLock = false
+  /// Whether the last write found another process within such a line.
+  private var isLockedOut = false
   /// The largest single write. Where the descriptor is shared and may block, this is what a writable pipe surely takes.
   private var largestWrite = Int.max
 
   private var isStandardOutput: Bool { name == "-" }
 
   var isOpen: Bool { descriptor >= 0 }
-  var writability: Int32? { isOpen ? descriptor : nil }
+  var writability: Int32? { isOpen && !isLockedOut ? descriptor : nil }
 
   init(path: String) { name = path }
 
   deinit { close() }
 
   func close() {
+    unlock()
     if isOpen, !isStandardOutput { Glibc.close(descriptor) }
     descriptor = -1
     isWithinLine = false
@@ -42,7 +53,8 @@ final class FileSink: RecordSink {
     if isStandardOutput {
       descriptor = STDOUT_FILENO
       // Its open file description is shared with the process that started us: it is not ours to make non-blocking.
-      largestWrite = Self.isRegular(descriptor) ? .max : Int(PIPE_BUF)
+      isStream = !Self.isRegular(descriptor)
+      largestWrite = isStream ? Int(PIPE_BUF) : .max
       abandonLine()
       return
     }
@@ -53,6 +65,7 @@ final class FileSink: RecordSink {
     descriptor = opened
     let isTorn = Self.endsWithinLine(opened)
     isFile = isTorn != nil
+    isStream = !Self.isRegular(opened)
     endsWithTornLine = isTorn ?? wasWithinLine
   }
 
@@ -101,11 +114,39 @@ final class FileSink: RecordSink {
       try endTornLine()
       if endsWithTornLine { return 0 }
     }
-    let written = try writeBytes(lines)
+    let written = isStream ? try writeLines(lines) : try writeBytes(lines)
     if written > 0 {
       isWithinLine = unsafe lines.unsafeLoad(fromByteOffset: written - 1, as: UInt8.self) != UInt8(ascii: "\n")
     }
+    if holdsLock, !isWithinLine { unlock() }
     return written
+  }
+
+  /// Writes whole lines that are never mixed with those of others, or a part of one that is longer than `PIPE_BUF`.
+  private func writeLines(_ lines: RawSpan) throws(RecordSinkError) -> Int {
+    let count = isWithinLine ? lines.endOfFirstLine : lines.endOfLines(within: Int(PIPE_BUF))
+    if !holdsLock {
+      isLockedOut = !lock(isWithinLine || count > Int(PIPE_BUF) ? LOCK_EX : LOCK_SH)
+      if isLockedOut { return 0 }
+      holdsLock = true
+    }
+    defer { if count <= Int(PIPE_BUF), !isWithinLine { unlock() } }
+    return try writeBytes(lines.extracting(0..<count))
+  }
+
+  /// Waits at most 20 ms for a lock.
+  /// - Returns: false where another process is within a long line. What knows no locks is not locked.
+  private func lock(_ kind: Int32) -> Bool {
+    for _ in 0..<20 {
+      if flock(descriptor, kind | LOCK_NB) == 0 || errno != EWOULDBLOCK { return true }
+      usleep(1_000)
+    }
+    return false
+  }
+
+  private func unlock() {
+    if holdsLock { flock(descriptor, LOCK_UN) }
+    holdsLock = false
   }
 
   /// Nothing is held back.
@@ -156,5 +197,17 @@ final class FileSink: RecordSink {
   private var isWritable: Bool {
     var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
     return unsafe poll(&entry, 1, 0) == 1
+  }
+}
+
+extension RawSpan {
+  /// Where the first line ends, its newline included; the end where there is no newline.
+  fileprivate var endOfFirstLine: Int { newline(from: 0).map { $0 + 1 } ?? byteCount }
+
+  /// Where the last line ends that ends within `limit` bytes; where the first line is longer, its end.
+  fileprivate func endOfLines(within limit: Int) -> Int {
+    guard byteCount > limit else { return byteCount }
+    var one = 1
+    return extracting(0..<limit).newline(numberFromTheEnd: &one).map { $0 + 1 } ?? endOfFirstLine
   }
 }

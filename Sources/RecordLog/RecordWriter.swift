@@ -34,8 +34,9 @@ public final class RecordWriter: Sendable {
     public var tickMilliseconds: Int32 = 50
     /// How soon a sink that failed is tried again.
     public var retryMilliseconds: Int32 = 500
-    /// Of the failures within this time the first is logged; all are counted.
-    public var messageIntervalMilliseconds = 1_000
+    /// A failure that lasts is logged when it begins and after this time, then after ten times as long, and so on; every
+    /// attempt is counted. That writing works again is logged, too.
+    public var reminderMilliseconds = 60_000
 
     /// Makes settings with the defaults for everything else.
     public init(path: String, instance: String) {

@@ -12,11 +12,12 @@ struct RecordWriterLoop: ~Copyable {
   private let sink: any RecordSink
   private var pipeline = RecordPipeline()
   private var deadline: Instant?
-  private var lastMessageAt: Instant?
+  private var outage: OutageMessages
 
   init(writer: RecordWriter, sink: any RecordSink) {
     self.writer = writer
     self.sink = sink
+    outage = OutageMessages(reminderNanoseconds: Int64(writer.settings.reminderMilliseconds) * 1_000_000)
   }
 
   /// Runs until the writer is closed and everything is written, or its deadline has passed.
@@ -103,6 +104,7 @@ struct RecordWriterLoop: ~Copyable {
       throw error
     }
     let written = pipeline.markFlushed()
+    if outage.isOngoing { reportRecovery() }
     writer.written.add(written, ordering: .releasing)
     writer.queue.withLock { $0.markWritten(written) }
     return true
@@ -161,16 +163,22 @@ struct RecordWriterLoop: ~Copyable {
     writer.done.set()
   }
 
-  /// Counts a failure and tells the operator, unless that was done a moment ago.
+  /// Counts a failure and tells the operator, where it is time to.
   private mutating func report(_ kind: RecordWriter.FailureKind, _ error: RecordSinkError) {
     writer.failures.add(kind)
-    let now = Instant.now()
-    let interval = Int64(writer.settings.messageIntervalMilliseconds) * 1_000_000
-    if let lastMessageAt, now.nanoseconds(since: lastMessageAt) < interval { return }
-    lastMessageAt = now
+    // Somebody asked for a reopening: he is told each time, and writing goes on.
+    guard kind == .reopen || outage.failed(at: .now()) else { return }
     let dropped = writer.dropped.load(ordering: .relaxed)
     writer.log.error(
       "cannot \(kind.action) the record log \(sink.name): \(error.description); trying again (records dropped so far: \(dropped))"
+    )
+  }
+
+  private mutating func reportRecovery() {
+    guard let nanoseconds = outage.worked(at: .now()) else { return }
+    let dropped = writer.dropped.load(ordering: .relaxed)
+    writer.log.info(
+      "writing to the record log \(sink.name) works again, after \(nanoseconds / 1_000_000_000) s (records dropped so far: \(dropped))"
     )
   }
 }

@@ -12,6 +12,7 @@ extension ReportSummary {
       ("by", .string(grouping.rawValue)),
       ("since", .optional(window.since.map(time))),
       ("until", .optional(window.until.map(time))),
+      ("where", .array(conditions.map { .string($0) })),
       ("first_start", .optional((span?.lowerBound).map(time))),
       ("last_end", .optional((span?.upperBound).map(time))),
       ("span_s", .optional(spanSeconds)),

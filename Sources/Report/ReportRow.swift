@@ -30,16 +30,18 @@ struct ReportRow {
   /// Gaps of the timeline, where there is one and the exchange has one choice; storage is kept.
   var timelineGaps: [UInt64] = []
 
-  /// Whether a record began in the time window.
+  /// Whether a record began in the time window and meets the conditions.
   enum Selection { case inside, outside }
 
   /// Reads one record.
   /// - Parameters:
   ///   - within: the wall times in which an exchange must have started.
+  ///   - conditions: what it must meet besides.
   ///   - key: gets the value that `grouping` names (nil where it is null); called only inside the window.
   /// - Returns: nil where this is no record of version 1.
   mutating func read(
-    _ members: inout JSONMembers, by grouping: ReportGrouping, within: TimeWindow, key: (JSONValue?) -> Void
+    _ members: inout JSONMembers, by grouping: ReportGrouping, within: TimeWindow, where conditions: [RecordCondition],
+    key: (JSONValue?) -> Void
   ) -> Selection? {
     guard let start = RecordParser.timestampNanoseconds(members.present(.timestamp)) else { return nil }
     startNanoseconds = start
@@ -49,6 +51,9 @@ struct ReportRow {
     let outcomeName = members.present(.outcome)
     guard let outcome = outcomeName.flatMap(Outcome.init(_:)) else { return nil }
     guard within.contains(start) else { return .outside }
+    // A cursor of their own: the other keys are read in the order of a line.
+    var all = members
+    for condition in conditions where !condition.holds(for: &all) { return .outside }
     self.outcome = outcome
     switch grouping {
     case .user: key(user)

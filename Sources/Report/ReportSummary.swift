@@ -110,6 +110,8 @@ public struct ReportSummary: Sendable {
   public let grouping: ReportGrouping
   /// The time asked for.
   public let window: TimeWindow
+  /// The conditions asked for, as they were written.
+  public let conditions: [String]
   /// What was read.
   public let reading: ReadingTally
   /// First start to last end of the exchanges counted, nanoseconds since 1970; nil where there are none.
@@ -130,6 +132,7 @@ public struct ReportSummary: Sendable {
   public init(_ tally: ReportTally, top: Int) {
     grouping = tally.grouping
     window = tally.window
+    conditions = tally.conditions.map(\.text)
     reading = tally.reading
     span = tally.firstStart.flatMap { start in tally.lastEnd.map { start...max(start, $0) } }
     let seconds = Self.seconds(span)

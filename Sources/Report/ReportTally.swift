@@ -26,6 +26,7 @@ public struct ReportTally: Sendable {
   /// The key that makes the groups.
   public let grouping: ReportGrouping
   let window: TimeWindow
+  let conditions: [RecordCondition]
   /// What was read.
   public internal(set) var reading = ReadingTally()
   private(set) var all = GroupTally()
@@ -36,9 +37,14 @@ public struct ReportTally: Sendable {
   private(set) var lastEnd: Int64?
 
   /// An empty report.
-  public init(by grouping: ReportGrouping, within window: TimeWindow = TimeWindow(), limits: ReportLimits = .init()) {
+  /// - Parameter conditions: what a record has to meet to count, all of them.
+  public init(
+    by grouping: ReportGrouping, within window: TimeWindow = TimeWindow(), where conditions: [RecordCondition] = [],
+    limits: ReportLimits = .init()
+  ) {
     self.grouping = grouping
     self.window = window
+    self.conditions = conditions
     groups = GroupTable(limits: limits)
   }
 
@@ -91,7 +97,7 @@ struct ReportCounter {
   private mutating func select(_ line: RawSpan) -> RecordLine<(ReportRow.Selection, GroupTable.Destination)> {
     parser.parse(line) { _, members in
       var destination = GroupTable.Destination.keyless
-      let selection = row.read(&members, by: tally.grouping, within: tally.window) { key in
+      let selection = row.read(&members, by: tally.grouping, within: tally.window, where: tally.conditions) { key in
         destination = unsafe key?.withUTF8 { utf8 in unsafe tally.destination(of: utf8.span) } ?? .keyless
       }
       return selection.map { ($0, destination) }

@@ -35,19 +35,28 @@ public struct ReportText {
   private var rows: [ReportGroup] { [summary.all] + summary.groups + (summary.other.map { [$0] } ?? []) }
 
   private var headline: String {
-    guard let span = summary.span else { return "no exchanges" + (summary.reading.records > 0 ? " in that time" : "") }
+    let conditions = summary.conditions.map { " where " + TerminalText.safe($0) }.joined(separator: " and")
+    guard let span = summary.span else {
+      return "no exchanges\(conditions)" + (summary.reading.records > 0 ? " in that time" : "")
+    }
     let count = summary.all.requests == 1 ? "1 exchange" : "\(NumberText.whole(summary.all.requests)) exchanges"
     let length = summary.spanSeconds.map { " (\(NumberText.duration(seconds: $0)))" } ?? ""
-    return "\(count), \(time(span.lowerBound)) to \(time(span.upperBound))\(length)"
+    return "\(count)\(conditions), \(time(span.lowerBound)) to \(time(span.upperBound))\(length)"
   }
 
   private func name(_ group: ReportGroup) -> String {
     switch group.name {
     case .all: "all"
-    case .key(let key?): key.isEmpty ? "\"\"" : TerminalText.safe(key)
+    case .key(let key?): Self.looksLikeOwnWord(key) ? "\"\(TerminalText.safe(key))\"" : TerminalText.safe(key)
     case .key(nil): NumberText.unknown
     case .other(let keys, let hasUncountedKeys): "(other: \(hasUncountedKeys ? "over " : "")\(NumberText.whole(keys)))"
     }
+  }
+
+  /// Whether a key could be taken for a row that is no key, or for nothing. It is shown in quotes then.
+  private static func looksLikeOwnWord(_ key: String) -> Bool {
+    key == "all" || key == NumberText.unknown || key.hasPrefix("(other:") || key.hasPrefix("\"")
+      || key.allSatisfy(\.isWhitespace)
   }
 
   private var nameColumn: TextTable.Column {
@@ -58,6 +67,7 @@ public struct ReportText {
     let others = rows.map { group in
       group.outcomes.filter { $0.outcome != .ok }.map { "\($0.outcome.rawValue) \(NumberText.whole($0.count))" }
     }
+    if others.allSatisfy(\.isEmpty) { return traffic(outcomes: nil).lines(within: columns) }
     let whole = traffic(outcomes: others.map { $0.joined(separator: ", ") }).lines()
     guard let columns, TextTable.width(whole) > columns else { return whole }
     return traffic(outcomes: nil).lines(within: columns) + [""] + outcomes(others, within: columns)

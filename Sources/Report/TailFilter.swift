@@ -9,16 +9,22 @@ public struct TailFilter: Hashable, Sendable {
   public var model: String?
   /// The least TTFT, in ms. A wait that ended without a token counts too if it was as long.
   public var slowestFromMilliseconds: Double?
+  /// When an exchange must have begun.
+  public var window: TimeWindow
 
   /// A filter; without conditions it matches everything.
-  public init(user: String? = nil, model: String? = nil, slowestFromMilliseconds: Double? = nil) {
+  public init(
+    user: String? = nil, model: String? = nil, slowestFromMilliseconds: Double? = nil, window: TimeWindow = TimeWindow()
+  ) {
     self.user = user
     self.model = model
     self.slowestFromMilliseconds = slowestFromMilliseconds
+    self.window = window
   }
 
   /// Whether `record` is to be shown.
   public func matches(_ record: ExchangeRecord) -> Bool {
+    guard window.contains(record.timestampNanoseconds) else { return false }
     if let user, record.user != user { return false }
     if let model, record.model != model, record.responseModel != model { return false }
     guard let slowestFromMilliseconds else { return true }

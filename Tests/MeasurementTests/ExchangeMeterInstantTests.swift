@@ -65,6 +65,20 @@ struct MeterInstantTests {
     #expect(isNear(record.tokensPerSecondEndToEnd, 10))
   }
 
+  @Test("Where tokens came before the request was complete, there is no rate from its end on")
+  func tokensBeforeTheRequestsEnd() {
+    var exchange = Exchange.streaming()
+    for at in [5.0, 6, 1010] {
+      exchange.read(at)
+      exchange.token()
+    }
+    exchange.event { $0.usage = TokenUsage(output: 3) }
+    let record = exchange.record()
+    #expect(record.outputTokens == 3 && record.ttftMilliseconds == nil)
+    #expect(isNear(record.ttltMilliseconds, 1000))
+    #expect(record.tokensPerSecondEndToEnd == nil)
+  }
+
   @Test("Tokens that all came in one read have no TPOT, not one of 0")
   func oneRead() {
     var exchange = Exchange.streaming()

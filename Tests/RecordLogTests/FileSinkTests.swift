@@ -1,5 +1,6 @@
 // The sink at a path: torn lines, other processes that write to the same file, FIFOs, reopening.
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -187,5 +188,79 @@ struct FIFOSinkTests {
     try sink.open()
     #expect(try sink.write("half\n") == 5)
     #expect(content(of: second) == "half\n")
+  }
+
+  /// What all writers have written, once they are done.
+  private func everything(from reader: Int32, until isDone: @escaping () -> Bool) -> String {
+    var text = ""
+    while true {
+      let done = isDone()
+      let piece = content(of: reader)
+      text += piece
+      if piece.isEmpty, done { return text }
+      if piece.isEmpty { sched_yield() }
+    }
+  }
+
+  /// Writes all of `lines` as a writer does.
+  private static func write(_ lines: String, to sink: FileSink) throws {
+    var rest = Array(lines.utf8)[...]
+    while !rest.isEmpty {
+      let accepted = try sink.write(rest.span.bytes)
+      rest = rest.dropFirst(accepted)
+      if accepted == 0 { usleep(200) }
+    }
+  }
+
+  @Test("Of several writers to one FIFO every line is whole, also those longer than one write can be")
+  func severalWriters() throws {
+    let reader = try reader()
+    defer { close(reader) }
+    let writers = 3
+    let done = Mutex(0)
+    for writer in 0..<writers {
+      Thread.detachNewThread { [path] in
+        let sink = FileSink(path: path)
+        try? sink.open()
+        var random = SeededRandom(seed: UInt64(writer))
+        for _ in 0..<60 {
+          // Batches of short lines that are longer together than PIPE_BUF, and now and then a line that is longer alone.
+          let lengths = (0..<12).map { _ in Int.random(in: 1...9, using: &random) == 9 ? 30_000 : 700 }
+          let batch = lengths.map { String(repeating: "\(writer)", count: $0) + "\n" }.joined()
+          try? Self.write(batch, to: sink)
+        }
+        sink.close()
+        done.withLock { $0 += 1 }
+      }
+    }
+    let text = everything(from: reader) { done.withLock { $0 == writers } }
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+    #expect(lines.count == writers * 60 * 12)
+    let torn = lines.filter { ($0.count != 700 && $0.count != 30_000) || Set($0).count != 1 }
+    #expect(torn.isEmpty, "\(torn.count) lines of \(lines.count) are torn")
+  }
+
+  @Test("While another writer is within a long line nothing is written, and the sink is not called writable")
+  func lockedOut() throws {
+    let reader = try reader()
+    defer { close(reader) }
+    let (first, second) = (FileSink(path: path), FileSink(path: path))
+    try first.open()
+    try second.open()
+    let long = String(repeating: "x", count: 200_000) + "\n"
+    let accepted = try first.write(long)
+    #expect(accepted > 0 && accepted < long.utf8.count)
+    #expect(try second.write("short\n") == 0)
+    #expect(second.writability == nil)
+    var text = content(of: reader)
+    var rest = Array(long.utf8).dropFirst(accepted)
+    while !rest.isEmpty {
+      rest = rest.dropFirst(try first.write(rest.span.bytes))
+      text += content(of: reader)
+    }
+    #expect(try second.write("short\n") == 6)
+    #expect(second.writability != nil)
+    while case let piece = content(of: reader), !piece.isEmpty { text += piece }
+    #expect(text == long + "short\n")
   }
 }

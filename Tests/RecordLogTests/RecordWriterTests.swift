@@ -109,7 +109,7 @@ struct RecordWriterTests {
   func fullDisk() throws {
     let logged = Collected()
     var settings = settings("/dev/full", limit: 100)
-    settings.messageIntervalMilliseconds = 3_600_000
+    settings.reminderMilliseconds = 3_600_000
     let writer = try RecordWriter(settings, log: Log(sink: logged))
     for number in 0..<1_000 { writer.submit(filling: record(number)) }
     #expect(writer.close(timeoutMilliseconds: 50) == 100)

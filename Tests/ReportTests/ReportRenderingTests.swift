@@ -1,6 +1,7 @@
 // Reports as text and as JSON.
 import JSON
 import Measurement
+import RecordLog
 import Testing
 
 @testable import Report
@@ -164,6 +165,21 @@ struct ReportRenderingTests {
         ])
   }
 
+  @Test(
+    "A key that reads like a row of the report's own is in quotes", arguments: ["all", "–", "(other: 3)", "\"x\"", " "])
+  func ownWords(key: String) {
+    let escaped = key.replacingOccurrences(of: "\"", with: "\\\"")
+    let lines = Self.text(summary([line(["user": "\"\(escaped)\""]), line()], by: .user))
+    #expect(lines.contains { $0.hasPrefix("\"\(key)\" ") })
+    #expect(lines.filter { $0.hasPrefix("all ") }.count == lines.filter { $0.hasPrefix("ann ") }.count)
+  }
+
+  @Test("Without other outcomes there is no table of them, however wide the terminal", arguments: [40, 80, 300, nil])
+  func noOutcomes(columns: Int?) {
+    let lines = Self.text(summary([line()]), columns: columns)
+    #expect(!lines.contains { $0.contains("OTHER OUTCOMES") })
+  }
+
   @Test("No exchanges is said, and the notes still stand")
   func empty() {
     let lines = Self.text(summary(["torn"]))
@@ -214,7 +230,51 @@ struct TimeWindowTests {
   @Test(
     "Anything else is refused",
     arguments: [
-      "", "h", "1", "1w", "-1h", "+1h", "1.5h", "1 h", "yesterday", "99999999999999999d", "2026-10-01", "1h\u{0}",
+      "", "h", "1", "1w", "-1h", "+1h", "1.5h", "1 h", "yesterday", "99999999999999999d", "2026-10-32", "1h\u{0}",
     ])
   func refused(_ text: String) { #expect(TimeWindow.bound(text, now: 1_000_000_000_000_000) == nil) }
+
+  /// Two hours east of UTC, without a clock that is put forward.
+  private static let zone = LocalTime { moment in
+    let text = "2026-\(moment.month < 10 ? "0" : "")\(moment.month)-01T00:00:00Z"
+    let month = RecordParser.nanoseconds(rfc3339: text).map { $0 / 1_000_000_000 }
+    let inDay = moment.hour * 3600 + moment.minute * 60 + moment.second - 7200
+    return month.map { $0 + Int64((moment.day - 1) * 86_400 + inDay) }
+  } moment: { seconds in
+    // 2026-10-01 begins at 1,790,812,800 UTC; the tests stay within that month.
+    let local = Int(seconds) + 7200 - 1_790_812_800
+    return LocalTime.Moment(
+      year: 2026, month: 10, day: local / 86_400 + 1, hour: local / 3600 % 24, minute: local / 60 % 60,
+      second: local % 60)
+  }
+
+  @Test(
+    "A date is its first moment in local time; a time of day is the last one that was so",
+    arguments: [
+      ("2026-10-01", "2026-09-30T22:00:00Z"), ("2026-10-01T14:00", "2026-10-01T12:00:00Z"),
+      ("2026-10-01 14:00:05", "2026-10-01T12:00:05Z"), ("14:00", "2026-10-01T12:00:00Z"),
+      ("15:30:00", "2026-10-01T13:30:00Z"), ("15:30:01", "2026-09-30T13:30:01Z"), ("23:59", "2026-09-30T21:59:00Z"),
+    ])
+  func local(_ text: String, _ expected: String) throws {
+    let now = try #require(RecordParser.nanoseconds(rfc3339: "2026-10-01T13:30:00Z"))
+    #expect(
+      TimeWindow.bound(text, now: now, localTime: Self.zone) == RecordParser.nanoseconds(rfc3339: expected))
+  }
+
+  @Test(
+    "What is no date and no time is refused",
+    arguments: [
+      "2026-02-29", "2026-13-01", "2026-1-1", "24:00", "14:60", "1400", "14:0", "14:00:0", "2026-10-01T", "T14:00",
+      "2026-10-01T14", "-026-10-01", "2026-10-01 14:00 x",
+    ])
+  func noLocalTime(_ text: String) {
+    #expect(TimeWindow.bound(text, now: 1_790_812_800_000_000_000, localTime: Self.zone) == nil)
+  }
+
+  @Test("The zone of this process gives back the moment of a time")
+  func ownZone() throws {
+    let now = try #require(RecordParser.nanoseconds(rfc3339: "2026-10-01T13:30:00Z"))
+    let moment = LocalTime.ofThisProcess.moment(now / 1_000_000_000)
+    #expect(LocalTime.ofThisProcess.seconds(moment) == now / 1_000_000_000)
+  }
 }

@@ -1,6 +1,5 @@
 // `tachograph report`: reads record logs and prints a summary.
 import ArgumentParser
-import Clocks
 import Glibc
 import RecordLog
 import Report
@@ -40,15 +39,26 @@ struct ReportCommand: ParsableCommand {
     help: ArgumentHelp(
       "Count only exchanges that began at this time or later.",
       discussion: "Takes \(TimeWindow.accepted).", valueName: "time"),
-    transform: Self.time)
+    transform: TimeArgument.nanoseconds)
   var since: Int64?
 
   @Option(
     help: ArgumentHelp(
       "Count only exchanges that began before this time.",
       discussion: "Takes \(TimeWindow.accepted).", valueName: "time"),
-    transform: Self.time)
+    transform: TimeArgument.nanoseconds)
   var until: Int64?
+
+  @Option(
+    name: .customLong("where"),
+    help: ArgumentHelp(
+      "Count only exchanges whose record meets this; repeat it for several conditions, all of which have to be met.",
+      discussion: """
+        KEY=VALUE or KEY!=VALUE, with a key of the record: outcome=ok, path=/v1/chat/completions, status!=200. A * at the \
+        end stands for anything (path=/v1/*), null for what is not known, and "null" in quotes for the word.
+        """, valueName: "condition"),
+    transform: Self.condition)
+  var conditions: [RecordCondition] = []
 
   @Option(
     help: ArgumentHelp(
@@ -66,7 +76,7 @@ struct ReportCommand: ParsableCommand {
 
   func run() throws {
     Terminal.ignoreBrokenPipe()
-    let empty = ReportTally(by: by, within: TimeWindow(since: since, until: until))
+    let empty = ReportTally(by: by, within: TimeWindow(since: since, until: until), where: conditions)
     let tally: ReportTally
     do {
       let scan = try ReportScan(paths: files.isEmpty ? ["tachograph.jsonl"] : files)
@@ -90,11 +100,10 @@ struct ReportCommand: ParsableCommand {
   /// More than four would wait for the disk, and each needs memory of its own.
   private static var threads: Int { min(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), 4) }
 
-  @Sendable private static func time(_ text: String) throws -> Int64 {
-    guard let bound = TimeWindow.bound(text, now: WallAnchor.now().realtimeNanoseconds) else {
-      throw ValidationError("It takes \(TimeWindow.accepted).")
+  @Sendable private static func condition(_ text: String) throws -> RecordCondition {
+    do throws(RecordCondition.Invalid) { return try RecordCondition(text) } catch {
+      throw ValidationError(error.description)
     }
-    return bound
   }
 }
 

@@ -41,27 +41,48 @@ struct TailCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How many of the last lines of the log to begin with.",
-      discussion: "They are counted before --user, --model and --slow are applied.", valueName: "count"))
-  var lines = 10
+      "Show only exchanges that began at this time or later, of the whole log.",
+      discussion: "Takes \(TimeWindow.accepted).", valueName: "time"),
+    transform: TimeArgument.nanoseconds)
+  var since: Int64?
 
-  @Flag(inversion: .prefixedNo, help: "Wait for new lines at the end of the log, or end there.")
+  @Option(
+    help: ArgumentHelp(
+      "Show only exchanges that began before this time.",
+      discussion: "Takes \(TimeWindow.accepted).", valueName: "time"),
+    transform: TimeArgument.nanoseconds)
+  var until: Int64?
+
+  @Option(
+    name: [.customShort("n"), .long],
+    help: ArgumentHelp(
+      "How many of the last lines of the log to begin with.",
+      discussion:
+        "They are counted before the other options are applied. Default: 10; with --since all lines of the log.",
+      valueName: "count"))
+  var lines: Int?
+
+  @Flag(
+    name: [.customShort("f"), .long], inversion: .prefixedNo,
+    help: "Wait for new lines at the end of the log, or end there.")
   var follow = true
 
   @Option(help: "Colours; auto is on a terminal only, unless NO_COLOR is set.")
   var color = ColourChoice.auto
 
   func validate() throws {
-    if lines < 0 { throw ValidationError("--lines takes 0 or more.") }
+    if let lines, lines < 0 { throw ValidationError("--lines takes 0 or more.") }
     if let slow, !(slow >= 0) { throw ValidationError("--slow takes a number of milliseconds, 0 or more.") }
+    if let since, let until, since >= until { throw ValidationError("--since must lie before --until.") }
   }
 
   func run() throws {
     Terminal.ignoreBrokenPipe()
     Terminal.endCleanlyWhenInterrupted()
-    let filter = TailFilter(user: user, model: model, slowestFromMilliseconds: slow)
+    let filter = TailFilter(
+      user: user, model: model, slowestFromMilliseconds: slow, window: TimeWindow(since: since, until: until))
     var screen = TailScreen(filter: filter, isColoured: color.isColoured(STDOUT_FILENO))
-    let follower = RecordFollower(path: file, lastLines: lines)
+    let follower = RecordFollower(path: file, lastLines: lines ?? (since == nil ? 10 : .max))
     do {
       try show(follower, on: &screen)
     } catch let error as RecordReadError {
