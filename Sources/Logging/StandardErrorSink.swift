@@ -14,7 +14,7 @@ public final class StandardErrorSink: LogSink {
 
   private struct Queue {
     var lines: [String] = []
-    /// Messages dropped since the last line of `lines`.
+    /// Messages dropped of which no line says yet that they are missing.
     var drops = 0
     /// Lines in `lines` or being written.
     var outstanding = 0
@@ -61,7 +61,7 @@ public final class StandardErrorSink: LogSink {
     wakeup?.set()
   }
 
-  /// Waits until every queued line is written, at most `milliseconds`.
+  /// Waits until every queued line is written, and how many are missing; at most `milliseconds`.
   public func flush(milliseconds: Int) {
     // Only at the end of the process: asking each millisecond needs no second signal from the thread.
     for _ in 0..<max(milliseconds, 0) {
@@ -81,8 +81,8 @@ public final class StandardErrorSink: LogSink {
     let text = "\(program): \(label)\(entry.message)"
     guard text.utf8.count >= Self.longestLine else { return text + "\n" }
     let mark = "…\n"
-    var end = text.utf8.index(text.startIndex, offsetBy: Self.longestLine - mark.utf8.count)
-    while end.samePosition(in: text.unicodeScalars) == nil { end = text.utf8.index(before: end) }
+    // Within a character the end is rounded down to where the character begins.
+    let end = text.utf8.index(text.startIndex, offsetBy: Self.longestLine - mark.utf8.count)
     return text[..<end] + mark
   }
 
@@ -99,7 +99,7 @@ public final class StandardErrorSink: LogSink {
   /// - Returns: false where nothing was waiting.
   private func writeQueued() -> Bool {
     let (lines, drops) = queue.withLock { queue in
-      defer { (queue.lines, queue.drops) = ([], 0) }
+      defer { queue.lines = [] }
       return (queue.lines, queue.drops)
     }
     for line in lines {
@@ -109,6 +109,7 @@ public final class StandardErrorSink: LogSink {
     if drops > 0 {
       let message = "\(drops) messages are missing here: standard error did not accept them in time"
       write(line(Log.Entry(level: .warning, message: message)))
+      queue.withLock { $0.drops -= drops }
     }
     return !lines.isEmpty || drops > 0
   }

@@ -132,6 +132,45 @@ struct StandardErrorSinkTests {
     #expect(pipe.lines(endingWith: ": b").last == "name: b")
   }
 
+  @Test("A flush waits for the notice of missing messages, too")
+  func flushOfNotice() throws {
+    let pipe = try Pipe()
+    pipe.fill()
+    let sink = StandardErrorSink(program: "name", descriptor: pipe.writing, queueLimit: 0)
+    sink.accept(Log.Entry(level: .info, message: "a"))
+    // The pipe stays full, so that the flush ends when its time has passed, and not before.
+    #expect(ContinuousClock().measure { sink.flush(milliseconds: 20) } >= .milliseconds(20))
+    #expect(missing(pipe.lines { !$0.isEmpty }) == 1)
+    sink.flush(milliseconds: 10_000)
+    #expect(sink.droppedMessages == 1)
+  }
+
+  @Test("A line of which standard error accepts a part is written to its end")
+  func partOfLine() throws {
+    var ends: [Int32] = [-1, -1]
+    try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0)
+    defer { close(ends[1]) }
+    // The smallest buffer there is: behind `first`, it has room for a part of the line.
+    var size: Int32 = 1
+    setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+    _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
+    let first = [UInt8](repeating: 0x20, count: 300)
+    try #require(write(ends[0], first, first.count) == first.count)
+    let message = String(repeating: "x", count: 4_000)
+    StandardErrorSink(program: "name", descriptor: ends[0]).accept(Log.Entry(level: .info, message: message))
+    var buffer = [UInt8](repeating: 0, count: 8_192)
+    while recv(ends[1], &buffer, buffer.count, Int32(MSG_PEEK)) == first.count { sched_yield() }
+    let expected = String(decoding: first, as: UTF8.self) + "name: \(message)\n"
+    var bytes: [UInt8] = []
+    while bytes.count < expected.utf8.count {
+      var entry = pollfd(fd: ends[1], events: Int16(POLLIN), revents: 0)
+      guard poll(&entry, 1, 10_000) == 1 else { break }
+      let count = recv(ends[1], &buffer, buffer.count, 0)
+      bytes += buffer.prefix(max(count, 0))
+    }
+    #expect(String(decoding: bytes, as: UTF8.self) == expected)
+  }
+
   @Test("A reader that has gone stops nothing: its messages are dropped and counted")
   func noReader() throws {
     let pipe = try Pipe()
