@@ -12,7 +12,10 @@ public enum InheritedSockets {
   /// Sockets that are meant for another process (`LISTEN_PID`) are left alone. Call it once, before there are threads.
   /// - Returns: the sockets in their order; none where none were handed down.
   /// - Throws: `ServiceFailure` where one is no listening TCP socket, or the variables are malformed.
-  public static func adopt() throws(ServiceFailure) -> [ListeningSocket] {
+  public static func adopt() throws(ServiceFailure) -> [ListeningSocket] { try adopt(from: first) }
+
+  /// - Parameter first: the first socket's descriptor; a test has its own.
+  static func adopt(from first: Int32) throws(ServiceFailure) -> [ListeningSocket] {
     defer {
       for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID"] { _ = unsafe unsetenv(name) }
     }

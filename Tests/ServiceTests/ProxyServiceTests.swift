@@ -132,17 +132,19 @@ struct ServiceStartTests {
     let taken = try ScriptedUpstream()
     let folder = try TemporaryFolder()
     defer { folder.remove() }
+    let adminPort = try ScriptedUpstream().port
     let source = try SettingsSource(
       file: nil, environment: [:],
       flags: [
         "upstream": "http://127.0.0.1:9", "listen": "127.0.0.1:\(taken.port)", "records.file": folder.file("log.jsonl"),
-        "admin.listen": "127.0.0.1:0",
+        "admin.listen": "127.0.0.1:\(adminPort)",
       ])
     let failure = #expect(throws: ServiceFailure.self) {
       try ProxyService(source, version: "test", log: Log(sink: MemorySink()))
     }
     #expect(failure?.exitCode == 1)
     #expect(failure?.messages.first?.hasPrefix("cannot listen on 127.0.0.1:\(taken.port): ") == true)
+    #expect(throws: SocketFailure.refused) { try SocketPeer(connectingTo: adminPort) }
   }
 
   @Test("An admin address in use is a failure of its own")
@@ -167,22 +169,63 @@ struct ServiceStartTests {
     #expect(failure?.messages.first?.contains("/nowhere/at/all") == true)
   }
 
-  @Test("The admin pages say ready while it serves, and show settings and metrics")
+  @Test("The admin pages say ready while it serves, show settings and metrics, and end with it")
   func adminPages() throws {
+    let upstream = try ScriptedUpstream()
     let running = try RunningService(
-      "upstream: http://127.0.0.1:9\nadmin:\n  listen: 127.0.0.1:0\n", assignments: ["limits.queue=77"])
-    defer { running.end() }
-    let address = try #require(running.service.adminAddress)
+      "upstream: http://127.0.0.1:\(upstream.port)\nadmin:\n  listen: 127.0.0.1:0\n", assignments: ["limits.queue=77"])
+    let port = RunningService.port(of: try #require(running.service.adminAddress))
     func page(_ path: String) throws -> String {
-      let client = try SocketPeer(connectingTo: RunningService.port(of: address))
+      let client = try SocketPeer(connectingTo: port)
       try client.send(get(path))
       return try client.readToEnd()
     }
     #expect(try page("/-/ready").hasPrefix("HTTP/1.1 200 "))
     #expect(try page("/-/config").contains("queue: 77"))
-    #expect(try page("/metrics").contains(#"tachograph_build_info{version="test"} 1"#))
+    for workers in 1...2 { try running.reload("upstream: http://127.0.0.1:\(upstream.port)\nworkers: \(workers)\n") }
+    try running.reload("nonsense")
+    let metrics = try page("/metrics")
+    #expect(metrics.contains(#"tachograph_build_info{version="test"} 1"#))
+    #expect(metrics.contains(#"tachograph_config_reloads_total{result="taken"} 2"#))
+    #expect(metrics.contains(#"tachograph_config_reloads_total{result="refused"} 1"#))
+    // An open exchange keeps the service draining.
+    let client = try SocketPeer(connectingTo: running.port)
+    try client.send(get("/open"))
+    let server = try upstream.accept()
+    defer { server.close() }
+    _ = try server.head()
     running.service.terminate()
-    #expect(try page("/-/ready").hasPrefix("HTTP/1.1 503 "))
+    #expect(try page("/-/ready").hasSuffix("draining\n"))
+    running.end()
+    #expect(throws: SocketFailure.refused) { try SocketPeer(connectingTo: port) }
+  }
+
+  @Test("Before it listens a service is healthy and not ready")
+  func starting() throws {
+    let source = try SettingsSource(file: nil, environment: [:], flags: ["upstream": "http://127.0.0.1:9"])
+    let pages = AdminPages(source, version: "test", log: Log(sink: MemorySink()))
+    #expect(pages.page(at: "/-/healthy")?.status == 200)
+    #expect(pages.page(at: "/-/ready")?.status == 503)
+    #expect(pages.page(at: "/-/nothing") == nil)
+  }
+
+  @Test("Admin pages that others can reach are warned of, those of this machine alone are not")
+  func openAdminPages() throws {
+    for (listen, warnings) in [("127.0.0.1:0", 0), ("192.0.2.1:1", 1)] {
+      let sink = MemorySink()
+      let source = try SettingsSource(
+        file: nil, environment: [:], flags: ["upstream": "http://127.0.0.1:9", "admin.listen": listen])
+      // The second address is none of this machine's (RFC 5737).
+      try? AdminPages(source, version: "test", log: Log(sink: sink)).serve()?.stop()
+      #expect(sink.messages(.warning).count == warnings)
+    }
+  }
+
+  @Test("About half of the files that may be open are left for sockets at least, and most of them where there are many")
+  func openFiles() {
+    let limit = OpenFiles.limit
+    #expect(OpenFiles.forSockets(workers: 1) == limit - min(72, limit / 2))
+    #expect(OpenFiles.forSockets(workers: 1_000_000) == limit - limit / 2)
   }
 }
 
@@ -222,6 +265,25 @@ struct SettingsSourceTests {
   func noFile() throws {
     let failure = #expect(throws: ServiceFailure.self) { try SettingsSource(file: "/nowhere/t.yaml", environment: [:]) }
     #expect(failure == ServiceFailure(settings: "cannot read /nowhere/t.yaml: No such file or directory"))
+  }
+
+  @Test("A folder in place of the file is exit code 2, and no file without settings")
+  func folderAsFile() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let failure = #expect(throws: ServiceFailure.self) {
+      try SettingsSource(file: folder.path, environment: [:], flags: ["upstream": "http://127.0.0.1:9"])
+    }
+    #expect(failure == ServiceFailure(settings: "cannot read \(folder.path): Is a directory"))
+  }
+
+  @Test("A settings file of any length is read whole")
+  func longFile() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let comments = String(repeating: "# nothing\n", count: 20_000)
+    let file = try folder.write("upstream: http://127.0.0.1:9\n\(comments)limits:\n  queue: 5\n", to: "t.yaml")
+    #expect(try SettingsSource(file: file, environment: [:]).settings.limits.queue == 5)
   }
 
   @Test("A variable that is nearly a setting's is a warning")
