@@ -42,12 +42,13 @@ def chosen(options: argparse.Namespace, everything: list[Mutant]) -> list[Mutant
     ]
 
 
-def fingerprint(mutant: Mutant) -> str:
+def fingerprint(mutant: Mutant, copy: Copy) -> str:
     """Changes with the mutant, its module and its module's tests."""
     digest = hashlib.sha256(repr(mutant).encode())
     for folder in (f"Sources/{mutant.module}", *(f"Tests/{target}" for target in mutant.tests.split("|")), "Tests/Support"):
-        for file in sorted((ROOT / folder).rglob("*.swift")):
-            digest.update(file.read_bytes())
+        for name in sorted(copy.originals):
+            if name.startswith(folder + "/") and name.endswith(".swift"):
+                digest.update(copy.originals[name])
     return digest.hexdigest()[:16]
 
 
@@ -134,13 +135,13 @@ class Session:
         self.keep(mutant, {"killed": run.killer is not None, "by": run.killer, "seconds": round(run.seconds, 1)})
 
     def keep(self, mutant: Mutant, result: dict) -> None:
-        self.results[mutant.name] = result | {"fingerprint": fingerprint(mutant)}
+        self.results[mutant.name] = result | {"fingerprint": fingerprint(mutant, self.copy)}
         self.file.write_text(json.dumps(self.results, indent=2, ensure_ascii=False) + "\n")
         say(f"{word(result):8} {mutant.name}: {result.get('by') or result.get('error') or mutant.survives or mutant.effect}")
 
     def has(self, mutant: Mutant) -> bool:
         result = self.results.get(mutant.name, {})
-        return result.get("fingerprint") == fingerprint(mutant) and "error" not in result
+        return result.get("fingerprint") == fingerprint(mutant, self.copy) and "error" not in result
 
 
 def word(result: dict) -> str:

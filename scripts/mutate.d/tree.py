@@ -16,27 +16,26 @@ class BuildError(Exception):
 
 
 class Copy:
-    """A copy of the repository. Files that do not change keep their times, so that builds are incremental."""
+    """A copy of the repository as it is at the start. Files that do not change keep their times, so that builds are
+    incremental."""
 
     def __init__(self, root: pathlib.Path, folder: pathlib.Path):
         self.root, self.folder = root, folder
         self.tree, self.build_folder = folder / "tree", folder / "build"
+        # The repository may change while mutants that are built alone are still to come.
+        self.originals = {
+            file.relative_to(root).as_posix(): file.read_bytes()
+            for top in COPIED for file in ([root / top] if (root / top).is_file() else sorted((root / top).rglob("*")))
+            if file.is_file() and "__pycache__" not in file.parts
+            and not file.relative_to(root).as_posix().startswith("Tests/EndToEnd")
+        }
         self.bundle = self.build_folder / "debug" / "tachographPackageTests.xctest"
 
     def fill(self, changed: dict[str, str]) -> None:
-        """Makes the copy equal to the repository, but for the texts of `changed`."""
-        wanted = set(changed)
-        for top in COPIED:
-            path = self.root / top
-            for file in [path] if path.is_file() else sorted(path.rglob("*")):
-                name = file.relative_to(self.root).as_posix()
-                if file.is_dir() or "__pycache__" in name or name.startswith("Tests/EndToEnd"):
-                    continue
-                wanted.add(name)
-                if name not in changed:
-                    self.put(name, file.read_bytes())
-        for name, text in changed.items():
-            self.put(name, text.encode())
+        """Makes the copy equal to the originals, but for the texts of `changed`."""
+        wanted = self.originals | {name: text.encode() for name, text in changed.items()}
+        for name, content in wanted.items():
+            self.put(name, content)
         for file in sorted(self.tree.rglob("*")):
             name = file.relative_to(self.tree).as_posix()
             if file.is_file() and name.startswith(COPIED) and name not in wanted:
@@ -53,6 +52,8 @@ class Copy:
         file.write_bytes(content)
 
     def text(self, name: str) -> str:
+        if name in self.originals:
+            return self.originals[name].decode()
         return (self.root / name).read_text()
 
     def build(self) -> None:
