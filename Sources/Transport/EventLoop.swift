@@ -20,6 +20,8 @@ public final class EventLoop {
   /// Behind a pointer: each read uses it, and accesses to a stored property would be checked for exclusivity.
   private let clock: UnsafeMutablePointer<StampClock>
   private var anchor: WallAnchor
+  /// Reads both clocks; tests step the wall clock.
+  var readClocks: () -> WallAnchor = WallAnchor.now
 
   /// How its TCP streams are told that bytes wait.
   let trigger: PollTrigger
@@ -80,7 +82,7 @@ public final class EventLoop {
   /// Reads both clocks anew, at most once a millisecond.
   private func reanchor(at instant: Instant) {
     guard instant.nanoseconds(since: anchor.instant) > 1_000_000 else { return }
-    let fresh = WallAnchor.now()
+    let fresh = readClocks()
     anchor = anchor.renewed(by: fresh)
     unsafe clock.pointee.reanchor(fresh)
   }

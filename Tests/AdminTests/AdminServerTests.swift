@@ -1,11 +1,19 @@
 // The admin listener over real sockets: what it answers, what it refuses, and that nobody can hold it.
-import Admin
+import Glibc
 import TestSupport
 import Testing
 import Transport
 
+@testable import Admin
+
 @Suite("The admin listener") struct AdminServerTests {
   private func withServer(_ body: (UInt16) throws -> Void) throws {
+    let (server, port) = try startServer()
+    defer { server.stop() }
+    try body(port)
+  }
+
+  private func startServer() throws -> (server: AdminServer, port: UInt16) {
     let server = try AdminServer(host: "127.0.0.1", port: 0, onTrouble: { _ in }) { path in
       switch path {
       case "/page": AdminPage(body: "hello\n")
@@ -14,8 +22,7 @@ import Transport
       default: nil
       }
     }
-    defer { server.stop() }
-    try body(try #require(UInt16(server.address.split(separator: ":").last ?? "")))
+    return (server, try #require(UInt16(server.address.split(separator: ":").last ?? "")))
   }
 
   @Test("A page is answered whole, and the connection serves the next request")
@@ -86,19 +93,54 @@ import Transport
       try client.send(request)
       let answer = try client.readToEndOrReset().text
       #expect(answer.hasPrefix("HTTP/1.1 \(status) "), "\(answer.prefix(80))")
+      #expect(answer.contains("\r\nAllow: GET, HEAD\r\n") == (status == "405"))
     }
   }
 
-  @Test("Clients that hold connections make room for the next one")
-  func hoarding() throws {
+  /// Asks for the page on a connection that stays open.
+  private func askForPage(_ client: SocketPeer) throws {
+    try client.send("GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(try client.read(through: "hello\n").hasPrefix("HTTP/1.1 200"))
+  }
+
+  @Test("An HTTP/1.0 client that asks for it keeps its connection, and is told so; others are told only of the close")
+  func keepAlive() throws {
     try withServer { port in
-      let hoard = try (0..<100).map { _ in try SocketPeer(connectingTo: port) }
-      for client in hoard { try client.send("GET ") }
       let client = try SocketPeer(connectingTo: port)
-      try client.send("GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-      #expect(try client.readToEndOrReset().text.hasSuffix("hello\n"))
-      #expect(try hoard[0].readToEndOrReset().text == "")
+      try client.send("GET /page HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+      #expect(try client.read(through: "hello\n").contains("\r\nConnection: keep-alive\r\n"))
+      try client.send("GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
+      #expect(try !client.read(through: "hello\n").contains("\r\nConnection:"))
+      try client.send("GET /page HTTP/1.0\r\n\r\n")
+      #expect(try client.readToEndOrReset().text.contains("\r\nConnection: close\r\n"))
     }
+  }
+
+  @Test("Of as many clients as there may be, the one that has been idle for longest makes room for the next")
+  func room() throws {
+    try withServer { port in
+      let clients = try (0..<AdminServer.connections).map { _ in try SocketPeer(connectingTo: port) }
+      for client in clients { try askForPage(client) }
+      try askForPage(clients[0])
+      let next = try SocketPeer(connectingTo: port)
+      try askForPage(next)
+      _ = clients[1].isReady(POLLIN, milliseconds: SocketPeer.deadline)
+      #expect(clients.indices.filter { clients[$0].isReady(POLLIN, milliseconds: 0) } == [1])
+      #expect(try clients[1].readToEndOrReset().text == "")
+    }
+  }
+
+  @Test("A stop ends the connections of all clients")
+  func stop() throws {
+    let (server, port) = try startServer()
+    let clients = try (0..<2).map { _ in try SocketPeer(connectingTo: port) }
+    for client in clients { try askForPage(client) }
+    let stopping = try WorkerThread(name: "stop") { server.stop() }
+    defer {
+      for client in clients { client.close() }
+      stopping.join()
+    }
+    for client in clients { try client.waitForEnd() }
   }
 
   @Test("A port in use, and what is no address, are errors")

@@ -56,7 +56,8 @@ struct HeadRuleTests {
     "A name in a comment of Via is no receiver",
     arguments: [
       ("1.1 me", true), ("1.1 a, 1.1 me (b)", true), ("1.1 a (b, 1.1 me)", false), ("1.1 a (b (c) , 1.1 me)", false),
-      ("1.1 a (b \\) , 1.1 me)", false),
+      ("1.1 a (b (c) , 1.1 me )", false), ("1.1 a (b (c (d)) , 1.1 me ), 1.1 me", true),
+      ("1.1 a (b \\) , 1.1 me )", false),
     ])
   func comments(via: String, isLoop: Bool) throws {
     let head = try request("GET / HTTP/1.1\r\nHost: a\r\nVia: \(via)\r\n\r\n")

@@ -37,6 +37,18 @@ struct SummaryTests {
     #expect(json["requests"] as? Int == 2)
   }
 
+  @Test(
+    "A load has failed by a broken, unfinished or refused request; one that was aborted, or cut at the end, is no failure"
+  )
+  func failures() {
+    for ending in LoadResult.Ending.allCases {
+      var summary = LoadSummary(idPrefix: "t")
+      summary.add(result(1, .ok, firstTokenAfter: 5))
+      summary.add(result(2, ending, firstTokenAfter: 5))
+      #expect(summary.hasFailures == [.status, .unterminated, .inBandError, .broken].contains(ending), "\(ending)")
+    }
+  }
+
   @Test("A write's time in the truth is the instant before it")
   func truth() throws {
     let folder = try TemporaryFolder()

@@ -139,6 +139,15 @@ struct RecordPipelineTests {
     #expect(records == 4, "a notice is no record")
   }
 
+  @Test("Behind a batch that takes several writes its notice stands once, at the end")
+  func noticeOfLongBatch() {
+    var driver = Driver()
+    driver.load(0..<1_000, drops: 3)
+    driver.run()
+    let text = driver.text
+    #expect(text == expectedText(0..<1_000) + notice(3))
+  }
+
   @Test("A notice that was cut comes again whole, and is no record among those accepted")
   func cutNotice() {
     var driver = Driver()

@@ -194,6 +194,15 @@ struct OpenAIChatTests {
     #expect(event.serverDurations?.decodeMilliseconds == 125 && event.serverDurations?.totalMilliseconds == 375)
   }
 
+  @Test("A usage in its usual place counts, whatever Groq's says; one that is null does not hide Groq's")
+  func usageBesideGroqs() throws {
+    let groq = #""choices":[],"x_groq":{"usage":{"prompt_tokens":20,"completion_tokens":6}}"#
+    let both = try recipe.decodeEveryWay(sse("{\(groq),\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}"))
+    #expect(both.events.map(\.usage) == [TokenUsage(input: 1, output: 2)])
+    let null = try recipe.decodeEveryWay(sse("{\(groq),\"usage\":null}"))
+    #expect(null.events.map(\.usage) == [TokenUsage(input: 20, output: 6)])
+  }
+
   @Test(
     "An error in the stream is its type or code, never its message",
     arguments: [

@@ -111,6 +111,12 @@ struct ResponseDecoderTests {
     #expect(usage.events.last?.usage?.output == 1)
     let token = try recipe.decodeEveryWay(head + "data: \(chatChunk(#"{"content":"b"}"#))\n")
     #expect(token.tokenEvents == 1 && token.events.count == 1)
+    // What says how the stream ended counts, the text and the silence beside it do not.
+    for delta in [#"{"content":"b"}"#, #"{"role":"assistant"}"#] {
+      let last = chatChunk(delta).replacing("\"finish_reason\":null", with: "\"finish_reason\":\"stop\"")
+      let end = try #require(try recipe.decodeEveryWay(head + "data: \(last)\n").events.last)
+      #expect(end.finishReason == "stop" && end.outputs.isEmpty && end.silentChoices.isEmpty, "\(delta)")
+    }
     let torn = try recipe.decodeEveryWay(head + "data: {\"choices\":[{\"del")
     #expect(torn.events.count == 1 && torn.malformed == 0)
   }

@@ -114,7 +114,10 @@ struct ServerSentEventsTests {
 
   @Test(
     "Past the limit it gives up for good, however the bytes are cut",
-    arguments: ["data: 0123456789abcdefg\n\n", ": 0123456789abcdefghijk", "data:01234567\ndata:0123456\ndata:8\n\n"])
+    arguments: [
+      "data:0123456789ab\n\n", "data: 0123456789abcdefg\n\n", ": 0123456789abcdefghijk",
+      "data:01234567\ndata:0123456\ndata:8\n\n",
+    ])
   func overfull(tail: String) {
     let bytes = Array("data:1\n\n\(tail)data:2\n\n".utf8)
     let whole = Framed([bytes[...]], limit: 16)

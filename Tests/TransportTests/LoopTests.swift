@@ -19,6 +19,17 @@ struct LoopTests {
     }
   }
 
+  @Test("A stamp from behind a step of the wall clock is mapped as soon as the clocks are read again")
+  func steppedWallClock() throws {
+    let loop = try EventLoop()
+    let readAt = Instant.now().advanced(by: .milliseconds(10))
+    let hour: Int64 = 3_600_000_000_000
+    let stepped = WallAnchor(realtimeNanoseconds: WallAnchor.now().realtimeNanoseconds + hour, instant: readAt)
+    loop.readClocks = { stepped }
+    let arrival = loop.arrival(stamp: stepped.realtimeNanoseconds - 1_000, readAt: readAt, notBefore: nil)
+    #expect(arrival == Arrival(at: readAt.advanced(byNanoseconds: -1_000), readAt: readAt, source: .kernel))
+  }
+
   @Test("A timer fires once, or again and again until it is stopped")
   func timer() throws {
     let driver = try LoopDriver()
