@@ -57,7 +57,8 @@ public final class Resolver {
   private var isOverdue = false
   /// Lookups that have not ended, hung ones among them.
   private(set) var runningLookups = 0
-  private var waiting: [(query: QueryID, completion: Completion)] = []
+  /// By query: thousands may be cancelled together.
+  private var waiting: [QueryID: Completion] = [:]
   /// The latest caller's.
   private var policy = Policy(fresh: .zero, stale: .zero)
   private var lastQuery: QueryID = 0
@@ -95,7 +96,7 @@ public final class Resolver {
       return nil
     }
     lastQuery += 1
-    waiting.append((lastQuery, completion))
+    waiting[lastQuery] = completion
     startLookup(now)
     return lastQuery
   }
@@ -104,7 +105,7 @@ public final class Resolver {
   public var isAwaited: Bool { !waiting.isEmpty }
 
   /// Cancels a query: its completion is not called any more.
-  public func cancel(_ query: QueryID) { waiting.removeAll { $0.query == query } }
+  public func cancel(_ query: QueryID) { waiting[query] = nil }
 
   /// Looks the host up again where the answer is not fresh any more, for those who hold connections to its addresses.
   public func refresh(_ policy: Policy) {
@@ -123,7 +124,7 @@ public final class Resolver {
   /// Drops all queries and releases the loop. The answer of a lookup that still runs is dropped as well.
   public func close() {
     isClosed = true
-    waiting = []
+    waiting = [:]
     onChange = nil
     grace?.close()
     grace = nil
@@ -224,7 +225,8 @@ public final class Resolver {
 
   private func answerAll(_ result: Result<[SocketAddress], TransportError>) {
     let queries = waiting
-    waiting = []
-    for query in queries { query.completion(result) }
+    waiting = [:]
+    // In the order in which they asked.
+    for query in queries.keys.sorted() { queries[query]?(result) }
   }
 }
