@@ -52,6 +52,13 @@ public struct BucketCounter: ~Copyable, Sendable {
     sum.add(Int(truncatingIfNeeded: value &* UInt64(truncatingIfNeeded: times)))
   }
 
+  /// Adds what another has counted by the same bounds; from the writer's thread only.
+  public func add(_ other: BucketCounts) {
+    precondition(other.buckets === buckets)
+    for index in other.inBucket.indices { cells[index].add(Int(truncatingIfNeeded: other.inBucket[index])) }
+    sum.add(Int(truncatingIfNeeded: other.sum))
+  }
+
   /// The counts so far; from any thread. Of a value that is being added at the same moment, a bucket may have it and the sum not yet.
   public var counts: BucketCounts {
     var counts = BucketCounts(buckets)

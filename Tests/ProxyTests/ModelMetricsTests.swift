@@ -3,6 +3,7 @@
 import Clocks
 import Measurement
 import Metrics
+import Synchronization
 import Testing
 
 @testable import Proxy
@@ -70,6 +71,42 @@ import Testing
     let all = Self.count(asked, limit: 3)
     #expect(all.map(\.operation.model) == ["model-0", "model-1", "model-2", "other"])
     #expect(all.map { $0.duration.counts.count } == [1, 2, 1, 47])
+  }
+
+  @Test("Invented names make room for models that are used, and what was counted of them is other's")
+  func invented() {
+    let registry = ModelRegistry(limit: 3)
+    let metrics = ModelMetrics(registry: registry)
+    for number in 0..<1_000 { Self.count(Self.record("invented-\(number)"), in: metrics) }
+    for model in ["a", "b", "c"] { for _ in 0..<20 { Self.count(Self.record(model), in: metrics) } }
+    Self.count(Self.record("a", .timeout), in: metrics)
+    let shown = registry.all.filter { $0.operation.error == nil }.map(\.operation.model)
+    #expect(Set(shown) == ["a", "b", "c", "other"] && shown.count == 4)
+    #expect(registry.all.contains { $0.operation.model == "a" && $0.operation.error == .timeout })
+    #expect(registry.all.reduce(0) { $0 + $1.duration.counts.count } == 1_061)
+    let other = registry.all.first { $0.operation.model == "other" }
+    #expect((other?.duration.counts.count ?? 0) >= 1_000 && (other?.inputTokens.count ?? 0) >= 7_000)
+    // Names that come once each displace nobody, however many they are.
+    for number in 0..<1_000 { Self.count(Self.record("more-\(number)"), in: metrics) }
+    #expect(Set(registry.all.filter { $0.operation.error == nil }.map(\.operation.model)) == ["a", "b", "c", "other"])
+  }
+
+  @Test("A model that is not asked for any more makes room in time, one that is does not")
+  func aged() {
+    let clock = Mutex(Instant.at(0))
+    let registry = ModelRegistry(limit: 2, now: { clock.withLock { $0 } })
+    let metrics = ModelMetrics(registry: registry)
+    for _ in 0..<64 {
+      Self.count(Self.record("old"), in: metrics)
+      Self.count(Self.record("lasting"), in: metrics)
+    }
+    for hour in 1...6 {
+      clock.withLock { $0 = .at(UInt64(hour) * 3_600) }
+      for _ in 0..<30 { Self.count(Self.record("lasting"), in: metrics) }
+      for _ in 0..<2 { Self.count(Self.record("new"), in: metrics) }
+    }
+    let shown = Set(registry.all.map(\.operation.model))
+    #expect(shown.contains("new") && shown.contains("lasting") && !shown.contains("old"))
   }
 
   @Test("A model that was never answered for gets no series of its own, whatever clients ask for")

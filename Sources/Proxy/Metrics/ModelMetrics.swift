@@ -9,12 +9,15 @@ final class ModelMetrics {
   private var known: [Operation: OperationCounters] = [:]
   /// The series counted last: mostly the next one, too.
   private var last: OperationCounters?
+  /// Models that had lost their series when this worker gave up its own of them.
+  private var losses = 0
 
   init(registry: ModelRegistry) { self.registry = registry }
 
   /// Counts an exchange; one without a dialect is not counted.
   @inline(__always)
   func count(_ record: borrowing ExchangeRecord, _ meter: inout ExchangeMeter) {
+    if registry.lossCount != losses { giveUpLost() }
     let isWell = record.outcome == .ok
     // Compared in place: most exchanges have the labels of the one before.
     if let last, last.operation.model == record.model, record.dialect == last.operation.dialect,
@@ -32,9 +35,24 @@ final class ModelMetrics {
     counters.count(record, &meter)
   }
 
+  /// Counts what has lost its series with the others.
+  private func giveUpLost() {
+    losses = registry.lossCount
+    last = nil
+    for (operation, counters) in known where operation.model != nil || operation.responseModel != nil {
+      guard operation.model != Operation.otherModel, !registry.hasOwn(operation) else { continue }
+      known[operation] = nil
+      registry.remove(counters)
+      self.counters(shown: registry.otherLabels(of: operation)).add(counters)
+    }
+  }
+
   private func counters(for operation: Operation) -> OperationCounters {
     if let counters = known[operation] { return counters }
-    let shown = registry.labels(of: operation)
+    return counters(shown: registry.labels(of: operation))
+  }
+
+  private func counters(shown: Operation) -> OperationCounters {
     if let counters = known[shown] { return counters }
     let counters = OperationCounters(shown)
     known[shown] = counters

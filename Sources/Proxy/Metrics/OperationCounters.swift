@@ -65,6 +65,16 @@ final class OperationCounters: Sendable {
     meter.countGaps(in: gaps)
   }
 
+  /// Adds what another series of the same worker has counted, which has ended.
+  func add(_ other: OperationCounters) {
+    duration.add(other.duration.counts)
+    timeToFirstToken.add(other.timeToFirstToken.counts)
+    timePerOutputToken.add(other.timePerOutputToken.counts)
+    gaps.add(other.gaps.counts)
+    inputTokens.add(Int(truncatingIfNeeded: other.inputTokens.count))
+    outputTokens.add(Int(truncatingIfNeeded: other.outputTokens.count))
+  }
+
   /// The record's milliseconds came of whole nanoseconds: rounding finds those again (by hand: `rounded()` calls the C library).
   private static func nanoseconds(_ milliseconds: Double) -> Int64 {
     let nanoseconds = milliseconds * 1e6 + 0.5
