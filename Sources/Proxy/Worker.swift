@@ -23,9 +23,6 @@ enum WorkerCommand: Sendable {
 
 /// One worker, confined to its thread.
 final class Worker {
-  /// How often deadlines are checked: they are seconds, not milliseconds.
-  private static let sweepMilliseconds: UInt64 = 250
-
   let proxy: ProxyState
   let counters: Counters
   /// The settings in force.
@@ -49,7 +46,7 @@ final class Worker {
   private(set) var isDraining = false
 
   private let listeners: [Listener]
-  private var clients: [ObjectIdentifier: DownstreamConnection] = [:]
+  let clients = ClientList()
   private var sweep: Timer?
   private var mailbox: Mailbox<WorkerCommand>?
   private var drainUntil: Instant?
@@ -86,16 +83,15 @@ final class Worker {
 
   /// Serves until drained.
   func run() {
-    let sweep = Timer(loop: loop) { [unowned self] in checkDeadlines() }
-    sweep.start(milliseconds: Self.sweepMilliseconds, repeating: Self.sweepMilliseconds)
-    self.sweep = sweep
+    sweep = Timer(loop: loop) { [unowned self] in checkDeadlines() }
+    checkDeadlines()
     recording.decoder.begin(on: loop)
     for listener in listeners {
       listener.start(
         onAccept: { [unowned self] in accept($0) },
-        onFailure: { [counters, proxy] error in
+        onFailure: { [unowned self] error in
           counters.connectionsFailed.add()
-          if error.isOutOfDescriptors { counters.hit(.descriptors) }
+          if error.isOutOfDescriptors { outOfDescriptors() }
           proxy.log.warning("cannot accept a client's connection: \(error)")
         })
     }
@@ -110,9 +106,9 @@ final class Worker {
       return stream.close()
     }
     let client = DownstreamConnection(worker: self, stream: stream, output: requestOutput)
-    clients[ObjectIdentifier(client)] = client
+    clients.add(client)
     counters.connectionsOpened.add()
-    if proxy.acquireClient(limit: configuration.budget.clients) {
+    if acquirePlace() {
       client.accounting.isServed = true
       // With a PROXY header the client's address is known once that has come.
       if !configuration.requiresProxyHeader { countByAddress(client) }
@@ -120,6 +116,21 @@ final class Worker {
       reject(client, .noDescriptor)
     }
     updateAccepting()
+  }
+
+  /// Takes a place among the clients that are served, that of an idle one if need be.
+  private func acquirePlace() -> Bool {
+    let limit = configuration.budget.clients
+    if proxy.acquireClient(limit: limit) { return true }
+    guard clients.evictIdle() else { return false }
+    counters.hit(.descriptors)
+    return proxy.acquireClient(limit: limit)
+  }
+
+  /// The system has no descriptor for a client that waits: the client that has been idle for longest makes room.
+  private func outOfDescriptors() {
+    counters.hit(.descriptors)
+    _ = clients.evictIdle()
   }
 
   /// Counts a connection of a client whose address is known, and rejects one too many.
@@ -134,6 +145,8 @@ final class Worker {
   private func reject(_ client: DownstreamConnection, _ rejection: ConnectionRejection) {
     counters.hit(rejection.limit)
     uncount(client)
+    // Whoever is rejected may take a moment, but not the place of those who are served.
+    guard rejectedClients < configuration.budget.refused else { return client.close() }
     client.accounting.isRejected = true
     rejectedClients += 1
     client.reject(rejection)
@@ -152,18 +165,17 @@ final class Worker {
     guard !isDraining else { return }
     // A client that waits in the kernel's queue costs nothing, and may be accepted later.
     let isFull = clients.count - rejectedClients >= configuration.settings.limits.connections ?? .max
-    let isRejecting = rejectedClients >= configuration.budget.refused
-    guard (isFull || isRejecting) != isAcceptPaused else { return }
-    isAcceptPaused.toggle()
+    guard isFull != isAcceptPaused else { return }
+    isAcceptPaused = isFull
     if isFull { counters.hit(.connections) }
     for listener in listeners {
-      if isAcceptPaused { listener.pause() } else { listener.resume() }
+      if isFull { listener.pause() } else { listener.resume() }
     }
   }
 
   /// A client's connection has closed.
   func forget(_ client: DownstreamConnection) {
-    clients.removeValue(forKey: ObjectIdentifier(client))
+    clients.remove(client)
     counters.connectionsClosed.add()
     uncount(client)
     updateAccepting()
@@ -189,10 +201,19 @@ final class Worker {
 
   private func checkDeadlines() {
     let now = Instant.now()
-    for client in Array(clients.values) { client.checkDeadlines(now) }
+    clients.closeIdle(longerThan: idleLimit, now)
+    let (endsRound, pause) = clients.sweepShare(now)
+    sweep?.start(milliseconds: pause)
+    guard endsRound else { return }
     upstreams.checkDeadlines(now)
     headCaches.evictIdle()
     if let drainUntil, now >= drainUntil { shutDown() }
+  }
+
+  /// How long a client may be idle.
+  private var idleLimit: Duration {
+    let limit = configuration.settings.timeouts.idle
+    return isDraining ? min(limit, DownstreamConnection.drainIdleDuration) : limit
   }
 
   /// Puts other settings into force. Exchanges that have begun keep theirs. Upstream connections that were made under
@@ -233,13 +254,13 @@ final class Worker {
   private func shutDown() {
     drain(until: .now())
     for listener in listeners { listener.close() }
-    for client in Array(clients.values) { client.shutDown() }
+    for client in clients.all { client.shutDown() }
     finishIfDone()
   }
 
   /// Closes everything that keeps the loop running, once no client is left and none can come.
   private func finishIfDone() {
-    guard isDraining, clients.isEmpty, listeners.allSatisfy(\.isClosed) else { return }
+    guard isDraining, clients.count == 0, listeners.allSatisfy(\.isClosed) else { return }
     drainUntil = nil
     sweep?.close()
     sweep = nil

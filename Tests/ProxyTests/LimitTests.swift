@@ -1,6 +1,8 @@
 // Bounds on how many: exchanges at upstream, connections of a client, descriptors. Each with its answer and its record.
 // It must not sleep: upstream lets one answer go after the other.
+import Glibc
 import SettingValues
+import TestSupport
 import Testing
 
 @testable import Proxy
@@ -228,5 +230,46 @@ struct LimitTests {
     let lines = try harness.end()
     #expect(lines.filter { $0.verdict == "ok -" }.count == 14)
     #expect(lines.filter { $0.int("status") == 503 && $0.verdict == "rejected upload" }.count == 1)
+  }
+
+  @Test("However many connections of one client are too many, they hold up nobody")
+  func rejectedDoNotWait() throws {
+    let harness = try ProxyHarness { $0.limits.connectionsPerClient = 1 }
+    let first = try harness.connect()
+    // More than are told so at a time: the others are closed at once, and the listener goes on.
+    let silent = try (0..<80).map { _ in try harness.connect() }
+    let last = try #require(silent.last)
+    #expect(last.isReady(POLLIN, milliseconds: 400))
+    #expect(try last.readToEnd() == "")
+    try first.send(get("/"))
+    let server = try harness.upstream.accept()
+    _ = try server.head()
+    try server.send(answer("x"))
+    #expect(try first.head().hasPrefix("HTTP/1.1 200 "))
+    _ = try harness.end()
+  }
+
+  @Test("Clients that are idle make room for newcomers, the longest idle first")
+  func idleMakesRoom() throws {
+    let harness = try ProxyHarness {
+      $0.limits.descriptors = 9
+      $0.pool.idleConnections = 0
+    }
+    // (9 - 1 refusing - …) / 2 is less than three.
+    var clients: [SocketPeer] = []
+    for number in 0..<6 {
+      let client = try harness.connect()
+      clients.append(client)
+      try client.send(get("/\(number)"))
+      let server = try harness.upstream.accept()
+      _ = try server.head()
+      try server.send(answer("x", "Connection: close\r\n"))
+      server.close()
+      #expect(try client.read(through: "\r\n\r\nx").hasPrefix("HTTP/1.1 200 "))
+    }
+    #expect(try clients[0].readToEnd() == "")
+    #expect(try clients[1].readToEnd() == "")
+    #expect(!clients[5].isReady(POLLIN, milliseconds: 50))
+    #expect(try harness.end().map(\.verdict) == Array(repeating: "ok -", count: 6))
   }
 }

@@ -42,6 +42,19 @@ extension DownstreamConnection {
     }
   }
 
+  /// Since when nothing of a next request has come; nil while something else is waited for.
+  var idleSince: Instant? {
+    if exchange == nil, case .idle(let since) = connection.wait { since } else { nil }
+  }
+
+  /// Closes it, unless a request waits in its socket: closing would reset a client that did nothing wrong.
+  /// - Returns: whether it was closed.
+  func closeIfIdle() -> Bool {
+    guard idleSince != nil, !connection.stream.isStale() else { return false }
+    close()
+    return true
+  }
+
   private func headTimedOut() {
     worker.counters.hit(.requestHeadTimeout)
     replyUnstarted(.timeout, ExchangeFailure(.requestHeadTimeout, "the request's head did not come in time"))

@@ -43,6 +43,9 @@ final class DownstreamConnection: ServerConnectionDelegate {
   private(set) var peer: String
   /// Owned by the worker.
   var accounting = ConnectionAccounting()
+  /// The list's of the worker that it is in, and whether that is the one of idle clients.
+  var links = ClientQueue.Links()
+  var isKeptIdle = false
   let connection: ServerConnection
   private var headCache: HeadCache<RequestHead, CachedRequest>
   /// Under which the present request began; a reload takes effect with the next one.
@@ -148,6 +151,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
   // MARK: Before the first request
 
   func serverConnection(_ connection: ServerConnection, willRead byteCount: Int) {
+    if isKeptIdle { worker.clients.resume(self) }
     worker.counters.downstreamReads.add()
     worker.counters.downstreamReadBytes.add(byteCount)
   }

@@ -91,7 +91,9 @@ final class UpstreamConnection: ClientConnectionDelegate {
       case .failure(let error):
         if error.isOutOfDescriptors {
           worker.counters.hit(.descriptors)
-          if !hasGivenUp, worker.upstreams.evictOldest() { return race(addresses, hasGivenUp: true) }
+          if !hasGivenUp, worker.upstreams.evictOldest() || worker.clients.evictIdle() {
+            return race(addresses, hasGivenUp: true)
+          }
         }
         fail(error)
       }
