@@ -32,6 +32,9 @@ let package = Package(
     .systemLibrary(name: "CLibuv", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
     .systemLibrary(name: "CLLHTTP", pkgConfig: "libllhttp", providers: [.apt(["libllhttp-dev"])]),
     .systemLibrary(name: "CYYJSON", pkgConfig: "yyjson", providers: [.apt(["libyyjson-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CBrotli", pkgConfig: "libbrotlidec", providers: [.apt(["libbrotli-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CSocket"),
 
     // The proxy's own path, from the bottom up.
@@ -42,13 +45,14 @@ let package = Package(
     module("Logging"),
     module("Metrics"),
     module("JSON", ["CYYJSON"]),
+    module("ContentCoding", ["CZlib", "CBrotli", "CZstd"]),
     module("TokenWire", ["JSON"]),
     module(
       "Measurement",
       [
         "Clocks", "Metrics", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
       ]),
-    module("RecordLog", ["Clocks", "JSON", "Logging", "Measurement", "Metrics"]),
+    module("RecordLog", ["Clocks", "ContentCoding", "JSON", "Logging", "Measurement", "Metrics"]),
     module("SettingValues"),
     module(
       "Proxy",
@@ -106,11 +110,13 @@ let package = Package(
     tests("Logging"),
     tests("Metrics"),
     tests("JSON"),
+    tests("ContentCoding", ["CZlib", "CBrotli", "CZstd"]),
     tests("TokenWire", ["JSON"]),
     tests("Measurement", ["Clocks", "Metrics", "TokenWire"]),
-    tests("RecordLog", ["Clocks", "JSON", "Logging", "Measurement"]),
+    tests("RecordLog", ["CZlib", "CZstd", "Clocks", "JSON", "Logging", "Measurement"]),
     tests(
-      "Report", ["JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+      "Report",
+      ["CZlib", "JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     tests("SettingValues"),
     tests("Configuration", ["SettingValues"]),
     tests("Admin", ["Transport"]),

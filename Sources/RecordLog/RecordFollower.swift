@@ -106,6 +106,9 @@ extension RecordFollower {
     }
     guard let found = FileIdentity(descriptor) else { throw .system(path: path, call: "stat", errno: errno) }
     if found.isDirectory { throw .isDirectory(path: path) }
+    if found.isRegular, path != RecordReader.standardInput, let compression = LogCompression(ofFile: descriptor) {
+      throw .compressed(path: path, compression, readWith: "tail")
+    }
     identity = found
     offset = 0
     if startsAtLastLines, found.isRegular, path != RecordReader.standardInput {

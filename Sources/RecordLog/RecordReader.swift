@@ -7,8 +7,10 @@ public enum RecordReadError: Error, Equatable, CustomStringConvertible, Sendable
   case system(path: String, call: String, errno: Int32)
   /// `path` is a directory.
   case isDirectory(path: String)
-  /// `path` starts like a compressed file.
-  case compressed(path: String, decompressWith: String)
+  /// `path` is compressed in a way that is not read here: none but gzip and zstd are, and those are not followed.
+  case compressed(path: String, LogCompression, readWith: String)
+  /// `path` is compressed and its content is not what that promises, or needs a larger window than is allowed.
+  case damaged(path: String, isTooLarge: Bool)
 
   /// One line for the operator, with the path as it was given.
   public var description: String {
@@ -16,7 +18,11 @@ public enum RecordReadError: Error, Equatable, CustomStringConvertible, Sendable
     case .system(let path, let call, let errno):
       "cannot \(call) \(path): \(unsafe String(cString: strerror(errno)))"
     case .isDirectory(let path): "\(path) is a directory, not a record log"
-    case .compressed(let path, let tool): "\(path) is compressed; read it with: \(tool) \(path) | tachograph report -"
+    case .compressed(let path, let compression, let command):
+      "\(path) is compressed with \(compression.rawValue); read it with: \(compression.tool) \(path) | tachograph \(command) -"
+    case .damaged(let path, false): "\(path) is compressed and damaged; what can be read of it: zcat or zstdcat"
+    case .damaged(let path, true):
+      "\(path) needs a window of more than 8 MiB; read it with: zstdcat --long=31 \(path) | tachograph report -"
     }
   }
 }
@@ -29,8 +35,13 @@ public final class RecordReader: Sendable {
 
   /// As it was given.
   public let path: String
-  /// The file's size when it was opened; nil for a pipe, a FIFO or a terminal, which are read to their end.
-  public let byteCount: Int?
+  /// The file's size when it was opened; nil for a pipe, a FIFO or a terminal, which are read to their end, and for a
+  /// compressed file, of which no part can be read by itself.
+  public var byteCount: Int? { isCompressed ? nil : storedByteCount }
+  /// The same, also of a compressed file.
+  public let storedByteCount: Int?
+  /// Whether this is a compressed file. Standard input may be compressed, too.
+  public let isCompressed: Bool
   private let descriptor: Int32
   private let ownsDescriptor: Bool
 
@@ -42,13 +53,13 @@ public final class RecordReader: Sendable {
     ownsDescriptor = !isStandardInput
     guard descriptor >= 0 else { throw .system(path: path, call: "open", errno: errno) }
     do {
-      byteCount = try Self.size(descriptor, path: path)
+      storedByteCount = try Self.size(descriptor, path: path)
+      isCompressed = storedByteCount == nil ? false : try Self.isCompressed(descriptor, path: path)
     } catch {
       // `deinit` does not run for an object whose `init` throws.
       if ownsDescriptor { close(descriptor) }
       throw error
     }
-    if byteCount != nil { try Self.refuseCompressed(descriptor, path: path) }
   }
 
   deinit { if ownsDescriptor { close(descriptor) } }
@@ -64,30 +75,34 @@ public final class RecordReader: Sendable {
     }
   }
 
-  /// Rotation often compresses; without this check every line of such a file would count as unreadable.
-  private static func refuseCompressed(_ descriptor: Int32, path: String) throws(RecordReadError) {
-    var start = [UInt8](repeating: 0, count: 4)
-    let count = unsafe start.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress, $0.count, 0) }
-    guard count >= 2 else { return }
-    if start[0] == 0x1F, start[1] == 0x8B { throw .compressed(path: path, decompressWith: "zcat") }
-    if start == [0x28, 0xB5, 0x2F, 0xFD] { throw .compressed(path: path, decompressWith: "zstdcat") }
+  private static func isCompressed(_ descriptor: Int32, path: String) throws(RecordReadError) -> Bool {
+    guard let compression = LogCompression(ofFile: descriptor) else { return false }
+    guard compression.coding != nil else { throw .compressed(path: path, compression, readWith: "report") }
+    return true
   }
 
   /// Calls `body` with every line from the start to the end, the last one with or without its newline.
   /// - Parameter didRead: called with the size of each block after its lines have been passed on.
-  /// - Returns: lines skipped because they are longer than 64 MiB.
+  /// - Returns: lines skipped because they are longer than 64 MiB, or because a compressed file was cut there.
   public func forEachLine(
     didRead: (Int) -> Void = { _ in }, _ body: (RawSpan) -> Void
   ) throws(RecordReadError) -> Int {
     if let byteCount { return try forEachLine(startingIn: 0..<byteCount, didRead: didRead, body) }
     var splitter = LineSplitter()
+    var inflater = LogInflater(path: path)
     var block = Block(path: path, byteCount: Self.blockBytes)
     while case let count = try block.fill(from: descriptor), count > 0 {
-      block.withBytes(in: 0..<count) { bytes in splitter.push(bytes, body) }
+      let result = block.withBytes(in: 0..<count) { bytes in
+        Result { () throws(RecordReadError) in try inflater.read(bytes) { splitter.push($0, body) } }
+      }
+      try result.get()
       didRead(count)
     }
+    let isWhole = try inflater.finish { splitter.push($0, body) }
+    // Where a compressed file was cut, its last line is, too.
+    if !isWhole, splitter.discardPartialLine() { return splitter.overlongLines + 1 }
     splitter.finish(body)
-    return splitter.overlongLines
+    return splitter.overlongLines + (isWhole ? 0 : 1)
   }
 
   /// Calls `body` with every line whose first byte lies in `range`: adjoining ranges give each line once.

@@ -5,10 +5,11 @@ import Synchronization
 
 /// The logs of one report, opened and ready to be read.
 public struct ReportScan: Sendable {
-  /// Bytes in all files together; nil where one of them is a pipe.
+  /// Bytes in all files together, compressed ones as they are; nil where one of them is a pipe.
   public let byteCount: Int?
   private let readers: [RecordReader]
-  fileprivate let pieces: [(reader: RecordReader, range: Range<Int>)]
+  /// What one thread reads at a time: a part of a file, or a compressed file.
+  fileprivate let pieces: [(reader: RecordReader, range: Range<Int>?)]
 
   /// Opens every log, so that one that is not there fails before anything is read.
   /// - Parameter pieceBytes: what a thread reads before it gets its next piece: so much that starting costs nothing, so
@@ -17,10 +18,11 @@ public struct ReportScan: Sendable {
     var readers: [RecordReader] = []
     for path in paths { readers.append(try RecordReader(path: path)) }
     self.readers = readers
-    let sizes = readers.map(\.byteCount)
+    let sizes = readers.map(\.storedByteCount)
     byteCount = sizes.contains(nil) ? nil : sizes.compactMap { $0 }.reduce(0, +)
-    pieces = readers.flatMap { reader in
-      stride(from: 0, to: reader.byteCount ?? 0, by: pieceBytes).map { start in
+    pieces = readers.flatMap { reader -> [(reader: RecordReader, range: Range<Int>?)] in
+      if reader.isCompressed { return [(reader, nil)] }
+      return stride(from: 0, to: reader.byteCount ?? 0, by: pieceBytes).map { start in
         (reader, start..<min(start + pieceBytes, reader.byteCount ?? 0))
       }
     }
@@ -41,7 +43,7 @@ public struct ReportScan: Sendable {
     }
     if let failure = shared.failure { throw failure }
     var counter = ReportCounter(shared.tally ?? empty)
-    for reader in readers where reader.byteCount == nil {
+    for reader in readers where reader.storedByteCount == nil {
       counter.countUnreadable(try reader.forEachLine(didRead: didRead) { counter.count($0) })
     }
     return counter.tally
@@ -64,8 +66,13 @@ struct ScanPart {
   mutating func countNextPiece(_ shared: SharedScan, didRead: (Int) -> Void = { _ in }) -> Bool {
     guard let piece = shared.nextPiece(of: scan.pieces.count).map({ scan.pieces[$0] }) else { return false }
     do throws(RecordReadError) {
-      let overlong = try piece.reader.forEachLine(startingIn: piece.range, didRead: didRead) { counter.count($0) }
-      counter.countUnreadable(overlong)
+      let skipped =
+        if let range = piece.range {
+          try piece.reader.forEachLine(startingIn: range, didRead: didRead) { counter.count($0) }
+        } else {
+          try piece.reader.forEachLine(didRead: didRead) { counter.count($0) }
+        }
+      counter.countUnreadable(skipped)
     } catch {
       shared.fail(error)
     }

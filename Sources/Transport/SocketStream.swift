@@ -28,8 +28,8 @@ public class SocketStream: ByteStream {
   /// `queue.count`, which each write needs.
   private final var queued = 0
   private final var sent: UInt64 = 0
-  /// When the last read left the socket empty: nothing read later can have arrived before.
-  private final var drainedAt: Instant?
+  /// Before which the bytes of the next read cannot have arrived.
+  private final var bound: ArrivalBound
   private final let isStamped: Bool
   private final let poll: SocketPoll
   private final var queue = ByteQueue()
@@ -61,6 +61,7 @@ public class SocketStream: ByteStream {
     self.descriptor = descriptor
     self.peer = peer
     isStamped = stamped
+    bound = ArrivalBound(connectsAt: phase == .connecting ? .now() : nil)
     state = StreamState(phase: phase)
     do throws(TransportError) {
       poll = try SocketPoll(loop: loop, descriptor: descriptor, trigger: trigger)
@@ -142,14 +143,14 @@ public class SocketStream: ByteStream {
       count = unsafe tg_receive(descriptor, loop.readBuffer.baseAddress, EventLoop.readCapacity)
     }
     if count > 0 {
-      let arrival = loop.arrival(stamp: stamp == Int64.min ? nil : stamp, readAt: readAt, notBefore: drainedAt)
-      drainedAt = count < EventLoop.readCapacity ? readAt : nil
+      let arrival = loop.arrival(stamp: stamp == Int64.min ? nil : stamp, readAt: readAt, notBefore: bound.notBefore)
+      bound.didRead(arrival, isEmptied: count < EventLoop.readCapacity)
       let bytes = unsafe UnsafeRawBufferPointer(start: loop.readBuffer.baseAddress, count: count)
       receiver?.streamDidRead(self, unsafe bytes.bytes, arrival)
     } else if count == 0 {
       reportEnd()
     } else if count == -Int(EINTR) {
-      drainedAt = nil
+      bound.wasInterrupted()
     } else if count != -Int(EAGAIN) {
       reportFailure(TransportError(.read, code: Int32(count)))
     }
@@ -160,7 +161,7 @@ public class SocketStream: ByteStream {
   /// - Parameter hasEnd: whether the peer's end stands behind what is to be read.
   private final func readByEdge(hasEnd: Bool) {
     readOnce()
-    guard hasEnd || drainedAt == nil, state.reading == .active, !isClosed, state.phase == .open else { return }
+    guard hasEnd || !bound.isDrained, state.reading == .active, !isClosed, state.phase == .open else { return }
     unsafe poll.rearm(socketIsReady)
   }
 

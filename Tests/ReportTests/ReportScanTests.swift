@@ -1,4 +1,5 @@
 // Whole files read by several threads: the same report as by one, whatever the pieces.
+import CZlib
 import Glibc
 import RecordLog
 import TestSupport
@@ -50,6 +51,19 @@ struct ReportScanTests {
   func threads(_ threads: Int, _ pieceBytes: Int) throws {
     let tally = try scan(pieceBytes: pieceBytes).run(into: ReportTally(by: .user), threads: threads)
     #expect(json(tally) == expected)
+  }
+
+  @Test("A compressed file is one piece, and makes the same report", arguments: [1, 3])
+  func compressed(_ threads: Int) throws {
+    let first = try folder.write(lines[..<200].joined(separator: "\n") + "\ntorn {", to: "first")
+    let second = folder.file("second.gz")
+    let file = try #require(gzopen(second, "wb"))
+    let bytes = Array(lines[200...].joined(separator: "\n").utf8)
+    #expect(gzwrite(file, bytes, UInt32(bytes.count)) == Int32(bytes.count))
+    #expect(gzclose(file) == Z_OK)
+    let scan = try ReportScan(paths: [first, second], pieceBytes: 1_000)
+    #expect(scan.byteCount != nil)
+    #expect(json(try scan.run(into: ReportTally(by: .user), threads: threads)) == expected)
   }
 
   @Test("After a failure no piece is given out")

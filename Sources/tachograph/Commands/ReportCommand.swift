@@ -23,6 +23,8 @@ struct ReportCommand: ParsableCommand {
       Memory is bounded, however large the log is. If there are very many groups, the largest are kept and the \
       smallest are summed as (other).
 
+      Logs that are compressed with gzip or zstd are read as they are, whatever they are called.
+
       A log that cannot be read ends the command with exit code 2; torn lines are skipped and counted in a note.
       """)
 
