@@ -115,7 +115,9 @@ struct SettingsFile {
       .composer(_, let problem, let mark, _):
       return SettingsProblem(origin: origin(mark), what: "not valid YAML: \(problem)", remedy: fix)
     case .duplicatedKeysInMapping(let duplicates, let context):
-      let names = duplicates.sorted().map(quoted).joined(separator: ", ")
+      // What Yams calls a key that is a list or a group. Whether it takes two of them for one differs from time to time.
+      let plain = duplicates.filter { $0 != "<uncovertable>" }
+      let names = plain.isEmpty ? "what is no name" : plain.sorted().map(quoted).joined(separator: ", ")
       let line = duplicates.compactMap { Self.line(ofSecond: $0, in: text, from: context.mark) }.min()
       return SettingsProblem(
         origin: .file(path: path, line: line ?? context.mark.line), what: "\(names) is set twice",
