@@ -176,9 +176,8 @@ struct Setting: Sendable {
         + " body that becomes larger is cut on both sides."),
     Setting(
       "limits.request_body_rate", \.limits.requestBodyRate, Codec<Int>.size(1...1 << 30).or("off"),
-      "The slowest average, per second, at which a request body may come, not counting the first timeouts.request_body"
-        + " (60s if that is off); a slower one is answered 408. Time in which upstream accepts no bytes does not"
-        + " count."),
+      "The slowest rate, per second, at which a request body may come, over each stretch of timeouts.request_body (60s"
+        + " if that is off); a slower one is answered 408. Time in which upstream accepts no bytes does not count."),
     Setting(
       "limits.connections", \.limits.connections, Codec<Int>.count(1...1_000_000).or("auto"),
       "Client connections of a worker; further ones wait to be accepted. auto: as many as limits.descriptors allows."),
@@ -188,12 +187,13 @@ struct Setting: Sendable {
         + " in identity.trusted_proxies connect for many clients and are not counted."),
     Setting(
       "limits.descriptors", \.limits.descriptors, Codec<Int>.count(16...10_000_000).or("auto"),
-      "Sockets of clients and of upstream together. Each client needs two; one for whom they are not left is answered"
-        + " 503 and closed. auto is the limit on open files without what log, admin pages and event loops need."),
+      "Sockets of clients and of upstream together. Each client needs two; for one for whom they are not left the client"
+        + " that has been idle for longest is closed, and where none is idle it is answered 503 and closed. auto is the limit on open files without what log, admin pages and event loops need."
+    ),
     Setting(
       "limits.in_flight", \.limits.inFlight, Codec<Int>.count(1...1_000_000).or("off"),
-      "Exchanges at upstream at once, over all workers; further ones wait, first come, first served. A tunnel counts"
-        + " until it ends."),
+      "Exchanges at upstream at once, over all workers; further ones wait, first come, first served. A request counts once"
+        + " it is complete, or too large to wait for that (buffers.high_watermark); a tunnel counts until it ends."),
     Setting(
       "limits.queue", \.limits.queue, .count(0...1_000_000),
       "Exchanges that may wait because of limits.in_flight; further ones are answered 503 with Retry-After."),

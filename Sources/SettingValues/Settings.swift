@@ -155,7 +155,7 @@ public struct Settings: Hashable, Sendable {
     public var chunkExtensionBytes = 4 << 10
     /// The largest request body; a larger one is answered 413. Nil is any size.
     public var requestBodyBytes: Int?
-    /// The slowest average at which a request body may come, in bytes a second, after `Timeouts.requestBodyGrace`; nil
+    /// The slowest rate at which a request body may come, in bytes a second, over each `Timeouts.requestBodyGrace`; nil
     /// is any.
     public var requestBodyRate: Int? = 100
     /// Client connections a worker holds at once; nil is what `descriptors` allow.
@@ -191,7 +191,7 @@ public struct Settings: Hashable, Sendable {
     /// For the next bytes of a request's body.
     public var requestBody: Duration? = usualRequestBody
     private static let usualRequestBody = Duration.seconds(60)
-    /// Time that a request body may take whatever its rate (`Limits.requestBodyRate`): `requestBody`, and where that is
+    /// The stretch over which a request body's rate is measured (`Limits.requestBodyRate`): `requestBody`, and where that is
     /// off its default.
     public var requestBodyGrace: Duration { requestBody ?? Self.usualRequestBody }
     /// For a client to take anything of the response that waits for it.

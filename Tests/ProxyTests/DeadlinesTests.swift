@@ -120,17 +120,24 @@ struct DeadlinesTests {
     }
   }
 
-  @Test("A body must come at its rate, once its grace has passed, while it is waited for")
+  @Test("A body must come at its rate in every stretch in which it is awaited, however fast it came before")
   func rate() {
-    var rate = MinimumRate(at: start)
-    let looks: [(bytes: Int, isAwaited: Bool, second: Int64)] = [
-      (0, true, 10), (100, true, 11), (100, false, 500), (200, true, 501), (200, true, 502),
-    ]
-    let slow = looks.map { look in
-      rate.isTooSlow(
-        bytes: look.bytes, isAwaited: look.isAwaited, at: at(look.second), rate: 100, grace: .seconds(10))
+    for pause in [0, 490] {
+      var rate = MinimumRate(at: start)
+      // 1,000 bytes a second for five seconds, and then none; upstream takes nothing between 10 and 500 s.
+      let slow = (1...80).first { quarter in
+        let paused = quarter > 40 ? Int64(pause) : 0
+        if quarter == 41 {
+          let isSlow = rate.isTooSlow(
+            bytes: 5_000, isAwaited: false, at: at(10 + paused), rate: 100, window: .seconds(10))
+          #expect(!isSlow)
+        }
+        return rate.isTooSlow(
+          bytes: min(5_000, quarter * 250), isAwaited: true,
+          at: at(paused).advanced(byNanoseconds: Int64(quarter) * 250_000_000), rate: 100, window: .seconds(10))
+      }
+      #expect(slow == 60, "a window of 10 s with less than 1,000 bytes ends 15 s after the beginning")
     }
-    #expect(slow == [false, false, false, false, true])
   }
 
   @Test("A byte every fifty-nine seconds does not last for ever")
@@ -148,7 +155,7 @@ struct DeadlinesTests {
         ended = now
       }
     }
-    #expect(try #require(ended) == 61)
+    #expect(try #require(ended) == 68)
   }
 
   @Test("A client that talks on while it is answered is held to no rate")

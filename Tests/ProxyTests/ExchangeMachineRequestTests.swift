@@ -21,6 +21,27 @@ struct ExchangeMachineRequestTests {
     #expect(bounded.wait == .connection)
   }
 
+  @Test("A request with a body asks for its permit when it is complete, or is too large to wait for that")
+  func permitForCompleteRequests() {
+    let bounded = ExchangeMachine.Limits(highWatermark: 100, lowWatermark: 10, needsPermit: true)
+    var complete = ExchangePoint.begun.machine(.init(framing: .length(50)), bounded)
+    #expect(complete.begin() == .none && complete.wait == .requestBody && complete.awaitsConnection)
+    #expect(complete.requestForwarded(queued: 100) == .none)
+    #expect(complete.requestCompleted() == .acquirePermit)
+    #expect(complete.permitGranted() == .connect(fresh: false))
+    var large = ExchangePoint.begun.machine(.init(framing: .chunked), bounded)
+    _ = large.begin()
+    #expect(large.requestForwarded(queued: 101) == .acquirePermit)
+    large.permitQueued()
+    #expect(large.requestForwarded(queued: 102) == .pauseUpload)
+    #expect(large.requestCompleted() == .none)
+    // The server has to say first that it wants the body.
+    var asking = ExchangePoint.begun.machine(.init(framing: .length(50), expectsContinue: true), bounded)
+    #expect(asking.begin() == .acquirePermit)
+    var unbounded = ExchangePoint.begun.machine(.init(framing: .length(50)), marks)
+    #expect(unbounded.begin() == .connect(fresh: false))
+  }
+
   @Test("A connection that may become a tunnel is a new one")
   func fresh() {
     var machine = ExchangePoint.begun.machine(.init(offersUpgrade: true))

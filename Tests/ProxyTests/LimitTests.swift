@@ -94,6 +94,27 @@ struct LimitTests {
     #expect(try harness.end().map(\.verdict) == ["timeout connecting", "ok -"])
   }
 
+  @Test("Uploads that only begin take no place: a complete request goes before them")
+  func unfinishedUploads() throws {
+    let harness = try ProxyHarness { $0.limits.inFlight = 2 }
+    let slow = try (0..<4).map { _ in try harness.connect() }
+    for client in slow { try client.send("POST /slow HTTP/1.1\r\nHost: llm\r\nContent-Length: 4\r\n\r\nab") }
+    let client = try harness.connect()
+    try client.send(chatRequest())
+    let server = try harness.upstream.accept()
+    #expect(try server.head().hasPrefix("POST /v1/chat/completions "))
+    try server.send(answer("x", "Connection: close\r\n"))
+    #expect(try client.head().hasPrefix("HTTP/1.1 200 "))
+    #expect(!harness.upstream.hasVisitor(milliseconds: 100))
+    try slow[0].send("cd")
+    let late = try harness.upstream.accept()
+    #expect(try late.read(through: "abcd").hasPrefix("POST /slow "))
+    try late.send(answer("y", "Connection: close\r\n"))
+    #expect(try slow[0].head().hasPrefix("HTTP/1.1 200 "))
+    let lines = try harness.end()
+    #expect(lines.filter { $0.verdict == "ok -" }.count == 2)
+  }
+
   @Test("A body that comes while its exchange waits goes out whole, however large")
   func bodyWhileQueued() throws {
     let harness = try ProxyHarness {

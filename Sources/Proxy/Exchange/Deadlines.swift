@@ -21,21 +21,38 @@ struct StallDetector: Sendable {
   }
 }
 
-/// How fast a body comes, on average over the time in which it was awaited.
+/// How fast a body comes, over each stretch of a window's length in which it was awaited: what came fast at first does not
+/// speak for what trickles later.
 struct MinimumRate: Sendable {
+  private static let parts = 8
+  /// Bytes that had come at the ends of the window's last parts; the first one was at 0.
+  private var marks = InlineArray<8, Int>(repeating: 0)
+  private var markCount = 1
+  /// How long the body was awaited since the last mark.
   private var awaited = Duration.zero
   private var checkedAt: Instant
 
   init(at: Instant) { checkedAt = at }
 
-  /// Whether fewer bytes have come than `rate` (bytes a second) asks for, not counting the first `grace`.
+  /// Whether fewer bytes have come within a window than `rate` (bytes a second) asks for.
   /// - Parameter isAwaited: whether the proxy has waited for the client since the last check, and not for upstream.
-  mutating func isTooSlow(bytes: Int, isAwaited: Bool, at now: Instant, rate: Int, grace: Duration) -> Bool {
+  mutating func isTooSlow(bytes: Int, isAwaited: Bool, at now: Instant, rate: Int, window: Duration) -> Bool {
     let elapsed = now.duration(since: checkedAt)
     checkedAt = now
     guard isAwaited else { return false }
     awaited += max(.zero, elapsed)
-    return awaited > grace && Double(bytes) < Double(rate) * ((awaited - grace) / .seconds(1))
+    let part = max(window / Self.parts, .nanoseconds(1))
+    var isSlow = false
+    for _ in 0..<Self.parts where awaited >= part {
+      awaited -= part
+      let place = markCount % Self.parts
+      // Not yet at the end of the first window: a body that never begins is `Timeouts.requestBody`'s.
+      if markCount > Self.parts, Double(bytes - marks[place]) < Double(rate) * (window / .seconds(1)) { isSlow = true }
+      marks[place] = bytes
+      markCount += 1
+    }
+    awaited = min(awaited, part)
+    return isSlow
   }
 }
 
@@ -100,7 +117,7 @@ struct Deadlines: Sendable {
     let isAwaited = isUploading && snapshot.upstream.queued <= settings.buffers.lowWatermarkBytes
     let isSlow = rate.isTooSlow(
       bytes: snapshot.uploadedBytes, isAwaited: isAwaited, at: now, rate: settings.limits.requestBodyRate ?? 0,
-      grace: settings.timeouts.requestBodyGrace)
+      window: settings.timeouts.requestBodyGrace)
     if clientStill.exceeds(settings.timeouts.clientStalled) {
       return ExpiredDeadline(.clientStalledTimeout, .clientStalledTimeout, "the client stopped reading")
     }

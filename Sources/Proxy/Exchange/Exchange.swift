@@ -36,7 +36,8 @@ final class Exchange {
   var tunnel: Tunnel?
   var requestBuffer = RequestBuffer()
   private var permit = Permit()
-  private let beganAt: Instant
+  /// When it first asked for a permit or a connection.
+  private var askedAt: Instant
 
   /// Begins an exchange whose head is known.
   init(
@@ -54,7 +55,7 @@ final class Exchange {
     activeAt = at
     stepAt = at
     deadlines = Deadlines(at: at)
-    beganAt = at
+    askedAt = at
     self.offer = offer
     self.configuration = configuration
     self.upstream = upstream
@@ -118,7 +119,7 @@ final class Exchange {
   func requestCompleted(last: BodyRanges, of bytes: RawSpan, at: Instant) {
     if !machine.awaitsConnection { stepAt = at }
     recorder.requestCompleted(last: last, of: bytes, limit: configuration.settings.limits.inspectedBodyBytes, at: at)
-    machine.requestCompleted()
+    perform(machine.requestCompleted())
   }
 
   /// The request's body is not what its framing promised.
@@ -130,6 +131,8 @@ final class Exchange {
   // MARK: The way to upstream
 
   private func acquirePermit() {
+    askedAt = activeAt
+    stepAt = activeAt
     guard upstream.settings.inFlight != nil else { return perform(machine.permitGranted()) }
     switch permit.acquire(upstream.state.limiter, worker) {
     case .admitted:
@@ -178,7 +181,7 @@ final class Exchange {
     activeAt = at
     stepAt = at
     connection?.begin(self, answersHead: machine.traits.isHead)
-    recorder.connected(startedAt: beganAt, at: at, reused: reused) { worker.proxy.began() }
+    recorder.connected(startedAt: askedAt, at: at, reused: reused) { worker.proxy.began() }
     perform(machine.connected(isReused: reused))
   }
 

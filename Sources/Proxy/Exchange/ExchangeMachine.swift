@@ -170,8 +170,13 @@ struct ExchangeMachine: Sendable {
   mutating func begin() -> ExchangeAction {
     guard link == .none, awaitsHead else { return illegal("begin") }
     if case .length(let bytes) = traits.framing, let error = tooLarge(bytes) { return .refuseRequest(error) }
-    return limits.needsPermit ? .acquirePermit : connect()
+    guard limits.needsPermit else { return connect() }
+    // A permit is for what the server can work on: who only begins an upload takes no place from the others.
+    return traits.framing.isEmpty || traits.expectsContinue ? .acquirePermit : .none
   }
+
+  /// Whether the exchange has yet to ask for the permit that it needs.
+  private var defersPermit: Bool { link == .none && limits.needsPermit && !isEnded }
 
   /// Bytes of the request's body have come, `total` with those before them; before they are sent on.
   /// Legal until the request is complete. A body with a length was judged by its head.
@@ -191,14 +196,18 @@ struct ExchangeMachine: Sendable {
   mutating func requestForwarded(queued: Int) -> ExchangeAction {
     guard case .receiving(let isPaused) = request else { return illegal("request bytes") }
     guard !isPaused, queued > limits.highWatermark else { return .none }
+    // No more of it is kept: the rest has to stream, and the client is paused with the next read.
+    if defersPermit { return .acquirePermit }
     request = .receiving(isPaused: true)
     return .pauseUpload
   }
 
   /// The whole request has come in, and was sent on. Legal once.
-  mutating func requestCompleted() {
-    guard request != .complete else { return _ = illegal("the request's end") }
+  @discardableResult
+  mutating func requestCompleted() -> ExchangeAction {
+    guard request != .complete else { return illegal("the request's end") }
     request = .complete
+    return defersPermit ? .acquirePermit : .none
   }
 
   /// Upstream's socket took bytes of the request; `queued` wait. Legal always.

@@ -3,7 +3,7 @@ import HTTP1
 
 /// The bytes of one request that wait for an upstream connection, and its head for as long as it may be sent twice.
 ///
-/// Bounded: the client is paused when more than the high watermark waits, so that one read at most lies beyond it; and
+/// Bounded: the client is paused when more than the high watermark waits, so that two reads at most lie beyond it; and
 /// only requests without a body are kept for a second time.
 struct RequestBuffer {
   private var waiting: [UInt8] = []
