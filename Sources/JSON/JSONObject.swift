@@ -1,7 +1,7 @@
 // The members of one object that a reader asks for, found in one pass over it.
 import CYYJSON
 
-/// The members of an object that are named by the cases of `Key`. Of members with the same name the first one counts.
+/// The members of an object that are named by the cases of `Key`. Of members with the same name the last one counts.
 ///
 /// One pass, whatever the number of names; looking up each name by itself would be a search through the object each time.
 /// Valid only inside `JSONParser.parse`'s closure, as the value it was made from.
@@ -24,7 +24,7 @@ public struct JSONObject<Key: JSONKey> {
       let length = unsafe Int(truncatingIfNeeded: key.pointee.tag &>> UInt64(YYJSON_TAG_BIT))
       let member = unsafe key + 1
       let place = unsafe keys.place(ofName: UnsafeRawPointer(key.pointee.uni.str.unsafelyUnwrapped), length)
-      if place >= 0, unsafe values[unchecked: place] == nil {
+      if place >= 0 {
         unsafe values[unchecked: place] = unsafe member
         unsafe JSONMark.asked.set(on: key)
       }

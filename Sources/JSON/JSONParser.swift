@@ -20,10 +20,29 @@ public final class JSONParser {
   deinit { unsafe memory.deallocate() }
 
   /// Parses `text` (RFC 8259, strict; UTF-8 checked) and calls `body` with its root.
+  /// - Parameter isLenient: whether a text that is not JSON only for its Unicode or its numbers is read all the same: lone
+  ///   surrogates, bytes that are no UTF-8, NaN and infinities. It costs nothing where the text is JSON.
   /// - Returns: what `body` returns, or nil where `text` is not one whole JSON value.
-  public func parse<Result>(_ text: RawSpan, _ body: (JSONValue) -> Result) -> Result? {
+  public func parse<Result>(_ text: RawSpan, isLenient: Bool = false, _ body: (JSONValue) -> Result) -> Result? {
+    read(text, strict) { root, _ in body(root) } ?? (isLenient ? read(text, lenient) { root, _ in body(root) } : nil)
+  }
+
+  /// Parses the JSON value that `text` begins with, leniently, whatever stands behind it.
+  /// - Parameter body: called with its root and the number of bytes up to its end.
+  public func parseFirst<Result>(_ text: RawSpan, _ body: (JSONValue, Int) -> Result) -> Result? {
+    read(text, strict | YYJSON_READ_STOP_WHEN_DONE, body) ?? read(text, lenient | YYJSON_READ_STOP_WHEN_DONE, body)
+  }
+
+  private var strict: yyjson_read_flag { YYJSON_READ_INSITU }
+  private var lenient: yyjson_read_flag {
+    YYJSON_READ_INSITU | YYJSON_READ_ALLOW_INVALID_UNICODE | YYJSON_READ_ALLOW_INF_AND_NAN
+  }
+
+  private func read<Result>(
+    _ text: RawSpan, _ flags: yyjson_read_flag, _ body: (JSONValue, Int) -> Result
+  ) -> Result? {
     let count = text.byteCount
-    let valuesSize = yyjson_read_max_memory_usage(count, YYJSON_READ_INSITU)
+    let valuesSize = yyjson_read_max_memory_usage(count, flags)
     guard count > 0, valuesSize > 0 else { return nil }
     // Strings are decoded in place: in a copy of ours, so that they also tell where in the text they stand.
     let copySize = (count + Int(YYJSON_PADDING_SIZE) + 15) & ~15
@@ -31,26 +50,29 @@ public final class JSONParser {
       var pool = unsafe yyjson_alc()
       let values = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[copySize...])
       guard unsafe yyjson_alc_pool_init(&pool, values.baseAddress, values.count) else { return nil }
-      return unsafe parse(text, in: memory, &pool, body)
+      return unsafe read(text, flags, in: memory, &pool, body)
     }
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: copySize, alignment: 16)
     defer { unsafe copy.deallocate() }
-    return unsafe parse(text, in: copy, nil, body)
+    return unsafe read(text, flags, in: copy, nil, body)
   }
 
-  private func parse<Result>(
-    _ text: RawSpan, in copy: UnsafeMutableRawBufferPointer, _ allocator: UnsafePointer<yyjson_alc>?,
-    _ body: (JSONValue) -> Result
+  private func read<Result>(
+    _ text: RawSpan, _ flags: yyjson_read_flag, in copy: UnsafeMutableRawBufferPointer,
+    _ allocator: UnsafePointer<yyjson_alc>?, _ body: (JSONValue, Int) -> Result
   ) -> Result? {
     let count = text.byteCount
     guard let start = copy.baseAddress else { return nil }
     unsafe text.withUnsafeBytes { unsafe copy.copyMemory(from: $0) }
     unsafe (start + count).initializeMemory(as: UInt8.self, repeating: 0, count: Int(YYJSON_PADDING_SIZE))
+    if flags & YYJSON_READ_ALLOW_INVALID_UNICODE != 0 {
+      unsafe LoneSurrogates.replace(in: UnsafeMutableRawBufferPointer(start: start, count: count))
+    }
     let document = unsafe yyjson_read_opts(
-      start.assumingMemoryBound(to: CChar.self), count, YYJSON_READ_INSITU, allocator, nil)
+      start.assumingMemoryBound(to: CChar.self), count, flags, allocator, nil)
     guard let document = unsafe document else { return nil }
     defer { unsafe yyjson_doc_free(document) }
     guard let root = unsafe yyjson_doc_get_root(document) else { return nil }
-    return body(unsafe JSONValue(root))
+    return body(unsafe JSONValue(root), unsafe yyjson_doc_get_read_size(document))
   }
 }

@@ -15,16 +15,20 @@ public struct JSONValue {
   @inline(__always)
   init(_ value: UnsafeMutablePointer<yyjson_val>) { unsafe self.value = unsafe value }
 
-  /// The member named `key` where this is an object that has it (the first one, where it stands twice). Each call searches
-  /// the object: `JSONObject` finds several members at once.
+  /// The member named `key` where this is an object that has it (the last one, where it stands twice). Each call goes
+  /// through the object: `JSONObject` finds several members at once.
   public subscript(_ key: StaticString) -> JSONValue? {
-    guard
-      let member = unsafe yyjson_obj_getn(
-        value, UnsafeRawPointer(key.utf8Start).assumingMemoryBound(to: CChar.self), key.utf8CodeUnitCount)
-    else { return nil }
+    guard isObject else { return nil }
+    let name = unsafe UnsafeRawPointer(key.utf8Start).assumingMemoryBound(to: CChar.self)
+    var keys = unsafe yyjson_obj_iter_with(value)
+    var found: UnsafeMutablePointer<yyjson_val>?
+    while let next = unsafe yyjson_obj_iter_next(&keys) {
+      guard unsafe yyjson_equals_strn(next, name, key.utf8CodeUnitCount) else { continue }
+      unsafe JSONMark.asked.set(on: next)
+      unsafe found = unsafe next
+    }
     // A member's key stands before it.
-    unsafe JSONMark.asked.set(on: member - 1)
-    return unsafe JSONValue(member)
+    return unsafe found.map { unsafe JSONValue($0 + 1) }
   }
 
   /// The same, nil too where the member is `null`.
@@ -102,6 +106,9 @@ public struct JSONValue {
     } ?? false
   }
 
+  /// Whether this is a string that is not empty; a reader that asks no more leaves it unread (`JSONMark`).
+  @inlinable public var hasText: Bool { unsafe isString && yyjson_get_len(value) > 0 }
+
   /// The string's length in Unicode scalars, where this is one. Add it to a sum, and test it for 0; for anything else use
   /// `utf8Count`: a reader that only counts a string leaves it unread (`JSONMark`).
   @inlinable public var scalarCount: Int? {
@@ -124,6 +131,9 @@ public struct JSONValue {
   @inlinable public var count: Int? {
     unsafe yyjson_is_ctn(value) ? unsafe yyjson_get_len(value) : nil
   }
+
+  /// The first element of an array that is not empty.
+  public var firstElement: JSONValue? { unsafe yyjson_arr_get_first(value).map { unsafe JSONValue($0) } }
 
   /// Calls `body` with each element, in order, where this is an array.
   @inlinable
