@@ -13,6 +13,15 @@ struct ChoiceState: Sendable {
   @PackedInt var countedTokens: Int? = 0
   /// The last cumulative count that a usage stated for this choice.
   @PackedInt var statedTokens: Int? = nil
+  /// The same by the server's other reports.
+  @PackedInt var serverTokens: Int? = nil
+  /// What a usage without choices stated when this choice was the only one that had finished since the last such usage.
+  @PackedInt var tailTokens: Int? = nil
+  /// Tokens that its events named without showing them, since its last token-bearing event.
+  var silentTokens = 0
+  var hasFinished = false
+  /// `statedTokens` came with the choice's finish, or behind it.
+  var isStatedAtEnd = false
 
   init(index: Int) { self.index = index }
 }
@@ -49,12 +58,29 @@ struct ChoiceTable: Sendable {
     return body(&more[more.count - 1])
   }
 
-  /// The sum of what usages stated for each choice; nil unless every choice had one.
-  var statedTokens: Int? {
-    guard count > 0, !overflowed else { return nil }
-    return more.reduce(first.statedTokens) { sum, choice in
-      guard let sum, let stated = choice.statedTokens else { return nil }
-      return sum &+ stated
+  /// Calls `body` with the state of each choice.
+  mutating func forEach(_ body: (inout ChoiceState) -> Void) {
+    if count > 0 { body(&first) }
+    for place in more.indices { body(&more[place]) }
+  }
+
+  /// The sum of a count of each choice; nil unless every choice has one.
+  func sum(_ count: (ChoiceState) -> Int?) -> Int? {
+    guard self.count > 0, !overflowed else { return nil }
+    return more.reduce(count(first)) { sum, choice in
+      guard let sum, let count = count(choice) else { return nil }
+      return sum &+ count
     }
+  }
+
+  /// The choices that `isSo` holds of.
+  func count(where isSo: (ChoiceState) -> Bool) -> Int {
+    count == 0 ? 0 : more.reduce(isSo(first) ? 1 : 0) { $0 + (isSo($1) ? 1 : 0) }
+  }
+
+  /// The state of choice `index`, where it has one.
+  subscript(_ index: Int) -> ChoiceState? {
+    if count > 0, first.index == index { return first }
+    return more.first { $0.index == index }
   }
 }

@@ -16,7 +16,7 @@ extension ExchangeMeter {
     swap(&record.responseModel, &responseModel)
     swap(&record.finishReason, &finishReason)
     let counted = ledger.output(
-      events: events, choices: gaps.choices, isStream: body == .stream, partial: decodingStopped)
+      events: events, choices: gaps.choices, isStream: body == .stream, partial: decodingStopped, echoes: echoesPrompt)
     fillCounts(&record, counted)
     fillInstants(&record)
     fillSpeeds(&record, tokens: counted?.tokens)
@@ -29,7 +29,7 @@ extension ExchangeMeter {
 
   /// Counts every gap of which the record's `gaps_ms` are percentiles.
   public mutating func countGaps(in counter: borrowing BucketCounter) {
-    guard sawWholeStream, !gaps.choices.overflowed else { return }
+    guard sawWholeStream, !gaps.choices.overflowed, !echoesPrompt else { return }
     gaps.gaps.count(in: counter)
   }
 
@@ -41,8 +41,8 @@ extension ExchangeMeter {
     record.tokensFrom = counted?.from
     record.reasoningTokens = counted == nil ? nil : ledger.reasoning(choices: gaps.choices.count)
     record.server = ledger.serverDurations.map(ServerReport.init)
-    guard body != nil, !decodingStopped else { return }
-    record.outputChars = body == .stream || events > 0 ? scalars : nil
+    guard body != nil, !decodingStopped, record.dialect != nil else { return }
+    record.outputChars = (body == .stream || events > 0) && !echoesPrompt && !lacksScalars ? scalars : nil
     record.choices = gaps.choices.overflowed || gaps.choices.count == 0 ? nil : gaps.choices.count
     guard body == .stream else { return }
     record.events = events
@@ -59,8 +59,8 @@ extension ExchangeMeter {
     record.uploadMilliseconds = Self.milliseconds(t0.nanoseconds(since: received.instant))
     record.ttfbMilliseconds = sinceRequest(headFirstByteAt)
     record.ttfeMilliseconds = sinceRequest(firstEventAt)
-    record.ttftMilliseconds = sinceRequest(firstTokenAt)
-    record.ttfaMilliseconds = sinceRequest(firstAnswerAt)
+    record.ttftMilliseconds = echoesPrompt ? nil : sinceRequest(firstTokenAt)
+    record.ttfaMilliseconds = echoesPrompt ? nil : sinceRequest(firstAnswerAt)
     record.ttltMilliseconds = sawWholeStream ? sinceRequest(lastTokenAt) : nil
     record.totalMilliseconds = sinceRequest(endedAt)
     if endedBeforeFirstToken(isMeasured: record.dialect != nil, status: record.status, isStream: record.stream) {
@@ -86,8 +86,8 @@ extension ExchangeMeter {
     }
     let streamed = Self.milliseconds(last.nanoseconds(since: first))
     // All tokens in one read: how long each took is not known, and it is not 0.
-    guard streamed > 0 else { return }
-    record.charsPerSecond = Double(scalarsAfterFirstEvent) / streamed * 1_000
+    guard streamed > 0, !echoesPrompt else { return }
+    if !lacksScalars { record.charsPerSecond = Double(scalarsAfterFirstEvent) / streamed * 1_000 }
     guard let tokens, tokens >= 2, gaps.choices.count == 1, !gaps.choices.overflowed, !hidReasoning else { return }
     let perToken = streamed / Double(tokens - 1)
     record.tpotMilliseconds = perToken
@@ -110,9 +110,11 @@ extension ExchangeMeter {
         p50: Double(values[0]) / 1_000, p99: Double(values[1]) / 1_000, max: Double(values[2]) / 1_000)
     }
     guard sawWholeStream else { return }
-    if !gaps.choices.overflowed { record.gapsMilliseconds = Self.quantiles(gaps.gaps) }
+    if !gaps.choices.overflowed, !echoesPrompt { record.gapsMilliseconds = Self.quantiles(gaps.gaps) }
     record.itlMilliseconds =
-      gaps.areWeightsOnes ? record.gapsMilliseconds : gaps.weightedGaps.flatMap(Self.quantiles)
+      echoesPrompt
+      ? nil
+      : gaps.areWeightsOnes ? record.gapsMilliseconds : gaps.weightedGaps.flatMap(Self.quantiles)
     record.timeline = requestCompleteAt == nil ? nil : timeline?.unpacked
   }
 

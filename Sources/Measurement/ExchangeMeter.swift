@@ -19,6 +19,8 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   // What each token touches stands first and close together: between two tokens of a stream thousands of others pass, and
   // memory that has left the processor's cache costs more than the work on it.
   @PackedInstant private var readAt: Instant? = nil
+  /// When the last line came that may have been an event without its end.
+  @PackedInstant private var pendingAt: Instant? = nil
   @PackedInstant var firstEventAt: Instant? = nil
   @PackedInstant var firstTokenAt: Instant? = nil
   @PackedInstant var firstAnswerAt: Instant? = nil
@@ -29,6 +31,11 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   var body: MeasuredBody?
   var decodingStopped = false
   private var readHasToken = false
+  private var pendingReadHasToken = false
+  /// The answer repeats the prompt, so that its first output is not known, nor how much there is of it.
+  public var echoesPrompt = false
+  /// A text was longer than what is read of it.
+  var lacksScalars = false
   var sawReasoning = false
   /// The dialect's terminator was seen.
   public private(set) var sawTerminator = false
@@ -113,6 +120,12 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   /// The last byte of the response, or the end of the exchange where it was cut.
   public mutating func ended(at: Instant) { endedAt = at }
 
+  /// A line ended with the current read that may be an event: if it is, it will be observed with `endedEarlier`.
+  public mutating func eventPending() {
+    pendingAt = readAt
+    pendingReadHasToken = readHasToken
+  }
+
   /// An event that the current read completed, or the one observation of a whole body.
   public mutating func observe(_ observation: borrowing Observation) {
     guard !decodingStopped, let body else { return }
@@ -121,7 +134,10 @@ public struct ExchangeMeter: ~Copyable, Sendable {
     if let kind = observation.errorKind, errorKind == nil { errorKind = kind }
     if observation.isTerminator { sawTerminator = true }
     ledger.add(observation, choices: &gaps)
-    for choice in observation.silentChoices { gaps.register(choice: choice) }
+    for choice in observation.silentChoices {
+      gaps.register(choice: choice.choice, silentTokens: choice.tokens ?? 0)
+      if let tokens = choice.tokens { ledger.addSilentIDs(tokens) }
+    }
     switch body {
     case .whole: observeWhole(observation)
     case .stream: observeEvent(observation)
@@ -137,26 +153,39 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   }
 
   private mutating func observeEvent(_ observation: borrowing Observation) {
-    guard let at = readAt else { return }
+    guard let at = observation.endedEarlier ? pendingAt ?? readAt : readAt else { return }
     if firstEventAt == nil { firstEventAt = at }
+    if observation.isOfUnknownDialect {
+      gaps.addEvent(at: at)
+      lastTokenAt = max(lastTokenAt ?? at, at)
+    }
     guard !observation.outputs.isEmpty else { return }
     events += 1
-    if readHasToken { coalescedEvents += 1 }
-    readHasToken = true
+    if observation.endedEarlier {
+      if pendingReadHasToken { coalescedEvents += 1 }
+      pendingReadHasToken = true
+    } else {
+      if readHasToken { coalescedEvents += 1 }
+      readHasToken = true
+    }
     let isFirst = firstTokenAt == nil
-    if isFirst { firstTokenAt = at }
+    if isFirst {
+      firstTokenAt = at
+      gaps.forgetEvents()
+    }
     lastTokenAt = max(lastTokenAt ?? at, at)
 
     var tokens: Int? = 0
     for output in observation.outputs {
       scalars &+= output.scalars
+      if observation.isShortened, output.scalars >= Observation.keptScalars { lacksScalars = true }
       if !isFirst { scalarsAfterFirstEvent &+= output.scalars }
       if output.kinds.contains(.reasoning) { sawReasoning = true }
       if firstAnswerAt == nil, output.kinds.contains(.answer) { firstAnswerAt = at }
       ledger.addIDs(output.tokens)
       let counted = gaps.add(
         output, at: at,
-        usageCount: observation.usageChoice == output.choice ? observation.usage?.output : nil,
+        usageCount: observation.countedChoice == output.choice ? observation.usage?.output : nil,
         serverCount: observation.serverCounts?.output)
       tokens = tokens.flatMap { sum in counted.map { sum &+ $0 } }
     }

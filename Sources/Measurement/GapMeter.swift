@@ -20,6 +20,8 @@ struct GapMeter: Sendable {
   /// The server's cumulative count at the last token-bearing event; nil where that event stated none.
   @PackedInt private var serverCounted: Int? = 0
   private var weights = Weights.allOnes
+  /// When the last event of an unknown dialect came.
+  @PackedInstant private var eventAt: Instant? = nil
   private(set) var choices = ChoiceTable()
   private(set) var gaps = SampleStore(exactLimit: exactGaps)
   /// None or one. An array, because most streams have none and the meter is to be small.
@@ -38,12 +40,31 @@ struct GapMeter: Sendable {
     }
   }
 
-  /// Registers a choice, and the cumulative count that a usage states for it.
-  mutating func register(choice index: Int, statedTokens: Int? = nil) {
-    _ = choices.withChoice(index) { choice in
-      choice.statedTokens = statedTokens ?? choice.statedTokens
-    }
+  /// Registers a choice that an event has without output.
+  mutating func register(choice index: Int, silentTokens: Int = 0) {
+    _ = choices.withChoice(index) { $0.silentTokens &+= silentTokens }
   }
+
+  /// Adds an event of a stream whose dialect is not known: its gaps are those between events.
+  mutating func addEvent(at: Instant) {
+    if let last = eventAt { gaps.add(max(at.nanoseconds(since: last), 0)) }
+    eventAt = at
+    dropWeights()
+  }
+
+  /// The dialect is known after all: the gaps are those between tokens, from now on.
+  mutating func forgetEvents() {
+    guard eventAt != nil else { return }
+    eventAt = nil
+    gaps = SampleStore(exactLimit: Self.exactGaps)
+    weights = .allOnes
+  }
+
+  /// Changes the state of a choice.
+  mutating func withChoice(_ index: Int, _ body: (inout ChoiceState) -> Void) { _ = choices.withChoice(index, body) }
+
+  /// Changes the state of every choice.
+  mutating func forEachChoice(_ body: (inout ChoiceState) -> Void) { choices.forEach(body) }
 
   /// Adds one choice's output of an event that was completed at `at`.
   ///
@@ -59,8 +80,10 @@ struct GapMeter: Sendable {
     let only = choices.isOnly(output.choice)
     let step = choices.withChoice(output.choice) { choice in
       let tokens =
-        Self.growth(to: usageCount, from: choice.countedTokens) ?? (only ? byServer : nil) ?? output.tokens
+        Self.growth(to: usageCount, from: choice.countedTokens) ?? (only ? byServer : nil)
+        ?? output.tokens.map { $0 &+ choice.silentTokens }
       choice.countedTokens = usageCount
+      choice.silentTokens = 0
       let gap = choice.lastAt.map { max(at.nanoseconds(since: $0), 0) }
       let uncounted = choice.countedAt.map { max(at.nanoseconds(since: $0), 0) }
       choice.lastAt = at

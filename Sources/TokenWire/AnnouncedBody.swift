@@ -1,9 +1,9 @@
-// What a response's head, or for want of a Content-Type its first bytes, say about its body.
+// What a response's head and its first bytes say about its body: the first bytes decide, for labels are often wrong.
 
 /// What the final head of a response announces: a value that may be kept for heads that are alike.
 public struct AnnouncedBody: Sendable {
-  /// How it is to be read; nil where there is none.
-  let shape: BodyShape?
+  /// What it is called; nil where there is none.
+  let label: BodyLabel?
   /// Why it is not decoded: a content coding other than identity.
   let problem: String?
 
@@ -13,10 +13,10 @@ public struct AnnouncedBody: Sendable {
   /// content coding than identity is not decoded.
   public init(status: Int, contentType: String?, contentEncoding: String?) {
     guard status >= 200, status != 204, status != 304 else {
-      (shape, problem) = (nil, nil)
+      (label, problem) = (nil, nil)
       return
     }
-    shape = BodyShape(contentType: contentType)
+    label = BodyLabel(contentType: contentType)
     problem = Self.coding(contentEncoding).map { "\($0): timing only" }
   }
 
@@ -32,17 +32,16 @@ public struct AnnouncedBody: Sendable {
   }
 }
 
-/// How a body is to be read.
-enum BodyShape: Hashable {
-  case stream(Framing)
-  /// One JSON text.
-  case body
-  /// The type does not tell: its first bytes may.
+/// What a Content-Type calls a body, parameters aside.
+enum BodyLabel: Hashable {
+  case eventStream
+  case jsonLines
+  case json
+  /// It does not tell.
   case unknown
-  /// Nothing that carries tokens.
+  /// Nothing that carries tokens, by its name.
   case other
 
-  /// By Content-Type, parameters aside.
   init(contentType: String?) {
     guard let contentType else {
       self = .unknown
@@ -50,52 +49,73 @@ enum BodyShape: Hashable {
     }
     // As nearly every server writes it: folding case costs more than the rest of a short response's decoding.
     if contentType == "text/event-stream" || contentType == "text/event-stream; charset=utf-8" {
-      self = .stream(.serverSentEvents)
+      self = .eventStream
       return
     }
     if contentType == "application/json" {
-      self = .body
+      self = .json
       return
     }
     switch contentType.prefix(while: { $0 != ";" }).lowercased().filter({ $0 != " " && $0 != "\t" }) {
-    case "text/event-stream": self = .stream(.serverSentEvents)
+    case "text/event-stream": self = .eventStream
     case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
       "application/stream+json":
-      self = .stream(.newlineDelimitedJSON)
+      self = .jsonLines
     case "", "text/plain", "application/octet-stream": self = .unknown
-    case let type where type == "application/json" || type.hasSuffix("+json"): self = .body
+    case let type where type == "application/json" || type.hasSuffix("+json"): self = .json
     default: self = .other
     }
   }
 
+  /// Whether the body is expected to be a stream; nil where the label does not tell.
+  var isStream: Bool? {
+    switch self {
+    case .eventStream, .jsonLines: true
+    case .json: false
+    case .unknown, .other: nil
+    }
+  }
+}
+
+/// How a body is read.
+enum BodyShape: Hashable {
+  case stream(Framing)
+  /// One JSON text, or a line of many: its second line tells.
+  case text
+  /// Nothing that carries tokens.
+  case other
+
   /// By the first bytes of a body.
+  /// - Parameters:
+  ///   - dialect: what its streams look like.
+  ///   - isAll: whether no more bytes are waited for.
   /// - Returns: nil where more of them are needed.
-  init?(firstBytes bytes: RawSpan, framing: Framing) {
+  init?(firstBytes bytes: RawSpan, _ label: BodyLabel, _ dialect: any Dialect.Type, isAll: Bool) {
     var start = bytes.starts(with: "\u{FEFF}") ? 3 : 0
     if start == 0, bytes.byteCount < 3, bytes.isPrefix(of: "\u{FEFF}") { return nil }
     while start < bytes.byteCount, bytes[start].isJSONSpace { start += 1 }
     let rest = bytes.extracting(start..<bytes.byteCount)
-    guard !rest.isEmpty else { return nil }
-    if rest[0] == UInt8(ascii: "{") {
-      self = framing == .newlineDelimitedJSON ? .stream(framing) : .body
-      return
-    }
-    for field: StaticString in ["data:", "event:", "id:", "retry:", ":"] {
-      if rest.starts(with: field) {
+    if rest.isEmpty, !isAll { return nil }
+    switch rest.isEmpty ? 0 : rest[0] {
+    case UInt8(ascii: "{"):
+      let isLines = label == .jsonLines || (label == .unknown && dialect.framing == .newlineDelimitedJSON)
+      self = isLines ? .stream(.newlineDelimitedJSON) : .text
+    case UInt8(ascii: "["): self = dialect.framing == .jsonArray ? .stream(.jsonArray) : .text
+    default:
+      if label == .eventStream {
         self = .stream(.serverSentEvents)
         return
       }
-      if rest.isPrefix(of: field) { return nil }
+      switch rest.isEmpty ? false : rest.startsEventField {
+      case true?: self = .stream(.serverSentEvents)
+      case nil: if isAll { self = .other } else { return nil }
+      case false?:
+        switch label {
+        case .jsonLines: self = .stream(.newlineDelimitedJSON)
+        case .json: self = .text
+        default: self = .other
+        }
+      }
     }
-    self = .other
-  }
-}
-
-extension RawSpan {
-  /// Whether `word` begins with these bytes.
-  fileprivate func isPrefix(of word: StaticString) -> Bool {
-    guard byteCount <= word.utf8CodeUnitCount else { return false }
-    for offset in 0..<byteCount where unsafe self[offset] != word.utf8Start[offset] { return false }
-    return true
   }
 }

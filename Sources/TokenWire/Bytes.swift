@@ -28,8 +28,39 @@ extension RawSpan {
   @inline(__always)
   func equals(_ word: StaticString) -> Bool { byteCount == word.utf8CodeUnitCount && starts(with: word) }
 
+  /// Whether this is `word`, whatever the case of its ASCII letters.
+  func equalsWord(_ word: StaticString) -> Bool {
+    guard byteCount == word.utf8CodeUnitCount else { return false }
+    for offset in 0..<byteCount where unsafe self[offset] | 0x20 != word.utf8Start[offset] | 0x20 { return false }
+    return true
+  }
+
+  /// Whether a field of an event stream begins here; nil where more bytes are needed to know it.
+  var startsEventField: Bool? {
+    var isOpen = false
+    for field: StaticString in ["data:", "event:", "id:", "retry:", "error:", ":"] {
+      if starts(with: field) { return true }
+      if isPrefix(of: field) { isOpen = true }
+    }
+    return isOpen ? nil : false
+  }
+
+  /// Whether `word` begins with these bytes.
+  func isPrefix(of word: StaticString) -> Bool {
+    guard byteCount <= word.utf8CodeUnitCount else { return false }
+    for offset in 0..<byteCount where unsafe self[offset] != word.utf8Start[offset] { return false }
+    return true
+  }
+
   /// The byte at `offset`.
   subscript(_ offset: Int) -> UInt8 { unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
+
+  /// Whether this begins and ends as an object does.
+  var isBraced: Bool {
+    let range = trimmed
+    return range.count >= 2 && self[range.lowerBound] == UInt8(ascii: "{")
+      && self[range.upperBound - 1] == UInt8(ascii: "}")
+  }
 
   /// The range of this without the JSON white space at its ends.
   var trimmed: Range<Int> {

@@ -29,6 +29,12 @@ public protocol Dialect: Sendable {
   /// The payload, not JSON, that ends a stream: `[DONE]`; nil where events say it themselves.
   static var terminator: StaticString? { get }
 
+  /// Whether every whole stream ends with a terminator (an event that `isTerminator`): one that does not was cut.
+  static var promisesTerminator: Bool { get }
+
+  /// Whether an event or a body has this dialect's shape, where neither method nor path tells whose it is.
+  static func recognizes(_ payload: JSONValue) -> Bool
+
   /// Finds what only this dialect's requests say (`n`, `echo`); model, `stream`, user and session are read for it.
   /// - Parameter facts: `choices` is 1.
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts)
@@ -54,6 +60,10 @@ extension Dialect {
   public static var streamsByDefault: Bool { false }
   /// Events say themselves where the stream ends.
   public static var terminator: StaticString? { nil }
+  /// A whole stream says so.
+  public static var promisesTerminator: Bool { true }
+  /// Its shape is not its own.
+  public static func recognizes(_ payload: JSONValue) -> Bool { false }
   /// There is nothing to find.
   public static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {}
 }

@@ -1,4 +1,5 @@
 // The dialects that there are, one line each.
+import JSON
 
 /// The dialects that can be measured.
 public enum Dialects {
@@ -17,6 +18,9 @@ public enum Dialects {
   public static func matching(method: String, path: String) -> (any Dialect.Type)? {
     all.first { $0.matches(method: method, path: path) }
   }
+
+  /// The dialect whose shape an event or a body has, or nil.
+  static func recognizing(_ payload: JSONValue) -> (any Dialect.Type)? { all.first { $0.recognizes(payload) } }
 
   /// The dialect of that name (Documentation.docc/Record.md, `dialect`), or nil.
   public static func named(_ name: String) -> (any Dialect.Type)? { all.first { $0.name == name } }

@@ -3,7 +3,9 @@ import JSON
 
 /// Reads the payloads of one response. What it keeps is a few words, whatever the stream's length.
 struct EventDecoder {
-  private let terminator: StaticString?
+  /// What is read; another one once the first event has shown whose format it is, where the request did not.
+  private(set) var type: any Dialect.Type
+  private var terminator: StaticString?
   private var dialect: any Dialect
   /// Events whose payload was not JSON.
   private(set) var malformed = 0
@@ -11,11 +13,17 @@ struct EventDecoder {
   private(set) var sawTerminator = false
   /// A finish reason was seen.
   private(set) var sawFinish = false
+  /// Output stood in an event where the answer's pieces stand.
+  private var sawDelta = false
+  /// Neither the request nor an event has shown the dialect.
+  private(set) var isUndecided: Bool
   private var cached: EventCache.Stream
 
   /// Makes a reader for one response.
   init(_ dialect: any Dialect.Type) {
+    type = dialect
     terminator = dialect.terminator
+    isUndecided = dialect == UndecidedDialect.self
     cached = EventCache.Stream(dialect)
     self.dialect = dialect.init()
   }
@@ -23,34 +31,43 @@ struct EventDecoder {
   /// Reads one whole event.
   /// - Parameter observe: called once.
   mutating func decode(
-    name: RawSpan, _ payload: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
+    name: RawSpan, _ payload: RawSpan, _ flags: EventFlags, _ context: DecodingContext,
+    _ observe: (borrowing Observation) -> Void
   ) {
+    if flags.contains(.unfinished) { return decodeUnfinished(name: name, payload, context, observe) }
     if let terminator, payload.equals(terminator) {
       sawTerminator = true
       return observe(context.end)
     }
-    if name.isEmpty {
+    let isPlain = name.isEmpty && flags.isEmpty
+    if isPlain {
       var finishes = false
+      var hasOutput = false
       let isKnown = context.cache.observe(payload, of: &cached) { observation in
         finishes = observation.finishReason != nil
+        hasOutput = !observation.outputs.isEmpty
         observe(observation)
       }
       if finishes { sawFinish = true }
+      if hasOutput { sawDelta = true }
       if isKnown { return }
     }
     context.withObservation { observation in
-      if !read(name, payload, context, into: &observation, isWhole: true) { malformed += 1 }
+      observation.endedEarlier = flags.contains(.endedEarlier)
+      observation.isShortened = flags.contains(.shortened)
+      if !read(name, payload, context, into: &observation, isPlain: isPlain) { malformed += 1 }
+      noteOutput(&observation)
       noteEnd(observation)
       observe(observation)
     }
   }
 
   /// Reads what stood at the stream's end without its line end. It is no event, but may say how the stream ended.
-  mutating func decodeUnfinished(
+  private mutating func decodeUnfinished(
     name: RawSpan, _ payload: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
   ) {
     context.withObservation { observation in
-      guard read(name, payload, context, into: &observation, isWhole: false) else { return }
+      guard read(name, payload, context, into: &observation, isPlain: false) else { return }
       observation.outputs.removeAll(keepingCapacity: true)
       observation.silentChoices.removeAll(keepingCapacity: true)
       guard observation.saysHowItEnded else { return }
@@ -59,39 +76,85 @@ struct EventDecoder {
     }
   }
 
-  /// Reads a whole, non-streamed body.
-  /// - Returns: whether it was one JSON object.
+  /// Reads a whole, non-streamed body: one JSON object, or a list whose first element is one. Behind it there may be events.
+  /// - Returns: whether it was one.
   mutating func decodeBody(
     _ body: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
   ) -> Bool {
     var isObject = false
     context.withObservation { observation in
-      context.json.parse(body) { root in
-        guard root.isObject else { return }
+      context.json.parseFirst(body) { root, end in
+        var object = root
+        if root.isArray, let first = root.firstElement { object = first }
+        guard object.isObject, Self.isTail(body.extracting(end..<body.byteCount)) else { return }
         isObject = true
-        dialect.readBody(root, into: &observation)
+        if isUndecided { decide(by: object) }
+        dialect.readBody(object, into: &observation)
       }
       if isObject { observe(observation) }
     }
     return isObject
   }
 
+  /// Whether what stands behind a body is nothing, or what a stream ends with.
+  private static func isTail(_ rest: RawSpan) -> Bool {
+    let tail = rest.extracting(rest.trimmed)
+    return tail.isEmpty || tail.startsEventField == true
+  }
+
   /// - Returns: whether the payload was one that the stream may send: JSON, the terminator, or nothing at all.
   private mutating func read(
-    _ name: RawSpan, _ payload: RawSpan, _ context: DecodingContext, into observation: inout Observation, isWhole: Bool
+    _ name: RawSpan, _ payload: RawSpan, _ context: DecodingContext, into observation: inout Observation,
+    isPlain: Bool
   ) -> Bool {
-    let parsed: Void? = context.json.parse(payload) { root in
-      guard root.isObject else { return }
+    let parsed: Bool? = context.json.parse(payload, isLenient: true) { root in
+      guard root.isObject else { return isTerminator(root) }
+      if isUndecided { decide(by: root) }
       dialect.readEvent(name: name, root, into: &observation)
-      if isWhole, name.isEmpty { context.cache.insert(payload, root, context.json, of: &cached, observation) }
+      if !name.isEmpty, name.equals("error") { noteErrorEvent(root, &observation) }
+      if isPlain { context.cache.insert(payload, root, context.json, of: &cached, observation) }
+      return false
     }
-    if parsed != nil { return true }
+    if let parsed {
+      if parsed { observation.isTerminator = true }
+      return true
+    }
     let word = payload.extracting(payload.trimmed)
-    if let terminator, word.equals(terminator) {
+    if let terminator, word.equalsWord(terminator) {
       observation.isTerminator = true
       return true
     }
-    return word.isEmpty
+    guard name.equals("error") else { return word.isEmpty }
+    observation.errorKind = "error"
+    return true
+  }
+
+  /// Some quote it.
+  private func isTerminator(_ root: JSONValue) -> Bool { terminator.map { root.equals($0) } ?? false }
+
+  /// An event that is called an error is one, whatever is in it, and bears no token.
+  private func noteErrorEvent(_ root: JSONValue, _ observation: inout Observation) {
+    if observation.errorKind == nil { observation.errorKind = ErrorReport.kind(ofErrorEvent: root) }
+    observation.silenceOutputs { _ in true }
+  }
+
+  /// Finds whose format an event or a body has.
+  private mutating func decide(by root: JSONValue) {
+    guard let found = Dialects.recognizing(root) else { return }
+    isUndecided = false
+    type = found
+    terminator = found.terminator
+    cached = EventCache.Stream(found)
+    dialect = found.init()
+  }
+
+  private mutating func noteOutput(_ observation: inout Observation) {
+    guard !observation.outputs.isEmpty else { return }
+    if !observation.isWholeMessage {
+      sawDelta = true
+    } else if sawDelta {
+      observation.silenceOutputs { _ in true }
+    }
   }
 
   private mutating func noteEnd(_ observation: borrowing Observation) {

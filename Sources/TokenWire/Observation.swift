@@ -43,12 +43,33 @@ public struct ChoiceOutput: Hashable, Sendable {
   }
 }
 
+/// A choice that is in an event without output: its role, its finish, or tokens whose text a parser swallowed.
+public struct SilentChoice: Hashable, Sendable, ExpressibleByIntegerLiteral {
+  /// The choice's index as the server numbers it.
+  public var choice: Int
+  /// Tokens that the event names all the same (`token_ids`, logprobs lengths); nil where it names none.
+  public var tokens: Int?
+
+  /// Makes a choice without output.
+  @inlinable
+  public init(choice: Int, tokens: Int? = nil) {
+    self.choice = choice
+    self.tokens = tokens
+  }
+
+  /// Makes a choice that names no tokens.
+  @inlinable
+  public init(integerLiteral choice: Int) { self.init(choice: choice) }
+}
+
 /// Token counts as a server reported them; nil where it did not.
 public struct TokenUsage: Hashable, Sendable {
   /// Prompt tokens, cached ones included.
   public var input: Int?
   /// Those of the prompt that came from a cache.
   public var cached: Int?
+  /// Those of the prompt that were written to a cache.
+  public var cacheWrite: Int?
   /// Generated tokens, reasoning included.
   public var output: Int?
   /// Those of the output that were reasoning.
@@ -56,9 +77,12 @@ public struct TokenUsage: Hashable, Sendable {
 
   /// Makes counts, all unknown but those given.
   @inlinable
-  public init(input: Int? = nil, cached: Int? = nil, output: Int? = nil, reasoning: Int? = nil) {
+  public init(
+    input: Int? = nil, cached: Int? = nil, cacheWrite: Int? = nil, output: Int? = nil, reasoning: Int? = nil
+  ) {
     self.input = input
     self.cached = cached
+    self.cacheWrite = cacheWrite
     self.output = output
     self.reasoning = reasoning
   }
@@ -87,13 +111,15 @@ public struct Observation: Sendable {
   /// One entry a choice that carried output in this event; empty for an event that bears no token.
   public var outputs: [ChoiceOutput] = []
   /// The choices that are in this event without output: their role, their finish.
-  public var silentChoices: [Int] = []
+  public var silentChoices: [SilentChoice] = []
+  /// The choices that finish with this event.
+  public var finishedChoices: [Int] = []
   /// `usage` as this event states it.
   public var usage: TokenUsage?
-  /// The choice that `usage` speaks of where the event also has choices (continuous usage is counted per choice);
-  /// nil for a usage of the whole exchange (a usage-only event, a whole body).
-  public var usageChoice: Int?
-  /// Counts by the server's other reports (llama.cpp `timings`, Ollama `eval_count`): cumulative, for the exchange.
+  /// The only choice of an event that also has counts: `usage` and `serverCounts` may speak of it alone (continuous usage
+  /// and llama.cpp's `timings` do); nil for an event without choices or with several, and for a whole body.
+  public var countedChoice: Int?
+  /// Counts by the server's other reports (llama.cpp `timings`, Ollama `eval_count`): cumulative.
   public var serverCounts: TokenUsage?
   /// The server's own durations.
   public var serverDurations: ServerDurations?
@@ -105,10 +131,21 @@ public struct Observation: Sendable {
   public var errorKind: String?
   /// The dialect's terminator was seen (`[DONE]`, `done:true`): the stream is whole.
   public var isTerminator = false
+  /// The output stands where a whole answer stands (`message` in place of `delta`): behind deltas it repeats them.
+  var isWholeMessage = false
+  /// The event is one of a stream whose dialect is not known: it has a time, and nothing else that is known.
+  public internal(set) var isOfUnknownDialect = false
+  /// The event was longer than its bound: long strings in it are cut to `EventShortener.kept` scalars.
+  public internal(set) var isShortened = false
+  /// The event was complete with an earlier read: the one after which `ResponseDecoder.hasPendingEvent` was last true.
+  public internal(set) var endedEarlier = false
 
   /// The model named last, over all events that this was used for: nearly always the next one's, and then nothing is
   /// allocated for it.
   private var lastModel: String?
+
+  /// The scalars that are left of a string in an event that `isShortened`.
+  public static var keptScalars: Int { EventShortener.kept }
 
   /// Makes an observation that says nothing.
   public init() {}
@@ -117,14 +154,28 @@ public struct Observation: Sendable {
   public mutating func reset() {
     if !outputs.isEmpty { outputs.removeAll(keepingCapacity: true) }
     if !silentChoices.isEmpty { silentChoices.removeAll(keepingCapacity: true) }
+    if !finishedChoices.isEmpty { finishedChoices.removeAll(keepingCapacity: true) }
     usage = nil
-    usageChoice = nil
+    countedChoice = nil
     serverCounts = nil
     serverDurations = nil
     finishReason = nil
     responseModel = nil
     errorKind = nil
     isTerminator = false
+    isWholeMessage = false
+    endedEarlier = false
+    isShortened = false
+    isOfUnknownDialect = false
+  }
+
+  /// No output is in this after all: its choices are silent.
+  mutating func silenceOutputs(where isNone: (ChoiceOutput) -> Bool) {
+    guard outputs.contains(where: isNone) else { return }
+    for output in outputs where isNone(output) {
+      silentChoices.append(SilentChoice(choice: output.choice, tokens: output.tokens))
+    }
+    outputs.removeAll(where: isNone)
   }
 
   /// Takes over the model that answers, where `value` names one.

@@ -6,18 +6,27 @@ public struct ResponseDecoder: ~Copyable {
   private enum Mode {
     /// The response's head has not been seen, or nothing in it is worth reading, or it has ended.
     case off
-    case sniffing
+    case sniffing(BodyLabel)
     case stream
     case body
+  }
+
+  /// The first line of what may be one JSON text or lines of many.
+  private enum FirstLine {
+    case open
+    /// It is braced, and ends here among `collected`: an object that follows is a second line.
+    case ended(at: Int)
+    /// It is no whole text: the body is one.
+    case none
   }
 
   /// The first bytes of a body by which its kind is found.
   private static let sniffedBytes = 1024
 
   private let limits: DecoderLimits
-  private let framing: Framing
   /// A body that is being collected, or the first bytes of one whose kind is not known yet.
   private var collected: [UInt8] = []
+  private var firstLine = FirstLine.open
   private var hasWholeBody = false
   private var endedWell = false
   // What each event touches stands last and close together: memory that has left the processor's cache costs more than what
@@ -33,7 +42,6 @@ public struct ResponseDecoder: ~Copyable {
   /// Makes the decoder of one response.
   public init(dialect: any Dialect.Type, limits: DecoderLimits) {
     self.limits = limits
-    framing = dialect.framing
     decoder = EventDecoder(dialect)
     stream = EventStream(dialect.framing, limit: limits.eventBytes)
   }
@@ -45,27 +53,35 @@ public struct ResponseDecoder: ~Copyable {
   /// Events whose payload was not JSON.
   public var malformedEvents: Int { decoder.malformed }
 
+  /// What is decoded; another dialect than at first where the first event has shown it, and nil where nothing has.
+  public var dialect: (any Dialect.Type)? { decoder.isUndecided ? nil : decoder.type }
+  /// A line ended in the last read that may turn out to be an event: it will be observed with `endedEarlier`.
+  public private(set) var hasPendingEvent = false
+
   /// The response is whole as its dialect sees it: its terminator was seen, or it ended as HTTP wants it after a finish
-  /// reason (ik_llama.cpp and others send no `[DONE]`), or its body was one JSON object.
+  /// reason (ik_llama.cpp and others send no `[DONE]`) or in a dialect without terminators, or its body was one JSON object.
   public var isWhole: Bool {
-    hasWholeBody || decoder.sawTerminator || (endedWell && isStream == true && decoder.sawFinish)
+    if hasWholeBody || decoder.sawTerminator { return true }
+    return endedWell && isStream == true && (decoder.sawFinish || !decoder.type.promisesTerminator)
   }
 
   /// The final response head is known; `problem` says why where its body is not decoded.
   public mutating func begin(_ body: AnnouncedBody) {
-    guard let shape = body.shape else { return }
-    if shape == .unknown { mode = .sniffing } else { begin(shape) }
+    guard let label = body.label else { return }
+    mode = .sniffing(label)
+    isStream = label.isStream
     if let problem = body.problem { stop(problem) }
   }
 
   /// Reads the next bytes of the body, in order, in any split.
-  /// - Parameter observe: called once an event of any kind, terminators and errors included; not for comments.
+  /// - Parameter observe: called once an event of any kind, terminators and errors included; not for comments. Whatever is
+  ///   observed here is of a stream.
   public mutating func feed(_ bytes: RawSpan, context: DecodingContext, _ observe: (borrowing Observation) -> Void) {
     switch mode {
     case .off: return
     case .stream: feedStream(bytes, context, observe)
-    case .body: collect(bytes)
-    case .sniffing: sniff(bytes, context, observe)
+    case .body: collect(bytes, context, observe)
+    case .sniffing(let label): sniff(bytes, label, context, observe)
     }
   }
 
@@ -75,12 +91,13 @@ public struct ResponseDecoder: ~Copyable {
   /// what says how the stream ended is observed: usage, finish reason, terminator, error.
   /// - Parameter complete: whether HTTP's framing says that the body is whole.
   public mutating func finish(complete: Bool, context: DecodingContext, _ observe: (borrowing Observation) -> Void) {
+    if case .sniffing(let label) = mode { sniff(RawSpan(), label, isLast: true, context, observe) }
     switch mode {
     case .off, .sniffing: break
-    case .stream: stream.finish(&decoder) { $0.decodeUnfinished(name: $1, $2, context, observe) }
+    case .stream: stream.finish(&decoder) { $0.decode(name: $1, $2, $3, context, observe) }
     case .body: finishBody(complete, context, observe)
     }
-    if mode != .off { endedWell = complete }
+    if case .off = mode {} else { endedWell = complete }
     mode = .off
     if !collected.isEmpty { collected = [] }
   }
@@ -88,15 +105,60 @@ public struct ResponseDecoder: ~Copyable {
   private mutating func feedStream(
     _ bytes: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
   ) {
-    stream.feed(bytes, &decoder) { $0.decode(name: $1, $2, context, observe) }
-    if stream.isOverfull { stop("event longer than \(limits.eventBytes) bytes", tooLong: true) }
+    stream.feed(bytes, &decoder) { $0.decode(name: $1, $2, $3, context, observe) }
+    hasPendingEvent = stream.hasPendingEvent
+    if stream.hasOverlong { isTooLong = true }
   }
 
-  private mutating func collect(_ bytes: RawSpan) {
+  // MARK: A body, or lines without their label
+
+  private mutating func collect(
+    _ bytes: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
+  ) {
+    hasPendingEvent = false
     guard collected.count + bytes.byteCount <= limits.bodyBytes else {
       return stop("body longer than \(limits.bodyBytes) bytes", tooLong: true)
     }
+    let known = collected.count
     collected.append(bytes)
+    if case .open = firstLine { findFirstLine(from: known) }
+    if case .ended(let end) = firstLine { findSecondLine(behind: end, known, context, observe) }
+  }
+
+  private mutating func findFirstLine(from start: Int) {
+    var start = start
+    while let end = unsafe collected.span.bytes.firstOffset(of: .lineFeed, from: start) {
+      let (isBlank, isBraced) = unsafe Self.look(at: collected.span.bytes.extracting(0..<end))
+      // White space before the first line is none.
+      if isBlank {
+        start = end + 1
+        continue
+      }
+      firstLine = isBraced ? .ended(at: end) : .none
+      hasPendingEvent = isBraced
+      return
+    }
+  }
+
+  private static func look(at line: RawSpan) -> (isBlank: Bool, isBraced: Bool) {
+    (line.trimmed.isEmpty, line.isBraced)
+  }
+
+  /// An object behind a whole object is no part of it: these are lines, whatever they are called.
+  private mutating func findSecondLine(
+    behind end: Int, _ known: Int, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
+  ) {
+    guard let next = collected[end...].firstIndex(where: { !$0.isJSONSpace }) else { return }
+    firstLine = .none
+    guard collected[next] == UInt8(ascii: "{") else { return }
+    let first = collected[..<next]
+    let rest = collected[next...]
+    collected = []
+    begin(.stream(.newlineDelimitedJSON))
+    let line = unsafe first.span.bytes
+    decoder.decode(
+      name: RawSpan(), line.extracting(line.trimmed), end < known ? .endedEarlier : [], context, observe)
+    unsafe feedStream(rest.span.bytes, context, observe)
   }
 
   private mutating func finishBody(
@@ -104,27 +166,34 @@ public struct ResponseDecoder: ~Copyable {
   ) {
     let body = collected
     guard !body.isEmpty else { return }
-    hasWholeBody = unsafe decoder.decodeBody(body.span.bytes, context, observe)
+    let bytes = unsafe body.span.bytes
+    let mark = bytes.starts(with: "\u{FEFF}") ? 3 : 0
+    hasWholeBody = decoder.decodeBody(bytes.extracting(mark..<bytes.byteCount), context, observe)
     if !hasWholeBody, complete { problem = "body is not a JSON object" }
   }
 
-  /// Tells a stream without a Content-Type by its first bytes.
-  private mutating func sniff(_ bytes: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void)
-  {
-    collected.append(bytes)
-    guard let shape = Self.shape(collected, framing) else {
-      // White space without end is no answer.
-      if collected.count >= Self.sniffedBytes { stop("neither JSON nor an event stream") }
-      return
+  /// Tells by a body's first bytes what it is.
+  private mutating func sniff(
+    _ bytes: RawSpan, _ label: BodyLabel, isLast: Bool = false, _ context: DecodingContext,
+    _ observe: (borrowing Observation) -> Void
+  ) {
+    if collected.isEmpty, !isLast, let shape = shape(of: bytes, label, isLast: false) {
+      begin(shape)
+      return feed(bytes, context: context, observe)
     }
+    collected.append(bytes)
+    if isLast, collected.isEmpty { return }
     let first = collected
+    guard let shape = unsafe shape(of: first.span.bytes, label, isLast: isLast) else { return }
     collected = []
     begin(shape)
     unsafe feed(first.span.bytes, context: context, observe)
   }
 
-  private static func shape(_ bytes: [UInt8], _ framing: Framing) -> BodyShape? {
-    unsafe BodyShape(firstBytes: bytes.span.bytes.extracting(first: sniffedBytes), framing: framing)
+  private func shape(of bytes: RawSpan, _ label: BodyLabel, isLast: Bool) -> BodyShape? {
+    BodyShape(
+      firstBytes: bytes.extracting(first: Self.sniffedBytes), label, decoder.type,
+      isAll: isLast || bytes.byteCount >= Self.sniffedBytes)
   }
 
   private mutating func begin(_ shape: BodyShape) {
@@ -133,10 +202,12 @@ public struct ResponseDecoder: ~Copyable {
       stream = EventStream(framing, limit: limits.eventBytes)
       mode = .stream
       isStream = true
-    case .body:
+    case .text:
       mode = .body
       isStream = false
-    case .unknown, .other: stop("neither JSON nor an event stream")
+    case .other:
+      isStream = nil
+      stop("neither JSON nor an event stream")
     }
   }
 

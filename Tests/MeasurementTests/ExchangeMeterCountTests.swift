@@ -120,7 +120,7 @@ struct MeterCountTests {
 
     var final = Exchange.streaming()
     final.read(100)
-    final.token(choice: 0)
+    final.token(choice: 0, finish: "stop")
     final.token(choice: 1, usage: 9, finish: "stop")
     #expect((final.record().outputTokens, final.record().tokensFrom) == (9, .usage))
   }
@@ -129,11 +129,12 @@ struct MeterCountTests {
   func reasoningOfOneChoice() {
     var exchange = Exchange.streaming()
     exchange.read(100)
-    exchange.token(choice: 0)
+    exchange.token(choice: 0, finish: "stop")
     exchange.token(choice: 1)
     exchange.event {
+      $0.finishedChoices = [1]
       $0.usage = TokenUsage(output: 9, reasoning: 4)
-      $0.usageChoice = 1
+      $0.countedChoice = 1
       $0.finishReason = "stop"
     }
     #expect(exchange.record().outputTokens == 9)

@@ -45,10 +45,11 @@ struct Exchange: ~Copyable {
     observation.outputs = [ChoiceOutput(choice: choice, scalars: scalars, kinds: kinds, tokens: ids)]
     if let usage {
       observation.usage = TokenUsage(input: 7, output: usage)
-      observation.usageChoice = choice
+      observation.countedChoice = choice
     }
     if let server { observation.serverCounts = TokenUsage(output: server) }
     observation.finishReason = finish
+    if finish != nil { observation.finishedChoices = [choice] }
     meter.observe(observation)
   }
 

@@ -4,9 +4,9 @@ import TokenWire
 /// All that an observation says in public, to compare and to keep.
 package struct DecodedEvent: Equatable {
   package let outputs: [ChoiceOutput]
-  package let silentChoices: [Int]
+  package let silentChoices: [SilentChoice]
   package let usage: TokenUsage?
-  package let usageChoice: Int?
+  package let countedChoice: Int?
   package let serverCounts: TokenUsage?
   package let serverDurations: ServerDurations?
   package let finishReason: String?
@@ -19,7 +19,7 @@ package struct DecodedEvent: Equatable {
     outputs = observation.outputs
     silentChoices = observation.silentChoices
     usage = observation.usage
-    usageChoice = observation.usageChoice
+    countedChoice = observation.countedChoice
     serverCounts = observation.serverCounts
     serverDurations = observation.serverDurations
     finishReason = observation.finishReason

@@ -8,12 +8,12 @@ private func lines(_ parts: [ArraySlice<UInt8>], limit: Int = 1 << 20) -> [Strin
   var machine = JSONLines(limit: limit)
   var seen: [String] = []
   for part in parts {
-    machine.feed(part.span.bytes, &seen) { seen, line in
+    machine.feed(part.span.bytes, &seen) { seen, line, _ in
       seen.append(line.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
     }
   }
-  if machine.isOverfull { seen.append("overfull") }
-  machine.finish(&seen) { seen, line in
+  if machine.hasOverlong { seen.append("overlong") }
+  machine.finish(&seen) { seen, line, _ in
     seen.append("unfinished " + line.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
   }
   return seen
@@ -34,11 +34,11 @@ struct JSONLinesTests {
     for cut in 0...bytes.count { #expect(lines([bytes[..<cut], bytes[cut...]]) == expected) }
   }
 
-  @Test("Past the limit it gives up for good, however the bytes are cut")
+  @Test("What is longer than the limit is passed over, however the bytes are cut, and what comes behind it is not")
   func overfull() {
     let bytes = Array("12345678\n123456789\n1\n".utf8)
     for cut in 0...bytes.count {
-      #expect(lines([bytes[..<cut], bytes[cut...]], limit: 8) == ["12345678", "overfull"])
+      #expect(lines([bytes[..<cut], bytes[cut...]], limit: 8) == ["12345678", "1", "overlong"])
     }
   }
 }

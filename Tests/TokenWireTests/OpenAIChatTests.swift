@@ -131,7 +131,7 @@ struct OpenAIChatTests {
       #"{"choices":[{"index":1,"delta":{"content":"a"}},{"index":0,"delta":{"content":"bc"}}],"usage":{"completion_tokens":3}}"#
     let event = try #require(try recipe.decodeEveryWay(sse(payload)).events.first)
     #expect(event.outputs.map(\.choice) == [1, 0] && event.outputs.map(\.scalars) == [1, 2])
-    #expect(event.usage?.output == 3 && event.usageChoice == nil)
+    #expect(event.usage?.output == 3 && event.countedChoice == nil)
   }
 
   @Test(
@@ -162,7 +162,7 @@ struct OpenAIChatTests {
     ])
   func usage(usage: String, expected: TokenUsage?) throws {
     let event = try #require(try recipe.decodeEveryWay(sse(#"{"choices":[],"usage":\#(usage)}"#)).events.first)
-    #expect(event.usage == expected && event.usageChoice == nil)
+    #expect(event.usage == expected && event.countedChoice == nil)
   }
 
   @Test("Continuous usage belongs to the event's choice")
@@ -170,7 +170,7 @@ struct OpenAIChatTests {
     let chunk = chatChunk(#"{"content":"x"}"#, index: 2)
     let payload = chunk.dropLast() + #","usage":{"prompt_tokens":4,"completion_tokens":7}}"#
     let event = try #require(try recipe.decodeEveryWay(sse(String(payload))).events.first)
-    #expect(event.usage == TokenUsage(input: 4, output: 7) && event.usageChoice == 2)
+    #expect(event.usage == TokenUsage(input: 4, output: 7) && event.countedChoice == 2)
   }
 
   @Test("llama.cpp's timings count the cached part of the prompt on top")
@@ -245,7 +245,8 @@ struct OpenAIChatTests {
         ChoiceOutput(choice: 0, scalars: 7, kinds: [.answer, .reasoning]),
         ChoiceOutput(choice: 1, scalars: 3, kinds: .toolCall),
       ])
-    #expect(event.responseModel == "m-1" && event.usage == TokenUsage(input: 3, output: 9) && event.usageChoice == nil)
+    #expect(
+      event.responseModel == "m-1" && event.usage == TokenUsage(input: 3, output: 9) && event.countedChoice == nil)
     #expect(decoded.isWhole && decoded.isStream == false && decoded.events.count == 1)
   }
 }

@@ -55,8 +55,37 @@ struct ResponseDecoderTests {
 
   @Test("Anything else is not decoded")
   func otherTypes() throws {
-    let decoded = try Recipe(dialect: "openai.chat", contentType: "text/html").decodeEveryWay(stream)
-    #expect(decoded.events.isEmpty && !decoded.isWhole && decoded.problem == "neither JSON nor an event stream")
+    for text in ["<html>data:</html>", "datum\n\n", "eve"] {
+      let decoded = try Recipe(dialect: "openai.chat", contentType: "text/html").decodeEveryWay(text)
+      #expect(decoded.events.isEmpty && !decoded.isWhole && decoded.problem == "neither JSON nor an event stream")
+    }
+  }
+
+  @Test(
+    "The first bytes decide, whatever the type says",
+    arguments: ["application/json", "text/html", "text/event-stream", "application/x-ndjson", "audio/mpeg"])
+  func labels(type: String) throws {
+    for (dialect, text, isStream) in [
+      ("openai.chat", stream, true), ("ollama.chat", lines, true), ("openai.chat", "\n\n" + stream, true),
+      (
+        "ollama.chat",
+        stream.replacing(stream, with: ": x\n\n" + lines.split(separator: "\n").map { "data: \($0)\n\n" }.joined()),
+        true
+      ),
+    ] {
+      let decoded = try Recipe(dialect: dialect, contentType: type).decodeEveryWay(text)
+      #expect(
+        decoded.isStream == isStream && decoded.isWhole && decoded.problem == nil && decoded.malformed == 0,
+        "\(dialect)")
+      #expect(decoded.tokenEvents == (dialect == "openai.chat" ? 2 : 1))
+    }
+    guard type != "application/x-ndjson" else { return }
+    for tail in ["", "\n", "\n\ndata: [DONE]\n\n"] {
+      for body in [body, body.replacing(",", with: ",\n ")] {
+        let decoded = try Recipe(dialect: "openai.chat", contentType: type).decodeEveryWay(body + tail)
+        #expect(decoded.isStream == false && decoded.isWhole && decoded.scalars == 3 && decoded.problem == nil)
+      }
+    }
   }
 
   @Test(
@@ -157,18 +186,20 @@ struct ResponseDecoderTests {
     #expect(decoded.scalars == 2)
   }
 
-  @Test("Past a limit measuring stops for good, says why, and what was seen stays seen")
+  @Test(
+    "An event past its limit is shortened or passed over, and what comes behind it is read; a body past its limit is not"
+  )
   func limits() throws {
     var recipe = Recipe.sse("openai.chat")
     recipe.limits = DecoderLimits(eventBytes: 300, bodyBytes: 100)
     let long = sse(chatChunk(#"{"content":"\#(String(repeating: "x", count: 400))"}"#))
     let decoded = try recipe.decodeEveryWay(sse(chatChunk(#"{"content":"a"}"#)) + long + stream)
-    #expect(decoded.tokenEvents == 1 && !decoded.isWhole && decoded.problem == "event longer than 300 bytes")
+    #expect(decoded.tokenEvents == 3 && decoded.isWhole && decoded.problem == nil && decoded.malformed == 0)
 
     recipe.contentType = "application/x-ndjson"
     recipe.dialect = "ollama.chat"
     let line = try recipe.decodeEveryWay(lines + String(repeating: "x", count: 301) + "\n" + lines)
-    #expect(line.events.count == 2 && line.problem == "event longer than 300 bytes")
+    #expect(line.events.count == 4 && line.isWhole && line.problem == nil)
 
     recipe.contentType = "application/json"
     let body = try recipe.decodeEveryWay("{\"message\":{\"content\":\"\(String(repeating: "x", count: 100))\"}}")

@@ -15,17 +15,19 @@ private struct Framed: Equatable {
   var events: [Event] = []
   /// The event that the end of the stream left unfinished.
   var unfinished: Event?
-  var isOverfull = false
+  var isOverlong = false
 
   init(_ parts: [ArraySlice<UInt8>], limit: Int = 1 << 20) {
     var machine = ServerSentEvents(limit: limit)
     for part in parts {
-      machine.feed(part.span.bytes, &events) { events, name, payload in
+      machine.feed(part.span.bytes, &events) { events, name, payload, _ in
         events.append(Event(name: text(name), data: text(payload)))
       }
     }
-    isOverfull = machine.isOverfull
-    machine.finish(&unfinished) { $0 = Event(name: text($1), data: text($2)) }
+    isOverlong = machine.hasOverlong
+    machine.finish(&unfinished) { unfinished, name, payload, _ in
+      unfinished = Event(name: text(name), data: text(payload))
+    }
   }
 }
 
@@ -113,16 +115,15 @@ struct ServerSentEventsTests {
   }
 
   @Test(
-    "Past the limit it gives up for good, however the bytes are cut",
+    "What is longer than the limit is passed over, however the bytes are cut, and what comes behind it is not",
     arguments: [
-      "data:0123456789ab\n\n", "data: 0123456789abcdefg\n\n", ": 0123456789abcdefghijk",
-      "data:01234567\ndata:0123456\ndata:8\n\n",
+      "data:0123456789ab\n\n", "data: 0123456789abcdefg\n\n", "data:01234567\ndata:0123456\ndata:8\n\n",
     ])
   func overfull(tail: String) {
     let bytes = Array("data:1\n\n\(tail)data:2\n\n".utf8)
     let whole = Framed([bytes[...]], limit: 16)
-    #expect(whole.isOverfull)
-    #expect(whole.events == [Event(data: "1")])
+    #expect(whole.isOverlong)
+    #expect(whole.events == [Event(data: "1"), Event(data: "2")])
     #expect(Framed(bytes.indices.map { bytes[$0...$0] }, limit: 16) == whole)
     for cut in 0...bytes.count { #expect(Framed([bytes[..<cut], bytes[cut...]], limit: 16) == whole) }
   }
@@ -131,6 +132,30 @@ struct ServerSentEventsTests {
   func limit() {
     let framed = Framed([Array("data:0123456789a\n\n".utf8)[...]], limit: 16)
     #expect(framed.events == [Event(data: "0123456789a")])
-    #expect(!framed.isOverfull)
+    #expect(!framed.isOverlong)
+  }
+
+  @Test("Objects in lines of data that follow one another are events, each with the read that ended its line")
+  func chained() {
+    let stream =
+      "data: {\"a\":1}\nid: 7\ndata: {\"a\":2}\nevent: x\ndata:  {\"a\":3} \ndata: [DONE]\n\ndata: {\ndata: }\n\n"
+    let bytes = Array(stream.utf8)
+    let expected = [
+      Event(data: "{\"a\":1}"), Event(data: "{\"a\":2}"), Event(name: "x", data: " {\"a\":3} "),
+      Event(name: "x", data: "[DONE]"), Event(data: "{\n}"),
+    ]
+    for cut in 0...bytes.count {
+      #expect(Framed([bytes[..<cut], bytes[cut...]]).events == expected)
+    }
+    #expect(Framed(bytes.indices.map { bytes[$0...$0] }).events == expected)
+    // The last of such lines is an event without its blank line too.
+    #expect(Framed([Array("data: {}\ndata: {}\n".utf8)[...]]).events == [Event(data: "{}")])
+    #expect(Framed([Array("data: {}\ndata: {}\n".utf8)[...]]).unfinished == Event(data: "{}"))
+  }
+
+  @Test("An error may stand in a line of its own")
+  func errorLines() {
+    let framed = Framed([Array("error: {\"code\":400}\n\ndata: 1\n\nerror: gone\n\n".utf8)[...]])
+    #expect(framed.events == [Event(name: "error", data: "{\"code\":400}"), Event(data: "1")])
   }
 }

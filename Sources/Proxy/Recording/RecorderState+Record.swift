@@ -27,7 +27,8 @@ extension RecorderState {
     swap(&record.requestID, &requestID)
     swap(&record.traceID, &traceID)
     swap(&record.model, &facts.model)
-    record.stream = isStream
+    // Of a body that is nobody's format nothing is told; of a stream there is when its events came.
+    record.stream = dialect != nil || isStream == true ? isStream : nil
     record.status = status
     record.outcome = termination.outcome
     record.stage = termination.stage
@@ -37,11 +38,6 @@ extension RecorderState {
     record.requestBytes = requestBytes
     record.responseBytes = responseBytes
     meter.fill(&record)
-    // The text then contains the prompt, and how much of it is unknown.
-    if facts.echo == true {
-      record.outputChars = nil
-      record.charsPerSecond = nil
-    }
   }
 
   /// How an exchange ended of which every byte went through.
@@ -49,7 +45,7 @@ extension RecorderState {
     let failure = meter.errorKind.map { ExchangeFailure(.serverError, $0) }
     if let status, status >= 400 { return Termination(outcome: .upstreamStatus, stage: nil, failure: failure) }
     if let failure { return Termination(outcome: .streamError, stage: .streaming, failure: failure) }
-    if isStream == true, decoder?.hasStopped == false, decoder?.isWhole == false {
+    if isStream == true, dialect != nil, decoder?.hasStopped == false, decoder?.isWhole == false {
       return Termination(
         outcome: .truncated, stage: hasOutput ? .streaming : .waiting,
         failure: ExchangeFailure(.terminatorMissing, "stream ended without its terminator"))
@@ -59,6 +55,7 @@ extension RecorderState {
 
   /// What measuring could not do.
   mutating func remark() -> ExchangeFailure? {
+    guard dialect != nil else { return nil }
     if let problem = decoder?.problem { return ExchangeFailure(.decodingStopped, problem) }
     guard let malformed = decoder?.malformedEvents, malformed > 0 else { return nil }
     return ExchangeFailure(.eventsNotJSON, "\(malformed) events were not JSON")

@@ -36,6 +36,8 @@ struct RecorderState: ~Copyable {
   /// Nil where nothing is measured. What each token touches is at its end, and at the meter's beginning.
   var decoder: ResponseDecoder?
   private(set) var isStream: Bool?
+  /// Nothing that further bytes show changes what the body is.
+  private var kindIsSettled = false
   /// Whether output has begun: the first token, or the first byte where tokens are not measured.
   private(set) var hasOutput = false
   private(set) var responseBytes: Int?
@@ -66,8 +68,8 @@ struct RecorderState: ~Copyable {
     }
     if let place = metadata.trace { traceID = RequestIDs.traceID(head.value(at: place)) }
     dialect = metadata.dialect
-    guard let dialect else { return }
-    decoder = ResponseDecoder(dialect: dialect, limits: decoderLimits)
+    guard let format = dialect ?? metadata.undecidedDialect else { return }
+    decoder = ResponseDecoder(dialect: format, limits: decoderLimits)
     if head.framing != .none, metadata.bodyIsPlain { requestCopy = [] }
   }
 
@@ -94,16 +96,18 @@ struct RecorderState: ~Copyable {
   ///   - last: the last of its bytes: all of it, where it came in one read; then it is read where it stands.
   ///   - limit: as for `requestBody`.
   mutating func readRequest(last: BodyRanges, of bytes: RawSpan, limit: Int, _ context: DecodingContext) {
-    if last.count == 1, requestBytes == 0, last[0].count <= limit, let dialect, requestCopy != nil {
+    let format = dialect ?? metadata?.undecidedDialect
+    if last.count == 1, requestBytes == 0, last[0].count <= limit, let format, requestCopy != nil {
       requestBytes = last[0].count
       requestCopy = nil
-      _ = facts.read(bytes.extracting(last[0]), dialect, context)
+      _ = facts.read(bytes.extracting(last[0]), format, context)
     } else {
       requestBody(last, of: bytes, limit: limit)
-      guard let copy = requestCopy, let dialect else { return }
+      guard let copy = requestCopy, let format else { return }
       requestCopy = nil
-      _ = unsafe facts.read(copy.span.bytes, dialect, context)
+      _ = unsafe facts.read(copy.span.bytes, format, context)
     }
+    if facts.echo == true { meter.echoesPrompt = true }
   }
 
   /// A connection to upstream is there.
@@ -179,10 +183,10 @@ struct RecorderState: ~Copyable {
   private mutating func decode(_ bytes: RawSpan, _ context: DecodingContext) {
     responseBytes = (responseBytes ?? 0) + bytes.byteCount
     if decoder != nil {
-      Self.feed(&decoder, &meter, bytes, context, kindIsKnown: isStream != nil)
-      if isStream == nil { noteKind() }
+      Self.feed(&decoder, &meter, bytes, context, kindIsKnown: isStream == true)
+      if !kindIsSettled { noteKind() }
     }
-    if !hasOutput { hasOutput = decoder == nil || meter.hasOutput }
+    if !hasOutput { hasOutput = dialect == nil || meter.hasOutput }
   }
 
   private static func feed(
@@ -194,6 +198,7 @@ struct RecorderState: ~Copyable {
       if !kindIsKnown { meter.measures(.stream) }
       meter.observe(observation)
     }
+    if decoder?.hasPendingEvent == true { meter.eventPending() }
   }
 
   private static func finish(
@@ -213,17 +218,23 @@ struct RecorderState: ~Copyable {
 
   /// Notes in the meter what kind of body the decoder has found, and whether it has stopped.
   private mutating func noteKind() {
+    guard decoder != nil else { return }
     let hasStopped = decoder?.hasStopped ?? false
-    if isStream == nil, let kind = decoder?.isStream {
+    if dialect == nil { dialect = decoder?.dialect }
+    let kind = decoder?.isStream
+    if kind != isStream {
       isStream = kind
-      if !hasStopped { meter.measures(kind ? .stream : .whole) }
+      if let kind, !hasStopped { meter.measures(kind ? .stream : .whole) }
     }
     if hasStopped { meter.measuringStopped() }
+    kindIsSettled = hasStopped || (isStream == true && dialect != nil)
   }
 
   /// Whether a body was too long to be measured.
-  var isTooLong: Bool { mutating get { decoder?.isTooLong == true || requestIsTooLong } }
+  var isTooLong: Bool { mutating get { dialect != nil && (decoder?.isTooLong == true || requestIsTooLong) } }
 
   /// Whether tokens are timed as they come, and more may come.
-  mutating func awaitsTokens() -> Bool { isStream == true && !meter.sawTerminator && decoder?.hasStopped == false }
+  mutating func awaitsTokens() -> Bool {
+    isStream == true && dialect != nil && !meter.sawTerminator && decoder?.hasStopped == false
+  }
 }

@@ -13,6 +13,8 @@ final class RequestMetadata {
   let method: String
   let path: String
   let dialect: (any Dialect.Type)?
+  /// What its response is read as where no path claims it: its first event shows the dialect, if it has one.
+  var undecidedDialect: (any Dialect.Type)? { method == "POST" ? UndecidedDialect.self : nil }
   /// Whether its body has no content coding, and so can be read.
   let bodyIsPlain: Bool
   /// Whether it has an `X-Forwarded-For`.

@@ -12,10 +12,7 @@ struct OllamaGenerate: OllamaDialect {
     method == "POST" && Dialects.path(path, endsIn: "/api/generate")
   }
 
-  @inline(__always)
-  static func readText(_ line: JSONObject<OllamaKey>, into output: inout ChoiceOutput) -> Bool {
-    output.add(line[.response], as: .answer)
-    output.add(line[.thinking], as: .reasoning)
-    return true
+  static func recognizes(_ payload: JSONValue) -> Bool {
+    payload["done"]?.bool != nil && payload["response"]?.isString == true
   }
 }

@@ -2,17 +2,19 @@
 import JSON
 
 /// One of Ollama's endpoints: one JSON object a line, streamed unless `stream` is false; a body has a line's shape.
-protocol OllamaDialect: Dialect {
-  /// Counts the generated text of a line.
-  /// - Returns: whether the line has a place for text at all.
-  static func readText(_ line: JSONObject<OllamaKey>, into output: inout ChoiceOutput) -> Bool
-}
+protocol OllamaDialect: Dialect {}
 
-/// The members of a line.
-enum OllamaKey: String, JSONKey {
+/// The members of a line. Servers that imitate Ollama give either endpoint's text under the other's name.
+private enum OllamaKey: String, JSONKey {
   case model, error, object, type, code, message, response, thinking, logprobs, done
   case errorType = "error_type"
   static let table = JSONKeys<OllamaKey>()
+}
+
+private enum MessageKey: String, JSONKey {
+  case content, thinking, images
+  case toolCalls = "tool_calls"
+  static let table = JSONKeys<MessageKey>()
 }
 
 /// Those of the last line that say how it went.
@@ -46,10 +48,37 @@ extension OllamaDialect {
     if line[.done]?.bool == true { Self.readEnd(body, into: &observation) }
     var output = ChoiceOutput(choice: 0, scalars: 0, kinds: [])
     guard Self.readText(line, into: &output) else { return }
-    guard !output.kinds.isEmpty else { return observation.silentChoices.append(0) }
     // The length of `logprobs`, where they were asked for.
-    output.tokens = line[.logprobs]?.listLength
+    let tokens = line[.logprobs]?.listLength
+    guard !output.kinds.isEmpty else {
+      return observation.silentChoices.append(SilentChoice(choice: 0, tokens: tokens))
+    }
+    output.tokens = tokens
     observation.outputs.append(output)
+  }
+
+  /// Counts the generated text of a line.
+  /// - Returns: whether the line has a place for text at all.
+  @inline(__always)
+  private static func readText(_ line: JSONObject<OllamaKey>, into output: inout ChoiceOutput) -> Bool {
+    output.add(line[.response], as: .answer)
+    output.add(line[.thinking], as: .reasoning)
+    guard let value = line.present(.message) else { return line[.response] != nil || line[.thinking] != nil }
+    let message = JSONObject<MessageKey>(value)
+    output.add(message[.content], as: .answer)
+    output.add(message[.thinking], as: .reasoning)
+    if let calls = message[.toolCalls] { readToolCalls(calls, into: &output) }
+    if message[.images]?.listLength != nil { output.kinds.formUnion(.answer) }
+    return true
+  }
+
+  private static func readToolCalls(_ calls: JSONValue, into output: inout ChoiceOutput) {
+    calls.forEachElement { call in
+      guard let function = call["function"] else { return }
+      output.add(function["name"], as: .toolCall)
+      // An object here, not a string.
+      output.add(compact: function["arguments"], as: .toolCall)
+    }
   }
 
   private static func readEnd(_ body: JSONValue, into observation: inout Observation) {

@@ -12,13 +12,23 @@ struct OpenAIChat: OpenAIDialect {
     method == "POST" && Dialects.path(path, endsIn: "/chat/completions")
   }
 
+  static func recognizes(_ payload: JSONValue) -> Bool {
+    guard let choice = payload["choices"]?.firstElement else {
+      return payload["object"]?.equals("chat.completion.chunk") == true
+    }
+    return choice["delta"]?.isObject == true || choice["message"]?.isObject == true
+  }
+
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
     if let n = body["n"]?.int, n >= 1 { facts.choices = n }
+    facts.echo = body["echo"]?.bool
   }
 
   @inline(__always)
   static func output(_ choice: OpenAIChoice, isBody: Bool) -> ChoiceOutput? {
-    guard let value = choice.members.present(isBody ? .message : .delta) else { return nil }
+    guard let value = choice.members.present(isBody ? .message : .delta) else {
+      return choice.members.present(.text) == nil ? nil : OpenAICompletions.output(choice, isBody: isBody)
+    }
     let message = JSONObject<MessageKey>(value)
     var output = choice.emptyOutput
     readText(message, into: &output)
@@ -31,8 +41,10 @@ struct OpenAIChat: OpenAIDialect {
   // MARK: A delta or a message
 
   private enum MessageKey: String, JSONKey {
-    case role, content, refusal, reasoning, thinking, audio
+    case role, content, refusal, reasoning, thinking, audio, images
     case reasoningContent = "reasoning_content"
+    case reasoningText = "reasoning_text"
+    case summary = "cot_summary"
     case reasoningDetails = "reasoning_details"
     case toolCalls = "tool_calls"
     case functionCall = "function_call"
@@ -51,39 +63,28 @@ struct OpenAIChat: OpenAIDialect {
   private static func readText(_ message: JSONObject<MessageKey>, into output: inout ChoiceOutput) {
     if let content = message[.content] {
       output.add(content, as: .answer)
-      if content.isArray { readParts(content, into: &output) }
+      if content.isArray { output.add(parts: content) }
+      if content.isObject { output.add(wrapped: content, as: .answer) }
     }
     output.add(message[.refusal], as: .answer)
     readReasoning(message, into: &output)
     if let calls = message[.toolCalls] { readToolCalls(calls, into: &output) }
     if let call = message[.functionCall] { readFunction(call, into: &output) }
     if let audio = message.present(.audio) { readAudio(audio, into: &output) }
-  }
-
-  /// Mistral's list of parts: `{"type":"text","text"}`, `{"type":"thinking","thinking":[parts]}`.
-  private static func readParts(_ content: JSONValue, into output: inout ChoiceOutput) {
-    content.forEachElement { part in
-      output.add(part["text"], as: .answer)
-      output.add(part["refusal"], as: .answer)
-      guard let thinking = part["thinking"] else { return }
-      output.add(thinking, as: .reasoning)
-      thinking.forEachElement { output.add($0["text"], as: .reasoning) }
-    }
+    // Pictures are output without characters.
+    if message[.images]?.listLength != nil { output.kinds.formUnion(.answer) }
   }
 
   /// Servers give reasoning different names, and some the same text under two of them: the first that has text counts.
   @inline(__always)
   private static func readReasoning(_ message: JSONObject<MessageKey>, into output: inout ChoiceOutput) {
-    let before = output.scalars
-    output.add(message[.reasoningContent], as: .reasoning)
-    if output.scalars == before { output.add(message[.reasoning], as: .reasoning) }
-    if output.scalars == before { output.add(message[.thinking], as: .reasoning) }
-    guard output.scalars == before, let details = message[.reasoningDetails] else { return }
+    output.add(wrapped: message[.reasoningContent], as: .reasoning)
+    if !output.kinds.contains(.reasoning) { output.add(wrapped: message[.reasoning], as: .reasoning) }
+    if !output.kinds.contains(.reasoning) { output.add(wrapped: message[.reasoningText], as: .reasoning) }
+    if !output.kinds.contains(.reasoning) { output.add(wrapped: message[.thinking], as: .reasoning) }
+    if !output.kinds.contains(.reasoning) { output.add(wrapped: message[.summary], as: .reasoning) }
     // OpenRouter's list; encrypted details carry nothing that can be counted.
-    details.forEachElement { detail in
-      output.add(detail["text"], as: .reasoning)
-      output.add(detail["summary"], as: .reasoning)
-    }
+    if !output.kinds.contains(.reasoning) { output.add(wrapped: message[.reasoningDetails], as: .reasoning) }
   }
 
   private static func readToolCalls(_ calls: JSONValue, into output: inout ChoiceOutput) {

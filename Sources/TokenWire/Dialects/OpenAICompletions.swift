@@ -15,6 +15,10 @@ struct OpenAICompletions: OpenAIDialect {
     return !isOther && path != "/completions" && path != "/completions/"
   }
 
+  static func recognizes(_ payload: JSONValue) -> Bool {
+    payload["choices"]?.firstElement?["text"]?.isString == true || payload["object"]?.equals("text_completion") == true
+  }
+
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
     var prompts = 1
     // A list of prompts, as strings or as lists of token ids; a list of numbers is one prompt.
@@ -33,15 +37,11 @@ struct OpenAICompletions: OpenAIDialect {
   static func output(_ choice: OpenAIChoice, isBody: Bool) -> ChoiceOutput? {
     var output = choice.emptyOutput
     output.add(choice.members[.text], as: .answer)
+    // Some servers open with an empty text before they generate: it is no token here.
+    guard !output.kinds.isEmpty else {
+      return choice.members.present(.text) == nil ? OpenAIChat.output(choice, isBody: isBody) : nil
+    }
     output.tokens = choice.tokens
-    guard !output.kinds.isEmpty || (!isBody && isTokenWithoutText(choice, output)) else { return nil }
     return output
-  }
-
-  /// There is no role chunk here, so an empty text is a token that decodes to nothing, as it is in chat; but where it
-  /// comes with the finish reason it is the closing chunk (llama.cpp), unless the chunk itself names tokens.
-  private static func isTokenWithoutText(_ choice: OpenAIChoice, _ output: ChoiceOutput) -> Bool {
-    guard choice.members[.text]?.utf8Count == 0 else { return false }
-    return choice.members.present(.finishReason) == nil || output.tokens != nil
   }
 }

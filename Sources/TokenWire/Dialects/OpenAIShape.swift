@@ -17,22 +17,24 @@ extension OpenAIDialect {
     // SGLang sends `event: sglext_ids` among a chat's events; its payload is no chunk.
     guard name.isEmpty || name.equals("message") || name.equals("error") else { return }
     let root = OpenAIRoot(payload, into: &observation)
-    root.readChoices(into: &observation) { Self.output($0, isBody: false) }
+    root.readChoices(isBody: false, into: &observation) { Self.output($0, isBody: $1) }
   }
 
   mutating func readBody(_ body: JSONValue, into observation: inout Observation) {
     let root = OpenAIRoot(body, into: &observation)
-    root.readChoices(into: &observation) { Self.output($0, isBody: true) }
-    // A body's usage speaks of the whole exchange.
-    observation.usageChoice = nil
+    root.readChoices(isBody: true, into: &observation) { Self.output($0, isBody: $1) }
+    // A body's counts speak of the whole exchange.
+    observation.countedChoice = nil
   }
 }
 
 /// The outermost object of an event or of a body.
 struct OpenAIRoot {
   private enum Key: String, JSONKey {
-    case model, error, object, type, code, usage, timings, choices
+    case model, error, object, type, code, usage, timings, choices, metrics
     case errorType = "error_type"
+    case errorCode = "error_code"
+    case baseResponse = "base_resp"
     case groq = "x_groq"
     static let table = JSONKeys<Key>()
   }
@@ -47,8 +49,9 @@ struct OpenAIRoot {
     observation.readModel(root[.model])
     observation.errorKind =
       ErrorReport(
-        error: root[.error], errorType: root[.errorType], object: root[.object], type: root[.type], code: root[.code]
-      ).kind
+        error: root[.error], errorType: root[.errorType], object: root[.object], type: root[.type], code: root[.code],
+        errorCode: root[.errorCode], baseResponse: root[.baseResponse]
+      ).kind ?? root[.groq]?["error"].flatMap { ErrorReport.kind(of: $0) }
     // Groq has a usage of its own beside a missing one.
     if let usage = root.present(.usage) ?? root[.groq]?.present("usage") {
       let usage = OpenAIUsage(usage: usage)
@@ -60,12 +63,15 @@ struct OpenAIRoot {
       observation.serverCounts = timings.counts
       if let durations = timings.durations { observation.serverDurations = durations }
     }
+    if let metrics = root.present(.metrics) { observation.serverDurations = OpenAIUsage(metrics: metrics).durations }
   }
 
-  /// Reads each choice, notes those without output and, where there is exactly one, lets it own the event's usage
-  /// (continuous usage is a count of its choice).
+  /// Reads each choice, notes those without output and, where there is exactly one, says that the event's counts may be
+  /// its own.
   @inline(__always)
-  func readChoices(into observation: inout Observation, _ output: (OpenAIChoice) -> ChoiceOutput?) {
+  func readChoices(
+    isBody: Bool, into observation: inout Observation, _ output: (OpenAIChoice, _ isBody: Bool) -> ChoiceOutput?
+  ) {
     guard let choices, choices.isArray else { return }
     var count = 0
     var first = 0
@@ -73,21 +79,27 @@ struct OpenAIRoot {
       let choice = OpenAIChoice(value)
       if count == 0 { first = choice.index }
       count += 1
-      if let reason = choice.members[.finishReason]?.name { observation.finishReason = reason }
-      if let output = output(choice) {
+      if choice.members.present(.finishReason) != nil { choice.readFinish(into: &observation) }
+      if let error = choice.members[.error], let kind = ErrorReport.kind(of: error) { observation.errorKind = kind }
+      // Without a delta the answer may stand where a body has it.
+      let isMessage = !isBody && choice.members.present(.delta) == nil && choice.members.present(.message) != nil
+      if isMessage { observation.isWholeMessage = true }
+      if let output = output(choice, isBody || isMessage) {
         observation.outputs.append(output)
       } else {
-        observation.silentChoices.append(choice.index)
+        observation.silentChoices.append(SilentChoice(choice: choice.index, tokens: choice.tokens))
       }
     }
-    if count == 1, observation.usage != nil { observation.usageChoice = first }
+    if count == 1, observation.usage != nil || observation.serverCounts != nil { observation.countedChoice = first }
+    // A failure may come as a chunk with an empty delta: that is no token.
+    if observation.errorKind != nil { observation.silenceOutputs { $0.kinds.isEmpty } }
   }
 }
 
 /// One element of `choices[]`.
 struct OpenAIChoice {
   enum Key: String, JSONKey {
-    case index, delta, message, text, logprobs
+    case index, delta, message, text, logprobs, error
     case finishReason = "finish_reason"
     case tokenIDs = "token_ids"
     case outputIDs = "output_ids"
@@ -107,6 +119,14 @@ struct OpenAIChoice {
   /// The choice's number; 0 where it has none.
   @inline(__always)
   var index: Int { members[.index]?.tokenCount ?? 0 }
+
+  /// The reason why the choice ended, where one is given. `"null"` and the empty string are none; `error` is a failure.
+  func readFinish(into observation: inout Observation) {
+    guard let value = members[.finishReason], let reason = value.name, !value.equals("null") else { return }
+    observation.finishReason = reason
+    observation.finishedChoices.append(index)
+    if value.equals("error"), observation.errorKind == nil { observation.errorKind = "error" }
+  }
 
   /// An output of this choice that says nothing yet.
   @inline(__always)

@@ -19,16 +19,23 @@ extension OpenAIUsage {
     case cacheHit = "prompt_cache_hit_tokens"
     case cached = "cached_tokens"
     case reasoning = "reasoning_tokens"
-    // Groq's, in seconds.
-    case queueTime = "queue_time"
-    case promptTime = "prompt_time"
+    // Mistral's.
+    case numCached = "num_cached_tokens"
+    case inputDetail = "prompt_token_details"
+    case outputDetail = "completion_token_details"
+    // The names of the Responses API, in chat too (mlx-vlm).
+    case newInput = "input_tokens"
+    case newOutput = "output_tokens"
+    case newInputDetails = "input_tokens_details"
+    case newOutputDetails = "output_tokens_details"
+    /// Groq's, in seconds, with others beside it.
     case completionTime = "completion_time"
-    case totalTime = "total_time"
     static let table = JSONKeys<UsageKey>()
   }
 
   private enum DetailKey: String, JSONKey {
     case cached = "cached_tokens"
+    case cacheWrite = "cache_write_tokens"
     case reasoning = "reasoning_tokens"
     static let table = JSONKeys<DetailKey>()
   }
@@ -41,24 +48,28 @@ extension OpenAIUsage {
     guard let decode = usage[.completionTime]?.double else { return }
     var durations = ServerDurations()
     durations.decodeMilliseconds = decode * 1000
-    durations.queueMilliseconds = usage[.queueTime]?.double.map { $0 * 1000 }
-    durations.prefillMilliseconds = usage[.promptTime]?.double.map { $0 * 1000 }
-    durations.totalMilliseconds = usage[.totalTime]?.double.map { $0 * 1000 }
+    durations.queueMilliseconds = value["queue_time"]?.double.map { $0 * 1000 }
+    durations.prefillMilliseconds = value["prompt_time"]?.double.map { $0 * 1000 }
+    durations.totalMilliseconds = value["total_time"]?.double.map { $0 * 1000 }
     self.durations = durations
   }
 
   private static func counts(_ usage: JSONObject<UsageKey>) -> TokenUsage {
-    let inputDetails = JSONObject<DetailKey>(usage[.inputDetails])
-    let outputDetails = JSONObject<DetailKey>(usage[.outputDetails])
+    let inputDetails = JSONObject<DetailKey>(
+      usage.present(.inputDetails) ?? usage.present(.inputDetail) ?? usage[.newInputDetails])
+    let outputDetails = JSONObject<DetailKey>(
+      usage.present(.outputDetails) ?? usage.present(.outputDetail) ?? usage[.newOutputDetails])
     var counts = TokenUsage()
-    counts.input = usage[.input]?.tokenCount
-    counts.output = usage[.output]?.tokenCount
+    counts.input = usage[.input]?.tokenCount ?? usage[.newInput]?.tokenCount
+    counts.output = usage[.output]?.tokenCount ?? usage[.newOutput]?.tokenCount
     counts.cached =
       inputDetails[.cached]?.tokenCount ?? usage[.cacheHit]?.tokenCount ?? usage[.cached]?.tokenCount
+      ?? usage[.numCached]?.tokenCount
+    counts.cacheWrite = inputDetails[.cacheWrite]?.tokenCount
     counts.reasoning = outputDetails[.reasoning]?.tokenCount ?? usage[.reasoning]?.tokenCount
-    // xAI leaves reasoning out of `completion_tokens`; its own total says so.
-    if let input = counts.input, let output = counts.output, let reasoning = counts.reasoning, reasoning > 0,
-      let total = usage[.total]?.tokenCount, total - input - output == reasoning
+    // Some leave reasoning out of `completion_tokens` (xAI): there is more of it, or their own total says so.
+    if let output = counts.output, let reasoning = counts.reasoning, reasoning > 0,
+      reasoning > output || usage[.total]?.tokenCount == (counts.input ?? 0) + output + reasoning
     {
       counts.output = output + reasoning
     }
@@ -90,6 +101,21 @@ extension OpenAIUsage {
     var durations = ServerDurations()
     durations.prefillMilliseconds = timings[.promptMilliseconds]?.double
     durations.decodeMilliseconds = timings[.generatedMilliseconds]?.double
+    if durations != ServerDurations() { self.durations = durations }
+  }
+
+  private enum MetricKey: String, JSONKey {
+    case queue = "queue_time_ms"
+    case generation = "generation_time_ms"
+    static let table = JSONKeys<MetricKey>()
+  }
+
+  /// Reads vLLM's `metrics`, which a request asks for with `include_metrics`.
+  init(metrics value: JSONValue) {
+    let metrics = JSONObject<MetricKey>(value)
+    var durations = ServerDurations()
+    durations.queueMilliseconds = metrics[.queue]?.double
+    durations.decodeMilliseconds = metrics[.generation]?.double
     if durations != ServerDurations() { self.durations = durations }
   }
 }

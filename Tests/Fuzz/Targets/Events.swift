@@ -12,6 +12,7 @@ private struct Decoded: Equatable {
   var malformed = 0
   var problem: String?
   var isWhole = false
+  var isTooLong = false
 }
 
 /// So small that short inputs reach them.
@@ -30,6 +31,7 @@ private func decode(
   decoder.finish(complete: true, context: context) { decoded.unfinished.append(DecodedEvent($0)) }
   decoded.problem = decoder.problem
   decoded.isWhole = decoder.isWhole
+  decoded.isTooLong = decoder.isTooLong
   return decoded
 }
 
@@ -56,13 +58,16 @@ func checkEvents(_ bytes: [UInt8], _ run: FuzzRun) throws(Finding) {
     ("text/event-stream", "openai.chat", framedEvents), ("application/x-ndjson", "ollama.chat", framedLines),
   ]) {
     guard let dialect = Dialects.named(dialect) else { throw Finding("no dialect \(dialect)") }
+    // The first bytes decide what a body is: only where they agree with the type is it framed so.
+    let start = bytes.drop { $0 == 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D || [0xEF, 0xBB, 0xBF].contains($0) }
+    if type == "text/event-stream" ? start.first == 0x7B || start.first == 0x5B : start.first != 0x7B { continue }
     let decoded = decode(dialect, type, [bytes[...]], run.caching)
     for way in run.ways(bytes) {
       let other = decode(dialect, type, way, run.caching)
       try hold(decoded == other, "\(type): \(other) in place of \(decoded)")
     }
     // What is too long for one is too long for the other; where exactly it stops is the decoder's own affair.
-    if decoded.problem != nil { continue }
+    if decoded.problem != nil || decoded.isTooLong { continue }
     let reference = decode(dialect, type, [frame(bytes)[...]], run.parsing)
     try hold(
       decoded.events == reference.events && decoded.malformed == reference.malformed,
@@ -71,31 +76,62 @@ func checkEvents(_ bytes: [UInt8], _ run: FuzzRun) throws(Finding) {
 }
 
 /// The whole events of a stream by the HTML standard's own words (§9.2.6), written plainly again.
+///
+/// With our two rules of our own: an object behind an object is an event of its own, and so is a line `error: {…}`.
 private func framedEvents(_ bytes: [UInt8]) -> [UInt8] {
   var rest = bytes[...]
   if rest.starts(with: [0xEF, 0xBB, 0xBF]) { rest = rest.dropFirst(3) }
   var framed: [UInt8] = []
   var data: [ArraySlice<UInt8>] = []
   var name: ArraySlice<UInt8> = []
+  var later: ArraySlice<UInt8>?
+  func emit(_ rest: inout [UInt8], _ data: [ArraySlice<UInt8>], _ name: ArraySlice<UInt8>) {
+    guard !data.isEmpty else { return }
+    if !name.isEmpty { rest += Array("event: ".utf8) + name + [0x0A] }
+    for value in data { rest += Array("data: ".utf8) + value + [0x0A] }
+    rest.append(0x0A)
+  }
+  func isObject(_ data: [ArraySlice<UInt8>]) -> Bool {
+    let text = Array(data.joined(separator: [0x0A])).drop { isSpace($0) }
+    guard text.first == 0x7B, text.count > 1 else { return false }
+    return text.last { !isSpace($0) } == 0x7D && text.dropFirst().contains(0x7D)
+  }
+  func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D }
+  func begins(_ value: ArraySlice<UInt8>) -> Bool {
+    let first = value.first { !isSpace($0) }
+    return first == 0x7B || first == 0x5B
+  }
+  func add(_ value: ArraySlice<UInt8>) {
+    if isObject(data), begins(value) {
+      emit(&framed, data, name)
+      data = []
+      name = later ?? name
+      later = nil
+    }
+    data.append(value)
+  }
   while let end = rest.firstIndex(where: { $0 == 0x0A || $0 == 0x0D }) {
     let line = rest[..<end]
     let isPair = rest[end] == 0x0D && end + 1 < rest.endIndex && rest[end + 1] == 0x0A
     rest = rest[(end + (isPair ? 2 : 1))...]
     if line.isEmpty {
-      if !data.isEmpty {
-        if !name.isEmpty { framed += Array("event: ".utf8) + name + [0x0A] }
-        for value in data { framed += Array("data: ".utf8) + value + [0x0A] }
-        framed.append(0x0A)
-      }
+      emit(&framed, data, later ?? name)
       data = []
       name = []
+      later = nil
       continue
     }
     let field = line.prefix { $0 != 0x3A }
     var value = line.dropFirst(field.count + 1)
     if value.first == 0x20 { value = value.dropFirst() }
-    if field.elementsEqual("data".utf8) { data.append(value) }
-    if field.elementsEqual("event".utf8) { name = value }
+    if field.elementsEqual("data".utf8) { add(value) }
+    if field.elementsEqual("event".utf8) {
+      if isObject(data) { later = value.prefix(64) } else { name = value.prefix(64) }
+    }
+    if field.elementsEqual("error".utf8), begins(value) {
+      add(value)
+      name = ArraySlice("error".utf8)
+    }
   }
   return framed
 }
