@@ -41,7 +41,7 @@ extension ExchangeMeter {
     record.tokensFrom = counted?.from
     record.reasoningTokens = counted == nil ? nil : ledger.reasoning(choices: gaps.choices.count)
     record.server = ledger.serverDurations.map(ServerReport.init)
-    guard body != nil, !decodingStopped, record.dialect != nil else { return }
+    guard body != nil, !decodingStopped, !gaps.areOfEvents else { return }
     record.outputChars = (body == .stream || events > 0) && !echoesPrompt && !lacksScalars ? scalars : nil
     record.choices = gaps.choices.overflowed || gaps.choices.count == 0 ? nil : gaps.choices.count
     guard body == .stream else { return }

@@ -155,9 +155,13 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   private mutating func observeEvent(_ observation: borrowing Observation) {
     guard let at = observation.endedEarlier ? pendingAt ?? readAt : readAt else { return }
     if firstEventAt == nil { firstEventAt = at }
-    if observation.isOfUnknownDialect {
+    if observation.isOfUnknownDialect || observation.isMedia {
       gaps.addEvent(at: at)
       lastTokenAt = max(lastTokenAt ?? at, at)
+      if observation.isMedia {
+        firstTokenAt = firstTokenAt ?? at
+        firstAnswerAt = firstAnswerAt ?? at
+      }
     }
     guard !observation.outputs.isEmpty else { return }
     events += 1

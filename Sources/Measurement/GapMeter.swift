@@ -27,6 +27,9 @@ struct GapMeter: Sendable {
   /// None or one. An array, because most streams have none and the meter is to be small.
   private var weighted: [SampleStore] = []
 
+  /// Whether the gaps are those between events that have no known tokens.
+  var areOfEvents: Bool { eventAt != nil }
+
   /// Whether the token-weighted gaps are the plain ones.
   var areWeightsOnes: Bool { weights == .allOnes && !choices.overflowed }
 

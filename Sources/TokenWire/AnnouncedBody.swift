@@ -82,6 +82,8 @@ enum BodyShape: Hashable {
   case stream(Framing)
   /// One JSON text, or a line of many: its second line tells.
   case text
+  /// Sound or a picture.
+  case media
   /// Nothing that carries tokens.
   case other
 
@@ -95,6 +97,10 @@ enum BodyShape: Hashable {
     if start == 0, bytes.byteCount < 3, bytes.isPrefix(of: "\u{FEFF}") { return nil }
     while start < bytes.byteCount, bytes[start].isJSONSpace { start += 1 }
     let rest = bytes.extracting(start..<bytes.byteCount)
+    if dialect.answersInMedia, label == .other {
+      self = .media
+      return
+    }
     if rest.isEmpty, !isAll { return nil }
     switch rest.isEmpty ? 0 : rest[0] {
     case UInt8(ascii: "{"):
@@ -108,12 +114,14 @@ enum BodyShape: Hashable {
       }
       switch rest.isEmpty ? false : rest.startsEventField {
       case true?: self = .stream(.serverSentEvents)
-      case nil: if isAll { self = .other } else { return nil }
+      case nil:
+        guard isAll else { return nil }
+        self = dialect.answersInMedia ? .media : .other
       case false?:
         switch label {
         case .jsonLines: self = .stream(.newlineDelimitedJSON)
         case .json: self = .text
-        default: self = .other
+        default: self = dialect.answersInMedia ? .media : .other
         }
       }
     }

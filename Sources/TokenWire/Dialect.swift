@@ -20,7 +20,13 @@ public protocol Dialect: Sendable {
   ///   - path: without its query.
   static func matches(method: String, path: String) -> Bool
 
-  /// How its streams are framed.
+  /// Whether a path that matches can be no other dialect's. Where it can, the first event or the body shows whose it is.
+  static func settles(path: String) -> Bool
+
+  /// Whether an answer may be sound or pictures, which have times and no tokens.
+  static var answersInMedia: Bool { get }
+
+  /// How its streams are framed, if nothing else is said.
   static var framing: Framing { get }
 
   /// Whether a request that does not say `stream` gets one.
@@ -60,6 +66,10 @@ extension Dialect {
   public static var streamsByDefault: Bool { false }
   /// Events say themselves where the stream ends.
   public static var terminator: StaticString? { nil }
+  /// A path is one dialect's.
+  public static func settles(path: String) -> Bool { true }
+  /// Answers are JSON.
+  public static var answersInMedia: Bool { false }
   /// A whole stream says so.
   public static var promisesTerminator: Bool { true }
   /// Its shape is not its own.

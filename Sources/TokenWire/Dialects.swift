@@ -7,11 +7,24 @@ public enum Dialects {
   public static let all: [any Dialect.Type] = [
     OpenAIChat.self,
     OpenAICompletions.self,
+    OpenAIResponses.self,
+    AnthropicMessages.self,
     OllamaChat.self,
     OllamaGenerate.self,
+    LlamaCompletion.self,
+    SGLangGenerate.self,
+    TGIGenerate.self,
+    VLLMGenerate.self,
+    GeminiGenerate.self,
+    TritonGenerate.self,
+    CohereChat.self,
+    Embeddings.self,
+    Rerank.self,
+    OpenAISpeech.self,
+    OpenAITranscription.self,
   ]
 
-  /// The dialect of a request, or nil for one that passes through unmeasured.
+  /// The dialect of a request, or nil where its path says nothing.
   /// - Parameters:
   ///   - method: as the client wrote it.
   ///   - path: without its query.
@@ -24,6 +37,19 @@ public enum Dialects {
 
   /// The dialect of that name (Documentation.docc/Record.md, `dialect`), or nil.
   public static func named(_ name: String) -> (any Dialect.Type)? { all.first { $0.name == name } }
+
+  /// The model that a path names: `…/models/NAME:generateContent`, `…/models/NAME/generate`, `…/deployments/NAME/…`.
+  public static func model(inPath path: String) -> String? {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    for (part, next) in zip(parts, parts.dropFirst()) where part == "models" || part == "deployments" {
+      let name = next.prefix { $0 != ":" }
+      if !name.isEmpty, name.utf8.count < next.utf8.count || next != parts.last { return String(name) }
+    }
+    return nil
+  }
+
+  /// Whether `path` names a model the way Triton does: `…/v2/models/NAME/…`.
+  static func isModelPath(_ path: String) -> Bool { path.contains("/v2/models/") }
 
   /// Whether `path` is `ending` or ends in it, whatever stands before (`/openai/deployments/x`), one slash at its end
   /// let pass.

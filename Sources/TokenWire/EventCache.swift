@@ -250,7 +250,7 @@ extension Observation {
   /// Counts and ends differ from event to event, or come once.
   fileprivate var comesOnce: Bool {
     usage != nil || serverCounts != nil || serverDurations != nil || errorKind != nil || isTerminator
-      || isWholeMessage || isOfUnknownDialect
+      || isWholeMessage || isOfUnknownDialect || isMedia
   }
 }
 

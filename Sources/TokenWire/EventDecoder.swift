@@ -20,10 +20,11 @@ struct EventDecoder {
   private var cached: EventCache.Stream
 
   /// Makes a reader for one response.
-  init(_ dialect: any Dialect.Type) {
+  /// - Parameter isSettled: whether it can be no other dialect's.
+  init(_ dialect: any Dialect.Type, isSettled: Bool) {
     type = dialect
     terminator = dialect.terminator
-    isUndecided = dialect == UndecidedDialect.self
+    isUndecided = !isSettled
     cached = EventCache.Stream(dialect)
     self.dialect = dialect.init()
   }
@@ -76,6 +77,14 @@ struct EventDecoder {
     }
   }
 
+  /// Notes that a piece of sound or of a picture has come.
+  func observeMedia(_ context: DecodingContext, _ observe: (borrowing Observation) -> Void) {
+    context.withObservation { observation in
+      observation.isMedia = true
+      observe(observation)
+    }
+  }
+
   /// Reads a whole, non-streamed body: one JSON object, or a list whose first element is one. Behind it there may be events.
   /// - Returns: whether it was one.
   mutating func decodeBody(
@@ -108,7 +117,10 @@ struct EventDecoder {
     isPlain: Bool
   ) -> Bool {
     let parsed: Bool? = context.json.parse(payload, isLenient: true) { root in
-      guard root.isObject else { return isTerminator(root) }
+      guard root.isObject else {
+        observation.isOfUnknownDialect = isUndecided
+        return isTerminator(root)
+      }
       if isUndecided { decide(by: root) }
       dialect.readEvent(name: name, root, into: &observation)
       if !name.isEmpty, name.equals("error") { noteErrorEvent(root, &observation) }
@@ -124,9 +136,13 @@ struct EventDecoder {
       observation.isTerminator = true
       return true
     }
-    guard name.equals("error") else { return word.isEmpty }
-    observation.errorKind = "error"
-    return true
+    if name.equals("error") {
+      observation.errorKind = "error"
+      return true
+    }
+    // Nobody knows what the events of an unknown dialect are.
+    observation.isOfUnknownDialect = isUndecided
+    return word.isEmpty || isUndecided
   }
 
   /// Some quote it.
@@ -142,6 +158,7 @@ struct EventDecoder {
   private mutating func decide(by root: JSONValue) {
     guard let found = Dialects.recognizing(root) else { return }
     isUndecided = false
+    guard found != type else { return }
     type = found
     terminator = found.terminator
     cached = EventCache.Stream(found)

@@ -133,6 +133,8 @@ public struct Observation: Sendable {
   public var isTerminator = false
   /// The output stands where a whole answer stands (`message` in place of `delta`): behind deltas it repeats them.
   var isWholeMessage = false
+  /// The event is sound or a picture: output that has a time, and neither characters nor a known number of tokens.
+  public internal(set) var isMedia = false
   /// The event is one of a stream whose dialect is not known: it has a time, and nothing else that is known.
   public internal(set) var isOfUnknownDialect = false
   /// The event was longer than its bound: long strings in it are cut to `EventShortener.kept` scalars.
@@ -167,6 +169,7 @@ public struct Observation: Sendable {
     endedEarlier = false
     isShortened = false
     isOfUnknownDialect = false
+    isMedia = false
   }
 
   /// No output is in this after all: its choices are silent.

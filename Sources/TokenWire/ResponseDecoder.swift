@@ -9,6 +9,7 @@ public struct ResponseDecoder: ~Copyable {
     case sniffing(BodyLabel)
     case stream
     case body
+    case media
   }
 
   /// The first line of what may be one JSON text or lines of many.
@@ -40,9 +41,10 @@ public struct ResponseDecoder: ~Copyable {
   private var stream: EventStream
 
   /// Makes the decoder of one response.
-  public init(dialect: any Dialect.Type, limits: DecoderLimits) {
+  /// - Parameter isSettled: whether the response can be no other dialect's: if not, its first event shows whose it is.
+  public init(dialect: any Dialect.Type, isSettled: Bool = true, limits: DecoderLimits) {
     self.limits = limits
-    decoder = EventDecoder(dialect)
+    decoder = EventDecoder(dialect, isSettled: isSettled)
     stream = EventStream(dialect.framing, limit: limits.eventBytes)
   }
 
@@ -53,8 +55,10 @@ public struct ResponseDecoder: ~Copyable {
   /// Events whose payload was not JSON.
   public var malformedEvents: Int { decoder.malformed }
 
-  /// What is decoded; another dialect than at first where the first event has shown it, and nil where nothing has.
-  public var dialect: (any Dialect.Type)? { decoder.isUndecided ? nil : decoder.type }
+  /// What is decoded; another dialect than at first where the first event has shown it, and nil where it is not known.
+  public var dialect: (any Dialect.Type)? { decoder.type == UndecidedDialect.self ? nil : decoder.type }
+  /// Whether no event to come can show another dialect.
+  public var isSettled: Bool { !decoder.isUndecided }
   /// A line ended in the last read that may turn out to be an event: it will be observed with `endedEarlier`.
   public private(set) var hasPendingEvent = false
 
@@ -81,6 +85,7 @@ public struct ResponseDecoder: ~Copyable {
     case .off: return
     case .stream: feedStream(bytes, context, observe)
     case .body: collect(bytes, context, observe)
+    case .media: decoder.observeMedia(context, observe)
     case .sniffing(let label): sniff(bytes, label, context, observe)
     }
   }
@@ -93,7 +98,7 @@ public struct ResponseDecoder: ~Copyable {
   public mutating func finish(complete: Bool, context: DecodingContext, _ observe: (borrowing Observation) -> Void) {
     if case .sniffing(let label) = mode { sniff(RawSpan(), label, isLast: true, context, observe) }
     switch mode {
-    case .off, .sniffing: break
+    case .off, .sniffing, .media: break
     case .stream: stream.finish(&decoder) { $0.decode(name: $1, $2, $3, context, observe) }
     case .body: finishBody(complete, context, observe)
     }
@@ -205,6 +210,9 @@ public struct ResponseDecoder: ~Copyable {
     case .text:
       mode = .body
       isStream = false
+    case .media:
+      mode = .media
+      isStream = true
     case .other:
       isStream = nil
       stop("neither JSON nor an event stream")

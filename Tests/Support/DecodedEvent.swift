@@ -13,6 +13,8 @@ package struct DecodedEvent: Equatable {
   package let responseModel: String?
   package let errorKind: String?
   package let isTerminator: Bool
+  package let isMedia: Bool
+  package let isOfUnknownDialect: Bool
 
   /// A copy of what `observation` says.
   package init(_ observation: borrowing Observation) {
@@ -26,5 +28,7 @@ package struct DecodedEvent: Equatable {
     responseModel = observation.responseModel
     errorKind = observation.errorKind
     isTerminator = observation.isTerminator
+    isMedia = observation.isMedia
+    isOfUnknownDialect = observation.isOfUnknownDialect
   }
 }

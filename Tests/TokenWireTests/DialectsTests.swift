@@ -13,9 +13,23 @@ struct DialectsTests {
       ("POST", "/v1/completions", "openai.completions"), ("POST", "/x/v1/completions", "openai.completions"),
       ("POST", "/api/chat", "ollama.chat"), ("POST", "/ollama/api/chat", "ollama.chat"),
       ("POST", "/api/generate", "ollama.generate"),
-      ("GET", "/v1/chat/completions", nil), ("OPTIONS", "/api/chat", nil), ("POST", "/completions", nil),
-      ("POST", "/completion", nil), ("POST", "/v1/chat/completions/batch", nil), ("POST", "/v1/fim/completions", nil),
-      ("POST", "/v1/mychat/completionsx", nil), ("POST", "/api/chats", nil), ("POST", "/v1/embeddings", nil),
+      ("POST", "/v1/responses", "openai.responses"), ("POST", "/openai/v1/responses/", "openai.responses"),
+      ("POST", "/v1/messages", "anthropic.messages"), ("POST", "/v1/messages/count_tokens", nil),
+      ("POST", "/completion", "llamacpp.completion"), ("POST", "/infill", "llamacpp.completion"),
+      ("POST", "/completions", "llamacpp.completion"), ("POST", "/generate", "sglang.generate"),
+      ("PUT", "/generate", "sglang.generate"), ("POST", "/generate_stream", "tgi.generate"),
+      ("POST", "/v2/models/m/generate_stream", "triton.generate"), ("POST", "/v2/models/m/generate", "triton.generate"),
+      ("POST", "/x/v2/models/m/versions/1/generate_stream", "triton.generate"),
+      ("POST", "/v1beta/models/m:streamGenerateContent", "gemini.generate"),
+      ("POST", "/v1/projects/p/locations/l/publishers/google/models/m:generateContent", "gemini.generate"),
+      ("POST", "/v1beta/models/m:countTokens", nil), ("POST", "/v2/chat", "cohere.chat"),
+      ("POST", "/cohere/v2/chat", "cohere.chat"), ("POST", "/inference/v1/generate", "vllm.generate"),
+      ("POST", "/v1/embeddings", "embeddings"), ("POST", "/api/embed", "embeddings"), ("POST", "/v1/rerank", "rerank"),
+      ("POST", "/v1/audio/speech", "openai.speech"), ("POST", "/v1/audio/transcriptions", "openai.transcription"),
+      ("POST", "/v1/fim/completions", "openai.chat"),
+      ("GET", "/v1/chat/completions", nil), ("OPTIONS", "/api/chat", nil),
+      ("POST", "/v1/chat/completions/batch", nil),
+      ("POST", "/v1/mychat/completionsx", nil), ("POST", "/api/chats", nil),
       ("POST", "/", nil), ("POST", "", nil),
     ])
   func matches(method: String, path: String, name: String?) {
@@ -25,7 +39,7 @@ struct DialectsTests {
 
   @Test("Names are the record's, and each is found by its own")
   func names() {
-    #expect(Dialects.all.map { $0.name } == ["openai.chat", "openai.completions", "ollama.chat", "ollama.generate"])
+    #expect(Set(Dialects.all.map { $0.name }).count == Dialects.all.count)
     for dialect in Dialects.all { #expect(Dialects.named(dialect.name)?.name == dialect.name) }
     #expect(Dialects.named("x") == nil)
   }
@@ -33,9 +47,20 @@ struct DialectsTests {
   @Test("Operation and provider are OpenTelemetry's names")
   func operations() {
     #expect(
-      Dialects.all.map { "\($0.provider) \($0.operation)" } == [
-        "openai chat", "openai text_completion", "ollama chat", "ollama text_completion",
+      Dialects.all.prefix(6).map { "\($0.provider) \($0.operation)" } == [
+        "openai chat", "openai text_completion", "openai chat", "anthropic chat", "ollama chat",
+        "ollama text_completion",
       ])
+  }
+
+  @Test(
+    "A model may stand in the path",
+    arguments: [
+      ("/v1beta/models/m:generateContent", "m"), ("/v2/models/m/generate", "m"),
+      ("/openai/deployments/d/chat/completions", "d"), ("/v1/models", nil), ("/v1/models/m", nil), ("/models//x", nil),
+    ])
+  func models(path: String, model: String?) {
+    #expect(Dialects.model(inPath: path) == model)
   }
 
   private func facts(_ body: String, _ dialect: String = "openai.chat") throws -> RequestFacts? {

@@ -68,8 +68,8 @@ struct RecorderState: ~Copyable {
     }
     if let place = metadata.trace { traceID = RequestIDs.traceID(head.value(at: place)) }
     dialect = metadata.dialect
-    guard let format = dialect ?? metadata.undecidedDialect else { return }
-    decoder = ResponseDecoder(dialect: format, limits: decoderLimits)
+    guard let format = metadata.format else { return }
+    decoder = ResponseDecoder(dialect: format, isSettled: metadata.isSettled, limits: decoderLimits)
     if head.framing != .none, metadata.bodyIsPlain { requestCopy = [] }
   }
 
@@ -96,7 +96,7 @@ struct RecorderState: ~Copyable {
   ///   - last: the last of its bytes: all of it, where it came in one read; then it is read where it stands.
   ///   - limit: as for `requestBody`.
   mutating func readRequest(last: BodyRanges, of bytes: RawSpan, limit: Int, _ context: DecodingContext) {
-    let format = dialect ?? metadata?.undecidedDialect
+    let format = metadata?.format
     if last.count == 1, requestBytes == 0, last[0].count <= limit, let format, requestCopy != nil {
       requestBytes = last[0].count
       requestCopy = nil
@@ -108,6 +108,7 @@ struct RecorderState: ~Copyable {
       _ = unsafe facts.read(copy.span.bytes, format, context)
     }
     if facts.echo == true { meter.echoesPrompt = true }
+    if facts.model == nil { facts.model = metadata?.modelInPath }
   }
 
   /// A connection to upstream is there.
@@ -220,14 +221,14 @@ struct RecorderState: ~Copyable {
   private mutating func noteKind() {
     guard decoder != nil else { return }
     let hasStopped = decoder?.hasStopped ?? false
-    if dialect == nil { dialect = decoder?.dialect }
+    if let found = decoder?.dialect { dialect = found }
     let kind = decoder?.isStream
     if kind != isStream {
       isStream = kind
       if let kind, !hasStopped { meter.measures(kind ? .stream : .whole) }
     }
     if hasStopped { meter.measuringStopped() }
-    kindIsSettled = hasStopped || (isStream == true && dialect != nil)
+    kindIsSettled = hasStopped || (isStream == true && decoder?.isSettled == true)
   }
 
   /// Whether a body was too long to be measured.

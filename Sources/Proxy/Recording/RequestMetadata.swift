@@ -13,8 +13,12 @@ final class RequestMetadata {
   let method: String
   let path: String
   let dialect: (any Dialect.Type)?
-  /// What its response is read as where no path claims it: its first event shows the dialect, if it has one.
-  var undecidedDialect: (any Dialect.Type)? { method == "POST" ? UndecidedDialect.self : nil }
+  /// What its response is read as at first; nil where it is not read.
+  let format: (any Dialect.Type)?
+  /// Whether the response can be no other dialect's: if not, its first event shows whose it is.
+  let isSettled: Bool
+  /// The model that its path names.
+  let modelInPath: String?
   /// Whether its body has no content coding, and so can be read.
   let bodyIsPlain: Bool
   /// Whether it has an `X-Forwarded-For`.
@@ -26,6 +30,9 @@ final class RequestMetadata {
     method = head.method.rawValue
     path = head.path
     dialect = Dialects.matching(method: method, path: path)
+    format = dialect ?? (UndecidedDialect.matches(method: method, path: path) ? UndecidedDialect.self : nil)
+    isSettled = dialect?.settles(path: path) ?? false
+    modelInPath = format == nil ? nil : Dialects.model(inPath: path)
     bodyIsPlain = head.first("content-encoding") == nil
     isForwarded = head.first("x-forwarded-for") != nil
   }

@@ -1,7 +1,7 @@
 // OpenAI chat completions, as OpenAI and everyone after it writes them (Documentation.docc/Dialects.md, "OpenAI Chat Completions").
 import JSON
 
-/// `POST …/chat/completions`.
+/// `POST …/chat/completions`, and Mistral's `…/fim/completions`, which answers in the same shape.
 struct OpenAIChat: OpenAIDialect {
   static let name = "openai.chat"
   static var operation: String { "chat" }
@@ -9,7 +9,8 @@ struct OpenAIChat: OpenAIDialect {
   init() {}
 
   static func matches(method: String, path: String) -> Bool {
-    method == "POST" && Dialects.path(path, endsIn: "/chat/completions")
+    method == "POST"
+      && (Dialects.path(path, endsIn: "/chat/completions") || Dialects.path(path, endsIn: "/fim/completions"))
   }
 
   static func recognizes(_ payload: JSONValue) -> Bool {
