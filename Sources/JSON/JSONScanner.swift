@@ -6,7 +6,7 @@
 /// text: a string is kept up to `JSONScanner.keptBytes`, an array as the kinds of its elements. It is lenient, since the text
 /// is somebody else's to check: a byte order mark, control characters in strings, `NaN`, half surrogates and bytes that are no
 /// UTF-8 are no damage. Behind damage (a missing quote, bracket or comma) it looks for the next place where a member can begin.
-/// Of members with the same name the first one counts.
+/// Of members with the same name the last one counts, as for `JSONObject`.
 public struct JSONScanner: Sendable {
   /// How much of a text could be read.
   public enum Extent: Sendable {
@@ -182,10 +182,12 @@ public struct JSONScanner: Sendable {
 
   // MARK: Members
 
-  /// The node of the member whose key was captured.
-  private func member() -> Int? {
+  /// The node of the member whose key was captured; what an earlier member of that name said is forgotten.
+  private mutating func member() -> Int? {
     guard isTracked, let object = open.last, captured.count < Self.keptKeyBytes else { return nil }
-    return paths.member(of: object, named: Array(JSONText.decoded(captured).utf8))
+    guard let member = paths.member(of: object, named: Array(JSONText.decoded(captured).utf8)) else { return nil }
+    values[member] = []
+    return member
   }
 
   /// What a string that begins now is kept for.

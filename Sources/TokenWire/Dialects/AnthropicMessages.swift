@@ -1,5 +1,5 @@
-// Anthropic Messages, as Anthropic, vLLM, llama.cpp, Ollama and others write them (Documentation.docc/Dialects.md, "Anthropic
-// Messages").
+// Anthropic Messages, as Anthropic, vLLM, llama.cpp, Ollama and others write them
+// (Documentation.docc/Dialects.md, "Anthropic Messages").
 import JSON
 
 /// `POST …/messages`: named events from `message_start` to `message_stop`.
@@ -17,7 +17,7 @@ struct AnthropicMessages: Dialect {
   }
 
   private enum DeltaKey: String, JSONKey {
-    case text, thinking, content
+    case text, thinking, content, delta
     case json = "partial_json"
     case stopReason = "stop_reason"
     static let table = JSONKeys<DeltaKey>()
@@ -69,7 +69,10 @@ struct AnthropicMessages: Dialect {
       if let usage = message.present(.usage) { readUsage(usage, isFinal: false, into: &observation) }
     } else if type.equals("message_delta") {
       if let usage = event.present(.usage) { readUsage(usage, isFinal: true, into: &observation) }
-      if let reason = JSONObject<DeltaKey>(event[.delta])[.stopReason]?.name { finish(reason, &observation) }
+      let delta = JSONObject<DeltaKey>(event[.delta])
+      if let reason = delta[.stopReason]?.name { finish(reason, &observation) }
+      // A simulator wraps the block's delta in it.
+      if let inner = delta.present(.delta) { Self.readDelta(inner, into: &observation) }
     } else if type.equals("message_stop") {
       observation.isTerminator = true
     } else if type.equals("error") {
