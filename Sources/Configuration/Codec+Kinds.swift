@@ -104,6 +104,30 @@ extension Codec where Value == [String] {
   }
 }
 
+extension Codec where Value == [DialectPath] {
+  /// `ENDING=DIALECT`.
+  static var dialectPaths: Codec {
+    Codec(many: "a list of paths and dialects, such as /ask=openai.chat") {
+      (scalars) throws(InvalidValue) -> [DialectPath] in
+      var paths: [DialectPath] = []
+      for scalar in scalars {
+        let parts = scalar.text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, parts[0].hasPrefix("/") else {
+          throw InvalidValue(what: "\(quoted(scalar.text)) names no path", remedy: "write it like /ask=openai.chat")
+        }
+        guard let dialect = DialectName(rawValue: parts[1]) else {
+          let names = DialectName.allCases.map(\.rawValue).joined(separator: ", ")
+          throw InvalidValue(what: "\(quoted(parts[1])) is not a dialect", remedy: "use one of \(names)")
+        }
+        paths.append(DialectPath(ending: parts[0], dialect: dialect))
+      }
+      return paths
+    } write: {
+      $0.map { "\($0.ending)=\($0.dialect.rawValue)" }
+    }
+  }
+}
+
 extension Codec where Value == [AddressRange] {
   static var addressRanges: Codec {
     Codec(many: "a list of addresses or ranges, such as 10.0.0.0/8") {

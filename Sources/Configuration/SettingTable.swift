@@ -91,6 +91,10 @@ struct Setting: Sendable {
       "records.timeline", \.records.timeline, .truth,
       "Whether each record has the time of every event that carries tokens. It makes records long."),
     Setting(
+      "dialects.paths", \.dialects.paths, .dialectPaths,
+      "Paths of the server's own, each as ENDING=DIALECT: a request whose path ends so is measured as that dialect. The"
+        + " first ending that fits counts, before those that dialects have of themselves."),
+    Setting(
       "identity.headers", \.identity.headers, .headers,
       "Request headers that name the user; the first one that a request has is used. Without any it is the user in the"
         + " body, else the fingerprint of the API key, else the client's address."),
@@ -146,8 +150,8 @@ struct Setting: Sendable {
       "The longest response head; a longer one is answered 502."),
     Setting(
       "limits.event_bytes", \.limits.eventBytes, .size(1 << 10...1 << 28),
-      "The longest event of a stream. After a longer one the stream is forwarded but not measured, and its record says"
-        + " so."),
+      "The longest event of a stream. Of a longer one the rest of a long text or list is not read; the event's other"
+        + " members and the events behind it are."),
     Setting(
       "limits.inspected_body_bytes", \.limits.inspectedBodyBytes, .size(0...1 << 28),
       "The longest request body of which a copy is kept to find model, stream and user. Forwarding does not wait for"

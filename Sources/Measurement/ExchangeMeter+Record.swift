@@ -37,12 +37,14 @@ extension ExchangeMeter {
   private mutating func fillCounts(_ record: inout ExchangeRecord, _ counted: (tokens: Int, from: TokenSource)?) {
     record.inputTokens = ledger.input
     record.cachedTokens = ledger.cached
+    record.cacheWriteTokens = ledger.cacheWrite
     record.outputTokens = counted?.tokens
     record.tokensFrom = counted?.from
     record.reasoningTokens = counted == nil ? nil : ledger.reasoning(choices: gaps.choices.count)
     record.server = ledger.serverDurations.map(ServerReport.init)
     guard body != nil, !decodingStopped, !gaps.areOfEvents else { return }
     record.outputChars = (body == .stream || events > 0) && !echoesPrompt && !lacksScalars ? scalars : nil
+    if record.dialect != nil { record.toolCalls = toolCalls }
     record.choices = gaps.choices.overflowed || gaps.choices.count == 0 ? nil : gaps.choices.count
     guard body == .stream else { return }
     record.events = events
@@ -138,6 +140,7 @@ extension ExchangeMeter {
 extension ExchangeRecord {
   /// Cuts every string that a client or a server may have chosen: a record is small, whatever arrives.
   mutating func capStrings() {
+    StringLimit.cap(&responseID)
     StringLimit.cap(&user)
     StringLimit.cap(&userFrom)
     StringLimit.cap(&session)

@@ -55,6 +55,7 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   @PackedInstant var headCompleteAt: Instant? = nil
   @PackedInstant var endedAt: Instant? = nil
   var coalescedEvents = 0
+  var toolCalls = 0
   var stalledNanoseconds: Int64 = 0
   /// The finish reason, as the server last said it.
   public internal(set) var finishReason: String?
@@ -134,6 +135,8 @@ public struct ExchangeMeter: ~Copyable, Sendable {
     if let kind = observation.errorKind, errorKind == nil { errorKind = kind }
     if observation.isTerminator { sawTerminator = true }
     ledger.add(observation, choices: &gaps)
+    toolCalls &+= observation.toolCalls
+    for output in observation.outputs { toolCalls &+= output.toolCalls }
     for choice in observation.silentChoices {
       gaps.register(choice: choice.choice, silentTokens: choice.tokens ?? 0)
       if let tokens = choice.tokens { ledger.addSilentIDs(tokens) }

@@ -134,6 +134,8 @@ public struct ExchangeRecord: Hashable, Sendable {
   public var requestID: String?
   /// The trace id of a valid `traceparent`.
   public var traceID: String?
+  /// The answer's own id.
+  public var responseID: String?
   /// The request's method.
   public var method: String?
   /// The path without its query.
@@ -170,10 +172,14 @@ public struct ExchangeRecord: Hashable, Sendable {
   public var inputTokens: Int?
   /// Prompt tokens from a cache.
   public var cachedTokens: Int?
+  /// Prompt tokens that were written to a cache.
+  public var cacheWriteTokens: Int?
   /// Generated tokens, reasoning included.
   public var outputTokens: Int?
   /// Generated tokens that were reasoning.
   public var reasoningTokens: Int?
+  /// Tool calls that the answer made.
+  public var toolCalls: Int?
   /// Where `outputTokens` comes from.
   public var tokensFrom: TokenSource?
   /// Unicode scalars of generated text.

@@ -32,6 +32,7 @@ struct PackedInt: Sendable {
 struct MergedUsage: Sendable {
   @PackedInt private(set) var input: Int? = nil
   @PackedInt private(set) var cached: Int? = nil
+  @PackedInt private(set) var cacheWrite: Int? = nil
   @PackedInt private(set) var output: Int? = nil
   @PackedInt private(set) var reasoning: Int? = nil
 
@@ -39,6 +40,7 @@ struct MergedUsage: Sendable {
   mutating func merge(_ usage: TokenUsage) {
     input = usage.input ?? input
     cached = usage.cached ?? cached
+    cacheWrite = usage.cacheWrite ?? cacheWrite
     output = usage.output ?? output
     reasoning = usage.reasoning ?? reasoning
   }

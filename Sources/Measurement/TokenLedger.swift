@@ -154,6 +154,8 @@ struct TokenLedger: Sendable {
   var input: Int? { whole.input ?? ofChoice.input ?? server.input }
   /// Prompt tokens from a cache.
   var cached: Int? { whole.cached ?? ofChoice.cached ?? server.cached }
+  /// Prompt tokens that were written to a cache.
+  var cacheWrite: Int? { whole.cacheWrite ?? ofChoice.cacheWrite ?? server.cacheWrite }
   /// Reasoning tokens; a usage of one choice counts only where there is one choice.
   func reasoning(choices: Int) -> Int? {
     whole.reasoning ?? (choices <= 1 ? ofChoice.reasoning : nil) ?? server.reasoning

@@ -23,6 +23,8 @@ final class ConfigurationSnapshot: Sendable {
   let responseLimits: HTTPLimits
   /// Bounds on what is kept of a response to decode it.
   let decoderLimits: DecoderLimits
+  /// Paths that are a dialect's by configuration.
+  let dialectRoutes: [DialectRoute]
   /// Which header fields name the user and the session.
   let identityHeaders: IdentityHeaders
 
@@ -43,6 +45,9 @@ final class ConfigurationSnapshot: Sendable {
     responseLimits = HTTPLimits(settings.limits, headBytes: settings.limits.responseHeadBytes)
     decoderLimits = DecoderLimits(
       eventBytes: settings.limits.eventBytes, bodyBytes: settings.limits.responseBodyBytes)
+    dialectRoutes = settings.dialects.paths.compactMap {
+      DialectRoute(ending: $0.ending, dialect: $0.dialect.rawValue)
+    }
     identityHeaders = IdentityHeaders(user: settings.identity.headers, session: settings.identity.sessionHeaders)
     var forwarding = ForwardingPolicy(settings.forwarding)
     forwarding.endToEnd = identityHeaders.all

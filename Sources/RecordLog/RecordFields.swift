@@ -54,6 +54,7 @@ enum RecordFields {
     visitor.visit(.client, &record.client)
     visitor.visit(.requestID, &record.requestID)
     visitor.visit(.traceID, &record.traceID)
+    visitor.visit(.responseID, &record.responseID)
   }
 
   @inline(__always)
@@ -84,8 +85,10 @@ enum RecordFields {
     visitor.visit(.responseBytes, &record.responseBytes)
     visitor.visit(.inputTokens, &record.inputTokens)
     visitor.visit(.cachedTokens, &record.cachedTokens)
+    visitor.visit(.cacheWriteTokens, &record.cacheWriteTokens)
     visitor.visit(.outputTokens, &record.outputTokens)
     visitor.visit(.reasoningTokens, &record.reasoningTokens)
+    visitor.visit(.toolCalls, &record.toolCalls)
     visitor.visit(.tokensFrom, &record.tokensFrom)
     visitor.visit(.outputChars, &record.outputChars)
     visitor.visit(.choices, &record.choices)

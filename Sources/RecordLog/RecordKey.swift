@@ -21,6 +21,7 @@ extension RecordKey {
   package static var client: RecordKey { RecordKey("client") }
   package static var requestID: RecordKey { RecordKey("request_id") }
   package static var traceID: RecordKey { RecordKey("trace_id") }
+  package static var responseID: RecordKey { RecordKey("response_id") }
 }
 
 // Request and outcome
@@ -47,8 +48,10 @@ extension RecordKey {
   package static var responseBytes: RecordKey { RecordKey("response_bytes") }
   package static var inputTokens: RecordKey { RecordKey("input_tokens") }
   package static var cachedTokens: RecordKey { RecordKey("cached_tokens") }
+  package static var cacheWriteTokens: RecordKey { RecordKey("cache_write_tokens") }
   package static var outputTokens: RecordKey { RecordKey("output_tokens") }
   package static var reasoningTokens: RecordKey { RecordKey("reasoning_tokens") }
+  package static var toolCalls: RecordKey { RecordKey("tool_calls") }
   package static var tokensFrom: RecordKey { RecordKey("tokens_from") }
   package static var outputChars: RecordKey { RecordKey("output_chars") }
   package static var choices: RecordKey { RecordKey("choices") }

@@ -21,6 +21,8 @@ public struct Settings: Hashable, Sendable {
   public var records = Records()
   /// How a record's user, session and client are found.
   public var identity = Identity()
+  /// Which paths are which dialect's, beside those that every dialect has.
+  public var dialects = Dialects()
   /// Whether a proxy in front names the clients for which it connects.
   public var proxyProtocol = ProxyProtocol()
   /// What is added to heads and removed from them, and which protocols are tunnelled.
@@ -81,6 +83,12 @@ public struct Settings: Hashable, Sendable {
     public var trustedProxies: [AddressRange] = []
   }
 
+  /// Which paths are which dialect's, beside those that every dialect has.
+  public struct Dialects: Hashable, Sendable {
+    /// The first one whose ending a path has is the request's dialect.
+    public var paths: [DialectPath] = []
+  }
+
   /// Whether a proxy in front names the clients for which it connects (HAProxy's PROXY protocol, versions 1 and 2).
   public struct ProxyProtocol: Hashable, Sendable {
     /// Whether connections begin with its header.
@@ -139,7 +147,7 @@ public struct Settings: Hashable, Sendable {
     public var requestHeadBytes = 64 << 10
     /// The longest response head; a longer one is answered 502.
     public var responseHeadBytes = 256 << 10
-    /// The longest event of a stream; after a longer one that stream is forwarded and not measured.
+    /// The longest event of a stream; of a longer one the long texts and lists are not read.
     public var eventBytes = 1 << 20
     /// The longest request body of which a copy is read for model, stream and user.
     public var inspectedBodyBytes = 1 << 20

@@ -1,6 +1,19 @@
 // The dialects that there are, one line each.
 import JSON
 
+/// The dialect that is spoken on the paths with an ending.
+public struct DialectRoute: Sendable {
+  let ending: String
+  let dialect: any Dialect.Type
+
+  /// Makes the rule of one ending; nil where no dialect has that name.
+  public init?(ending: String, dialect name: String) {
+    guard let dialect = Dialects.named(name) else { return nil }
+    self.ending = ending
+    self.dialect = dialect
+  }
+}
+
 /// The dialects that can be measured.
 public enum Dialects {
   /// All of them. No request matches two.
@@ -30,6 +43,11 @@ public enum Dialects {
   ///   - path: without its query.
   public static func matching(method: String, path: String) -> (any Dialect.Type)? {
     all.first { $0.matches(method: method, path: path) }
+  }
+
+  /// The dialect that somebody has given to a path: that of the first ending that fits.
+  public static func configured(_ routes: [DialectRoute], path: String) -> (any Dialect.Type)? {
+    routes.first { self.path(path, endsIn: $0.ending) }?.dialect
   }
 
   /// The dialect whose shape an event or a body has, or nil.

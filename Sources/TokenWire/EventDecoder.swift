@@ -15,6 +15,10 @@ struct EventDecoder {
   private(set) var sawFinish = false
   /// Output stood in an event where the answer's pieces stand.
   private var sawDelta = false
+  /// The answer's own id, once an event or the body has named it.
+  private(set) var responseID: String?
+  /// Events in which it is still looked for.
+  private var idTries = 4
   /// Neither the request nor an event has shown the dialect.
   private(set) var isUndecided: Bool
   private var cached: EventCache.Stream
@@ -40,6 +44,7 @@ struct EventDecoder {
       sawTerminator = true
       return observe(context.end)
     }
+    if idTries > 0 { findID(payload, context) }
     let isPlain = name.isEmpty && flags.isEmpty
     if isPlain {
       var finishes = false
@@ -97,6 +102,7 @@ struct EventDecoder {
         if root.isArray, let first = root.firstElement { object = first }
         guard object.isObject, Self.isTail(body.extracting(end..<body.byteCount)) else { return }
         isObject = true
+        responseID = object.responseID
         if isUndecided { decide(by: object) }
         dialect.readBody(object, into: &observation)
       }
@@ -109,6 +115,14 @@ struct EventDecoder {
   private static func isTail(_ rest: RawSpan) -> Bool {
     let tail = rest.extracting(rest.trimmed)
     return tail.isEmpty || tail.startsEventField == true
+  }
+
+  /// Looks for the answer's id, apart from all else: what is read of an event for it must not make the event another one for
+  /// the cache.
+  private mutating func findID(_ payload: RawSpan, _ context: DecodingContext) {
+    idTries -= 1
+    context.json.parse(payload) { responseID = $0.responseID }
+    if responseID != nil { idTries = 0 }
   }
 
   /// - Returns: whether the payload was one that the stream may send: JSON, the terminator, or nothing at all.
@@ -177,6 +191,14 @@ struct EventDecoder {
   private mutating func noteEnd(_ observation: borrowing Observation) {
     if observation.isTerminator { sawTerminator = true }
     if observation.finishReason != nil { sawFinish = true }
+  }
+}
+
+extension JSONValue {
+  /// The id of an answer, where the dialects have it.
+  fileprivate var responseID: String? {
+    self["id"]?.name ?? self["response"]?["id"]?.name ?? self["message"]?["id"]?.name ?? self["responseId"]?.name
+      ?? self["meta_info"]?["id"]?.name ?? self["request_id"]?.name
   }
 }
 

@@ -32,14 +32,17 @@ public struct ChoiceOutput: Hashable, Sendable {
   public var kinds: OutputKinds
   /// Tokens in this event where the event itself says (`token_ids`, logprobs lengths); nil where it does not.
   public var tokens: Int?
+  /// Tool calls that begin in the event.
+  public var toolCalls: Int
 
   /// Makes the output of one choice.
   @inlinable
-  public init(choice: Int, scalars: Int, kinds: OutputKinds, tokens: Int? = nil) {
+  public init(choice: Int, scalars: Int, kinds: OutputKinds, tokens: Int? = nil, toolCalls: Int = 0) {
     self.choice = choice
     self.scalars = scalars
     self.kinds = kinds
     self.tokens = tokens
+    self.toolCalls = toolCalls
   }
 }
 
@@ -114,6 +117,8 @@ public struct Observation: Sendable {
   public var silentChoices: [SilentChoice] = []
   /// The choices that finish with this event.
   public var finishedChoices: [Int] = []
+  /// Tool calls that begin in this event without output of their own.
+  public var toolCalls = 0
   /// `usage` as this event states it.
   public var usage: TokenUsage?
   /// The only choice of an event that also has counts: `usage` and `serverCounts` may speak of it alone (continuous usage
@@ -157,6 +162,7 @@ public struct Observation: Sendable {
     if !outputs.isEmpty { outputs.removeAll(keepingCapacity: true) }
     if !silentChoices.isEmpty { silentChoices.removeAll(keepingCapacity: true) }
     if !finishedChoices.isEmpty { finishedChoices.removeAll(keepingCapacity: true) }
+    toolCalls = 0
     usage = nil
     countedChoice = nil
     serverCounts = nil

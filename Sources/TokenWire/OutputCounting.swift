@@ -48,6 +48,13 @@ extension ChoiceOutput {
     }
   }
 
+  /// Counts the name of a tool call, with which a call begins.
+  mutating func add(toolName name: JSONValue?) {
+    guard let name, name.hasText else { return }
+    add(name, as: .toolCall)
+    toolCalls += 1
+  }
+
   /// Counts generated output that need not be a string (arguments written as an object): its compact JSON.
   mutating func add(compact value: JSONValue?, as kind: OutputKinds) {
     guard let value, !value.isNull else { return }

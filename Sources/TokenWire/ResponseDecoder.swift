@@ -57,6 +57,8 @@ public struct ResponseDecoder: ~Copyable {
 
   /// What is decoded; another dialect than at first where the first event has shown it, and nil where it is not known.
   public var dialect: (any Dialect.Type)? { decoder.type == UndecidedDialect.self ? nil : decoder.type }
+  /// The answer's own id, as the server said it.
+  public var responseID: String? { decoder.responseID }
   /// Whether no event to come can show another dialect.
   public var isSettled: Bool { !decoder.isUndecided }
   /// A line ended in the last read that may turn out to be an event: it will be observed with `endedEarlier`.

@@ -58,7 +58,8 @@ extension StreamFixture: CustomTestStringConvertible {
     let tokens = record.outputTokens.map { "\($0) by \(record.tokensFrom?.rawValue ?? "?")" }
     let values: [(String, String?)] = [
       ("tokens", tokens), ("in", record.inputTokens.map(String.init)), ("cached", record.cachedTokens.map(String.init)),
-      ("reasoning", record.reasoningTokens.map(String.init)), ("choices", record.choices.map(String.init)),
+      ("reasoning", record.reasoningTokens.map(String.init)),
+      ("calls", record.toolCalls.flatMap { $0 > 0 ? "\($0)" : nil }), ("choices", record.choices.map(String.init)),
       ("events", record.events.map(String.init)), ("chars", record.outputChars.map(String.init)),
       ("first event", part(record.ttfeMilliseconds)), ("first token", part(record.ttftMilliseconds)),
       ("first answer", part(record.ttfaMilliseconds)), ("last token", part(record.ttltMilliseconds)),

@@ -97,4 +97,15 @@ struct ConfigurationSnapshotTests {
     #expect(snapshot.upstreams[0].resolving.stale == .zero)
     #expect(snapshot.upstreams[0].happyEyeballs.attemptDelay == .milliseconds(10))
   }
+
+  @Test("Every dialect can be given to a path")
+  func dialectNames() {
+    #expect(Set(DialectName.allCases.map(\.rawValue)) == Set(Dialects.all.map { $0.name }))
+    let routes = [("/ask", "openai.chat"), ("/v1/messages", "ollama.chat")].compactMap {
+      DialectRoute(ending: $0.0, dialect: $0.1)
+    }
+    #expect(Dialects.configured(routes, path: "/x/ask")?.name == "openai.chat")
+    #expect(Dialects.configured(routes, path: "/v1/messages/")?.name == "ollama.chat")
+    #expect(Dialects.configured(routes, path: "/v1/chat/completions") == nil)
+  }
 }

@@ -87,11 +87,11 @@ struct RecordEncoderTests {
     let expected = #"""
       {"v":1,"id":"017f22e2-79b0-7cc3-98c4-dc0c0c07398f","ts":"2025-11-21T01:29:11.123456Z","instance":"gpu-1",\#
       "user":"alice \"the\" \\ 😀\#u{7F}\n\u0001","user_from":"header:x-user-id","session":"s-1","client":"10.0.0.7",\#
-      "request_id":"req-1","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","method":"POST",\#
+      "request_id":"req-1","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","response_id":null,"method":"POST",\#
       "path":"/v1/chat/completions","dialect":"openai.chat","model":"tiny","response_model":"tiny-q8","stream":true,\#
       "status":200,"outcome":"client_cancelled","stage":"streaming","error":"client reset","finish_reason":"stop",\#
       "upstream":"127.0.0.1:8000","upstream_reused":false,"in_flight":4,"request_bytes":512,"response_bytes":40960,\#
-      "input_tokens":30,"cached_tokens":20,"output_tokens":6,"reasoning_tokens":8,"tokens_from":"usage",\#
+      "input_tokens":30,"cached_tokens":20,"cache_write_tokens":null,"output_tokens":6,"reasoning_tokens":8,"tool_calls":null,"tokens_from":"usage",\#
       "output_chars":21,"choices":12,"events":5,"coalesced_events":2,"reads":3,"upload_ms":0.0,"connect_ms":0.001,\#
       "ttfb_ms":39.0,"ttfe_ms":41.5,"ttft_ms":100.25,"ttfa_ms":120.125,"ttlt_ms":150.063,\#
       "total_ms":123456789.001,"waited_ms":7.0,"tpot_ms":10.01,"tps":99.9,"tps_e2e":40.0,"cps":320.0,\#
@@ -108,10 +108,10 @@ struct RecordEncoderTests {
   func emptyLine() {
     let expected = #"""
       {"v":1,"id":"","ts":"1970-01-01T00:00:00.000000Z","instance":"","user":null,"user_from":null,"session":null,\#
-      "client":null,"request_id":null,"trace_id":null,"method":null,"path":null,"dialect":null,"model":null,\#
+      "client":null,"request_id":null,"trace_id":null,"response_id":null,"method":null,"path":null,"dialect":null,"model":null,\#
       "response_model":null,"stream":null,"status":null,"outcome":"ok","stage":null,"error":null,\#
       "finish_reason":null,"upstream":null,"upstream_reused":null,"in_flight":null,"request_bytes":null,\#
-      "response_bytes":null,"input_tokens":null,"cached_tokens":null,"output_tokens":null,"reasoning_tokens":null,\#
+      "response_bytes":null,"input_tokens":null,"cached_tokens":null,"cache_write_tokens":null,"output_tokens":null,"reasoning_tokens":null,"tool_calls":null,\#
       "tokens_from":null,"output_chars":null,"choices":null,"events":null,"coalesced_events":null,"reads":null,\#
       "upload_ms":null,"connect_ms":null,"ttfb_ms":null,"ttfe_ms":null,"ttft_ms":null,"ttfa_ms":null,\#
       "ttlt_ms":null,"total_ms":null,"waited_ms":null,"tpot_ms":null,"tps":null,"tps_e2e":null,"cps":null,\#
@@ -147,7 +147,7 @@ struct RecordEncoderTests {
     let parser = JSONParser()
     let text = Array(line(record).utf8.dropLast())
     let user = parser.parse(text.span.bytes) { root -> String? in
-      #expect(root.isObject && root.count == 57)
+      #expect(root.isObject && root.count == 60)
       return root["user"]?.string
     }
     #expect(user == record.user)

@@ -25,7 +25,7 @@ struct OllamaTests {
       ),
       (
         #"{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":{"a": 1}}}]}"#,
-        [ChoiceOutput(choice: 0, scalars: 8, kinds: .toolCall)]
+        [ChoiceOutput(choice: 0, scalars: 8, kinds: .toolCall, toolCalls: 1)]
       ),
       (#"{"role":"assistant","content":""}"#, []), ("null", []),
     ])

@@ -51,7 +51,9 @@ struct OpenAIChatTests {
     "Generated output of any kind makes an event token-bearing",
     arguments: bearing)
   func bears(delta: String, scalars: Int, kinds: OutputKinds) throws {
-    #expect(try outputs(delta) == [ChoiceOutput(choice: 0, scalars: scalars, kinds: kinds)])
+    // A call begins with its name.
+    let calls = delta.contains("\"name\"") ? 1 : 0
+    #expect(try outputs(delta) == [ChoiceOutput(choice: 0, scalars: scalars, kinds: kinds, toolCalls: calls)])
   }
 
   @Test(
@@ -243,7 +245,7 @@ struct OpenAIChatTests {
     #expect(
       event.outputs == [
         ChoiceOutput(choice: 0, scalars: 7, kinds: [.answer, .reasoning]),
-        ChoiceOutput(choice: 1, scalars: 3, kinds: .toolCall),
+        ChoiceOutput(choice: 1, scalars: 3, kinds: .toolCall, toolCalls: 1),
       ])
     #expect(
       event.responseModel == "m-1" && event.usage == TokenUsage(input: 3, output: 9) && event.countedChoice == nil)

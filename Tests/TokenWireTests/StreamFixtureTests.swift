@@ -13,6 +13,7 @@ extension DecodedEvent {
       words.append(
         "token of \(output.choice) \(kinds.isEmpty ? "empty" : kinds.joined(separator: "+")) \(output.scalars)")
       if let tokens = output.tokens { words.append("ids \(tokens)") }
+      if output.toolCalls > 0 { words.append("calls \(output.toolCalls)") }
     }
     for silent in silentChoices {
       words.append("silent \(silent.choice)" + (silent.tokens.map { " ids \($0)" } ?? ""))

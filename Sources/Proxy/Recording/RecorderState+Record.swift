@@ -23,6 +23,7 @@ extension RecorderState {
       record.path = partialRequestLine?.path
     }
     record.dialect = dialect?.name
+    record.responseID = dialect == nil ? nil : decoder?.responseID
     swap(&record.client, &client)
     swap(&record.requestID, &requestID)
     swap(&record.traceID, &traceID)

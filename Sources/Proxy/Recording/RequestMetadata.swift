@@ -24,14 +24,15 @@ final class RequestMetadata {
   /// Whether it has an `X-Forwarded-For`.
   let isForwarded: Bool
 
-  init(_ head: RequestHead) {
+  init(_ head: RequestHead, _ routes: [DialectRoute] = []) {
     requestID = head.fields.firstIndex(named: "x-request-id")
     trace = head.fields.firstIndex(named: "traceparent")
     method = head.method.rawValue
     path = head.path
-    dialect = Dialects.matching(method: method, path: path)
+    let configured = routes.isEmpty ? nil : Dialects.configured(routes, path: path)
+    dialect = configured ?? Dialects.matching(method: method, path: path)
     format = dialect ?? (UndecidedDialect.matches(method: method, path: path) ? UndecidedDialect.self : nil)
-    isSettled = dialect?.settles(path: path) ?? false
+    isSettled = configured != nil || dialect?.settles(path: path) ?? false
     modelInPath = format == nil ? nil : Dialects.model(inPath: path)
     bodyIsPlain = head.first("content-encoding") == nil
     isForwarded = head.first("x-forwarded-for") != nil
@@ -57,7 +58,7 @@ final class CachedRequest {
   init(_ head: RequestHead, _ upstream: Upstream, _ configuration: ConfigurationSnapshot, _ worker: Worker) {
     self.configuration = configuration
     self.upstream = upstream
-    metadata = RequestMetadata(head)
+    metadata = RequestMetadata(head, configuration.dialectRoutes)
     places = worker.origins.places(in: head)
     origin = worker.origins.origin(of: head, at: places)
   }

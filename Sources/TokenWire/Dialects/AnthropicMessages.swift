@@ -13,6 +13,7 @@ struct AnthropicMessages: Dialect {
 
   private enum EventKey: String, JSONKey {
     case type, message, delta, usage, error
+    case block = "content_block"
     static let table = JSONKeys<EventKey>()
   }
 
@@ -73,6 +74,8 @@ struct AnthropicMessages: Dialect {
       if let reason = delta[.stopReason]?.name { finish(reason, &observation) }
       // A simulator wraps the block's delta in it.
       if let inner = delta.present(.delta) { Self.readDelta(inner, into: &observation) }
+    } else if type.equals("content_block_start") {
+      if event[.block]?["type"]?.hasSuffix("tool_use") == true { observation.toolCalls = 1 }
     } else if type.equals("message_stop") {
       observation.isTerminator = true
     } else if type.equals("error") {
@@ -114,7 +117,7 @@ struct AnthropicMessages: Dialect {
     output.add(block["text"], as: .answer)
     output.add(block["thinking"], as: .reasoning)
     guard block["type"]?.hasSuffix("tool_use") == true else { return }
-    output.add(block["name"], as: .toolCall)
+    output.add(toolName: block["name"])
     output.add(compact: block["input"], as: .toolCall)
   }
 

@@ -88,7 +88,7 @@ struct CohereChat: Dialect {
 
   private static func readCall(_ call: JSONValue, into output: inout ChoiceOutput) {
     guard let function = call["function"] else { return }
-    output.add(function["name"], as: .toolCall)
+    output.add(toolName: function["name"])
     output.add(compact: function["arguments"], as: .toolCall)
   }
 

@@ -104,7 +104,7 @@ struct GeminiGenerate: Dialect {
     let part = JSONObject<PartKey>(value)
     output.add(part[.text], as: part[.thought]?.bool == true ? .reasoning : .answer)
     if let call = part.present(.call) {
-      output.add(call["name"], as: .toolCall)
+      output.add(toolName: call["name"])
       output.add(compact: call["args"], as: .toolCall)
     }
     if let code = part.present(.code) { output.add(code["code"], as: .toolCall) }

@@ -75,7 +75,7 @@ extension OllamaDialect {
   private static func readToolCalls(_ calls: JSONValue, into output: inout ChoiceOutput) {
     calls.forEachElement { call in
       guard let function = call["function"] else { return }
-      output.add(function["name"], as: .toolCall)
+      output.add(toolName: function["name"])
       // An object here, not a string.
       output.add(compact: function["arguments"], as: .toolCall)
     }

@@ -92,13 +92,13 @@ struct OpenAIChat: OpenAIDialect {
     calls.forEachElement { call in
       if let function = call["function"] { readFunction(function, into: &output) }
       guard let custom = call["custom"] else { return }
-      output.add(custom["name"], as: .toolCall)
+      output.add(toolName: custom["name"])
       output.add(custom["input"], as: .toolCall)
     }
   }
 
   private static func readFunction(_ function: JSONValue, into output: inout ChoiceOutput) {
-    output.add(function["name"], as: .toolCall)
+    output.add(toolName: function["name"])
     output.add(compact: function["arguments"], as: .toolCall)
   }
 

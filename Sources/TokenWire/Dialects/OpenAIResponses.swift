@@ -11,7 +11,7 @@ struct OpenAIResponses: Dialect {
   static var terminator: StaticString? { "[DONE]" }
 
   private enum EventKey: String, JSONKey {
-    case type, delta, response, error, code, logprobs, timings
+    case type, delta, response, error, code, logprobs, timings, item
     static let table = JSONKeys<EventKey>()
   }
 
@@ -52,6 +52,10 @@ struct OpenAIResponses: Dialect {
       if isEnd { observation.isTerminator = true } else { observation.finishReason = nil }
       // llama.cpp has its times beside the response.
       if let timings = event.present(.timings) { Self.readTimings(timings, into: &observation) }
+    } else if type.equals("response.output_item.added") {
+      if event[.item]?["type"]?.hasSuffix("_call") == true, event[.item]?["name"]?.hasText == true {
+        observation.toolCalls = 1
+      }
     } else if type.equals("error") {
       observation.errorKind = event[.error].flatMap { ErrorReport.kind(of: $0) } ?? event[.code]?.errorWord ?? "error"
       observation.isTerminator = true
@@ -117,7 +121,7 @@ struct OpenAIResponses: Dialect {
       output.add(parts: content)
     }
     guard item[.type]?.hasSuffix("_call") == true else { return }
-    output.add(item[.name], as: .toolCall)
+    output.add(toolName: item[.name])
     output.add(compact: item[.arguments], as: .toolCall)
     output.add(item[.input], as: .toolCall)
     // A picture that was made.
