@@ -21,6 +21,8 @@ struct EventDecoder {
   private var idTries = 4
   /// Neither the request nor an event has shown the dialect.
   private(set) var isUndecided: Bool
+  /// Events whose shape has been looked at: a stream that has shown none for long is nobody's.
+  private var shapesTried = 0
   private var cached: EventCache.Stream
 
   /// Makes a reader for one response.
@@ -170,6 +172,8 @@ struct EventDecoder {
 
   /// Finds whose format an event or a body has.
   private mutating func decide(by root: JSONValue) {
+    guard shapesTried < 16 else { return }
+    shapesTried += 1
     guard let found = Dialects.recognizing(root) else { return }
     isUndecided = false
     guard found != type else { return }
