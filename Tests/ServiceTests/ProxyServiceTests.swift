@@ -1,9 +1,11 @@
 // Start, reload and end of a service, each with a real client and a scripted server.
 import Configuration
 import Foundation
+import Glibc
 import Logging
 import TestSupport
 import Testing
+import Transport
 
 @testable import Service
 
@@ -97,9 +99,12 @@ struct ProxyServiceTests {
     let (client, server) = try openExchange()
     running.service.terminate()
     #expect(running.sink.messages.last?.hasPrefix("draining: ") == true)
+    let ending = try WorkerThread(name: "wait") { [service = running.service] in service.wait() }
+    // Time enough for a wait that does not wait.
+    #expect(!server.isReady(POLLIN, milliseconds: 50))
     try server.send(response("whole"))
     #expect(try client.readToEnd().hasSuffix("whole"))
-    running.service.wait()
+    ending.join()
     #expect(throws: SocketFailure.refused) { try SocketPeer(connectingTo: running.port) }
     #expect(try records(running.folder).first?.contains(#""outcome":"ok""#) == true)
   }

@@ -49,6 +49,9 @@ struct ServiceSignalsTests {
   func held() throws {
     let mask = Promise<[Int32]>()
     let thread = try WorkerThread(name: "start") {
+      // A thread that runs tests may hold all signals back.
+      var none = sigset_t()
+      pthread_sigmask(SIG_SETMASK, &none, nil)
       ServiceSignals.holdUntilStarted()
       let later = try? WorkerThread(name: "later") {
         var blocked = sigset_t()
