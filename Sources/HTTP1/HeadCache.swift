@@ -78,9 +78,9 @@ public final class HeadCache<Head: CacheableHead, Payload> {
   @inlinable
   public func insert(_ head: Head, _ payload: Payload, from parser: MessageParser) {
     guard !head.namesHopByHopFields,
-      let slot = patterns.insert(head.fields, head.framing, answersHead: parser.answersHead)
+      let (slot, fields) = patterns.insert(head.fields, head.framing, answersHead: parser.answersHead)
     else { return }
-    unsafe values[slot] = (head, payload)
+    unsafe values[slot] = (Head(head, replacing: fields, framing: head.framing), payload)
   }
 
   /// Removes the heads that the last `sweeps` calls of this have seen unused.

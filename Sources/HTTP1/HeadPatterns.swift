@@ -188,14 +188,16 @@ final class HeadPatterns {
   // MARK: Insertion
 
   /// Keeps a head. It takes the place of a head that is alike, and the values in which the two differ may differ from then on.
-  /// - Returns: its slot; nil where it is not kept.
+  /// Such values are not kept: a pattern lasts as long as heads like it come, and each may have another client's credential.
+  /// - Returns: its slot, and its fields as they are kept; nil where it is not.
   @usableFromInline
-  func insert(_ fields: Fields, _ framing: BodyFraming, answersHead: Bool) -> Int? {
+  func insert(_ fields: Fields, _ framing: BodyFraming, answersHead: Bool) -> (slot: Int, fields: Fields)? {
     guard !isInvalidated, capacity > 0, fields.bytes.count <= Self.maxHeadBytes else { return nil }
     for index in 0..<count where unsafe patterns[index].answersHead == answersHead {
       guard let differing = unsafe fields.differing(from: patterns[index].fields, fixedFields) else { continue }
       // It came in pieces, and so was not looked up.
-      if differing.isEmpty { return nil }
+      let known = unsafe patterns[index].varying
+      if differing.allSatisfy({ known.contains($0) }) { return nil }
       let varying = unsafe Set(differing).union(patterns[index].varying).sorted()
       guard varying.count <= Self.maxVarying else { continue }
       return replace(index, fields, framing, answersHead: answersHead, varying: varying)
@@ -208,16 +210,17 @@ final class HeadPatterns {
     unsafe (patterns + count).initialize(
       to: Pattern(slot: slot, fields, framing, answersHead: answersHead, varying: []))
     count += 1
-    return slot
+    return (slot, fields)
   }
 
   private func replace(
     _ index: Int, _ fields: Fields, _ framing: BodyFraming, answersHead: Bool, varying: [Int]
-  ) -> Int {
+  ) -> (slot: Int, fields: Fields) {
     let slot = unsafe patterns[index].slot
+    let fields = fields.blanking(varying)
     unsafe patterns[index].deallocate()
     unsafe patterns[index] = Pattern(slot: slot, fields, framing, answersHead: answersHead, varying: varying)
-    return slot
+    return (slot, fields)
   }
 
   // MARK: Removal
@@ -270,6 +273,15 @@ extension Fields {
     }
     guard isEqual(end..<bytes.count, other, otherEnd..<other.bytes.count) else { return nil }
     return differing
+  }
+
+  /// The same with other bytes in place of the values of the fields at `indexes`; a length stays, since it is compared as one.
+  fileprivate func blanking(_ indexes: [Int]) -> Fields {
+    var fields = self
+    for index in indexes where list[index].kind != .contentLength {
+      for place in list[index].value { fields.bytes[place] = UInt8(ascii: "x") }
+    }
+    return fields
   }
 
   private func isEqual(_ range: Range<Int>, _ other: Fields, _ otherRange: Range<Int>) -> Bool {

@@ -3,7 +3,8 @@ import HTTP
 
 /// A head's bytes as they are sent, with gaps for the values that may differ.
 ///
-/// It holds whatever the head holds, credentials included: keep it no longer than the cache keeps the head.
+/// Of the values that may differ it holds none, but whatever else the head holds, which may be a credential: keep it no longer
+/// than the cache keeps the head.
 public struct SerializedHead: ~Copyable {
   private let bytes: [UInt8]
   /// The gaps: a range of `bytes`, and the index of the field whose value belongs there.
@@ -13,10 +14,12 @@ public struct SerializedHead: ~Copyable {
   ///   - varying: indexes of the fields whose values may differ, in ascending order.
   ///   - places: where the value of each field that is sent unchanged begins in `bytes`.
   init(_ bytes: [UInt8], of fields: Fields, varying: [Int], places: [Int: Int]) {
-    self.bytes = bytes
+    var bytes = bytes
     gaps = varying.compactMap { index in
       places[index].map { ($0..<$0 + fields.list[index].value.count, index) }
     }
+    for gap in gaps { for place in gap.place { bytes[place] = 0 } }
+    self.bytes = bytes
   }
 
   /// Appends the head with the values that `fields` hold.

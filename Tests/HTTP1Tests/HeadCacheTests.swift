@@ -88,6 +88,20 @@ struct HeadCacheTests {
     return (head, number)
   }
 
+  @Test("Values that may differ are not kept, for a kind of head lasts longer than one of its clients")
+  func forgetful() throws {
+    let cache = RequestCache()
+    func text(_ key: String) -> String {
+      "POST / HTTP/1.1\r\nHost: a\r\nAuthorization: \(key)\r\nX-Same: same\r\nContent-Length: 5\r\n\r\n"
+    }
+    for (number, key) in ["Bearer secret-1", "Bearer secret-22", "Bearer secret-333"].enumerated() {
+      let head = try read(text(key), cache, number: number).head
+      #expect(head.first("authorization") == key)
+    }
+    let kept = unsafe cache.values.compactMap { $0?.head.fields.bytes }.map { String(decoding: $0, as: UTF8.self) }
+    #expect(kept.allSatisfy { !$0.contains("secret") && $0.contains("same") })
+  }
+
   @Test("Ids and lengths may differ, and the head is found with its payload", .enabled(if: !NullCaches.areRequested))
   func alike() throws {
     let cache = RequestCache(fixedFields: ["authorization"])
