@@ -282,7 +282,8 @@ def test_no_key_stays_in_memory_for_as_long_as_its_tunnel(serve, scripted):
     proxy = serve(scripted(answer).url)
     held = connect(proxy.port)
     offer = b"Connection: Upgrade\r\nUpgrade: websocket\r\nAuthorization: Bearer " + key
-    held.send(b"GET /ws HTTP/1.1\r\nHost: proxied\r\n" + offer + b"\r\n\r\n")
+    # As long as the heads of the others, so that these take its memory.
+    held.send(b"GET /ws HTTP/1.1\r\nHost: proxied\r\nX-Filler: " + b"z" * 200 + b"\r\n" + offer + b"\r\n\r\n")
     assert held.head().startswith(b"HTTP/1.1 101 ")
     await_forgotten(proxy, key)
     served.set()
@@ -295,7 +296,11 @@ def await_forgotten(proxy, key: bytes) -> None:
 
     def is_forgotten() -> bool:
         for number in range(60):
-            other.send(ask(b"Authorization: Bearer other-%03d-" % number + b"y" * (number * 7 % 200), body=b"{}" + b" " * number))
+            filler = b"y" * (number * 7 % 200)
+            other.send(ask(b"Authorization: Bearer other-%03d-" % number + filler, body=b"{}" + b" " * number))
+            other.message()
+            # Kinds of their own, which are kept for a moment and so take further blocks of memory.
+            other.send(ask(b"X-Kind-%03d: %s" % (number, filler), body=b"{}" + b" " * number))
             other.message()
         return occurrences(proxy.child.process.pid, key) == 0
 
