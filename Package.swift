@@ -46,7 +46,7 @@ let package = Package(
     module("Metrics"),
     module("JSON", ["CYYJSON"]),
     module("ContentCoding", ["CZlib", "CBrotli", "CZstd"]),
-    module("TokenWire", ["JSON"]),
+    module("TokenWire", ["JSON", "ContentCoding"]),
     module(
       "Measurement",
       [
@@ -57,8 +57,8 @@ let package = Package(
     module(
       "Proxy",
       [
-        "Clocks", "Transport", "HTTP", "HTTP1", "Logging", "Metrics", "TokenWire", "Measurement", "RecordLog",
-        "SettingValues",
+        "Clocks", "Transport", "HTTP", "HTTP1", "Logging", "Metrics", "ContentCoding", "TokenWire", "Measurement",
+        "RecordLog", "SettingValues",
       ]),
 
     // Beside the path: settings, what people look at, and the traffic we make ourselves.
@@ -111,7 +111,7 @@ let package = Package(
     tests("Metrics"),
     tests("JSON"),
     tests("ContentCoding", ["CZlib", "CBrotli", "CZstd"]),
-    tests("TokenWire", ["JSON"]),
+    tests("TokenWire", ["JSON", "ContentCoding"]),
     tests("Measurement", ["Clocks", "Metrics", "TokenWire"]),
     tests("RecordLog", ["CZlib", "CZstd", "Clocks", "JSON", "Logging", "Measurement"]),
     tests(

@@ -154,8 +154,8 @@ struct Setting: Sendable {
         + " members and the events behind it are."),
     Setting(
       "limits.inspected_body_bytes", \.limits.inspectedBodyBytes, .size(0...1 << 28),
-      "The longest request body of which a copy is kept to find model, stream and user. Forwarding does not wait for"
-        + " it."),
+      "The most bytes that a compressed request body is inflated to, to find its model and user; what is behind them is"
+        + " not read. A body that is not compressed is read to its end, whatever its length. Forwarding never waits."),
     Setting(
       "limits.response_body_bytes", \.limits.responseBodyBytes, .size(0...1 << 28),
       "The longest response, of those that are not streams, of which a copy is kept to be decoded at its end. A longer"

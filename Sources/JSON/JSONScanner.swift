@@ -110,6 +110,7 @@ public struct JSONScanner: Sendable {
   }
 
   private mutating func openContainer(isObject: Bool) {
+    if let target, paths.nodes[target].isWanted { values[target] = [] }
     if expectation != .value && expectation != .valueOrEnd && expectation != .root { damage() }
     addElement(isObject ? "{}" : "[]")
     let isRoot = depth == 0
@@ -117,7 +118,7 @@ public struct JSONScanner: Sendable {
     depth += 1
     setKind(isObject: isObject, at: depth - 1)
     if let target, isObject, open.count == depth - 1 { open.append(target) }
-    if let target, !isObject, paths.nodes[target].isWanted, values[target].isEmpty, list == nil {
+    if let target, !isObject, paths.nodes[target].isWanted, list == nil {
       list = (target, depth, [], 0)
     }
     target = nil
@@ -208,7 +209,7 @@ public struct JSONScanner: Sendable {
   /// A value that is no container has ended.
   mutating func valueEnded(isString: Bool) {
     addElement(isString ? "\"\"" : "0")
-    if let target, capture == .value, paths.nodes[target].isWanted, values[target].isEmpty {
+    if let target, capture == .value, paths.nodes[target].isWanted {
       values[target] =
         isString ? JSONText.quoted(JSONText.decoded(captured)) : JSONText.literal(captured) ?? []
     }

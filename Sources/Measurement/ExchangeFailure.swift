@@ -79,6 +79,12 @@ extension ExchangeFailure {
     /// An error that the server sent in its body or stream.
     case serverError = "server_error"
 
+    // All bytes went through, and the request's body could not be read to its end.
+    case requestNotJSON = "request_not_json"
+    case requestEncodingUnknown = "request_encoding_unknown"
+    case requestEncodingDamaged = "request_encoding_damaged"
+    case requestReadLimit = "request_read_limit"
+
     // All bytes went through, and not all could be measured.
     case decodingStopped = "decoding_stopped"
     case eventsNotJSON = "events_not_json"
@@ -89,9 +95,11 @@ extension ExchangeFailure {
       case .requestMalformed, .methodNotAllowed, .requestNotImplemented, .httpVersionNotSupported, .expectationFailed,
         .loopDetected, .requestHeadTooLarge, .requestTargetTooLarge, .requestBodyTooLarge, .requestTrailersTooLarge,
         .requestChunkExtensionsTooLarge, .requestHeadTimeout, .requestBodyTimeout, .requestBodyRate,
-        .clientStalledTimeout, .tooManyClientConnections:
+        .clientStalledTimeout, .tooManyClientConnections, .requestNotJSON, .requestEncodingUnknown,
+        .requestEncodingDamaged:
         .client
-      case .tooManyConnections, .queueFull, .queueTimeout, .tunnelTimeout, .shutDown, .decodingStopped:
+      case .tooManyConnections, .queueFull, .queueTimeout, .tunnelTimeout, .shutDown, .decodingStopped,
+        .requestReadLimit:
         .proxy
       case .nameNotResolved, .connectFailed, .connectTimeout, .upstreamStalledTimeout, .upstreamClosed, .upstreamReset,
         .responseMalformed, .responseHeadTooLarge, .responseTrailersTooLarge, .responseChunkExtensionsTooLarge,

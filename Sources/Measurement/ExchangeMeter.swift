@@ -75,6 +75,9 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   /// The request is complete: t0, from which every interval counts.
   public mutating func requestComplete(at: Instant) { requestCompleteAt = at }
 
+  /// Whether it is.
+  public var isRequestComplete: Bool { requestCompleteAt != nil }
+
   /// The exchange has a connection to upstream, for which it had waited since `startedAt`. Where a second one is needed
   /// (the pooled one was dead), the wait counts from the first.
   public mutating func connected(startedAt: Instant, at: Instant, reused: Bool) {

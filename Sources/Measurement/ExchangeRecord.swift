@@ -36,6 +36,16 @@ public enum TokenSource: String, CaseIterable, Sendable {
   case events
 }
 
+/// How much of a request's body was read for `model`, `user` and `session`.
+public enum RequestRead: String, CaseIterable, Sendable {
+  /// All of it.
+  case whole
+  /// Not to its end, or it was damaged.
+  case partly
+  /// Nothing.
+  case no
+}
+
 /// Which clock stamped an exchange's reads.
 public enum ClockSource: String, CaseIterable, Sendable {
   case kernel
@@ -124,7 +134,8 @@ public struct ExchangeRecord: Hashable, Sendable {
   public var instance = ""
   /// Who.
   public var user: String?
-  /// Where the user comes from: `header:NAME`, `body:KEY`, `api_key`, `client_ip`.
+  /// Where the user comes from: `header:NAME`, `body:KEY`, `api_key`, `client_ip`; `unread` where the body may name one that
+  /// was not read.
   public var userFrom: String?
   /// Conversation or session, where the client names one.
   public var session: String?
@@ -164,6 +175,8 @@ public struct ExchangeRecord: Hashable, Sendable {
   public var upstreamReused: Bool?
   /// Exchanges in flight to this upstream when this one was dispatched, itself included.
   public var inFlight: Int?
+  /// How much of the request's body was read; nil where there was nothing to be read.
+  public var requestRead: RequestRead?
   /// Body bytes of the request.
   public var requestBytes: Int?
   /// Body bytes of the response.

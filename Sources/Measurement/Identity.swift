@@ -50,9 +50,12 @@ public final class RequestOrigin: Sendable {
   }
 
   /// The user: configured headers, then the body, then the API key's fingerprint, then the client's address.
-  public func identity(facts: borrowing RequestFacts, client: String) -> Identity {
+  /// - Parameter isBodyRead: whether `facts` has all that the body says.
+  /// - Returns: nil where the body may name a user that was not read: anyone else would be a guess.
+  public func identity(facts: borrowing RequestFacts, client: String, isBodyRead: Bool = true) -> Identity? {
     if let user { return user }
     if let name = facts.user, !name.isEmpty { return Identity(user: name, from: facts.userKey ?? "body:user") }
+    guard isBodyRead else { return nil }
     return keyOwner ?? Identity(user: client, from: "client_ip")
   }
 

@@ -64,6 +64,7 @@ final class Worker {
     counters = proxy.counters[number]
     recording = RecordingResources(counters: counters, models: proxy.operations, writer: proxy.writer)
     configuration = proxy.configuration
+    recording.decoder.scans.bodyBudget = configuration.settings.limits.inspectedBodyBytes
     loop = try EventLoop()
     upstreams = UpstreamList(configuration, proxy, worker: number, loop: loop)
     headCaches = HeadCaches()
@@ -220,6 +221,7 @@ final class Worker {
   /// earlier settings, perhaps to another server, are not used again.
   private func apply(_ configuration: ConfigurationSnapshot) {
     self.configuration = configuration
+    recording.decoder.scans.bodyBudget = configuration.settings.limits.inspectedBodyBytes
     upstreams.apply(configuration)
     headCaches.invalidate()
     headCaches = HeadCaches()

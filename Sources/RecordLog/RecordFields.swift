@@ -75,6 +75,7 @@ enum RecordFields {
     visitor.visit(.upstream, &record.upstream)
     visitor.visit(.upstreamReused, &record.upstreamReused)
     visitor.visit(.inFlight, &record.inFlight)
+    visitor.visit(.requestRead, &record.requestRead)
   }
 
   @inline(__always)

@@ -40,6 +40,7 @@ extension RecordKey {
   package static var upstream: RecordKey { RecordKey("upstream") }
   package static var upstreamReused: RecordKey { RecordKey("upstream_reused") }
   package static var inFlight: RecordKey { RecordKey("in_flight") }
+  package static var requestRead: RecordKey { RecordKey("request_read") }
 }
 
 // Sizes and counts

@@ -149,8 +149,8 @@ public struct Settings: Hashable, Sendable {
     public var responseHeadBytes = 256 << 10
     /// The longest event of a stream; of a longer one the long texts and lists are not read.
     public var eventBytes = 1 << 20
-    /// The longest request body of which a copy is read for model, stream and user.
-    public var inspectedBodyBytes = 1 << 20
+    /// The most bytes that a compressed request body is inflated to, to be read for model and user.
+    public var inspectedBodyBytes = 16 << 20
     /// The longest response body, of those that are not streams, that is kept to be decoded at its end.
     public var responseBodyBytes = 4 << 20
     /// The most fields of a head; a request with more is answered 431, a response 502.

@@ -41,8 +41,13 @@ public protocol Dialect: Sendable {
   /// Whether an event or a body has this dialect's shape, where neither method nor path tells whose it is.
   static func recognizes(_ payload: JSONValue) -> Bool
 
+  /// The members that `readRequest` looks up, as paths from the request's outermost object.
+  static var requestMembers: [[String]] { get }
+
   /// Finds what only this dialect's requests say (`n`, `echo`); model, `stream`, user and session are read for it.
-  /// - Parameter facts: `choices` is 1.
+  /// - Parameters:
+  ///   - body: an object; of a long one it has the members of `requestMembers` only, and of an array's elements only their kinds.
+  ///   - facts: `choices` is 1.
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts)
 
   /// A reader of one response. What an event means may depend on the events before it: the reader may keep a few words
@@ -74,6 +79,8 @@ extension Dialect {
   public static var promisesTerminator: Bool { true }
   /// Its shape is not its own.
   public static func recognizes(_ payload: JSONValue) -> Bool { false }
+  /// None.
+  public static var requestMembers: [[String]] { [] }
   /// There is nothing to find.
   public static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {}
 }

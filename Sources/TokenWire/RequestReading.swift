@@ -13,8 +13,16 @@ private enum RequestKey: String, JSONKey {
 }
 
 extension RequestFacts {
-  /// Reads what measuring needs from the bounded copy of a request's body.
-  /// - Returns: whether the copy is one whole JSON object; where it was cut, or never was one, no fact is known.
+  /// The members that are read of every dialect's requests; those that `readBody` looks up.
+  static let members: [[String]] =
+    [
+      ["model"], ["stream"], ["user"], ["metadata", "user_id"], ["metadata", "session_id"],
+      ["metadata", "conversation_id"], ["litellm_metadata", "user"], ["safety_identifier"], ["session_id"],
+      ["litellm_session_id"], ["conversation_id"],
+    ]
+
+  /// Reads what measuring needs from a request's body, or from an excerpt of it.
+  /// - Returns: whether it is one whole JSON object; otherwise no fact is known.
   public mutating func read(_ body: RawSpan, _ dialect: any Dialect.Type, _ context: DecodingContext) -> Bool {
     self = RequestFacts()
     let isObject: Bool? = context.json.parse(body) { root in
@@ -27,7 +35,7 @@ extension RequestFacts {
 
   private mutating func readBody(_ root: JSONValue, _ dialect: any Dialect.Type) {
     let body = JSONObject<RequestKey>(root)
-    model = body[.model]?.name
+    model = body[.model]?.label
     stream = body[.stream]?.bool ?? dialect.streamsByDefault
     choices = 1
     readUser(body)
@@ -37,13 +45,13 @@ extension RequestFacts {
 
   /// The first of the keys that LiteLLM's documentation lists, in its order (Documentation.docc/Dialects.md, "Who sent the request").
   private mutating func readUser(_ body: JSONObject<RequestKey>) {
-    if let name = body[.user]?.name {
+    if let name = body[.user]?.label {
       (user, userKey) = (name, "body:user")
-    } else if let name = body[.litellmMetadata]?["user"]?.name {
+    } else if let name = body[.litellmMetadata]?["user"]?.label {
       (user, userKey) = (name, "body:litellm_metadata.user")
-    } else if let name = body[.metadata]?["user_id"]?.name {
+    } else if let name = body[.metadata]?["user_id"]?.label {
       (user, userKey) = (name, "body:metadata.user_id")
-    } else if let name = body[.safetyIdentifier]?.name {
+    } else if let name = body[.safetyIdentifier]?.label {
       (user, userKey) = (name, "body:safety_identifier")
     }
   }
@@ -51,7 +59,19 @@ extension RequestFacts {
   private mutating func readSession(_ body: JSONObject<RequestKey>) {
     let metadata = body[.metadata]
     session =
-      body[.session]?.name ?? body[.litellmSession]?.name ?? body[.conversation]?.name
-      ?? metadata?["session_id"]?.name ?? metadata?["conversation_id"]?.name
+      body[.session]?.label ?? body[.litellmSession]?.label ?? body[.conversation]?.label
+      ?? metadata?["session_id"]?.label ?? metadata?["conversation_id"]?.label
+  }
+}
+
+extension JSONValue {
+  /// A string that is not blank, without the blanks around it; of a long one the beginning. So are names in heads read.
+  fileprivate var label: String? {
+    unsafe withUTF8 { text in
+      let isBlank = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+      var part = unsafe text.drop(while: isBlank).prefix(longestName)
+      while let last = unsafe part.last, isBlank(last) { unsafe part.removeLast() }
+      return unsafe part.isEmpty ? nil : String(decoding: part, as: UTF8.self)
+    } ?? nil
   }
 }

@@ -24,6 +24,8 @@ public struct UndecidedDialect: Dialect {
   public static func matches(method: String, path: String) -> Bool { method == "POST" }
 
   /// Reads what most formats have.
+  public static var requestMembers: [[String]] { OpenAICompletions.requestMembers }
+
   public static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
     OpenAICompletions.readRequest(body, into: &facts)
   }

@@ -26,7 +26,7 @@ struct JSONScannerTests {
       #"{"metadata":{"user_id":"u","model":"no","x":{"user_id":"no"}},"user_id":"no"}"#,
       #"{"metadata":{"user_id":"u"}}"#
     ),
-    (#"{"model":"a","model":"b"}"#, #"{"model":"b"}"#),
+    (#"{"model":"a","model":"b"}"#, #"{"model":"b"}"#), (#"{"user":"a","user":{}}"#, "{}"),
     (#"{"mod\u0065l":"\u00e9\ud83d\ude00\n"}"#, #"{"model":"é😀\u000a"}"#),
     (#"{"model":"\ud83d","user":"\udc00x"}"#, #"{"model":"\#u{FFFD}","user":"\#u{FFFD}x"}"#),
     (#"{"x":NaN,"y":[-Infinity],"model":"m"}"#, #"{"model":"m"}"#),

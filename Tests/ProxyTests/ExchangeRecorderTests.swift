@@ -59,13 +59,13 @@ struct ExchangeRecorderTests {
       (
         "requestCompleted",
         {
-          $0.requestCompleted(last: BodyRanges(), of: RawSpan(), limit: 0, at: .at(3)); return true
+          $0.requestCompleted(last: BodyRanges(), of: RawSpan(), at: .at(3)); return true
         }
       ),
       (
         "requestBody",
         {
-          $0.requestBody(BodyRanges(), of: RawSpan(), limit: 0); return true
+          $0.requestBody(BodyRanges(), of: RawSpan()); return true
         }
       ),
       (

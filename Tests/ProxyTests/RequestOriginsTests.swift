@@ -34,7 +34,7 @@ struct RequestOriginsTests {
         cache.insert(head, cached, from: parser)
       }
       let origin = cached.origin(of: head, worker.origins)
-      let user = origin.identity(facts: RequestFacts(), client: "client")
+      let user = try #require(origin.identity(facts: RequestFacts(), client: "client"))
       return (user.user, user.from, origin.session(facts: RequestFacts()))
     }
   }

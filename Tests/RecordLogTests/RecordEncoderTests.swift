@@ -32,6 +32,7 @@ func fullRecord() -> ExchangeRecord {
   record.upstream = "127.0.0.1:8000"
   record.upstreamReused = false
   record.inFlight = 4
+  record.requestRead = .partly
   record.requestBytes = 512
   record.responseBytes = 40_960
   record.inputTokens = 30
@@ -90,7 +91,7 @@ struct RecordEncoderTests {
       "request_id":"req-1","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","response_id":null,"method":"POST",\#
       "path":"/v1/chat/completions","dialect":"openai.chat","model":"tiny","response_model":"tiny-q8","stream":true,\#
       "status":200,"outcome":"client_cancelled","stage":"streaming","error":"client reset","finish_reason":"stop",\#
-      "upstream":"127.0.0.1:8000","upstream_reused":false,"in_flight":4,"request_bytes":512,"response_bytes":40960,\#
+      "upstream":"127.0.0.1:8000","upstream_reused":false,"in_flight":4,"request_read":"partly","request_bytes":512,"response_bytes":40960,\#
       "input_tokens":30,"cached_tokens":20,"cache_write_tokens":null,"output_tokens":6,"reasoning_tokens":8,"tool_calls":null,"tokens_from":"usage",\#
       "output_chars":21,"choices":12,"events":5,"coalesced_events":2,"reads":3,"upload_ms":0.0,"connect_ms":0.001,\#
       "ttfb_ms":39.0,"ttfe_ms":41.5,"ttft_ms":100.25,"ttfa_ms":120.125,"ttlt_ms":150.063,\#
@@ -110,7 +111,7 @@ struct RecordEncoderTests {
       {"v":1,"id":"","ts":"1970-01-01T00:00:00.000000Z","instance":"","user":null,"user_from":null,"session":null,\#
       "client":null,"request_id":null,"trace_id":null,"response_id":null,"method":null,"path":null,"dialect":null,"model":null,\#
       "response_model":null,"stream":null,"status":null,"outcome":"ok","stage":null,"error":null,\#
-      "finish_reason":null,"upstream":null,"upstream_reused":null,"in_flight":null,"request_bytes":null,\#
+      "finish_reason":null,"upstream":null,"upstream_reused":null,"in_flight":null,"request_read":null,"request_bytes":null,\#
       "response_bytes":null,"input_tokens":null,"cached_tokens":null,"cache_write_tokens":null,"output_tokens":null,"reasoning_tokens":null,"tool_calls":null,\#
       "tokens_from":null,"output_chars":null,"choices":null,"events":null,"coalesced_events":null,"reads":null,\#
       "upload_ms":null,"connect_ms":null,"ttfb_ms":null,"ttfe_ms":null,"ttft_ms":null,"ttfa_ms":null,\#
@@ -147,7 +148,7 @@ struct RecordEncoderTests {
     let parser = JSONParser()
     let text = Array(line(record).utf8.dropLast())
     let user = parser.parse(text.span.bytes) { root -> String? in
-      #expect(root.isObject && root.count == 60)
+      #expect(root.isObject && root.count == 61)
       return root["user"]?.string
     }
     #expect(user == record.user)

@@ -12,7 +12,7 @@ private let goldenLine =
   + #""trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","method":"POST","path":"/v1/chat/completions","#
   + #""dialect":"openai.chat","model":"llama","response_model":"llama-3","stream":true,"status":200,"#
   + #""outcome":"ok","stage":null,"error":null,"finish_reason":"stop","upstream":"127.0.0.1:8000","#
-  + #""upstream_reused":true,"in_flight":3,"request_bytes":210,"response_bytes":9001,"input_tokens":12,"#
+  + #""upstream_reused":true,"in_flight":3,"request_read":"whole","request_bytes":210,"response_bytes":9001,"input_tokens":12,"#
   + #""cached_tokens":4,"output_tokens":41,"reasoning_tokens":0,"tokens_from":"usage","output_chars":160,"#
   + #""choices":1,"events":41,"coalesced_events":2,"reads":39,"upload_ms":0.25,"connect_ms":0.05,"#
   + #""ttfb_ms":20.5,"ttfe_ms":21,"ttft_ms":22.125,"ttfa_ms":22.125,"ttlt_ms":422.125,"total_ms":423,"#
@@ -57,6 +57,7 @@ struct RecordParserTests {
     expected.upstream = "127.0.0.1:8000"
     expected.upstreamReused = true
     expected.inFlight = 3
+    expected.requestRead = .whole
     expected.requestBytes = 210
     expected.responseBytes = 9001
     expected.inputTokens = 12

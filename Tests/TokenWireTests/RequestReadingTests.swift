@@ -24,7 +24,12 @@ struct RequestReadingTests {
 
   /// Key by key, by the parser's own search; nil where the body is no JSON object.
   private func lookedUp(_ body: [UInt8], _ dialect: any Dialect.Type) -> RequestFacts? {
-    func name(_ value: JSONValue?) -> String? { value?.string.flatMap { 1...512 ~= $0.utf8.count ? $0 : nil } }
+    func name(_ value: JSONValue?) -> String? {
+      guard let text = value?.string else { return nil }
+      let words = text.drop { $0 == " " || $0 == "\t" }
+      guard let last = words.lastIndex(where: { $0 != " " && $0 != "\t" }) else { return nil }
+      return String(words[...last])
+    }
     let facts: RequestFacts?? = JSONParser().parse(body.span.bytes) { root in
       guard root.isObject else { return nil }
       var facts = RequestFacts()

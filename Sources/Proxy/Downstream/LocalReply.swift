@@ -47,7 +47,8 @@ enum LocalReply {
     case .loopDetected: 508
     // These are never told: a response has begun by then, or the client takes nothing.
     case .clientStalledTimeout, .tunnelTimeout, .betweenReadsTimeout, .firstTokenTimeout, .betweenTokensTimeout,
-      .terminatorMissing, .serverError, .decodingStopped, .eventsNotJSON:
+      .terminatorMissing, .serverError, .decodingStopped, .eventsNotJSON, .requestNotJSON, .requestEncodingUnknown,
+      .requestEncodingDamaged, .requestReadLimit:
       504
     }
   }

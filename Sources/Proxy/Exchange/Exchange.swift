@@ -91,8 +91,8 @@ final class Exchange {
   }
 
   /// Sends what one read brought of the request: head, body bytes and the body's end in one piece, since a server that reads
-  /// each by itself would wake for each. A bounded copy of the body is kept to be read at its end; of its last bytes none is
-  /// needed, since `requestCompleted` follows.
+  /// each by itself would wake for each. The body is read once it was sent; its last bytes are left to `requestCompleted`,
+  /// which follows.
   /// - Parameters:
   ///   - ranges: where `parser` found body bytes last.
   ///   - bytes: what it took last.
@@ -111,14 +111,14 @@ final class Exchange {
     }
     perform(machine.requestForwarded(queued: connection?.queuedBytes ?? requestBuffer.count))
     guard !parser.isComplete else { return }
-    recorder.requestBody(ranges, of: bytes, limit: configuration.settings.limits.inspectedBodyBytes)
+    recorder.requestBody(ranges, of: bytes)
   }
 
   /// The whole request has come in, and has been forwarded: this is t0.
   /// - Parameter last: the last of its body's bytes.
   func requestCompleted(last: BodyRanges, of bytes: RawSpan, at: Instant) {
     if !machine.awaitsConnection { stepAt = at }
-    recorder.requestCompleted(last: last, of: bytes, limit: configuration.settings.limits.inspectedBodyBytes, at: at)
+    recorder.requestCompleted(last: last, of: bytes, at: at)
     perform(machine.requestCompleted())
   }
 

@@ -2,6 +2,7 @@
 // It must keep nothing of a record that is not a label: no user, session or client.
 import Measurement
 import Metrics
+import TokenWire
 
 /// One worker's series. Confined to its thread.
 final class ModelMetrics {
@@ -16,7 +17,8 @@ final class ModelMetrics {
 
   /// Counts an exchange; one without a dialect is not counted.
   @inline(__always)
-  func count(_ record: borrowing ExchangeRecord, _ meter: inout ExchangeMeter) {
+  func count(_ record: borrowing ExchangeRecord, _ meter: inout ExchangeMeter, unread obstacle: RequestObstacle? = nil)
+  {
     if registry.lossCount != losses { giveUpLost() }
     let isWell = record.outcome == .ok
     // Compared in place: most exchanges have the labels of the one before.
@@ -24,7 +26,7 @@ final class ModelMetrics {
       isWell ? last.operation.responseModel == record.responseModel : last.operation.responseModel == nil,
       last.operation.error == (isWell ? nil : record.outcome)
     {
-      return last.count(record, &meter)
+      return last.count(record, &meter, unread: obstacle)
     }
     guard let dialect = record.dialect else { return }
     let operation = Operation(
@@ -32,7 +34,7 @@ final class ModelMetrics {
       error: isWell ? nil : record.outcome)
     let counters = counters(for: operation)
     last = counters
-    counters.count(record, &meter)
+    counters.count(record, &meter, unread: obstacle)
   }
 
   /// Counts what has lost its series with the others.

@@ -48,6 +48,8 @@ final class OperationCounters: Sendable {
   let timePerOutputToken = BucketCounter(tokens)
   /// The gaps of `gaps_ms`.
   let gaps = BucketCounter(tokens)
+  /// Requests that were not read to their end.
+  let unread = CounterFamily<RequestObstacle>()
   let inputTokens = Counter()
   let outputTokens = Counter()
 
@@ -55,7 +57,8 @@ final class OperationCounters: Sendable {
 
   /// Counts an exchange; on its worker's thread. Inlined, as a record that is lent to a function would be copied first.
   @inline(__always)
-  func count(_ record: borrowing ExchangeRecord, _ meter: inout ExchangeMeter) {
+  func count(_ record: borrowing ExchangeRecord, _ meter: inout ExchangeMeter, unread obstacle: RequestObstacle?) {
+    if let obstacle { unread.add(obstacle) }
     if let total = record.totalMilliseconds { duration.add(Self.nanoseconds(total)) }
     if let tokens = record.inputTokens { inputTokens.add(tokens) }
     if let tokens = record.outputTokens { outputTokens.add(tokens) }
@@ -73,6 +76,7 @@ final class OperationCounters: Sendable {
     gaps.add(other.gaps.counts)
     inputTokens.add(Int(truncatingIfNeeded: other.inputTokens.count))
     outputTokens.add(Int(truncatingIfNeeded: other.outputTokens.count))
+    for reason in RequestObstacle.allCases { unread.add(reason, Int(truncatingIfNeeded: other.unread.count(reason))) }
   }
 
   /// The record's milliseconds came of whole nanoseconds: rounding finds those again (by hand: `rounded()` calls the C library).

@@ -3,6 +3,7 @@
 import Measurement
 import Metrics
 import RecordLog
+import TokenWire
 
 extension ProxyServer {
   /// Adds every family of the proxy's own; from any thread.
@@ -13,6 +14,7 @@ extension ProxyServer {
     collectLog(&page)
     collectDelays(&page)
     collectOperations(&page)
+    collectUnread(&page)
   }
 
   private func sum(_ counter: (Counters) -> UInt64) -> UInt64 { state.counters.reduce(0) { $0 &+ counter($1) } }
@@ -198,6 +200,30 @@ extension ProxyServer {
     for one in series {
       if one.inputTokens > 0 { page.sample(one.inputTokens, labels(one.operation, tokenType: "input")) }
       if one.outputTokens > 0 { page.sample(one.outputTokens, labels(one.operation, tokenType: "output")) }
+    }
+  }
+
+  /// A model's requests are counted together, whatever became of them.
+  private func collectUnread(_ page: inout Exposition) {
+    page.family(
+      "tachograph_requests_unread_total", .counter,
+      "Requests whose body was not read to its end, by the model that they named and by the reason: their model or user may be missing in the record."
+    )
+    // What named no model is there from the start, so that an increase can be seen of the first one.
+    var counts: [(model: String?, counts: [UInt64])] = [(nil, RequestObstacle.allCases.map { _ in 0 })]
+    for one in state.operations.all {
+      let own = RequestObstacle.allCases.map { one.unread.count($0) }
+      guard own.contains(where: { $0 > 0 }) else { continue }
+      if let place = counts.firstIndex(where: { $0.model == one.operation.model }) {
+        for index in own.indices { counts[place].counts[index] &+= own[index] }
+      } else {
+        counts.append((one.operation.model, own))
+      }
+    }
+    for (model, counts) in counts {
+      for (reason, count) in zip(RequestObstacle.allCases, counts) where count > 0 || model == nil {
+        page.sample(count, ["gen_ai_request_model": model, "reason": reason.rawValue])
+      }
     }
   }
 

@@ -46,6 +46,8 @@ final class DeferredDecoder {
 
   /// What all recorders of this thread decode with.
   let context = DecodingContext()
+  /// What reads the bodies of their requests.
+  let scans = RequestScans()
   private let bytes = OutputBuffer(capacity: maxPendingBytes)
   private let reads: UnsafeMutablePointer<Read>
   /// The recorders whose reads these are, in the order in which they came; nil where one has been decoded, or is gone.
@@ -76,12 +78,14 @@ final class DeferredDecoder {
 
   /// Decodes what waits when it is time to, until closed.
   func begin(on loop: EventLoop) {
+    scans.begin(on: loop)
     checkHandle = CheckHandle(loop: loop) { [self] in turnEnded() }
     timer = Timer(loop: loop) { [unowned self] in flush() }
   }
 
   /// Lets go of the loop.
   func close() {
+    scans.close()
     checkHandle?.close()
     checkHandle = nil
     timer?.close()

@@ -22,7 +22,10 @@ struct ExchangeRecorder: ~Copyable {
   }
 
   /// Nothing may be decoded into memory that is gone.
-  deinit { decoder.discard(state) }
+  deinit {
+    decoder.discard(state)
+    state.value.dropRequest(decoder.scans)
+  }
 
   /// The state, with all reads so far decoded: the only way to it.
   private var current: RecorderState {
@@ -51,21 +54,16 @@ struct ExchangeRecorder: ~Copyable {
   func refused(_ request: PartialRequestLine) { current.partialRequestLine = request }
 
   /// Body bytes of the request have been sent on.
-  /// - Parameter limit: how many bytes of the body are copied at most, to be read at its end.
-  func requestBody(_ ranges: BodyRanges, of bytes: RawSpan, limit: Int) {
-    current.requestBody(ranges, of: bytes, limit: limit)
-  }
+  func requestBody(_ ranges: BodyRanges, of bytes: RawSpan) { current.requestBody(ranges, of: bytes, decoder.scans) }
 
   /// Bytes of the request's body so far.
   var requestBytes: Int { current.requestBytes }
 
   /// The whole request has been sent on. A token that came before has no time of its own: times count from here.
-  /// - Parameters:
-  ///   - last: the last of its body's bytes: all of it, where it came in one read; then it is read where it stands.
-  ///   - limit: as for `requestBody`.
-  func requestCompleted(last: BodyRanges, of bytes: RawSpan, limit: Int, at: Instant) {
+  /// - Parameter last: the last of its body's bytes: all of it, where it came in one read; then it is read where it stands.
+  func requestCompleted(last: BodyRanges, of bytes: RawSpan, at: Instant) {
     current.meter.requestComplete(at: at)
-    current.readRequest(last: last, of: bytes, limit: limit, decoder.context)
+    current.readRequest(last: last, of: bytes, decoder.context, decoder.scans)
   }
 
   /// A connection to upstream is there.
@@ -158,6 +156,7 @@ struct ExchangeRecorder: ~Copyable {
   ) {
     current.pauseEnded(at: .now())
     current.responseEnded(at: .now(), complete: false, decoder.context)
+    current.endRequest(isComplete: current.meter.isRequestComplete, decoder.context, decoder.scans)
     let (counters, models) = (resources.counters, resources.models)
     if current.isTooLong { counters.hit(.measuredBytes) }
     resources.writer.submit { record in
@@ -167,7 +166,7 @@ struct ExchangeRecorder: ~Copyable {
       counters.exchanges.add(record.outcome, record.stage)
       if let failure { counters.failures.add(failure.kind) }
       if let status = current.status { counters.responses.add(status) }
-      models.count(record, &current.meter)
+      models.count(record, &current.meter, unread: current.requestObstacle)
     }
   }
 }

@@ -1,5 +1,6 @@
 // From what is known of an exchange to its record.
 import Measurement
+import TokenWire
 
 extension RecorderState {
   /// Fills a record. The words are moved into it: once only.
@@ -10,9 +11,10 @@ extension RecorderState {
     record.id = id
     record.instance = configuration.instance
     if let metadata, let origin {
-      let user = origin.identity(facts: facts, client: client ?? "")
-      record.user = user.user
-      record.userFrom = user.from
+      let user = origin.identity(
+        facts: facts, client: client ?? "", isBodyRead: dialect == nil || requestExtent ?? .whole == .whole)
+      record.user = user?.user
+      record.userFrom = user?.from ?? "unread"
       record.session = origin.session(facts: facts)
       record.method = metadata.method
       record.path = metadata.path
@@ -36,6 +38,7 @@ extension RecorderState {
     record.error = failure?.description
     record.upstream = upstream
     record.inFlight = inFlight
+    record.requestRead = dialect == nil ? nil : requestExtent.flatMap { RequestRead(rawValue: $0.rawValue) }
     record.requestBytes = requestBytes
     record.responseBytes = responseBytes
     meter.fill(&record)
@@ -58,7 +61,21 @@ extension RecorderState {
   mutating func remark() -> ExchangeFailure? {
     guard dialect != nil else { return nil }
     if let problem = decoder?.problem { return ExchangeFailure(.decodingStopped, problem) }
-    guard let malformed = decoder?.malformedEvents, malformed > 0 else { return nil }
-    return ExchangeFailure(.eventsNotJSON, "\(malformed) events were not JSON")
+    if let malformed = decoder?.malformedEvents, malformed > 0 {
+      return ExchangeFailure(.eventsNotJSON, "\(malformed) events were not JSON")
+    }
+    return requestObstacle.map { ExchangeFailure($0) }
+  }
+}
+
+extension ExchangeFailure {
+  /// A request's body was not read to its end.
+  fileprivate init(_ obstacle: RequestObstacle) {
+    switch obstacle {
+    case .notJSON: self.init(.requestNotJSON, "the request's body is no JSON object, or is damaged")
+    case .encodingUnknown: self.init(.requestEncodingUnknown, "the request's content-encoding is not known")
+    case .encodingDamaged: self.init(.requestEncodingDamaged, "the request's body does not inflate")
+    case .readLimit: self.init(.requestReadLimit, "the request's body inflates to more than is read")
+    }
   }
 }

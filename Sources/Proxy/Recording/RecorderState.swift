@@ -23,11 +23,22 @@ struct RecorderState: ~Copyable {
   var traceID: String?
   private(set) var dialect: (any Dialect.Type)?
   var facts = RequestFacts()
-  /// A bounded copy of the request's body; nil where none is wanted, or it grew beyond the bound.
-  private var requestCopy: [UInt8]?
+  /// How the request's body is read.
+  private enum RequestReading {
+    /// There is none, or it is nobody's format.
+    case none
+    /// None of it has come.
+    case expected
+    case reading(RequestReader)
+    case ended
+  }
+  private var requestReading = RequestReading.none
+  /// How much of the request's body was read; nil where there was nothing to be read.
+  private(set) var requestExtent: RequestExtent?
+  /// Why not all of it was.
+  private(set) var requestObstacle: RequestObstacle?
   /// Exchanges in flight when this one got its first connection, itself included; nil before.
   private(set) var inFlight: Int?
-  private(set) var requestIsTooLong = false
   /// Bytes of the request's body so far.
   private(set) var requestBytes = 0
   private var hasEnded = false
@@ -70,45 +81,68 @@ struct RecorderState: ~Copyable {
     dialect = metadata.dialect
     guard let format = metadata.format else { return }
     decoder = ResponseDecoder(dialect: format, isSettled: metadata.isSettled, limits: decoderLimits)
-    if head.framing != .none, metadata.bodyIsPlain { requestCopy = [] }
+    if head.framing != .none { requestReading = .expected }
   }
 
-  /// Body bytes of the request that have been sent on.
-  /// - Parameter limit: how many bytes of the body are copied at most, to be read at its end.
-  mutating func requestBody(_ ranges: BodyRanges, of bytes: RawSpan, limit: Int) {
-    let count = ranges.byteCount
-    requestBytes += count
-    guard requestCopy != nil else { return }
-    guard requestBytes <= limit else {
-      requestCopy = nil
-      requestIsTooLong = true
+  /// Reads body bytes of the request, which have been sent on.
+  mutating func requestBody(_ ranges: BodyRanges, of bytes: RawSpan, _ scans: RequestScans) {
+    requestBytes += ranges.byteCount
+    guard ranges.byteCount > 0, let reader = requestReader(scans) else { return }
+    for index in 0..<ranges.count { scans.read(bytes.extracting(ranges[index]), by: reader) }
+  }
+
+  private mutating func requestReader(_ scans: RequestScans) -> RequestReader? {
+    switch requestReading {
+    case .none, .ended: return nil
+    case .reading(let reader): return reader
+    case .expected:
+      guard let metadata, let format = metadata.format else { return nil }
+      let reader = scans.reader(format, metadata.bodyCoding)
+      requestReading = .reading(reader)
+      return reader
+    }
+  }
+
+  /// Reads the last bytes of the request's body, which have been sent on.
+  /// - Parameter last: all of the body, where it came in one read: then it is read where it stands.
+  mutating func readRequest(last: BodyRanges, of bytes: RawSpan, _ context: DecodingContext, _ scans: RequestScans) {
+    if case .expected = requestReading, last.count == 1, metadata?.bodyCoding == .identity,
+      let format = metadata?.format, facts.read(bytes.extracting(last[0]), format, context)
+    {
+      requestBytes += last.byteCount
+      requestExtent = .whole
+      requestWasRead()
       return
     }
-    for index in 0..<ranges.count {
-      unsafe bytes.extracting(ranges[index]).withUnsafeBytes {
-        unsafe requestCopy?.append(contentsOf: $0)
-      }
+    requestBody(last, of: bytes, scans)
+    switch requestReading {
+    case .reading(let reader): if !reader.isWaiting { endRequest(isComplete: true, context, scans) }
+    case .none, .expected: if facts.model == nil { facts.model = metadata?.modelInPath }
+    case .ended: break
     }
   }
 
-  /// Reads the request's body once it has been sent, and drops the copy.
-  /// - Parameters:
-  ///   - last: the last of its bytes: all of it, where it came in one read; then it is read where it stands.
-  ///   - limit: as for `requestBody`.
-  mutating func readRequest(last: BodyRanges, of bytes: RawSpan, limit: Int, _ context: DecodingContext) {
-    let format = metadata?.format
-    if last.count == 1, requestBytes == 0, last[0].count <= limit, let format, requestCopy != nil {
-      requestBytes = last[0].count
-      requestCopy = nil
-      _ = facts.read(bytes.extracting(last[0]), format, context)
-    } else {
-      requestBody(last, of: bytes, limit: limit)
-      guard let copy = requestCopy, let format else { return }
-      requestCopy = nil
-      _ = unsafe facts.read(copy.span.bytes, format, context)
-    }
+  /// No more of the request's body is read.
+  mutating func endRequest(isComplete: Bool, _ context: DecodingContext, _ scans: RequestScans) {
+    // A body of which nothing came.
+    if case .expected = requestReading, !isComplete { requestExtent = .no }
+    guard case .reading(let reader) = requestReading else { return }
+    scans.end(reader)
+    requestExtent = reader.finish(isComplete: isComplete, &facts, context)
+    requestObstacle = reader.obstacle
+    requestWasRead()
+  }
+
+  private mutating func requestWasRead() {
+    requestReading = .ended
     if facts.echo == true { meter.echoesPrompt = true }
     if facts.model == nil { facts.model = metadata?.modelInPath }
+  }
+
+  /// The record is not written: nothing is to be read any more.
+  mutating func dropRequest(_ scans: RequestScans) {
+    if case .reading(let reader) = requestReading { scans.end(reader) }
+    requestReading = .ended
   }
 
   /// A connection to upstream is there.
@@ -232,7 +266,7 @@ struct RecorderState: ~Copyable {
   }
 
   /// Whether a body was too long to be measured.
-  var isTooLong: Bool { mutating get { dialect != nil && (decoder?.isTooLong == true || requestIsTooLong) } }
+  var isTooLong: Bool { mutating get { dialect != nil && decoder?.isTooLong == true } }
 
   /// Whether tokens are timed as they come, and more may come.
   mutating func awaitsTokens() -> Bool {

@@ -1,4 +1,5 @@
 // What follows from a request's head and the settings, kept in the cache for the next head that equals it.
+import ContentCoding
 import HTTP
 import HTTP1
 import Measurement
@@ -19,8 +20,8 @@ final class RequestMetadata {
   let isSettled: Bool
   /// The model that its path names.
   let modelInPath: String?
-  /// Whether its body has no content coding, and so can be read.
-  let bodyIsPlain: Bool
+  /// How its body is compressed.
+  let bodyCoding: ContentCoding.Announced
   /// Whether it has an `X-Forwarded-For`.
   let isForwarded: Bool
 
@@ -34,7 +35,8 @@ final class RequestMetadata {
     format = dialect ?? (UndecidedDialect.matches(method: method, path: path) ? UndecidedDialect.self : nil)
     isSettled = configured != nil || dialect?.settles(path: path) ?? false
     modelInPath = format == nil ? nil : Dialects.model(inPath: path)
-    bodyIsPlain = head.first("content-encoding") == nil
+    bodyCoding = ContentCoding.Announced(
+      head.fields.values(named: "content-encoding").map { String(decoding: $0, as: UTF8.self) })
     isForwarded = head.first("x-forwarded-for") != nil
   }
 }

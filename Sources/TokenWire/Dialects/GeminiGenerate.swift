@@ -54,6 +54,8 @@ struct GeminiGenerate: Dialect {
     payload["candidates"]?.isArray == true || payload["usageMetadata"]?.isObject == true
   }
 
+  static var requestMembers: [[String]] { [["generationConfig", "candidateCount"]] }
+
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
     if let count = body["generationConfig"]?["candidateCount"]?.int, count >= 1 { facts.choices = count }
   }

@@ -20,6 +20,8 @@ struct OpenAIChat: OpenAIDialect {
     return choice["delta"]?.isObject == true || choice["message"]?.isObject == true
   }
 
+  static var requestMembers: [[String]] { [["n"], ["echo"]] }
+
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
     if let n = body["n"]?.int, n >= 1 { facts.choices = n }
     facts.echo = body["echo"]?.bool

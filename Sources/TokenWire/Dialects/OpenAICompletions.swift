@@ -19,6 +19,8 @@ struct OpenAICompletions: OpenAIDialect {
     payload["choices"]?.firstElement?["text"]?.isString == true || payload["object"]?.equals("text_completion") == true
   }
 
+  static var requestMembers: [[String]] { [["n"], ["prompt"], ["echo"]] }
+
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
     var prompts = 1
     // A list of prompts, as strings or as lists of token ids; a list of numbers is one prompt.

@@ -55,6 +55,8 @@ struct SGLangGenerate: Dialect {
     return payload["text"]?.isString == true || payload["output_ids"]?.isArray == true
   }
 
+  static var requestMembers: [[String]] { [["text"]] }
+
   static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
     if let count = body["text"]?.listLength { facts.choices = count }
   }
