@@ -52,6 +52,14 @@ func checkDialect(_ name: String, _ bytes: [UInt8], _ run: FuzzRun) throws(Findi
   _ = unsafe facts.read(bytes.span.bytes, dialect, run.parsing)
 }
 
+/// The same for a dialect that the first byte chooses, of all there are.
+func checkDialects(_ bytes: [UInt8], _ run: FuzzRun) throws(Finding) {
+  guard let first = bytes.first else { return }
+  try checkDialect(dialectNames[Int(first) % dialectNames.count], Array(bytes.dropFirst()), run)
+}
+
+private let dialectNames = Dialects.all.map { $0.name }.sorted()
+
 /// Event framing: the same events whatever the cuts, and the same as somebody else frames.
 func checkEvents(_ bytes: [UInt8], _ run: FuzzRun) throws(Finding) {
   for (type, dialect, frame) in run.some(of: [

@@ -10,6 +10,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case openAICompletions = "openai.completions"
   case ollamaChat = "ollama.chat"
   case ollamaGenerate = "ollama.generate"
+  case dialects
   case proxyHeader = "proxy-header"
   case configuration
   case setting
@@ -29,6 +30,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
       case .chunks: try checkChunks(bytes, run)
       case .events: try checkEvents(bytes, run)
       case .openAIChat, .openAICompletions, .ollamaChat, .ollamaGenerate: try checkDialect(rawValue, bytes, run)
+      case .dialects: try checkDialects(bytes, run)
       case .proxyHeader: try checkProxyHeader(bytes, run)
       case .configuration: try checkConfiguration(bytes, run)
       case .setting: try checkSetting(bytes, run)
