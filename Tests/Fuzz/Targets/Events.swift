@@ -25,7 +25,12 @@ private func decode(
   var decoder = ResponseDecoder(dialect: dialect, limits: decoderLimits)
   decoder.begin(AnnouncedBody(status: 200, contentType: type, contentEncoding: nil))
   for piece in pieces {
-    unsafe decoder.feed(piece.span.bytes, context: context) { decoded.events.append(DecodedEvent($0)) }
+    unsafe decoder.feed(piece.span.bytes, context: context) { observation in
+      let event = DecodedEvent(observation)
+      // Of audio each read is an event, so that their number is the cuts'.
+      if event.isMedia, decoded.events.last == event { return }
+      decoded.events.append(event)
+    }
   }
   decoded.malformed = decoder.malformedEvents
   decoder.finish(complete: true, context: context) { decoded.unfinished.append(DecodedEvent($0)) }
