@@ -102,7 +102,11 @@ public final class ClientConnection: StreamDelegate {
   /// Whether a response's head is awaited.
   public var awaitsHead: Bool { state.awaitsHead }
   /// Whether it may carry another exchange once the present one is over.
-  public var mayReuse: Bool { state.mayReuse(queued: stream.queuedBytes) }
+  public var mayReuse: Bool {
+    // Asked for first: within an access to `state`, every access to it would be checked at run time.
+    let queued = stream.queuedBytes
+    return state.mayReuse(queued: queued)
+  }
   /// Whether it has been closed.
   public var isClosed: Bool { state.phase == .closed }
 

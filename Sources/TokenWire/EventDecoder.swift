@@ -123,7 +123,8 @@ struct EventDecoder {
   /// the cache.
   private mutating func findID(_ payload: RawSpan, _ context: DecodingContext) {
     idTries -= 1
-    context.json.parse(payload) { responseID = $0.responseID }
+    responseID = payload.plainID
+    if responseID == nil { context.json.parse(payload) { responseID = $0.responseID } }
     if responseID != nil { idTries = 0 }
   }
 
@@ -195,6 +196,33 @@ struct EventDecoder {
   private mutating func noteEnd(_ observation: borrowing Observation) {
     if observation.isTerminator { sawTerminator = true }
     if observation.finishReason != nil { sawFinish = true }
+  }
+}
+
+extension RawSpan {
+  /// The answer's id, where it can be read without a parser: it is plain ASCII, no other `id` follows, and no object or list
+  /// begins before it, so that it is the event's own.
+  fileprivate var plainID: String? {
+    guard starts(with: "{"), let place = offsetOfID(from: 1) else { return nil }
+    let value = extracting(place..<byteCount)
+    guard value.starts(with: "\"id\":\""), let length = value.firstOffset(of: UInt8(ascii: "\""), from: 6) else {
+      return nil
+    }
+    let id = value.extracting(6..<length)
+    guard 1...longestName ~= id.byteCount, value.offsetOfID(from: length) == nil else { return nil }
+    for offset in 1..<place where self[offset] == UInt8(ascii: "{") || self[offset] == UInt8(ascii: "[") { return nil }
+    for offset in 0..<id.byteCount where !(0x20..<0x7F ~= id[offset]) || id[offset] == UInt8(ascii: "\\") { return nil }
+    return unsafe id.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// Where the text `"id"` stands at or behind `start`; by its `d`, which is rarer than a quote.
+  private func offsetOfID(from start: Int) -> Int? {
+    var start = start + 2
+    while let place = firstOffset(of: UInt8(ascii: "d"), from: start) {
+      if extracting(place - 2..<byteCount).starts(with: "\"id\"") { return place - 2 }
+      start = place + 1
+    }
+    return nil
   }
 }
 

@@ -26,7 +26,7 @@ struct EventFlags: OptionSet {
 /// What lies whole inside one read is handed on where it lies; only what is unfinished is copied. Memory is bounded: an event
 /// beyond the limit is shortened (`EventShortener`), and one that is too long even so is passed over.
 struct EventStream {
-  private var framing: Framing
+  let framing: Framing
   private var lines: JSONLines
   private var events: ServerSentEvents
   /// Made only where one is needed.

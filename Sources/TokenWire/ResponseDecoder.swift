@@ -206,7 +206,7 @@ public struct ResponseDecoder: ~Copyable {
   private mutating func begin(_ shape: BodyShape) {
     switch shape {
     case .stream(let framing):
-      stream = EventStream(framing, limit: limits.eventBytes)
+      if framing != stream.framing { stream = EventStream(framing, limit: limits.eventBytes) }
       mode = .stream
       isStream = true
     case .text:
