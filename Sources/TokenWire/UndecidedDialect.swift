@@ -23,9 +23,10 @@ public struct UndecidedDialect: Dialect {
   /// Whether an answer to such a request may be generated.
   public static func matches(method: String, path: String) -> Bool { method == "POST" }
 
-  /// Reads what most formats have.
+  /// What most formats have.
   public static var requestMembers: [[String]] { OpenAICompletions.requestMembers }
 
+  /// Reads what most formats have.
   public static func readRequest(_ body: JSONValue, into facts: inout RequestFacts) {
     OpenAICompletions.readRequest(body, into: &facts)
   }
