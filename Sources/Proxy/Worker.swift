@@ -109,7 +109,7 @@ final class Worker {
     let client = DownstreamConnection(worker: self, stream: stream, output: requestOutput)
     clients.add(client)
     counters.connectionsOpened.add()
-    if acquirePlace() {
+    if acquirePlace(for: client) {
       client.accounting.isServed = true
       // With a PROXY header the client's address is known once that has come.
       if !configuration.requiresProxyHeader { countByAddress(client) }
@@ -120,10 +120,10 @@ final class Worker {
   }
 
   /// Takes a place among the clients that are served, that of an idle one if need be.
-  private func acquirePlace() -> Bool {
+  private func acquirePlace(for newcomer: DownstreamConnection) -> Bool {
     let limit = configuration.budget.clients
     if proxy.acquireClient(limit: limit) { return true }
-    guard clients.evictIdle() else { return false }
+    guard clients.evictIdle(for: newcomer) else { return false }
     counters.hit(.descriptors)
     return proxy.acquireClient(limit: limit)
   }
@@ -131,7 +131,7 @@ final class Worker {
   /// The system has no descriptor for a client that waits: the client that has been idle for longest makes room.
   private func outOfDescriptors() {
     counters.hit(.descriptors)
-    _ = clients.evictIdle()
+    _ = clients.evictIdle(for: nil)
   }
 
   /// Counts a connection of a client whose address is known, and rejects one too many.

@@ -92,7 +92,8 @@ class Crowd:
 
 
 def test_clients_beyond_the_descriptors_are_told_and_harm_nobody(serve, scripted):
-    """64 descriptors for the whole process: those inside stream on, the others get an answer, all is free again."""
+    """64 descriptors for the whole process: those inside stream on, of the others a few at a time get an answer and the rest are
+    closed at once, all is free again."""
     going_on = threading.Event()
 
     def script(wire):
@@ -109,11 +110,9 @@ def test_clients_beyond_the_descriptors_are_told_and_harm_nobody(serve, scripted
     proxy = serve(scripted(script).url, under=["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"])
     before = descriptors(proxy)
     wires = [connect(proxy.port) for _ in range(60)]
-    for wire in wires:
-        wire.send(request())
-    statuses = [int(wire.head().split()[1]) for wire in wires]
+    statuses = [status_or_close(wire, request()) for wire in wires]
     inside = [wire for wire, status in zip(wires, statuses, strict=True) if status == 200]
-    assert set(statuses) == {200, 503} and len(inside) >= 8
+    assert set(statuses) <= {200, 503, None} and len(inside) >= 8, statuses
     assert descriptors(proxy) <= 64
     going_on.set()
     for wire in inside:
@@ -125,25 +124,35 @@ def test_clients_beyond_the_descriptors_are_told_and_harm_nobody(serve, scripted
     fresh.send(get())
     assert fresh.message().start.startswith(b"HTTP/1.1 200 ")
     fresh.close()
-    records = proxy.records(61)
+    refused = statuses.count(503)
+    records = proxy.records(len(inside) + refused + 1)
     outcomes = [(record["outcome"], record["status"]) for record in records]
     assert outcomes.count(("ok", 200)) == len(inside) + 1
-    assert outcomes.count(("rejected", 503)) == 60 - len(inside)
+    assert outcomes.count(("rejected", 503)) == refused
     # The system's limit was never met: the own one lies below it.
     assert "accepted" not in proxy.child.output and "EMFILE" not in proxy.child.output
 
 
 def test_a_client_that_only_connects_is_not_served_for_ever(serve, scripted):
-    """Those for whom there is no room, and who say nothing, are closed; the others go on."""
+    """Whoever has been silent for longest makes room for those who come, without having to wait for a timeout."""
     proxy = serve(scripted(answer_plainly).url, under=["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"])
     silent = [connect(proxy.port) for _ in range(40)]
-    assert silent[-1].ended(20) is not None
+    assert silent[0].ended(20) is not None
     for wire in silent:
         wire.close()
     wire = connect(proxy.port)
     wire.send(get())
     assert int(wire.message().start.split()[1]) in (200, 503)
     wait_until("served again", lambda: status_of(proxy) == 200)
+
+
+def status_or_close(wire, data: bytes) -> int | None:
+    """The status of the answer to `data`; none where the connection was closed without one."""
+    try:
+        wire.send(data)
+        return int(wire.head().split()[1])
+    except (EOFError, ConnectionError):
+        return None
 
 
 def status_of(proxy) -> int:

@@ -60,9 +60,9 @@ final class ClientList {
     }
   }
 
-  /// Closes the client that has been idle for longest, for a newcomer.
+  /// Closes the client that has been idle for longest, for `newcomer`, which is idle itself as long as it has sent nothing.
   /// - Returns: whether there was one.
-  func evictIdle() -> Bool {
+  func evictIdle(for newcomer: DownstreamConnection?) -> Bool {
     // One whose next request waits in its socket is none of them.
     for _ in 0..<8 {
       guard let client = idle.first else { break }
@@ -73,7 +73,7 @@ final class ClientList {
     for _ in 0..<min(busy.count, Self.shareSize) {
       guard let client = busy.first else { break }
       busy.append(client)
-      if client.closeIfIdle() { return true }
+      if client !== newcomer, client.closeIfIdle() { return true }
     }
     return false
   }

@@ -91,7 +91,7 @@ final class UpstreamConnection: ClientConnectionDelegate {
       case .failure(let error):
         if error.isOutOfDescriptors {
           worker.counters.hit(.descriptors)
-          if !hasGivenUp, worker.upstreams.evictOldest() || worker.clients.evictIdle() {
+          if !hasGivenUp, worker.upstreams.evictOldest() || worker.clients.evictIdle(for: nil) {
             return race(addresses, hasGivenUp: true)
           }
         }

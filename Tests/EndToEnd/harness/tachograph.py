@@ -15,7 +15,7 @@ TOP = pathlib.Path(__file__).resolve().parents[3]
 
 KEYS = (
     "v id ts instance user user_from session client request_id trace_id response_id method path dialect model "
-    "response_model stream status outcome stage error finish_reason upstream upstream_reused in_flight "
+    "response_model stream status outcome stage error finish_reason upstream upstream_reused in_flight request_read "
     "request_bytes response_bytes input_tokens cached_tokens cache_write_tokens output_tokens reasoning_tokens "
     "tool_calls tokens_from "
     "output_chars choices events coalesced_events reads upload_ms connect_ms ttfb_ms ttfe_ms ttft_ms ttfa_ms "
