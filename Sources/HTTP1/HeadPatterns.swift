@@ -51,6 +51,8 @@ final class HeadPatterns {
     }
 
     func deallocate() {
+      // They may have held a credential; a plain memset before the memory is given back may be left out by the compiler.
+      if let start = unsafe bytes.baseAddress { unsafe explicit_bzero(start, bytes.count) }
       unsafe bytes.deallocate()
       unsafe values.deallocate()
     }

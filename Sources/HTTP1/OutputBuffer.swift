@@ -1,4 +1,5 @@
 // Bytes that are about to be sent, appended to memory that is reused.
+import Glibc
 import HTTP
 
 /// A growing run of bytes, filled and emptied for every read: to append is to copy, and nothing else.
@@ -22,8 +23,17 @@ public final class OutputBuffer {
   }
 
   deinit {
-    unsafe state.pointee.memory.deallocate()
+    giveBackMemory()
     unsafe state.deallocate()
+  }
+
+  /// Heads with credentials are put together here: none stays in memory that nobody owns. A plain memset before the memory is
+  /// given back may be left out by the compiler.
+  private func giveBackMemory() {
+    if let start = unsafe state.pointee.memory.baseAddress {
+      unsafe explicit_bzero(start, state.pointee.memory.count)
+    }
+    unsafe state.pointee.memory.deallocate()
   }
 
   /// Bytes in the buffer.
@@ -102,7 +112,7 @@ public final class OutputBuffer {
     let larger = unsafe UnsafeMutableRawBufferPointer.allocate(
       byteCount: max(needed, state.pointee.memory.count * 2), alignment: 16)
     unsafe larger.copyMemory(from: content)
-    unsafe state.pointee.memory.deallocate()
+    giveBackMemory()
     unsafe state.pointee.memory = larger
   }
 }
