@@ -48,7 +48,7 @@ final class EventCache {
   @exclusivity(unchecked) private var budget = EventCache.maximumBudget
   @exclusivity(unchecked) private var lookups = 0
   /// The pattern that last came behind each pattern, and behind a stream's beginning: streams of one server are alike in
-  /// their order, too. Only where a search begins depends on it.
+  /// their order, too. Only where a search begins depends on it. One more than `mostPatterns`, for the beginning.
   @exclusivity(unchecked) private var successors = InlineArray<17, Int>(repeating: 0)
   /// A pattern's observation is lent to a closure: nothing may move it, even if that closure decodes another stream.
   @exclusivity(unchecked) private var isLending = false
