@@ -64,7 +64,9 @@ let package = Package(
     // Beside the path: settings, what people look at, and the traffic we make ourselves.
     module("Configuration", ["SettingValues", "Yams"]),
     module("Admin", ["Clocks", "Transport", "HTTP", "HTTP1"]),
-    module("Report", ["JSON", "Measurement", "RecordLog", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+    module(
+      "Report",
+      ["JSON", "Measurement", "RecordLog", "SettingValues", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     module(
       "Service",
       [
@@ -77,7 +79,7 @@ let package = Package(
       name: "tachograph",
       dependencies: [
         "Clocks", "Transport", "Logging", "Metrics", "Proxy", "Configuration", "Admin", "Measurement", "RecordLog",
-        "Report", "Service", "Simulator", "LoadClient",
+        "Report", "Service", "SettingValues", "Simulator", "LoadClient",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["README.md"],

@@ -50,6 +50,37 @@ extension Codec where Value == Duration {
   }
 }
 
+extension Codec where Value == Duration {
+  /// From one microsecond to a week, as objectives are written.
+  static var objective: Codec {
+    Codec(one: "a duration such as 500ms, 12.5ms or 2s") {
+      ServiceLevel.duration($0.text)
+    } write: {
+      ServiceLevel.text($0)
+    }
+  }
+}
+
+extension Codec where Value == [ModelServiceLevel] {
+  /// `MODEL=TTFT/TPOT`.
+  static var modelObjectives: Codec {
+    Codec(many: "a list of models and their times, such as llama-*=500ms/30ms") {
+      (scalars) throws(InvalidValue) -> [ModelServiceLevel] in
+      var levels: [ModelServiceLevel] = []
+      for scalar in scalars {
+        guard let level = ModelServiceLevel(parsing: scalar.text) else {
+          throw InvalidValue(
+            what: "\(quoted(scalar.text)) is not a model with its times", remedy: "write it like llama-*=500ms/30ms")
+        }
+        levels.append(level)
+      }
+      return levels
+    } write: {
+      $0.map(\.text)
+    }
+  }
+}
+
 extension Codec where Value == String {
   /// Free text in one line, not empty.
   static var text: Codec {

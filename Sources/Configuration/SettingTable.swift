@@ -95,6 +95,21 @@ struct Setting: Sendable {
       "Paths of the server's own, each as ENDING=DIALECT: a request whose path ends so is measured as that dialect. The"
         + " first ending that fits counts, before those that dialects have of themselves."),
     Setting(
+      "slo.ttft", \.slo.ttft, Codec<Duration>.objective.or("off"),
+      "The service level objective of streams, for late_tokens: how long the first token may take from the complete"
+        + " request on. It takes effect together with slo.tpot."),
+    Setting(
+      "slo.tpot", \.slo.tpot, Codec<Duration>.objective.or("off"),
+      "How long each further token may take: token number i is due at slo.ttft + (i - 1) * slo.tpot."),
+    Setting(
+      "slo.models", \.slo.models, .modelObjectives,
+      "Objectives of certain models, which go before the general one; the first that fits counts. Each is"
+        + " MODEL=TTFT/TPOT, and * in a name stands for any text."),
+    Setting(
+      "stalls.threshold", \.stalls.threshold, .duration,
+      "The shortest gap in a stream that is a stall: each is counted and laid to the server, the proxy or the client."
+    ),
+    Setting(
       "identity.headers", \.identity.headers, .headers,
       "Request headers that name the user; the first one that a request has is used. Without any it is the user in the"
         + " body, else the fingerprint of the API key, else the client's address."),

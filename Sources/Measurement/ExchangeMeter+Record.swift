@@ -142,6 +142,7 @@ extension ExchangeRecord {
   mutating func capStrings() {
     StringLimit.cap(&responseID)
     StringLimit.cap(&user)
+    StringLimit.cap(&task)
     StringLimit.cap(&userFrom)
     StringLimit.cap(&session)
     StringLimit.cap(&client)
@@ -166,5 +167,11 @@ extension ServerReport {
     prefillMilliseconds = durations.prefillMilliseconds
     decodeMilliseconds = durations.decodeMilliseconds
     totalMilliseconds = durations.totalMilliseconds
+    ttftMilliseconds = durations.ttftMilliseconds
+    itlMilliseconds = durations.itlMilliseconds
+    draftTokens = durations.draftTokens
+    acceptedTokens = durations.acceptedTokens
+    acceptanceRate = durations.acceptanceRate
+    acceptanceLength = durations.acceptanceLength
   }
 }

@@ -102,8 +102,47 @@ public struct ServerReport: Hashable, Sendable {
   public var decodeMilliseconds: Double?
   /// All of it.
   public var totalMilliseconds: Double?
+  /// The time to the first token, by the server's clock.
+  public var ttftMilliseconds: Double?
+  /// The mean time from one token to the next.
+  public var itlMilliseconds: Double?
+  /// Tokens that speculative decoding drafted.
+  public var draftTokens: Int?
+  /// Those of the drafted tokens that were accepted.
+  public var acceptedTokens: Int?
+  /// The part of the drafted tokens that was accepted, 0 to 1.
+  public var acceptanceRate: Double?
+  /// The mean number of tokens of one decoding step.
+  public var acceptanceLength: Double?
 
   /// A report that says nothing.
+  public init() {}
+}
+
+/// The stalls of a stream: gaps over a threshold, by what caused them (Documentation.docc/Metrics.md, "Stalls").
+public struct Stalls: Hashable, Sendable {
+  /// Stalls of one cause.
+  public struct Tally: Hashable, Sendable {
+    /// How many.
+    public var count: Int
+    /// How long they were together.
+    public var milliseconds: Double
+
+    /// Makes a tally, of nothing.
+    public init(count: Int = 0, milliseconds: Double = 0) {
+      self.count = count
+      self.milliseconds = milliseconds
+    }
+  }
+
+  /// Nothing came from upstream.
+  public var server = Tally()
+  /// The proxy read or sent late what had come.
+  public var proxy = Tally()
+  /// The client's socket took nothing.
+  public var client = Tally()
+
+  /// No stalls.
   public init() {}
 }
 
@@ -147,6 +186,8 @@ public struct ExchangeRecord: Hashable, Sendable {
   public var traceID: String?
   /// The answer's own id.
   public var responseID: String?
+  /// A front end's word for a call of its own (titles, tags); nil for what a person asked.
+  public var task: String?
   /// The request's method.
   public var method: String?
   /// The path without its query.
@@ -193,6 +234,10 @@ public struct ExchangeRecord: Hashable, Sendable {
   public var reasoningTokens: Int?
   /// Tool calls that the answer made.
   public var toolCalls: Int?
+  /// Tokens that came later than the service level objective allows.
+  public var lateTokens: Int?
+  /// Tokens that arrived when the client had gone, or that its socket never took.
+  public var undeliveredTokens: Int?
   /// Where `outputTokens` comes from.
   public var tokensFrom: TokenSource?
   /// Unicode scalars of generated text.
@@ -245,6 +290,12 @@ public struct ExchangeRecord: Hashable, Sendable {
   public var loopLagMicroseconds: Double?
   /// The clock that stamped the reads.
   public var clock: ClockSource?
+  /// The content coding of the response; its event times are those of the encoder's flushes.
+  public var encoding: String?
+  /// Whether something on the way clumps the stream; nil where that cannot be told.
+  public var buffered: Bool?
+  /// The gaps that were stalls, by what caused them.
+  public var stalls: Stalls?
   /// Nil unless `records.timeline` is on.
   public var timeline: [TimelineEntry]?
 

@@ -113,7 +113,40 @@ extension RecordEncoder: RecordFieldVisitor {
     member(.serverPrefill, field.prefillMilliseconds, &isFirst)
     member(.serverDecode, field.decodeMilliseconds, &isFirst)
     member(.serverTotal, field.totalMilliseconds, &isFirst)
+    member(.serverTTFT, field.ttftMilliseconds, &isFirst)
+    member(.serverITL, field.itlMilliseconds, &isFirst)
+    member(.draftTokens, field.draftTokens, &isFirst)
+    member(.acceptedTokens, field.acceptedTokens, &isFirst)
+    member(.acceptanceRate, field.acceptanceRate, &isFirst)
+    member(.acceptanceLength, field.acceptanceLength, &isFirst)
     json.raw(isFirst ? "{}" : "}")
+  }
+
+  /// The same for a count.
+  private mutating func member(_ key: RecordKey, _ value: Int?, _ isFirst: inout Bool) {
+    guard let value else { return }
+    json.member(key.name, value, isFirst: isFirst)
+    isFirst = false
+  }
+
+  @inline(__always)
+  mutating func visit(_ key: RecordKey, _ field: inout Stalls?) {
+    json.key(key.name)
+    guard let field else { return json.raw("null") }
+    member(.stallsOfServer, field.server, isFirst: true)
+    member(.stallsOfProxy, field.proxy)
+    member(.stallsOfClient, field.client)
+    json.raw("}")
+  }
+
+  /// A member of `stalls`: `[count, milliseconds]`.
+  private mutating func member(_ key: RecordKey, _ tally: Stalls.Tally, isFirst: Bool = false) {
+    json.key(key.name, isFirst: isFirst)
+    json.raw("[")
+    json.int(tally.count)
+    json.raw(",")
+    json.decimal(tally.milliseconds)
+    json.raw("]")
   }
 
   /// A member of `server`: what the server did not say is left out.

@@ -23,6 +23,7 @@ protocol RecordFieldVisitor: ~Copyable {
   mutating func visit(_ key: RecordKey, _ field: inout Quantiles?)
   mutating func visit(_ key: RecordKey, _ field: inout DeliveryQuantiles?)
   mutating func visit(_ key: RecordKey, _ field: inout ServerReport?)
+  mutating func visit(_ key: RecordKey, _ field: inout Stalls?)
   mutating func visit(_ key: RecordKey, _ field: inout [TimelineEntry]?)
 }
 
@@ -55,6 +56,7 @@ enum RecordFields {
     visitor.visit(.requestID, &record.requestID)
     visitor.visit(.traceID, &record.traceID)
     visitor.visit(.responseID, &record.responseID)
+    visitor.visit(.task, &record.task)
   }
 
   @inline(__always)
@@ -90,6 +92,8 @@ enum RecordFields {
     visitor.visit(.outputTokens, &record.outputTokens)
     visitor.visit(.reasoningTokens, &record.reasoningTokens)
     visitor.visit(.toolCalls, &record.toolCalls)
+    visitor.visit(.lateTokens, &record.lateTokens)
+    visitor.visit(.undeliveredTokens, &record.undeliveredTokens)
     visitor.visit(.tokensFrom, &record.tokensFrom)
     visitor.visit(.outputChars, &record.outputChars)
     visitor.visit(.choices, &record.choices)
@@ -128,6 +132,9 @@ enum RecordFields {
     visitor.visit(.clientStalled, &record.clientStalledMilliseconds)
     visitor.visit(.loopLag, &record.loopLagMicroseconds)
     visitor.visit(.clock, &record.clock)
+    visitor.visit(.encoding, &record.encoding)
+    visitor.visit(.buffered, &record.buffered)
+    visitor.visit(.stalls, &record.stalls)
     visitor.visit(.timeline, &record.timeline)
   }
 }

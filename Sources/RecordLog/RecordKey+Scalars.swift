@@ -28,5 +28,6 @@ private struct ScalarKeys: RecordFieldVisitor {
   mutating func visit(_ key: RecordKey, _ field: inout Quantiles?) {}
   mutating func visit(_ key: RecordKey, _ field: inout DeliveryQuantiles?) {}
   mutating func visit(_ key: RecordKey, _ field: inout ServerReport?) {}
+  mutating func visit(_ key: RecordKey, _ field: inout Stalls?) {}
   mutating func visit(_ key: RecordKey, _ field: inout [TimelineEntry]?) {}
 }

@@ -22,6 +22,7 @@ extension RecordKey {
   package static var requestID: RecordKey { RecordKey("request_id") }
   package static var traceID: RecordKey { RecordKey("trace_id") }
   package static var responseID: RecordKey { RecordKey("response_id") }
+  package static var task: RecordKey { RecordKey("task") }
 }
 
 // Request and outcome
@@ -53,6 +54,8 @@ extension RecordKey {
   package static var outputTokens: RecordKey { RecordKey("output_tokens") }
   package static var reasoningTokens: RecordKey { RecordKey("reasoning_tokens") }
   package static var toolCalls: RecordKey { RecordKey("tool_calls") }
+  package static var lateTokens: RecordKey { RecordKey("late_tokens") }
+  package static var undeliveredTokens: RecordKey { RecordKey("undelivered_tokens") }
   package static var tokensFrom: RecordKey { RecordKey("tokens_from") }
   package static var outputChars: RecordKey { RecordKey("output_chars") }
   package static var choices: RecordKey { RecordKey("choices") }
@@ -87,6 +90,9 @@ extension RecordKey {
   package static var clientStalled: RecordKey { RecordKey("client_stalled_ms") }
   package static var loopLag: RecordKey { RecordKey("loop_lag_us") }
   package static var clock: RecordKey { RecordKey("clock") }
+  package static var encoding: RecordKey { RecordKey("encoding") }
+  package static var buffered: RecordKey { RecordKey("buffered") }
+  package static var stalls: RecordKey { RecordKey("stalls") }
   package static var timeline: RecordKey { RecordKey("timeline") }
 }
 
@@ -110,4 +116,17 @@ extension RecordKey {
   package static var serverPrefill: RecordKey { RecordKey("prefill_ms") }
   package static var serverDecode: RecordKey { RecordKey("decode_ms") }
   package static var serverTotal: RecordKey { RecordKey("total_ms") }
+  package static var serverTTFT: RecordKey { RecordKey("ttft_ms") }
+  package static var serverITL: RecordKey { RecordKey("itl_ms") }
+  package static var draftTokens: RecordKey { RecordKey("draft_tokens") }
+  package static var acceptedTokens: RecordKey { RecordKey("accepted_tokens") }
+  package static var acceptanceRate: RecordKey { RecordKey("acceptance_rate") }
+  package static var acceptanceLength: RecordKey { RecordKey("acceptance_length") }
+}
+
+// Members of `stalls`
+extension RecordKey {
+  package static var stallsOfServer: RecordKey { RecordKey("server") }
+  package static var stallsOfProxy: RecordKey { RecordKey("proxy") }
+  package static var stallsOfClient: RecordKey { RecordKey("client") }
 }

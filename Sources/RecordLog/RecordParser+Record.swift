@@ -59,6 +59,10 @@ private struct RecordFieldReader: RecordFieldVisitor {
     field = members.present(key).flatMap(ServerReport.init(_:))
   }
 
+  mutating func visit(_ key: RecordKey, _ field: inout Stalls?) {
+    field = members.present(key).flatMap(Stalls.init(_:))
+  }
+
   mutating func visit(_ key: RecordKey, _ field: inout [TimelineEntry]?) {
     field = members.present(key).flatMap(TimelineEntry.entries(_:))
   }
@@ -111,6 +115,36 @@ extension ServerReport {
     prefillMilliseconds = members.double(.serverPrefill)
     decodeMilliseconds = members.double(.serverDecode)
     totalMilliseconds = members.double(.serverTotal)
+    ttftMilliseconds = members.double(.serverTTFT)
+    itlMilliseconds = members.double(.serverITL)
+    draftTokens = members.present(.draftTokens)?.int
+    acceptedTokens = members.present(.acceptedTokens)?.int
+    acceptanceRate = members.double(.acceptanceRate)
+    acceptanceLength = members.double(.acceptanceLength)
+  }
+}
+
+extension Stalls {
+  fileprivate init?(_ value: JSONValue) {
+    guard var members = value.members, let server = members.present(.stallsOfServer).flatMap(Tally.init(_:)),
+      let proxy = members.present(.stallsOfProxy).flatMap(Tally.init(_:)),
+      let client = members.present(.stallsOfClient).flatMap(Tally.init(_:))
+    else { return nil }
+    self.init()
+    (self.server, self.proxy, self.client) = (server, proxy, client)
+  }
+}
+
+extension Stalls.Tally {
+  /// One pair `[count, milliseconds]`; nil where it is none.
+  fileprivate init?(_ pair: JSONValue) {
+    guard pair.count == 2 else { return nil }
+    var numbers: [Double] = []
+    pair.forEachElement { element in
+      if let number = element.double { numbers.append(number) }
+    }
+    guard numbers.count == 2, let count = Int(exactly: numbers[0]) else { return nil }
+    self.init(count: count, milliseconds: numbers[1])
   }
 }
 

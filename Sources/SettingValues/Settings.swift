@@ -23,6 +23,10 @@ public struct Settings: Hashable, Sendable {
   public var identity = Identity()
   /// Which paths are which dialect's, beside those that every dialect has.
   public var dialects = Dialects()
+  /// The times that streams are held to.
+  public var slo = ServiceLevels()
+  /// Which gaps in a stream are stalls.
+  public var stalls = Stalls()
   /// Whether a proxy in front names the clients for which it connects.
   public var proxyProtocol = ProxyProtocol()
   /// What is added to heads and removed from them, and which protocols are tunnelled.
@@ -87,6 +91,28 @@ public struct Settings: Hashable, Sendable {
   public struct Dialects: Hashable, Sendable {
     /// The first one whose ending a path has is the request's dialect.
     public var paths: [DialectPath] = []
+  }
+
+  /// The times that streams are held to (`late_tokens` in a record).
+  public struct ServiceLevels: Hashable, Sendable {
+    /// From the complete request to the first token.
+    public var ttft: Duration?
+    /// From one token to the next.
+    public var tpot: Duration?
+    /// The objectives of certain models, which go before the general one; the first that fits counts.
+    public var models: [ModelServiceLevel] = []
+
+    /// What the streams of a model are held to; nil where that is nothing.
+    public func level(for model: String?) -> ServiceLevel? {
+      if let model, let special = models.first(where: { $0.fits(model) }) { return special.level }
+      return ServiceLevel(ttft: ttft, tpot: tpot)
+    }
+  }
+
+  /// Which gaps in a stream are stalls (`stalls` in a record).
+  public struct Stalls: Hashable, Sendable {
+    /// The shortest gap that is one.
+    public var threshold = Duration.milliseconds(500)
   }
 
   /// Whether a proxy in front names the clients for which it connects (HAProxy's PROXY protocol, versions 1 and 2).

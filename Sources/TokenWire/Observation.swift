@@ -91,7 +91,7 @@ public struct TokenUsage: Hashable, Sendable {
   }
 }
 
-/// What the server says it spent, in milliseconds; nil where it does not say.
+/// What the server says of its own work: times in milliseconds, and how speculative decoding went; nil where it does not say.
 public struct ServerDurations: Hashable, Sendable {
   /// Waiting for a slot.
   public var queueMilliseconds: Double?
@@ -103,6 +103,18 @@ public struct ServerDurations: Hashable, Sendable {
   public var decodeMilliseconds: Double?
   /// All of it.
   public var totalMilliseconds: Double?
+  /// The time to the first token.
+  public var ttftMilliseconds: Double?
+  /// The mean time from one token to the next.
+  public var itlMilliseconds: Double?
+  /// Tokens that speculative decoding drafted.
+  public var draftTokens: Int?
+  /// Those of the drafted tokens that were accepted.
+  public var acceptedTokens: Int?
+  /// The part of the drafted tokens that was accepted.
+  public var acceptanceRate: Double?
+  /// The mean number of tokens of one decoding step.
+  public var acceptanceLength: Double?
 
   /// Makes durations of which none is known.
   @inlinable

@@ -18,6 +18,7 @@ func fullRecord() -> ExchangeRecord {
   record.client = "10.0.0.7"
   record.requestID = "req-1"
   record.traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
+  record.task = "title_generation"
   record.method = "POST"
   record.path = "/v1/chat/completions"
   record.dialect = "openai.chat"
@@ -39,6 +40,8 @@ func fullRecord() -> ExchangeRecord {
   record.cachedTokens = 20
   record.outputTokens = 6
   record.reasoningTokens = 8
+  record.lateTokens = 9
+  record.undeliveredTokens = 11
   record.tokensFrom = .usage
   record.outputChars = 21
   record.choices = 12
@@ -63,11 +66,19 @@ func fullRecord() -> ExchangeRecord {
   var server = ServerReport()
   server.loadMilliseconds = 1
   server.decodeMilliseconds = 50.5
+  server.draftTokens = 14
+  server.acceptanceRate = 0.75
   record.server = server
   record.deliveryMicroseconds = DeliveryQuantiles(p50: 12.345, p99: 20, max: 21)
   record.clientStalledMilliseconds = 2.5
   record.loopLagMicroseconds = 4.5
   record.clock = .mixed
+  record.encoding = "gzip"
+  record.buffered = true
+  var stalls = Stalls()
+  stalls.server = Stalls.Tally(count: 2, milliseconds: 1_500.5)
+  stalls.client = Stalls.Tally(count: 1, milliseconds: 600)
+  record.stalls = stalls
   record.timeline = [
     TimelineEntry(offsetMicroseconds: 100_250, tokens: 1), TimelineEntry(offsetMicroseconds: 120_125, tokens: nil),
   ]
@@ -88,18 +99,19 @@ struct RecordEncoderTests {
     let expected = #"""
       {"v":1,"id":"017f22e2-79b0-7cc3-98c4-dc0c0c07398f","ts":"2025-11-21T01:29:11.123456Z","instance":"gpu-1",\#
       "user":"alice \"the\" \\ 😀\#u{7F}\n\u0001","user_from":"header:x-user-id","session":"s-1","client":"10.0.0.7",\#
-      "request_id":"req-1","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","response_id":null,"method":"POST",\#
+      "request_id":"req-1","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","response_id":null,"task":"title_generation","method":"POST",\#
       "path":"/v1/chat/completions","dialect":"openai.chat","model":"tiny","response_model":"tiny-q8","stream":true,\#
       "status":200,"outcome":"client_cancelled","stage":"streaming","error":"client reset","finish_reason":"stop",\#
       "upstream":"127.0.0.1:8000","upstream_reused":false,"in_flight":4,"request_read":"partly","request_bytes":512,"response_bytes":40960,\#
-      "input_tokens":30,"cached_tokens":20,"cache_write_tokens":null,"output_tokens":6,"reasoning_tokens":8,"tool_calls":null,"tokens_from":"usage",\#
+      "input_tokens":30,"cached_tokens":20,"cache_write_tokens":null,"output_tokens":6,"reasoning_tokens":8,"tool_calls":null,"late_tokens":9,"undelivered_tokens":11,"tokens_from":"usage",\#
       "output_chars":21,"choices":12,"events":5,"coalesced_events":2,"reads":3,"upload_ms":0.0,"connect_ms":0.001,\#
       "ttfb_ms":39.0,"ttfe_ms":41.5,"ttft_ms":100.25,"ttfa_ms":120.125,"ttlt_ms":150.063,\#
       "total_ms":123456789.001,"waited_ms":7.0,"tpot_ms":10.01,"tps":99.9,"tps_e2e":40.0,"cps":320.0,\#
       "gaps_ms":{"p50":20.0,"p90":30.0,"p99":31.0,"max":32.0},\#
-      "itl_ms":{"p50":10.0,"p90":15.0,"p99":15.5,"max":16.0},"server":{"load_ms":1.0,"decode_ms":50.5},\#
+      "itl_ms":{"p50":10.0,"p90":15.0,"p99":15.5,"max":16.0},"server":{"load_ms":1.0,"decode_ms":50.5,"draft_tokens":14,"acceptance_rate":0.75},\#
       "delivery_us":{"p50":12.345,"p99":20.0,"max":21.0},"client_stalled_ms":2.5,"loop_lag_us":4.5,\#
-      "clock":"mixed","timeline":[[100250,1],[120125,null]]}
+      "clock":"mixed","encoding":"gzip","buffered":true,"stalls":{"server":[2,1500.5],"proxy":[0,0.0],"client":[1,600.0]},\#
+      "timeline":[[100250,1],[120125,null]]}
 
       """#
     #expect(line(fullRecord()) == expected)
@@ -109,15 +121,15 @@ struct RecordEncoderTests {
   func emptyLine() {
     let expected = #"""
       {"v":1,"id":"","ts":"1970-01-01T00:00:00.000000Z","instance":"","user":null,"user_from":null,"session":null,\#
-      "client":null,"request_id":null,"trace_id":null,"response_id":null,"method":null,"path":null,"dialect":null,"model":null,\#
+      "client":null,"request_id":null,"trace_id":null,"response_id":null,"task":null,"method":null,"path":null,"dialect":null,"model":null,\#
       "response_model":null,"stream":null,"status":null,"outcome":"ok","stage":null,"error":null,\#
       "finish_reason":null,"upstream":null,"upstream_reused":null,"in_flight":null,"request_read":null,"request_bytes":null,\#
-      "response_bytes":null,"input_tokens":null,"cached_tokens":null,"cache_write_tokens":null,"output_tokens":null,"reasoning_tokens":null,"tool_calls":null,\#
+      "response_bytes":null,"input_tokens":null,"cached_tokens":null,"cache_write_tokens":null,"output_tokens":null,"reasoning_tokens":null,"tool_calls":null,"late_tokens":null,"undelivered_tokens":null,\#
       "tokens_from":null,"output_chars":null,"choices":null,"events":null,"coalesced_events":null,"reads":null,\#
       "upload_ms":null,"connect_ms":null,"ttfb_ms":null,"ttfe_ms":null,"ttft_ms":null,"ttfa_ms":null,\#
       "ttlt_ms":null,"total_ms":null,"waited_ms":null,"tpot_ms":null,"tps":null,"tps_e2e":null,"cps":null,\#
       "gaps_ms":null,"itl_ms":null,"server":null,"delivery_us":null,"client_stalled_ms":null,"loop_lag_us":null,\#
-      "clock":null,"timeline":null}
+      "clock":null,"encoding":null,"buffered":null,"stalls":null,"timeline":null}
 
       """#
     #expect(line(ExchangeRecord()) == expected)
@@ -148,7 +160,7 @@ struct RecordEncoderTests {
     let parser = JSONParser()
     let text = Array(line(record).utf8.dropLast())
     let user = parser.parse(text.span.bytes) { root -> String? in
-      #expect(root.isObject && root.count == 61)
+      #expect(root.isObject && root.count == 67)
       return root["user"]?.string
     }
     #expect(user == record.user)

@@ -24,6 +24,7 @@ private struct FieldList: RecordFieldVisitor {
   mutating func visit(_ key: RecordKey, _ field: inout Quantiles?) { add(key, "object") }
   mutating func visit(_ key: RecordKey, _ field: inout DeliveryQuantiles?) { add(key, "object") }
   mutating func visit(_ key: RecordKey, _ field: inout ServerReport?) { add(key, "object") }
+  mutating func visit(_ key: RecordKey, _ field: inout Stalls?) { add(key, "object") }
   mutating func visit(_ key: RecordKey, _ field: inout [TimelineEntry]?) { add(key, "array") }
 
   static var all: [[String]] {

@@ -30,7 +30,14 @@ private struct ColumnTypes: RecordFieldVisitor {
     add(key, "STRUCT(p50 DOUBLE, p99 DOUBLE, \"max\" DOUBLE)")
   }
   mutating func visit(_ key: RecordKey, _ field: inout ServerReport?) {
-    add(key, "STRUCT(queue_ms DOUBLE, load_ms DOUBLE, prefill_ms DOUBLE, decode_ms DOUBLE, total_ms DOUBLE)")
+    let times = ["queue_ms", "load_ms", "prefill_ms", "decode_ms", "total_ms", "ttft_ms", "itl_ms"]
+    let counts = ["draft_tokens", "accepted_tokens"]
+    let ratios = ["acceptance_rate", "acceptance_length"]
+    let members = times.map { "\($0) DOUBLE" } + counts.map { "\($0) BIGINT" } + ratios.map { "\($0) DOUBLE" }
+    add(key, "STRUCT(\(members.joined(separator: ", ")))")
+  }
+  mutating func visit(_ key: RecordKey, _ field: inout Stalls?) {
+    add(key, "STRUCT(\"server\" DOUBLE[], \"proxy\" DOUBLE[], \"client\" DOUBLE[])")
   }
   mutating func visit(_ key: RecordKey, _ field: inout [TimelineEntry]?) { add(key, "BIGINT[][]") }
 }

@@ -14,13 +14,13 @@ from harness.process import Child
 TOP = pathlib.Path(__file__).resolve().parents[3]
 
 KEYS = (
-    "v id ts instance user user_from session client request_id trace_id response_id method path dialect model "
+    "v id ts instance user user_from session client request_id trace_id response_id task method path dialect model "
     "response_model stream status outcome stage error finish_reason upstream upstream_reused in_flight request_read "
     "request_bytes response_bytes input_tokens cached_tokens cache_write_tokens output_tokens reasoning_tokens "
-    "tool_calls tokens_from "
+    "tool_calls late_tokens undelivered_tokens tokens_from "
     "output_chars choices events coalesced_events reads upload_ms connect_ms ttfb_ms ttfe_ms ttft_ms ttfa_ms "
     "ttlt_ms total_ms waited_ms tpot_ms tps tps_e2e cps gaps_ms itl_ms server delivery_us client_stalled_ms "
-    "loop_lag_us clock timeline"
+    "loop_lag_us clock encoding buffered stalls timeline"
 ).split()
 
 
