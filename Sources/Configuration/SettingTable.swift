@@ -112,7 +112,9 @@ struct Setting: Sendable {
     Setting(
       "identity.headers", \.identity.headers, .headers,
       "Request headers that name the user; the first one that a request has is used. Without any it is the user in the"
-        + " body, else the fingerprint of the API key, else the client's address."),
+        + " body, else the fingerprint of the API key, else the client's address. A field that carries a credential"
+        + " (authorization, x-api-key, api-key, cookie, proxy-authorization and the like) names the user by its"
+        + " fingerprint. Any client can send any name: see identity.trust_headers_from."),
     Setting(
       "identity.session_headers", \.identity.sessionHeaders, .headers,
       "Request headers that name the conversation or session; the first one that a request has is used."),
@@ -120,6 +122,18 @@ struct Setting: Sendable {
       "identity.trusted_proxies", \.identity.trustedProxies, .addressRanges,
       "Peers whose X-Forwarded-For field is trusted to name the client, such as [10.0.0.0/8, \"::1\"]."
     ),
+    Setting(
+      "identity.trust_headers_from", \.identity.trustHeadersFrom, .addressRanges,
+      "The peers whose identity.headers and identity.session_headers count, such as [10.0.0.0/8, \"::1\"]: gateways that"
+        + " set these fields themselves. Those of any other peer are forwarded, but name nobody in a record. [] means all"
+        + " peers: then a client can claim any name."),
+    Setting(
+      "identity.secret_file", \.identity.secretFile, Codec<String>.text.or("auto"),
+      "A file with the secret of the fingerprints of API keys, of at least 16 bytes; proxies with one secret give one key"
+        + " one fingerprint. Mode 0600, or readable for its group and owned by root or by a group of the process (0440). auto"
+        + " is tachograph.secret beside the records, made if it is not there. The variable TACHOGRAPH_IDENTITY_SECRET, with"
+        + " the secret itself, wins.",
+      needsRestart: true),
   ]
 
   private static let forwarding = [

@@ -49,6 +49,11 @@ public final class RequestOrigin: Sendable {
     self.session = session
   }
 
+  /// The same head as sent by a peer whose identity headers do not count: only its API key says who sent it.
+  public var withoutHeaders: RequestOrigin {
+    user == nil && session == nil ? self : RequestOrigin(keyOwner: keyOwner)
+  }
+
   /// The user: configured headers, then the body, then the API key's fingerprint, then the client's address.
   /// - Parameter isBodyRead: whether `facts` has all that the body says.
   /// - Returns: nil where the body may name a user that was not read: anyone else would be a guess.
@@ -93,18 +98,24 @@ public struct IdentityReader: Sendable {
     var user: Identity?
     for index in headers.user.indices {
       guard let value = Self.present(field(headers.user[index])) else { continue }
-      user = Identity(user: Self.text(value), from: headers.userFrom[index])
+      user = Identity(user: name(value, of: headers.user[index]), from: headers.userFrom[index])
       break
     }
     var keyOwner: Identity?
-    if user == nil, let key = Self.credential(field) {
+    if let key = Self.credential(field) {
       keyOwner = Identity(user: fingerprints.fingerprint(of: key), from: "api_key")
     }
-    for name in headers.session {
-      guard let value = Self.present(field(name)) else { continue }
-      return RequestOrigin(user: user, keyOwner: keyOwner, session: StringLimit.capped(Self.text(value)))
+    for header in headers.session {
+      guard let value = Self.present(field(header)) else { continue }
+      return RequestOrigin(user: user, keyOwner: keyOwner, session: name(value, of: header))
     }
     return RequestOrigin(user: user, keyOwner: keyOwner)
+  }
+
+  /// What a configured field's value is called in a record: a credential by its fingerprint, anything else as it stands.
+  private mutating func name(_ value: ArraySlice<UInt8>, of field: String) -> String {
+    guard let credential = Credential.find(in: value, of: field) else { return StringLimit.capped(Self.text(value)) }
+    return fingerprints.fingerprint(of: credential)
   }
 
   /// As much of a value as a name can be long; what is not UTF-8 is replaced.
@@ -118,18 +129,8 @@ public struct IdentityReader: Sendable {
 
   /// The API key a head carries, where it carries one.
   private static func credential(_ field: (String) -> ArraySlice<UInt8>?) -> ArraySlice<UInt8>? {
-    if let authorization = field("authorization"), let key = bearer(authorization) { return key }
-    return present(field("x-api-key")) ?? present(field("api-key"))
-  }
-
-  /// The token of a Bearer credential (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
-  private static func bearer(_ value: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
-    let text = value.drop(while: isBlank)
-    let scheme = "bearer".utf8
-    guard text.count > scheme.count, isBlank(text[text.startIndex + scheme.count]),
-      zip(text, scheme).allSatisfy({ $0 | 0x20 == $1 })
-    else { return nil }
-    return present(text.dropFirst(scheme.count))
+    Credential.inAuthorization(present(field("authorization")) ?? []) ?? present(field("x-api-key"))
+      ?? present(field("api-key"))
   }
 
   /// `value` without the blanks around it; nil where nothing is left.

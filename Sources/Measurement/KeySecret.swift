@@ -1,4 +1,5 @@
-// The secret under which API keys become fingerprints: made on first start, kept beside the records, mode 0600.
+// The secret under which API keys become fingerprints: given by the operator, or made on first start and kept beside the
+// records, mode 0600.
 // It must not be printed, logged or sent anywhere; no error quotes it.
 import Crypto
 import Glibc
@@ -7,6 +8,8 @@ import Glibc
 public struct KeySecretError: Error, CustomStringConvertible, Equatable {
   /// One line for the operator: what, which file, and what to do.
   public let description: String
+  /// Whether there is none and none can be kept here: the folder may not be written, or its disk is full.
+  public var cannotBeKept = false
 }
 
 /// The HMAC key for fingerprints of API keys (Documentation.docc/Record.md, "What is never in a record").
@@ -18,14 +21,17 @@ public struct KeySecret: Sendable {
 
   let key: SymmetricKey
 
-  init(bytes: [UInt8]) { key = SymmetricKey(data: bytes) }
+  init(bytes: some Collection<UInt8>) { key = SymmetricKey(data: Array(bytes)) }
+
+  /// A secret for this process alone: its fingerprints differ from those of every other.
+  public static func temporary() -> KeySecret {
+    var random = SystemRandomNumberGenerator()
+    return KeySecret(bytes: (0..<byteCount).map { _ in random.next() as UInt8 })
+  }
 
   /// The secret's path for records at `recordsPath`: the same folder, so that proxies that log side by side agree on who
-  /// is who; the working directory for `-`, a device or a FIFO, which have no folder of their own.
+  /// is who.
   public static func path(beside recordsPath: String) -> String {
-    var status = stat()
-    let exists = unsafe stat(recordsPath, &status) == 0
-    if recordsPath == "-" || exists && status.st_mode & S_IFMT != S_IFREG { return fileName }
     guard let slash = recordsPath.lastIndex(of: "/") else { return fileName }
     return recordsPath[...slash] + fileName
   }
@@ -52,13 +58,7 @@ public struct KeySecret: Sendable {
       throw KeySecretError(description: "cannot read the key secret \(path): \(message())")
     }
     defer { close(file) }
-    var status = stat()
-    guard unsafe fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      throw KeySecretError(description: "the key secret \(path) is not a regular file")
-    }
-    guard status.st_mode & 0o077 == 0 else {
-      throw KeySecretError(description: "the key secret \(path) is open to others: run chmod 600 \(path)")
-    }
+    try checkAccess(file, path)
     var text = [UInt8](repeating: 0, count: byteCount * 2 + 2)
     let length = unsafe text.withUnsafeMutableBytes { unsafe Glibc.read(file, $0.baseAddress, $0.count) }
     guard length >= byteCount * 2, let bytes = Hex.decode(text[..<(byteCount * 2)]),
@@ -77,7 +77,7 @@ public struct KeySecret: Sendable {
     let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard file >= 0 else {
       let what = "cannot make the key secret, which is kept beside the records"
-      throw KeySecretError(description: "\(what): \(path): \(message())")
+      throw KeySecretError(description: "\(what): \(path): \(message())", cannotBeKept: true)
     }
     defer { unsafe unlink(temporary) }
     let text = Hex.encode((0..<byteCount).map { _ in random.next() as UInt8 }) + "\n"
@@ -87,13 +87,15 @@ public struct KeySecret: Sendable {
     let sound = written == count && fchmod(file, 0o600) == 0 && fsync(file) == 0
     let reason = message()
     close(file)
-    guard sound else { throw KeySecretError(description: "cannot make the key secret \(path): \(reason)") }
+    guard sound else {
+      throw KeySecretError(description: "cannot make the key secret \(path): \(reason)", cannotBeKept: true)
+    }
     guard unsafe link(temporary, path) == 0 || errno == EEXIST else {
-      throw KeySecretError(description: "cannot make the key secret \(path): \(message())")
+      throw KeySecretError(description: "cannot make the key secret \(path): \(message())", cannotBeKept: true)
     }
   }
 
-  private static func message() -> String { unsafe String(cString: strerror(errno)) }
+  static func message() -> String { unsafe String(cString: strerror(errno)) }
 }
 
 /// Lower-case hexadecimal.

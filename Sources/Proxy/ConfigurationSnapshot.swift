@@ -67,6 +67,12 @@ final class ConfigurationSnapshot: Sendable {
   /// Whether the `X-Forwarded-For` field of a peer is trusted to name the client.
   func isTrustedProxy(_ address: String) -> Bool { settings.identity.trustedProxies.contains { $0.contains(address) } }
 
+  /// Whether the fields by which a peer names users and sessions count.
+  func trustsIdentityHeaders(of address: String) -> Bool {
+    let trusted = settings.identity.trustHeadersFrom
+    return trusted.isEmpty || trusted.contains { $0.contains(address) }
+  }
+
   /// Whether a peer may connect where PROXY headers are required.
   func maySendProxyHeader(_ address: String) -> Bool {
     let peers = settings.proxyProtocol.peers

@@ -103,8 +103,9 @@ final class FileSink: RecordSink {
   }
 
   private static func error(_ number: Int32) -> RecordSinkError {
-    // ENXIO: a FIFO has no reader yet.
-    RecordSinkError(description: unsafe String(cString: strerror(number)), isTemporary: number == ENXIO)
+    // ENXIO: a FIFO has no reader yet. The others: a disk is full, and will be cleared.
+    RecordSinkError(
+      description: unsafe String(cString: strerror(number)), isTemporary: [ENXIO, ENOSPC, EDQUOT].contains(number))
   }
 
   // MARK: Writing

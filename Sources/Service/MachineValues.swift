@@ -14,13 +14,3 @@ extension Settings {
     return settings
   }
 }
-
-extension Settings.RecordsTarget {
-  /// The path as the log takes it: `-` is standard output.
-  var path: String {
-    switch self {
-    case .file(let path): path
-    case .standardOutput: "-"
-    }
-  }
-}

@@ -41,7 +41,7 @@ public final class ProxyService: Sendable {
     for warning in source.warnings { log.warning("\(warning)") }
     let settings = source.settings.withMachineValues()
     let secret: KeySecret
-    (secret, writer) = try Self.openRecords(settings, log: log)
+    (secret, writer) = try Self.openRecords(settings, source, log: log)
     let pages = AdminPages(source, version: version, log: log)
     do throws(TransportError) {
       admin = try pages.serve()
@@ -61,13 +61,16 @@ public final class ProxyService: Sendable {
   }
 
   private static func openRecords(
-    _ settings: Settings, log: Log
+    _ settings: Settings, _ source: SettingsSource, log: Log
   ) throws(ServiceFailure) -> (KeySecret, RecordWriter) {
     let path = settings.records.file.path
+    try settings.records.file.checkFolder()
+    let (secret, warning) = try IdentitySecret.load(settings, variable: source.variable(KeySecret.environmentName))
+    if let warning { log.warning("\(warning)") }
     var records = RecordWriter.Settings(path: path, instance: settings.instance ?? "")
     records.queueLimit = settings.records.queue
     do {
-      return (try KeySecret.load(beside: path), try RecordWriter(records))
+      return (secret, try RecordWriter(records))
     } catch {
       throw ServiceFailure("\(error)")
     }

@@ -52,6 +52,9 @@ public final class SettingsSource: Sendable {
     }
   }
 
+  /// The value of an environment variable at the start; nil where it is empty or not set.
+  func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+
   /// The settings in force.
   public var settings: Settings { state.withLock { $0.settings } }
   /// How often they were read again.

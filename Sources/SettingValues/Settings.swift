@@ -85,6 +85,11 @@ public struct Settings: Hashable, Sendable {
     public var sessionHeaders = ["x-session-id", "x-openwebui-chat-id", "helicone-session-id"]
     /// Peers whose `X-Forwarded-For` is believed for `client`; none unless configured.
     public var trustedProxies: [AddressRange] = []
+    /// Peers whose `headers` and `sessionHeaders` count; all where it is empty.
+    public var trustHeadersFrom: [AddressRange] = []
+    /// The file with the secret of the fingerprints, made by somebody else; nil is one that this program makes beside the
+    /// records.
+    public var secretFile: String?
   }
 
   /// Which paths are which dialect's, beside those that every dialect has.

@@ -66,7 +66,8 @@ struct IdentityTests {
     "A key is a key by any of its fields, and gives the same fingerprint",
     arguments: [
       ("authorization", "Bearer sk-abc"), ("authorization", "bearer  sk-abc "), ("x-api-key", "sk-abc"),
-      ("api-key", "sk-abc"),
+      ("api-key", "sk-abc"), ("authorization", "sk-abc"), ("authorization", " Basic sk-abc"),
+      ("authorization", "Token sk-abc"),
     ])
   func credentials(name: String, value: String) {
     var reader = freshReader()
@@ -75,7 +76,60 @@ struct IdentityTests {
     #expect(identity == Identity(user: "key_79cab182c097", from: "api_key"))
   }
 
-  @Test("What is no key is none", arguments: ["Basic dXNlcjpwYXNz", "Bearer", "Bearer  ", "", "Bearersk-1"])
+  @Test(
+    "A configured header that carries a credential gives its fingerprint, as user and as session",
+    arguments: [
+      ("authorization", "Basic very-secret"), ("authorization", "very-secret"),
+      ("Authorization", "Digest a=very-secret, b=1"),
+      ("x-api-key", "very-secret"), ("api-key", "very-secret"), ("cookie", "sid=very-secret; theme=dark"),
+      ("proxy-authorization", "Basic very-secret"), ("x-goog-api-key", "very-secret"), ("x-auth-token", "very-secret"),
+      ("x-user-id", "bearer very-secret"), ("helicone-auth", "Bearer very-secret"),
+    ])
+  func credentialHeader(name: String, value: String) {
+    var reader = IdentityReader(headers: IdentityHeaders(user: [name], session: [name]), secret: secret)
+    let head = reader.read(texts: { $0 == name.lowercased() ? value : nil })
+    let user = head.identity(facts: RequestFacts(), client: "")
+    #expect(
+      user?.user.count == 16 && user?.user.hasPrefix("key_") == true && user?.from == "header:\(name.lowercased())")
+    #expect(head.session(facts: RequestFacts())?.hasPrefix("key_") == true)
+    #expect(!String(reflecting: (head.user, head.keyOwner, head.session)).contains("secret"))
+  }
+
+  @Test("Two cookies give two fingerprints, by all that they say")
+  func cookies() {
+    var reader = IdentityReader(headers: IdentityHeaders(user: ["cookie"], session: []), secret: secret)
+    let names = ["sid=1; theme=dark", "sid=2; theme=dark"].map { value in
+      reader.read(texts: { $0 == "cookie" ? value : nil }).identity(facts: RequestFacts(), client: "")?.user
+    }
+    #expect(names[0] != names[1])
+  }
+
+  @Test(
+    "A header that says who and is no credential is a name",
+    arguments: ["x-user-id", "x-litellm-key-alias", "x-author"])
+  func names(header: String) {
+    var reader = IdentityReader(headers: IdentityHeaders(user: [header], session: []), secret: secret)
+    let head = reader.read(texts: { $0 == header ? "Basic" : nil })
+    #expect(head.identity(facts: RequestFacts(), client: "")?.user == "Basic")
+  }
+
+  @Test("Where identity headers do not count, the API key does, and the body's user before it")
+  func withoutHeaders() {
+    var reader = freshReader()
+    let fields = ["x-user-id": "alice", "x-session-id": "s", "authorization": "Bearer sk-abc"]
+    let head = reader.read(texts: { fields[$0] }).withoutHeaders
+    #expect(head.identity(facts: RequestFacts(), client: "c") == Identity(user: "key_79cab182c097", from: "api_key"))
+    #expect(head.session(facts: RequestFacts()) == nil)
+    var facts = RequestFacts()
+    facts.user = "bob"
+    facts.session = "body"
+    #expect(head.identity(facts: facts, client: "c")?.user == "bob")
+    #expect(head.session(facts: facts) == "body")
+  }
+
+  @Test(
+    "What is no key is none",
+    arguments: ["Basic", "Bearer", "Bearer  ", "", " ", "Digest username=\"u\", nonce=\"1\"", "Negotiate YII="])
   func noCredential(value: String) {
     var reader = freshReader()
     let identity = reader.read(texts: { $0 == "authorization" ? value : nil }).identity(
@@ -181,7 +235,10 @@ struct KeySecretTests {
     let path = folder.path + "/s"
     _ = try KeySecret.load(path: path)
     chmod(path, mode)
-    #expect(throws: KeySecretError(description: "the key secret \(path) is open to others: run chmod 600 \(path)")) {
+    #expect(
+      throws: KeySecretError(
+        description: "the key secret \(path) is open to others: run chmod 600 \(path), or mount it with mode 0440")
+    ) {
       try KeySecret.load(path: path)
     }
     chmod(path, 0o600)
@@ -197,10 +254,72 @@ struct KeySecretTests {
     } throws: { "\($0)".contains("/nonexistent/folder/s") }
   }
 
-  @Test(
-    "Standard output and devices have their secret in the working directory",
-    arguments: ["-", "/dev/null", "plain.jsonl"])
-  func devices(path: String) { #expect(KeySecret.path(beside: path) == KeySecret.fileName) }
+  @Test("Where none can be kept, the error says so; a damaged one is another failure")
+  func cannotBeKept() throws {
+    let error = #expect(throws: KeySecretError.self) { try KeySecret.load(path: "/proc/s") }
+    #expect(error?.cannotBeKept == true)
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let path = try folder.write("abc", to: "s")
+    chmod(path, 0o600)
+    let damaged = #expect(throws: KeySecretError.self) { try KeySecret.load(path: path) }
+    #expect(damaged?.cannotBeKept == false)
+  }
+
+  private func fingerprint(_ secret: KeySecret) -> String { KeyFingerprints.compute(ArraySlice("k".utf8), secret) }
+
+  @Test("Two secrets for one process each differ")
+  func temporary() { #expect(fingerprint(.temporary()) != fingerprint(.temporary())) }
+
+  @Test("A given secret is any bytes, without the line's end, in a file or a variable")
+  func given() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let bytes: [UInt8] = [0xff, 0x00, 0x0a] + Array("sixteen bytes!".utf8)
+    let path = folder.file("s")
+    try Data(bytes + [0x0d, 0x0a]).write(to: URL(fileURLWithPath: path))
+    chmod(path, 0o600)
+    let expected = fingerprint(KeySecret(bytes: bytes))
+    #expect(try fingerprint(KeySecret.load(given: path)) == expected)
+    #expect(try fingerprint(KeySecret(given: bytes, in: "here")) == expected)
+  }
+
+  @Test("A copy of the file that was made means the same")
+  func copied() throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let made = try KeySecret.load(path: folder.file("made"))
+    #expect(try fingerprint(KeySecret.load(given: folder.file("made"))) == fingerprint(made))
+    #expect(try fingerprint(KeySecret(given: Array(folder.text(of: "made").utf8), in: "here")) == fingerprint(made))
+  }
+
+  @Test("Its group may read it where it is read-only; nobody else may", arguments: [0o400, 0o440, 0o600])
+  func accessible(mode: mode_t) throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let path = try folder.write("a secret of some length\n", to: "s")
+    chmod(path, mode)
+    #expect(throws: Never.self) { try KeySecret.load(given: path) }
+  }
+
+  @Test("One that others may read or its group may write is refused", arguments: [0o444, 0o640, 0o460, 0o441])
+  func inaccessible(mode: mode_t) throws {
+    let folder = try TemporaryFolder()
+    defer { folder.remove() }
+    let path = try folder.write("a secret of some length\n", to: "s")
+    chmod(path, mode)
+    let error = #expect(throws: KeySecretError.self) { try KeySecret.load(given: path) }
+    #expect(error?.description.contains("mode 0440") == true)
+  }
+
+  @Test("One that is too short or too long is refused, by its place and not its text", arguments: [0, 15, 4097])
+  func sizes(count: Int) throws {
+    let error = #expect(throws: KeySecretError.self) {
+      try KeySecret(given: Array(repeating: UInt8(ascii: "x"), count: count), in: "HERE")
+    }
+    #expect(error?.description.contains("HERE") == true && error?.description.contains("xx") == false)
+    #expect(throws: KeySecretError.self) { try KeySecret.load(given: "/nonexistent/s") }
+  }
 }
 
 @Suite("UUIDv7Generator")

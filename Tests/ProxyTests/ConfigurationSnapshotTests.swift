@@ -78,6 +78,7 @@ struct ConfigurationSnapshotTests {
       $0.identity.headers = ["x-a"]
       $0.identity.sessionHeaders = ["x-b"]
       $0.identity.trustedProxies = [AddressRange("10.0.0.0/8")].compactMap { $0 }
+      $0.identity.trustHeadersFrom = [AddressRange("192.0.2.0/24")].compactMap { $0 }
       $0.proxyProtocol.peers = [AddressRange("::1")].compactMap { $0 }
     }
     #expect(snapshot.forwarding.forwardedFor == .append && snapshot.forwarding.forwarded == .drop)
@@ -85,6 +86,8 @@ struct ConfigurationSnapshotTests {
     #expect(snapshot.forwarding.via == nil && snapshot.forwarding.tunnels.isEmpty)
     #expect(snapshot.identityHeaders.user == ["x-a"] && snapshot.identityHeaders.session == ["x-b"])
     #expect(snapshot.isTrustedProxy("10.1.2.3") && !snapshot.isTrustedProxy("::1"))
+    #expect(snapshot.trustsIdentityHeaders(of: "192.0.2.9") && !snapshot.trustsIdentityHeaders(of: "10.1.2.3"))
+    #expect(self.snapshot { _ in }.trustsIdentityHeaders(of: "10.1.2.3"))
     #expect(snapshot.maySendProxyHeader("::1") && !snapshot.maySendProxyHeader("10.1.2.3"))
   }
 

@@ -78,7 +78,8 @@ final class Exchange {
   func start(_ head: RequestHead, _ cached: CachedRequest, clientAddress: String, into output: OutputBuffer) {
     let worker = worker
     worker.counters.exchangesBegun.add()
-    let origin = cached.origin(of: head, worker.origins)
+    let claimed = cached.origin(of: head, worker.origins)
+    let origin = configuration.trustsIdentityHeaders(of: clientAddress) ? claimed : claimed.withoutHeaders
     recorder.request(head, cached.metadata, from: origin, decoderLimits: configuration.decoderLimits)
     if offer != nil || !cached.write(head, to: output) {
       head.write(

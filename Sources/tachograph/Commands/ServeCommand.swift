@@ -31,7 +31,8 @@ struct ServeCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "The file to append records to; - is standard output. [default: ./tachograph.jsonl]",
-      discussion: "The secret of the keys' fingerprints is kept beside it, in tachograph.secret.", valueName: "file"))
+      discussion: "The secret of the API keys' fingerprints is kept beside a file, in tachograph.secret.",
+      valueName: "file"))
   var records: String?
 
   @Option(
