@@ -10,6 +10,7 @@ public enum Outcome: String, CaseIterable, Sendable {
   case clientCancelled = "client_cancelled"
   case upstreamUnreachable = "upstream_unreachable"
   case upstreamReset = "upstream_reset"
+  case upstreamInvalid = "upstream_invalid"
   case timeout
   case rejected
   case tunnelled

@@ -92,9 +92,10 @@ extension Outcome {
     case .clientCancelled: 4
     case .upstreamUnreachable: 5
     case .upstreamReset: 6
-    case .timeout: 7
-    case .rejected: 8
-    case .tunnelled: 9
+    case .upstreamInvalid: 7
+    case .timeout: 8
+    case .rejected: 9
+    case .tunnelled: 10
     }
   }
 }

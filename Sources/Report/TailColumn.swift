@@ -137,7 +137,9 @@ extension TailColumn.Kind {
     switch outcome {
     case .ok: .green
     case .clientCancelled, .tunnelled: .yellow
-    case .upstreamStatus, .streamError, .truncated, .upstreamUnreachable, .upstreamReset, .timeout, .rejected: .red
+    case .upstreamStatus, .streamError, .truncated, .upstreamUnreachable, .upstreamReset, .upstreamInvalid, .timeout,
+      .rejected:
+      .red
     }
   }
 }

@@ -189,7 +189,7 @@ FAULTS = [
         is_whole=True,
     ),
     *(
-        Fault(name, said(data, ending="silence"), "upstream_reset", "waiting", status=502)
+        Fault(name, said(data, ending="silence"), "upstream_invalid", "waiting", status=502)
         for name, data in BAD_HEADS.items()
     ),
     *(

@@ -258,7 +258,7 @@ struct DisconnectTests {
     #expect(text.hasPrefix("HTTP/1.1 502 ") && !text.contains("SSH"))
     try server.waitForEnd()
     let lines = try harness.end()
-    #expect(lines.map(\.verdict) == ["upstream_reset waiting"])
+    #expect(lines.map(\.verdict) == ["upstream_invalid waiting"])
     #expect(lines.first?.int("status") == 502)
   }
 

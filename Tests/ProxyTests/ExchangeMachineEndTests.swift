@@ -36,7 +36,8 @@ struct ExchangeMachineEndTests {
 
     var outcome: (before: Outcome, behind: Outcome) {
       switch self {
-      case .upstreamEnds, .upstreamFails, .responseInvalid: (.upstreamReset, .truncated)
+      case .upstreamEnds, .upstreamFails: (.upstreamReset, .truncated)
+      case .responseInvalid: (.upstreamInvalid, .truncated)
       case .timeout, .shutDown: (.timeout, .timeout)
       }
     }

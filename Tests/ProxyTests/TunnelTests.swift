@@ -252,7 +252,7 @@ struct TunnelTests {
       #expect(response.hasPrefix("HTTP/1.1 502 ") && !response.contains("secret"))
       #expect(try !server.readToEnd().contains("behind"))
     }
-    #expect(try harness.end().map(\.verdict) == Array(repeating: "upstream_reset waiting", count: 3))
+    #expect(try harness.end().map(\.verdict) == Array(repeating: "upstream_invalid waiting", count: 3))
   }
 
   @Test("Where no protocol is tunnelled, offers are plain HTTP")

@@ -157,11 +157,11 @@ struct ReportRenderingTests {
         == [
           "MODEL  OTHER OUTCOMES",
           "all    upstream_status 4, stream_error 5, truncated 6, client_cancelled 7,",
-          "       upstream_unreachable 8, upstream_reset 9, timeout 10, rejected 11,",
-          "       tunnelled 12",
+          "       upstream_unreachable 8, upstream_reset 9, upstream_invalid 10,",
+          "       timeout 11, rejected 12, tunnelled 13",
           "llama  upstream_status 4, stream_error 5, truncated 6, client_cancelled 7,",
-          "       upstream_unreachable 8, upstream_reset 9, timeout 10, rejected 11,",
-          "       tunnelled 12",
+          "       upstream_unreachable 8, upstream_reset 9, upstream_invalid 10,",
+          "       timeout 11, rejected 12, tunnelled 13",
         ])
   }
 

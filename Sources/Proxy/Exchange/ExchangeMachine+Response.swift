@@ -165,7 +165,7 @@ extension ExchangeMachine {
   {
     let outcome: Outcome
     switch response {
-    case .awaitingHead: outcome = .upstreamReset
+    case .awaitingHead: outcome = .upstreamInvalid
     case .receiving: outcome = .truncated
     case .delivering, .tunnelling, .ended: return illegal("an invalid response")
     }

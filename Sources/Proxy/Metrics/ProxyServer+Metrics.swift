@@ -287,7 +287,9 @@ extension Outcome {
   fileprivate var endsWithoutStage: Bool {
     switch self {
     case .ok, .upstreamStatus, .tunnelled: true
-    case .streamError, .truncated, .clientCancelled, .upstreamUnreachable, .upstreamReset, .timeout, .rejected: false
+    case .streamError, .truncated, .clientCancelled, .upstreamUnreachable, .upstreamReset, .upstreamInvalid, .timeout,
+      .rejected:
+      false
     }
   }
 }

@@ -297,7 +297,7 @@ def test_case_32_an_ambiguous_response_is_a_502(teller, answer):
         client.refused(502)
         assert server.closed() in ("fin", "rst")
 
-    assert every(teller.tell(story), "outcome", "status") == ("upstream_reset", 502)
+    assert every(teller.tell(story), "outcome", "status") == ("upstream_invalid", 502)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_case_32_both_framings_are_said_to_have_been_there(teller, fields):
         client.refused(502)
         assert server.closed() in ("fin", "rst")
 
-    assert every(teller.tell(story), "outcome", "error") == ("upstream_reset", f"response_malformed: {BOTH}")
+    assert every(teller.tell(story), "outcome", "error") == ("upstream_invalid", f"response_malformed: {BOTH}")
 
 
 def test_case_32_chunked_with_a_tab_behind_it_is_no_body_that_the_close_ends(teller):
@@ -326,4 +326,4 @@ def test_case_32_chunked_with_a_tab_behind_it_is_no_body_that_the_close_ends(tel
         client.refused(502)
         assert server.closed() in ("fin", "rst")
 
-    assert every(teller.tell(story), "outcome", "status") == ("upstream_reset", 502)
+    assert every(teller.tell(story), "outcome", "status") == ("upstream_invalid", 502)

@@ -304,4 +304,4 @@ def test_case_43_a_101_that_nobody_asked_for_is_a_502(teller, request_head):
         client.refused(502)
         assert server.closed() in ("fin", "rst")
 
-    assert every(teller.tell(story), "outcome", "status") == ("upstream_reset", 502)
+    assert every(teller.tell(story), "outcome", "status") == ("upstream_invalid", 502)

@@ -238,7 +238,7 @@ def test_case_52_a_responses_head_has_a_limit(teller):
         client.refused(502)
         assert server.closed() in ("fin", "rst")
 
-    assert every(teller.tell(story), "outcome", "status") == ("upstream_reset", 502)
+    assert every(teller.tell(story), "outcome", "status") == ("upstream_invalid", 502)
 
 
 def test_case_53_a_streams_head_is_passed_on_before_its_body_comes(teller):
