@@ -38,6 +38,8 @@ public protocol ServerConnectionDelegate: AnyObject {
   func serverConnectionDidFlush(_ connection: ServerConnection)
   /// The client has left. Where a request is under way, `close` has to follow.
   func serverConnectionDidLoseClient(_ connection: ServerConnection)
+  /// The client has ended its side behind its request, which is answered all the same (`answersHalfClosed`).
+  func serverConnectionClientDidEndSide(_ connection: ServerConnection)
   /// How long what the client still sends is discarded once our side has ended, in nanoseconds.
   func serverConnectionLingerNanoseconds(_ connection: ServerConnection) -> Int64
   /// The connection was closed; nothing follows.
@@ -53,6 +55,8 @@ extension ServerConnectionDelegate {
   public func serverConnection(_ connection: ServerConnection, cachedHeadIn bytes: RawSpan) -> RequestHead? { nil }
   /// Does nothing.
   public func serverConnectionDidPausePipelining(_ connection: ServerConnection) {}
+  /// Does nothing.
+  public func serverConnectionClientDidEndSide(_ connection: ServerConnection) {}
   /// Does nothing.
   public func serverConnectionDidFlush(_ connection: ServerConnection) {}
   /// Two seconds.
@@ -346,7 +350,10 @@ public final class ServerConnection: StreamDelegate {
   }
 
   /// The client has ended its side.
-  public func streamDidEnd(_ stream: any ByteStream) { perform(state.clientEnded(queued: stream.queuedBytes)) }
+  public func streamDidEnd(_ stream: any ByteStream) {
+    perform(state.clientEnded(queued: stream.queuedBytes))
+    if state.hasClientEnded { receiver?.serverConnectionClientDidEndSide(self) }
+  }
 
   /// The connection has failed.
   public func streamDidFail(_ stream: any ByteStream, _ error: TransportError) { perform(state.clientFailed()) }

@@ -13,6 +13,8 @@ struct DeliveryMeter: Sendable {
   /// The worst lateness of a read that has a kernel stamp, ns; nil where none had.
   private(set) var worstLag: Int64?
   @PackedInstant private var oldestPending: Instant? = nil
+  /// When the oldest of them was read, and handed on.
+  @PackedInstant private var oldestReadAt: Instant? = nil
   private var morePending: [Instant] = []
   private var sawKernel = false
   private var sawLoop = false
@@ -46,10 +48,21 @@ struct DeliveryMeter: Sendable {
     }
     if oldestPending == nil {
       oldestPending = arrival.at
+      oldestReadAt = arrival.readAt
     } else if morePending.count < Self.pendingReads - 1 {
       morePending.append(arrival.at)
     }
   }
+
+  /// Whether reads wait for the client's socket.
+  @inline(__always)
+  var hasPending: Bool { oldestPending != nil }
+
+  /// When the oldest read that waits for the client's socket was handed to it.
+  var oldestPendingReadAt: Instant? { oldestPending == nil ? nil : oldestReadAt }
+
+  /// From when on what arrived at `arrivedAt` waited for the proxy: during a pause it waited for the client.
+  func waitBegan(_ arrivedAt: Instant) -> Instant { max(arrivedAt, resumedAt ?? arrivedAt) }
 
   /// Reading goes on after a pause; every read before it has begun.
   mutating func resumed(at: Instant) { resumedAt = at }

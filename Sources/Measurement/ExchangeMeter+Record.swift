@@ -21,6 +21,7 @@ extension ExchangeMeter {
     fillInstants(&record)
     fillSpeeds(&record, tokens: counted?.tokens)
     fillDistributions(&record)
+    fillVerdicts(&record, tokens: counted?.tokens)
     record.capStrings()
   }
 
@@ -118,6 +119,45 @@ extension ExchangeMeter {
       ? nil
       : gaps.areWeightsOnes ? record.gapsMilliseconds : gaps.weightedGaps.flatMap(Self.quantiles)
     record.timeline = requestCompleteAt == nil ? nil : timeline?.unpacked
+  }
+
+  /// What follows from counts and times together: late tokens, stalls, buffering.
+  private mutating func fillVerdicts(_ record: inout ExchangeRecord, tokens: Int?) {
+    guard sawWholeStream else { return }
+    record.lateTokens = lateTokens(of: tokens)
+    if record.dialect != nil, !gaps.areOfEvents {
+      let afterEnd = record.outcome == .clientCancelled ? tokensAtClientEnd.map { eventTokens - $0 } : nil
+      record.undeliveredTokens = max(pendingTokens, afterEnd ?? 0)
+    }
+    noteLastGaps(isWhole: record.outcome == .ok)
+    record.stalls = stalls.stalls
+    record.buffered = isBuffered(record, tokens: tokens)
+  }
+
+  private func lateTokens(of tokens: Int?) -> Int? {
+    guard deadlines.areSet, let tokens, !echoesPrompt, gaps.choices.count == 1, !gaps.choices.overflowed, !hidReasoning
+    else { return nil }
+    guard !lacksEventTokens || (tokens - eventTokens).magnitude <= 1 else { return nil }
+    return deadlines.late
+  }
+
+  /// The waits that the exchange's end cut short.
+  private mutating func noteLastGaps(isWhole: Bool) {
+    guard let endedAt else { return }
+    noteClientDelay(until: endedAt)
+    guard let lastTokenAt, !isWhole, !sawTerminator else { return }
+    stalls.serverGap(endedAt.nanoseconds(since: lastTokenAt), behind: lastTokenAt)
+  }
+
+  private func isBuffered(_ record: borrowing ExchangeRecord, tokens: Int?) -> Bool? {
+    guard gaps.choices.count == 1, !gaps.areOfEvents, let quantiles = record.gapsMilliseconds, let first = firstTokenAt,
+      let last = lastTokenAt
+    else { return nil }
+    return ArrivalPattern(
+      events: events, ttft: record.ttftMilliseconds, span: Self.milliseconds(last.nanoseconds(since: first)),
+      gaps: quantiles, decode: record.server?.decodeMilliseconds,
+      showsMostTokens: tokens.map { eventTokens >= $0 / 2 } ?? true
+    ).isBuffered
   }
 
   /// Milliseconds from t0; nil for what did not happen, or happened before the request was complete.

@@ -25,11 +25,19 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   @PackedInstant var firstTokenAt: Instant? = nil
   @PackedInstant var firstAnswerAt: Instant? = nil
   @PackedInstant var lastTokenAt: Instant? = nil
+  var deadlines = TokenDeadlines()
+  var stalls: StallMeter
   var events = 0
+  /// The tokens of the events so far; one that does not say how many it has counts as one.
+  var eventTokens = 0
+  /// Those of them whose reads the client's socket has not taken.
+  var pendingTokens = 0
   var scalars = 0
   var scalarsAfterFirstEvent = 0
   var body: MeasuredBody?
   var decodingStopped = false
+  /// An event did not say how many tokens it has.
+  var lacksEventTokens = false
   private var readHasToken = false
   private var pendingReadHasToken = false
   /// The answer repeats the prompt, so that its first output is not known, nor how much there is of it.
@@ -57,6 +65,8 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   var coalescedEvents = 0
   var toolCalls = 0
   var stalledNanoseconds: Int64 = 0
+  /// Tokens that had come when the client ended its side; nil where it has not.
+  @PackedInt var tokensAtClientEnd: Int? = nil
   /// The finish reason, as the server last said it.
   public internal(set) var finishReason: String?
   /// The kind of an in-band error, where one came.
@@ -65,15 +75,26 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   /// Starts with the first byte of the request.
   /// - Parameters:
   ///   - keepsTimeline: keep each token-bearing event's instant (`records.timeline`): eight bytes an event.
+  ///   - stallNanoseconds: the shortest gap that is a stall.
   ///   - counters: the worker's counters, in which the exchange's reads are counted too.
-  public init(received: WallAnchor, keepsTimeline: Bool, counters: DeliveryCounters? = nil) {
+  public init(
+    received: WallAnchor, keepsTimeline: Bool, stallNanoseconds: Int64 = 500_000_000, counters: DeliveryCounters? = nil
+  ) {
     self.received = received
     delivery = DeliveryMeter(counters: counters)
     timeline = keepsTimeline ? PackedTimeline() : nil
+    stalls = StallMeter(threshold: stallNanoseconds)
   }
 
   /// The request is complete: t0, from which every interval counts.
   public mutating func requestComplete(at: Instant) { requestCompleteAt = at }
+
+  /// The times that the tokens are held to, in nanoseconds. Call it when the request is complete and before the first token;
+  /// later it has no effect.
+  public mutating func heldTo(ttft: Int64, tpot: Int64) {
+    guard let t0 = requestCompleteAt, firstTokenAt == nil else { return }
+    deadlines.set(from: t0, ttft: ttft, tpot: tpot)
+  }
 
   /// Whether it is.
   public var isRequestComplete: Bool { requestCompleteAt != nil }
@@ -106,14 +127,40 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   /// `beginRead` and `delivered` in one, for a read whose bytes the client's socket accepted at once.
   public mutating func read(_ arrival: Arrival, deliveredAt: Instant) {
     beginRead(arrival)
-    delivered(at: deliveredAt)
+    if deliveredAt.nanoseconds(since: arrival.at) >= stalls.threshold { proxyStalled(arrival, until: deliveredAt) }
+    delivery.delivered(at: deliveredAt)
+    pendingTokens = 0
   }
 
   /// The client's socket has accepted the bytes of every read begun so far. May be called late, or never.
-  public mutating func delivered(at: Instant) { delivery.delivered(at: at) }
+  public mutating func delivered(at: Instant) {
+    noteClientDelay(until: at)
+    delivery.delivered(at: at)
+    pendingTokens = 0
+  }
+
+  /// Not inlined: it runs for few reads.
+  @inline(never)
+  private mutating func proxyStalled(_ arrival: Arrival, until: Instant) {
+    stalls.proxyDelay(from: delivery.waitBegan(arrival.at), to: until)
+  }
+
+  /// The client's socket took at `at`, or had not taken then, what waited for it.
+  mutating func noteClientDelay(until at: Instant) {
+    guard let handedAt = delivery.oldestPendingReadAt, at.nanoseconds(since: handedAt) >= stalls.threshold else {
+      return
+    }
+    stalls.clientDelay(from: handedAt, to: at)
+  }
 
   /// Reading from upstream was paused this long because the client was slow.
-  public mutating func clientStalled(nanoseconds: Int64) { stalledNanoseconds &+= max(nanoseconds, 0) }
+  public mutating func clientStalled(nanoseconds: Int64) {
+    stalledNanoseconds &+= max(nanoseconds, 0)
+    stalls.paused(nanoseconds: max(nanoseconds, 0), tokenAt: lastTokenAt)
+  }
+
+  /// The client ended its side and may still read: if it turns out to have gone, this is when it went.
+  public mutating func clientEndedSide() { tokensAtClientEnd = tokensAtClientEnd ?? eventTokens }
 
   /// Reading from upstream resumes after such a pause. Call it when every read before it has begun.
   public mutating func readingResumed(at: Instant) { delivery.resumed(at: at) }
@@ -163,6 +210,7 @@ public struct ExchangeMeter: ~Copyable, Sendable {
     if firstEventAt == nil { firstEventAt = at }
     if observation.isOfUnknownDialect || observation.isMedia {
       gaps.addEvent(at: at)
+      noteGap(to: at)
       lastTokenAt = max(lastTokenAt ?? at, at)
       if observation.isMedia {
         firstTokenAt = firstTokenAt ?? at
@@ -182,6 +230,8 @@ public struct ExchangeMeter: ~Copyable, Sendable {
     if isFirst {
       firstTokenAt = at
       gaps.forgetEvents()
+    } else {
+      noteGap(to: at)
     }
     lastTokenAt = max(lastTokenAt ?? at, at)
 
@@ -199,9 +249,22 @@ public struct ExchangeMeter: ~Copyable, Sendable {
         serverCount: observation.serverCounts?.output)
       tokens = tokens.flatMap { sum in counted.map { sum &+ $0 } }
     }
+    if tokens == nil { lacksEventTokens = true }
+    let known = tokens ?? observation.outputs.count
+    eventTokens &+= known
+    deadlines.add(known, at: at)
+    if delivery.hasPending { pendingTokens &+= known }
     if timeline != nil, let t0 = requestCompleteAt {
       timeline?.add(nanoseconds: at.nanoseconds(since: t0), tokens: tokens)
     }
+  }
+
+  /// Lays the gap before an event with a token to the server, where it is a stall.
+  @inline(__always)
+  private mutating func noteGap(to at: Instant) {
+    guard let lastTokenAt else { return }
+    let gap = at.nanoseconds(since: lastTokenAt)
+    if gap >= stalls.threshold { stalls.serverGap(gap, behind: lastTokenAt) }
   }
 
   /// Whether output has begun: the first token, or the head of a body whose tokens are not timed.

@@ -23,6 +23,10 @@ final class ConfigurationSnapshot: Sendable {
   let responseLimits: HTTPLimits
   /// Bounds on what is kept of a response to decode it.
   let decoderLimits: DecoderLimits
+  /// How exchanges are recorded.
+  let recordingOptions: RecordingOptions
+  /// Whether streams are held to times.
+  let hasObjectives: Bool
   /// Paths that are a dialect's by configuration.
   let dialectRoutes: [DialectRoute]
   /// Which header fields name the user and the session.
@@ -45,6 +49,9 @@ final class ConfigurationSnapshot: Sendable {
     responseLimits = HTTPLimits(settings.limits, headBytes: settings.limits.responseHeadBytes)
     decoderLimits = DecoderLimits(
       eventBytes: settings.limits.eventBytes, bodyBytes: settings.limits.responseBodyBytes)
+    recordingOptions = RecordingOptions(
+      keepsTimeline: settings.records.timeline, stallNanoseconds: settings.stalls.threshold.wholeNanoseconds)
+    hasObjectives = settings.slo.areSet
     dialectRoutes = settings.dialects.paths.compactMap {
       DialectRoute(ending: $0.ending, dialect: $0.dialect.rawValue)
     }

@@ -107,6 +107,9 @@ public struct Settings: Hashable, Sendable {
     /// The objectives of certain models, which go before the general one; the first that fits counts.
     public var models: [ModelServiceLevel] = []
 
+    /// Whether any stream can be held to anything.
+    public var areSet: Bool { ttft != nil && tpot != nil || !models.isEmpty }
+
     /// What the streams of a model are held to; nil where that is nothing.
     public func level(for model: String?) -> ServiceLevel? {
       if let model, let special = models.first(where: { $0.fits(model) }) { return special.level }

@@ -18,7 +18,7 @@ struct ExchangeRecorderTests {
     private let parser = MessageParser(.response, limits: HTTPLimits.test())
 
     init(_ resources: RecordingResources) throws {
-      recorder = ExchangeRecorder(client: "::1", received: .now(), keepsTimeline: true, resources)
+      recorder = ExchangeRecorder(client: "::1", received: .now(), RecordingOptions(keepsTimeline: true), resources)
       let request = MessageParser(.request, limits: HTTPLimits.test())
       _ = request.parse(
         Array(get("/v1/chat/completions").replacing("GET", with: "POST").utf8).span.bytes, into: BodyRanges())

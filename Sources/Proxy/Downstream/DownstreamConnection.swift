@@ -274,7 +274,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
   ) {
     let termination = Termination(outcome: outcome, stage: .upload, failure: failure)
     let received = worker.wallAnchor(at: receivedAt ?? connection.receivedAt ?? .now())
-    let recorder = ExchangeRecorder(client: peer, received: received, keepsTimeline: false, worker.recording)
+    let recorder = ExchangeRecorder(client: peer, received: received, RecordingOptions(), worker.recording)
     if let status { recorder.replied(status: status) }
     recorder.refused(PartialRequestLine(connection.parser.fields))
     recorder.submit(
@@ -294,6 +294,9 @@ final class DownstreamConnection: ServerConnectionDelegate {
       recordUnstarted(.clientCancelled, nil)
     }
   }
+
+  /// It may still read: what comes from here on is told apart, for the case that it does not.
+  func serverConnectionClientDidEndSide(_ connection: ServerConnection) { exchange?.recorder.clientEndedSide() }
 
   func serverConnectionLingerNanoseconds(_ connection: ServerConnection) -> Int64 {
     // Nothing more is expected of such a client; and of rejected ones there may be few at a time.

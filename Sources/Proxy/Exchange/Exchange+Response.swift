@@ -45,6 +45,7 @@ extension Exchange: ClientConnectionDelegate {
       metadata.write(head, client11: isVersion11, closing: closing, to: output)
       requestBuffer.dropHead()
       recorder.responseHead(head, metadata, firstByteAt: firstByteAt, completeAt: arrival.at)
+      if configuration.hasObjectives { recorder.heldTo(configuration.settings.slo) }
     }
   }
 

@@ -51,7 +51,7 @@ final class Exchange {
       limits: ExchangeMachine.Limits(configuration, upstream))
     machineBox = UniqueBox(in: worker.machines) { machine }
     recorder = ExchangeRecorder(
-      client: client, received: received, keepsTimeline: configuration.settings.records.timeline, worker.recording)
+      client: client, received: received, configuration.recordingOptions, worker.recording)
     activeAt = at
     stepAt = at
     deadlines = Deadlines(at: at)

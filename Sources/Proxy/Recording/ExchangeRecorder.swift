@@ -3,6 +3,7 @@ import Clocks
 import HTTP
 import HTTP1
 import Measurement
+import SettingValues
 import TokenWire
 
 /// The recorder of one exchange. It gets bytes after they were sent, so that nothing that happens here delays or changes them.
@@ -14,9 +15,9 @@ struct ExchangeRecorder: ~Copyable {
   private let decoder: DeferredDecoder
 
   /// A recorder for a request of which nothing is known yet.
-  init(client: String, received: WallAnchor, keepsTimeline: Bool, _ resources: RecordingResources) {
+  init(client: String, received: WallAnchor, _ options: RecordingOptions, _ resources: RecordingResources) {
     state = UniqueBox(in: resources.states) {
-      RecorderState(client: client, received: received, keepsTimeline: keepsTimeline, resources)
+      RecorderState(client: client, received: received, options, resources)
     }
     decoder = resources.decoder
   }
@@ -82,6 +83,9 @@ struct ExchangeRecorder: ~Copyable {
     current.responseHead(head, metadata, firstByteAt: firstByteAt, completeAt: completeAt)
   }
 
+  /// The times that a stream is held to. Call it behind `responseHead`.
+  func heldTo(_ levels: Settings.ServiceLevels) { current.heldTo(levels) }
+
   /// The 101 has been sent on: what follows is not HTTP, and is not decoded.
   func switchedProtocols(_ head: ResponseHead, firstByteAt: Instant, completeAt: Instant) {
     current.switchedProtocols(head, firstByteAt: firstByteAt, completeAt: completeAt)
@@ -116,6 +120,9 @@ struct ExchangeRecorder: ~Copyable {
     current.undelivered = nil
     current.meter.delivered(at: .now())
   }
+
+  /// The client has ended its side, and is still answered.
+  func clientEndedSide() { current.meter.clientEndedSide() }
 
   /// Upstream is not read from now on, because the client is slow.
   func readingPaused(at: Instant) { current.paused(at: at) }

@@ -3,6 +3,7 @@ import Clocks
 import HTTP
 import HTTP1
 import Measurement
+import SettingValues
 import TokenWire
 
 /// Everything about one exchange that its record needs and its forwarding does not. Only its recorder and the deferred decoder
@@ -60,10 +61,12 @@ struct RecorderState: ~Copyable {
   var meter: ExchangeMeter
 
   /// The state of a request of which nothing is known yet.
-  init(client: String, received: WallAnchor, keepsTimeline: Bool, _ resources: RecordingResources) {
+  init(client: String, received: WallAnchor, _ options: RecordingOptions, _ resources: RecordingResources) {
     id = resources.ids.value.next(realtimeNanoseconds: received.realtimeNanoseconds)
     self.client = client
-    meter = ExchangeMeter(received: received, keepsTimeline: keepsTimeline, counters: resources.counters.delivery)
+    meter = ExchangeMeter(
+      received: received, keepsTimeline: options.keepsTimeline, stallNanoseconds: options.stallNanoseconds,
+      counters: resources.counters.delivery)
   }
 
   // MARK: The request
@@ -160,6 +163,13 @@ struct RecorderState: ~Copyable {
     answered(head.status, firstByteAt: firstByteAt, completeAt: completeAt)
     decoder?.begin(metadata.body)
     noteKind()
+  }
+
+  /// The times that a stream is held to. A model that is not known yet has no objective of its own, nor another's.
+  mutating func heldTo(_ levels: Settings.ServiceLevels) {
+    if case .reading = requestReading, !levels.models.isEmpty { return }
+    guard let level = levels.level(for: facts.model), let ttft = level.ttft, let tpot = level.tpot else { return }
+    meter.heldTo(ttft: ttft.wholeNanoseconds, tpot: tpot.wholeNanoseconds)
   }
 
   /// The 101 has been sent on: what follows is not HTTP, and is not decoded.

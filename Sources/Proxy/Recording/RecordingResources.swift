@@ -2,6 +2,14 @@
 import Measurement
 import RecordLog
 
+/// What the settings say of how an exchange is recorded.
+struct RecordingOptions: Sendable {
+  /// Each token-bearing event's instant is kept.
+  var keepsTimeline = false
+  /// The shortest gap that is a stall.
+  var stallNanoseconds: Int64 = .max
+}
+
 /// Where records come from and go to on one worker: ids, memory, the deferred decoder, counters, the log. Confined to the
 /// worker's thread.
 final class RecordingResources {
