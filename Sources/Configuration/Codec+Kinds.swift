@@ -159,6 +159,25 @@ extension Codec where Value == [DialectPath] {
   }
 }
 
+extension Codec where Value == [RequestPattern] {
+  static var requestPatterns: Codec {
+    Codec(many: "a list of paths, such as /health or OPTIONS *") { (scalars) throws(InvalidValue) -> [RequestPattern] in
+      var patterns: [RequestPattern] = []
+      for scalar in scalars {
+        guard let pattern = RequestPattern(scalar.text) else {
+          throw InvalidValue(
+            what: "expected a path, found \(quoted(scalar.text))",
+            remedy: "write it like /health, /probe/* or OPTIONS *")
+        }
+        patterns.append(pattern)
+      }
+      return patterns
+    } write: {
+      $0.map(\.description)
+    }
+  }
+}
+
 extension Codec where Value == [AddressRange] {
   static var addressRanges: Codec {
     Codec(many: "a list of addresses or ranges, such as 10.0.0.0/8") {

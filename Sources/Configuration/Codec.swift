@@ -57,7 +57,7 @@ struct Codec<Value: Sendable>: Sendable {
         let isOnlyMistyped = try read(Scalar(scalar.text)) != nil
         let hint =
           !isOnlyMistyped
-          ? "see config/tachograph.yaml" : scalar.kind == .text ? "remove the quotes" : "put it in quotes"
+          ? "see `tachograph config`" : scalar.kind == .text ? "remove the quotes" : "put it in quotes"
         throw InvalidValue(what: "expected \(expected), found \(quoted(scalar.text))", remedy: hint)
       }
       return value

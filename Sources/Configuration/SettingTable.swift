@@ -91,6 +91,11 @@ struct Setting: Sendable {
       "records.timeline", \.records.timeline, .truth,
       "Whether each record has the time of every event that carries tokens. It makes records long."),
     Setting(
+      "records.skip", \.records.skip, .requestPatterns,
+      "Requests that leave no record, such as probes: paths without their query, each with or without a method before it; a *"
+        + " at the end stands for anything. [/health, \"OPTIONS *\"] also skips HAProxy's own checks. They are counted in"
+        + " tachograph_records_skipped_total, and in all metrics of exchanges."),
+    Setting(
       "dialects.paths", \.dialects.paths, .dialectPaths,
       "Paths of the server's own, each as ENDING=DIALECT: a request whose path ends so is measured as that dialect. The"
         + " first ending that fits counts, before those that dialects have of themselves."),
@@ -298,8 +303,10 @@ struct Setting: Sendable {
       "timeouts.tunnel", \.timeouts.tunnel, Codec<Duration>.duration.or("off"),
       "For the next bytes in a tunnel, in either direction; then both sides are reset."),
     Setting(
-      "timeouts.drain", \.timeouts.drain, .duration,
-      "For open exchanges to end after SIGTERM or SIGINT; then they are cut and recorded."),
+      "timeouts.drain", \.timeouts.drain, Codec<Duration>.duration.or("auto"),
+      "For open exchanges to end after SIGTERM or SIGINT; then they are cut and recorded. Let whoever stops the process wait"
+        + " longer before it kills: 10s is Docker's usual, 30s that of Kubernetes. auto is 30s, and 8s where records go to no"
+        + " file: then those of exchanges that are open at the kill are lost."),
     Setting(
       "pool.idle_connections", \.pool.idleConnections, .count(0...65536),
       "Idle connections to upstream that a worker keeps for the next request."),

@@ -109,7 +109,7 @@ struct SettingsFile {
 
   /// The message of Yams without the lines of the file that it quotes.
   private func syntaxProblem(_ error: any Error, in text: String) -> SettingsProblem {
-    let fix = "correct the YAML; config/tachograph.yaml is an example"
+    let fix = "correct the YAML; `tachograph config` prints an example"
     switch error as? YamlError {
     case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
       .composer(_, let problem, let mark, _):
@@ -147,5 +147,6 @@ func nearestRemedy(to name: String, isInGroup: Bool = true) -> String {
     isInGroup
     ? []
     : Set(names.filter { $0.contains(".") }.compactMap { $0.split(separator: ".").first.map(String.init) }).sorted()
-  return nearestName(to: name, among: names + groups).map { "did you mean \($0)?" } ?? "remove it"
+  return (synonym(of: name) ?? nearestName(to: name, among: names + groups)).map { "did you mean \($0)?" }
+    ?? "remove it; `tachograph config` prints every setting"
 }

@@ -64,8 +64,9 @@ public struct SettingsLoader: Sendable {
 
   /// The settings in force.
   ///
+  /// - Parameter requiresUpstream: whether it is a problem that no place names the upstream.
   /// - Throws: every problem of every place, also of values that another place overrides.
-  public func load() throws(SettingsErrors) -> Settings {
+  public func load(requiresUpstream: Bool = true) throws(SettingsErrors) -> Settings {
     var settings = Settings(upstream: .unset)
     var found = problems
     for (name, raw, origin) in fromFiles + fromEnvironment + fromFlags {
@@ -79,7 +80,7 @@ public struct SettingsLoader: Sendable {
         settings.origins[name] = origin
       }
     }
-    found += contradictions(in: settings)
+    found += contradictions(in: settings, requiresUpstream: requiresUpstream)
     guard found.isEmpty else { throw SettingsErrors(problems: found) }
     return settings
   }
@@ -97,9 +98,9 @@ public struct SettingsLoader: Sendable {
   }
 
   /// Problems of no single value: a setting that is missing, and two that contradict each other.
-  func contradictions(in settings: Settings) -> [SettingsProblem] {
+  func contradictions(in settings: Settings, requiresUpstream: Bool = true) -> [SettingsProblem] {
     var found: [SettingsProblem] = []
-    if settings.origin(of: "upstream") == .standard, !hasIllegibleFile {
+    if requiresUpstream, settings.origin(of: "upstream") == .standard, !hasIllegibleFile {
       found.append(
         SettingsProblem(
           origin: .standard, what: "no upstream is set",

@@ -9,8 +9,10 @@ import Transport
 
 /// A running proxy. Everything about it may be called from any thread.
 public final class ProxyServer: Sendable {
-  /// The address listened on, with the real port: `127.0.0.1:4141`.
-  public let address: String
+  /// The addresses listened on, with their real ports.
+  public let addresses: [SocketAddress]
+  /// The same as one text: `127.0.0.1:4141`.
+  public var address: String { addresses.map(\.description).joined(separator: ", ") }
 
   let state: ProxyState
   private let threads: [WorkerThread]
@@ -38,7 +40,7 @@ public final class ProxyServer: Sendable {
     let settings = state.configuration.settings
     let workers = state.counters.count
     let sockets = try inherited.isEmpty ? Self.bind(settings, workers: workers) : [inherited]
-    address = sockets[0].map(\.address.description).joined(separator: ", ")
+    addresses = sockets[0].map(\.address)
     defer { for socket in sockets.joined() { socket.close() } }
     var threads: [WorkerThread] = []
     var mailboxes: [Mailbox<WorkerCommand>] = []
@@ -115,7 +117,7 @@ public final class ProxyServer: Sendable {
   /// Stops accepting and lets exchanges end, for at most the configured time. Returns at once; see `wait`.
   public func drain() {
     isEnding.store(true, ordering: .relaxed)
-    let until = Instant.now().advanced(by: state.configuration.settings.timeouts.drain)
+    let until = Instant.now().advanced(by: state.configuration.settings.timeouts.drainInForce)
     for mailbox in mailboxes { mailbox.post(.drain(until: until)) }
   }
 

@@ -10,6 +10,9 @@ extension Settings {
     let workers = workers ?? EventLoop.usableCores
     settings.workers = workers
     settings.instance = instance ?? HostName.current
+    // Docker kills 10 s after SIGTERM: a drain that is cut loses records where there is no file to keep them in.
+    settings.timeouts.drain =
+      timeouts.drain ?? (records.file.isRegularFile ? Timeouts.drainWithFile : Timeouts.drainWithoutFile)
     settings.limits.descriptors = limits.descriptors ?? OpenFiles.forSockets(workers: workers)
     return settings
   }

@@ -26,6 +26,7 @@ public final class ProxyService: Sendable {
   private let writer: RecordWriter
   private let admin: AdminServer?
   private let server: ProxyServer
+  private let ownAddresses: OwnAddresses
   private let isDraining = Atomic<Bool>(false)
 
   /// Opens the record log, starts the admin listener, then the proxy.
@@ -40,6 +41,7 @@ public final class ProxyService: Sendable {
     self.log = log
     for warning in source.warnings { log.warning("\(warning)") }
     let settings = source.settings.withMachineValues()
+    try OwnAddresses(settings, inherited: inherited).refuse(settings)
     let secret: KeySecret
     (secret, writer) = try Self.openRecords(settings, source, log: log)
     let pages = AdminPages(source, version: version, log: log)
@@ -56,6 +58,15 @@ public final class ProxyService: Sendable {
       admin?.stop()
       _ = writer.close(timeoutMilliseconds: Self.recordsTimeoutMilliseconds)
       throw ServiceFailure("cannot listen on \(settings.listen): \(error)")
+    }
+    ownAddresses = OwnAddresses(proxy: server.addresses, admin: admin?.address)
+    do throws(ServiceFailure) {
+      // The system may have chosen the very port of an upstream that is not there yet.
+      try ownAddresses.refuse(settings)
+    } catch {
+      server.shutDown()
+      wait()
+      throw error
     }
     pages.show(server)
   }
@@ -88,7 +99,7 @@ public final class ProxyService: Sendable {
   /// once. Returns at once; see `wait`.
   public func terminate() {
     guard !isDraining.exchange(true, ordering: .relaxed) else { return server.shutDown() }
-    let limit = source.settings.timeouts.drain
+    let limit = source.settings.withMachineValues().timeouts.drainInForce
     log.info("draining: no new clients; open exchanges may take \(limit) to end; a second signal ends them at once")
     server.drain()
   }
@@ -101,7 +112,7 @@ public final class ProxyService: Sendable {
     // A rotated log must not wait for a settings file that is on a slow disk, or wrong.
     writer.reopen()
     do throws(ServiceFailure) {
-      let reload = try source.reload()
+      let reload = try source.reload(check: ownAddresses.refuse)
       if !reload.changes.isEmpty { server.apply(reload.settings.withMachineValues()) }
       for change in reload.changes { log.info("\(change)") }
       for change in reload.needingRestart {

@@ -34,10 +34,11 @@ public final class SettingsSource: Sendable {
   ///   - environment: the process's variables. A running process cannot be given others.
   ///   - flags: the values of settings that have flags of their own, by the settings' names.
   ///   - assignments: the `NAME=VALUE` of each `--set`.
+  ///   - requiresUpstream: whether one of these has to name the upstream.
   /// - Throws: `ServiceFailure` with exit code 2: a line for each problem.
   public init(
     file: String?, environment: [String: String] = Environment.all, flags: [String: String] = [:],
-    assignments: [String] = []
+    assignments: [String] = [], requiresUpstream: Bool = true
   ) throws(ServiceFailure) {
     self.file = file
     self.environment = environment
@@ -46,7 +47,7 @@ public final class SettingsSource: Sendable {
     let loader = try Self.loader(file: file, environment: environment, flags: flags, assignments: assignments)
     warnings = loader.warnings
     do {
-      state = Mutex(State(settings: try loader.load()))
+      state = Mutex(State(settings: try loader.load(requiresUpstream: requiresUpstream)))
     } catch {
       throw ServiceFailure(settings: "\(error)")
     }
@@ -61,11 +62,13 @@ public final class SettingsSource: Sendable {
   var reloads: Reloads { state.withLock { $0.reloads } }
 
   /// Reads the file again, with the environment and the flags of the start.
+  /// - Parameter check: throws where the new settings must not be used for another reason.
   /// - Throws: `ServiceFailure`; the settings that were in force stay in force.
-  func reload() throws(ServiceFailure) -> SettingsReload {
+  func reload(check: (Settings) throws(ServiceFailure) -> Void = { _ in }) throws(ServiceFailure) -> SettingsReload {
     do {
       let loader = try Self.loader(file: file, environment: environment, flags: flags, assignments: assignments)
       let reload = try loader.reload(settings)
+      try check(reload.settings)
       state.withLock {
         $0.settings = reload.settings
         $0.reloads.taken += 1

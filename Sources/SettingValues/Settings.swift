@@ -3,7 +3,7 @@
 
 /// Everything that `tachograph serve` can be told.
 ///
-/// A nil that stands for `auto` (`workers`, `instance`, `limits.connections`, `limits.descriptors`) is replaced by a
+/// A nil that stands for `auto` (`workers`, `instance`, `limits.connections`, `limits.descriptors`, `timeouts.drain`) is replaced by a
 /// value of this machine before the proxy is started (Service does it). The proxy itself takes such a nil for 1 worker,
 /// no name and no bound.
 public struct Settings: Hashable, Sendable {
@@ -65,6 +65,8 @@ public struct Settings: Hashable, Sendable {
     public var queue = 8192
     /// Whether each record carries the offset of every token-bearing event.
     public var timeline = false
+    /// Requests that leave no record.
+    public var skip: [RequestPattern] = []
   }
 
   /// Where records are appended.
@@ -260,8 +262,14 @@ public struct Settings: Hashable, Sendable {
     public var queue: Duration? = .seconds(30)
     /// How long the proxy's own 503 and 429 answers tell clients to wait (`Retry-After`).
     public var retryAfter = Duration.seconds(1)
-    /// For open exchanges to end after SIGTERM.
-    public var drain = Duration.seconds(30)
+    /// For open exchanges to end after SIGTERM; nil is by where records go.
+    public var drain: Duration?
+    /// What that is where they go to a regular file.
+    public static let drainWithFile = Duration.seconds(30)
+    /// What it is elsewhere: less than the 10 s after which Docker kills.
+    public static let drainWithoutFile = Duration.seconds(8)
+    /// `drain`, and where it is not known, that of a file.
+    public var drainInForce: Duration { drain ?? Self.drainWithFile }
   }
 
   /// How long the addresses of the server's name are used.

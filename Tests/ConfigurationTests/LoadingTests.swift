@@ -143,7 +143,9 @@ struct RefusalTests {
   func nothingNear(file: String) {
     let found = problems(file: file)
     #expect(found.count == 1)
-    #expect(found.first?.hasSuffix(" is not a setting; remove it") == true, "\(found)")
+    #expect(
+      found.first?.hasSuffix(" is not a setting; remove it; `tachograph config` prints every setting") == true,
+      "\(found)")
   }
 
   @Test(

@@ -50,6 +50,8 @@ final class Counters: Sendable {
   let failures = CounterFamily<ExchangeFailure.Kind>()
   /// The same, by status.
   let responses = StatusCounters()
+  /// Those of them that leave no record, as the settings say.
+  let recordsSkipped = Counter()
   /// What the proxy adds to each read.
   let delivery = DeliveryCounters()
 

@@ -146,6 +146,10 @@ extension ProxyServer {
     page.sample(log.written)
     page.family("tachograph_records_dropped_total", .counter, "Records that will never be in the log.")
     page.sample(log.dropped)
+    page.family(
+      "tachograph_records_skipped_total", .counter, "Exchanges without a record, because records.skip names their path."
+    )
+    page.sample(sum { $0.recordsSkipped.count })
     page.family("tachograph_records_waiting", .gauge, "Records that wait for the log's thread, or are with it.")
     page.sample(log.waiting)
     page.family("tachograph_records_waiting_limit", .gauge, "Records that may wait; further ones are dropped.")

@@ -164,16 +164,27 @@ struct ExchangeRecorder: ~Copyable {
     current.pauseEnded(at: .now())
     current.responseEnded(at: .now(), complete: false, decoder.context)
     current.endRequest(isComplete: current.meter.isRequestComplete, decoder.context, decoder.scans)
-    let (counters, models) = (resources.counters, resources.models)
-    if current.isTooLong { counters.hit(.measuredBytes) }
-    resources.writer.submit { record in
-      let termination = termination ?? current.measuredTermination()
-      let failure = termination.failure ?? current.remark()
-      current.fill(&record, termination, failure, upstream, configuration)
-      counters.exchanges.add(record.outcome, record.stage)
-      if let failure { counters.failures.add(failure.kind) }
-      if let status = current.status { counters.responses.add(status) }
-      models.count(record, &current.meter, unread: current.requestObstacle)
+    if current.isTooLong { resources.counters.hit(.measuredBytes) }
+    guard current.metadata?.isSkipped != true else {
+      resources.counters.recordsSkipped.add()
+      var record = ExchangeRecord()
+      return fill(&record, termination, upstream, configuration, resources)
     }
+    resources.writer.submit { fill(&$0, termination, upstream, configuration, resources) }
+  }
+
+  /// Fills the exchange's record, and counts it.
+  private func fill(
+    _ record: inout ExchangeRecord, _ termination: Termination?, _ upstream: String,
+    _ configuration: ConfigurationSnapshot, _ resources: RecordingResources
+  ) {
+    let counters = resources.counters
+    let termination = termination ?? current.measuredTermination()
+    let failure = termination.failure ?? current.remark()
+    current.fill(&record, termination, failure, upstream, configuration)
+    counters.exchanges.add(record.outcome, record.stage)
+    if let failure { counters.failures.add(failure.kind) }
+    if let status = current.status { counters.responses.add(status) }
+    resources.models.count(record, &current.meter, unread: current.requestObstacle)
   }
 }

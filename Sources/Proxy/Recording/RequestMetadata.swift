@@ -3,6 +3,7 @@ import ContentCoding
 import HTTP
 import HTTP1
 import Measurement
+import SettingValues
 import TokenWire
 
 /// What follows from a request's head: the same for all heads that share a cache entry, since it depends on the start line and
@@ -24,8 +25,10 @@ final class RequestMetadata {
   let bodyCoding: ContentCoding.Announced
   /// Whether it has an `X-Forwarded-For`.
   let isForwarded: Bool
+  /// Whether the settings say that it leaves no record.
+  let isSkipped: Bool
 
-  init(_ head: RequestHead, _ routes: [DialectRoute] = []) {
+  init(_ head: RequestHead, _ routes: [DialectRoute] = [], skipped: [RequestPattern] = []) {
     requestID = head.fields.firstIndex(named: "x-request-id")
     trace = head.fields.firstIndex(named: "traceparent")
     method = head.method.rawValue
@@ -38,6 +41,7 @@ final class RequestMetadata {
     bodyCoding = ContentCoding.Announced(
       head.fields.values(named: "content-encoding").map { String(decoding: $0, as: UTF8.self) })
     isForwarded = head.first("x-forwarded-for") != nil
+    isSkipped = !skipped.isEmpty && skipped.contains { $0.matches(method: head.method.rawValue, path: head.path) }
   }
 }
 
@@ -60,7 +64,8 @@ final class CachedRequest {
   init(_ head: RequestHead, _ upstream: Upstream, _ configuration: ConfigurationSnapshot, _ worker: Worker) {
     self.configuration = configuration
     self.upstream = upstream
-    metadata = RequestMetadata(head, configuration.dialectRoutes)
+    metadata = RequestMetadata(
+      head, configuration.dialectRoutes, skipped: configuration.settings.records.skip)
     places = worker.origins.places(in: head)
     origin = worker.origins.origin(of: head, at: places)
   }

@@ -37,19 +37,7 @@ struct ReportCommand: ParsableCommand {
   @Option(help: "How exchanges are grouped; model is the requested one.")
   var by = ReportGrouping.model
 
-  @Option(
-    help: ArgumentHelp(
-      "Count only exchanges that began at this time or later.",
-      discussion: "Takes \(TimeWindow.accepted).", valueName: "time"),
-    transform: TimeArgument.nanoseconds)
-  var since: Int64?
-
-  @Option(
-    help: ArgumentHelp(
-      "Count only exchanges that began before this time.",
-      discussion: "Takes \(TimeWindow.accepted).", valueName: "time"),
-    transform: TimeArgument.nanoseconds)
-  var until: Int64?
+  @OptionGroup var times: TimeOptions
 
   @Option(
     name: .customLong("where"),
@@ -73,12 +61,11 @@ struct ReportCommand: ParsableCommand {
 
   func validate() throws {
     if let top, top < 0 { throw ValidationError("--top takes 0 or more.") }
-    if let since, let until, since >= until { throw ValidationError("--since must lie before --until.") }
   }
 
   func run() throws {
     Terminal.ignoreBrokenPipe()
-    let empty = ReportTally(by: by, within: TimeWindow(since: since, until: until), where: conditions)
+    let empty = ReportTally(by: by, within: times.window, where: conditions)
     let tally: ReportTally
     do {
       let scan = try ReportScan(paths: files.isEmpty ? ["tachograph.jsonl"] : files)

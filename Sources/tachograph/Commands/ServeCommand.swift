@@ -8,16 +8,19 @@ struct ServeCommand: ParsableCommand {
     commandName: "serve",
     abstract: "Stand in front of an LLM server: forward every byte, record every token's time.",
     discussion: """
-      Every setting can be given in a YAML file (--config, see config/tachograph.yaml), as an environment variable \
-      (TACHOGRAPH_ and the setting's name in capitals: records.file is TACHOGRAPH_RECORDS_FILE), or as a flag; flags \
-      win over the environment, which wins over the file. A wrong setting ends it with exit code 2 before anything is \
-      served.
+      Every setting can be given in a YAML file (--config), as an environment variable, or as a flag. `tachograph config` prints \
+      all settings with their meaning and default. The variable of a setting is TACHOGRAPH_ and its name in capitals: \
+      records.file is TACHOGRAPH_RECORDS_FILE. A flag wins over a variable, and a variable over the file. Of a flag that is \
+      given twice the last one counts; of two --set of one name, too.
 
-      SIGTERM or SIGINT drains: no new clients, open streams may end (timeouts.drain), every record is written, exit 0; \
-      a second signal ends at once. SIGUSR1 opens the log anew, for rotation by rename; SIGHUP does that and has the \
-      settings read again: what is wrong with them is said on standard error and changes nothing.
+      Exit codes: 0 after SIGTERM or SIGINT; 1 if the machine refuses something, such as an address in use; 2 if a flag or a \
+      setting is wrong: then nothing is served, and a restart cannot help.
 
-      Sockets that systemd hands down (LISTEN_FDS) are listened on in place of --listen.
+      Signals: SIGTERM or SIGINT drains. No new client is accepted, open streams may end within timeouts.drain, and every \
+      record is written. A second signal ends everything at once. SIGUSR1 opens the log again, after it was renamed. SIGHUP \
+      does that and reads the settings again; if one is wrong, it says so on standard error and changes nothing.
+
+      If systemd hands sockets down (LISTEN_FDS), those are used and --listen is not.
       """)
 
   @Option(help: ArgumentHelp("The server to forward to, such as http://127.0.0.1:8000.", valueName: "url"))

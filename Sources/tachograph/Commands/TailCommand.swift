@@ -39,19 +39,7 @@ struct TailCommand: ParsableCommand {
       discussion: "One that ended before its first token is shown if it had waited as long.", valueName: "ttft-ms"))
   var slow: Double?
 
-  @Option(
-    help: ArgumentHelp(
-      "Show only exchanges that began at this time or later, of the whole log.",
-      discussion: "Takes \(TimeWindow.accepted).", valueName: "time"),
-    transform: TimeArgument.nanoseconds)
-  var since: Int64?
-
-  @Option(
-    help: ArgumentHelp(
-      "Show only exchanges that began before this time.",
-      discussion: "Takes \(TimeWindow.accepted).", valueName: "time"),
-    transform: TimeArgument.nanoseconds)
-  var until: Int64?
+  @OptionGroup var times: TimeOptions
 
   @Option(
     name: [.customShort("n"), .long],
@@ -73,16 +61,15 @@ struct TailCommand: ParsableCommand {
   func validate() throws {
     if let lines, lines < 0 { throw ValidationError("--lines takes 0 or more.") }
     if let slow, !(slow >= 0) { throw ValidationError("--slow takes a number of milliseconds, 0 or more.") }
-    if let since, let until, since >= until { throw ValidationError("--since must lie before --until.") }
   }
 
   func run() throws {
     Terminal.ignoreBrokenPipe()
     Terminal.endCleanlyWhenInterrupted()
     let filter = TailFilter(
-      user: user, model: model, slowestFromMilliseconds: slow, window: TimeWindow(since: since, until: until))
+      user: user, model: model, slowestFromMilliseconds: slow, window: times.window)
     var screen = TailScreen(filter: filter, isColoured: color.isColoured(STDOUT_FILENO))
-    let follower = RecordFollower(path: file, lastLines: lines ?? (since == nil ? 10 : .max))
+    let follower = RecordFollower(path: file, lastLines: lines ?? (times.since == nil ? 10 : .max))
     do {
       try show(follower, on: &screen)
     } catch let error as RecordReadError {
