@@ -57,10 +57,30 @@ public enum BodyEncoder {
   public static func append(
     _ ranges: BodyRanges, by parser: MessageParser, of bytes: RawSpan, framing: BodyFraming, to output: OutputBuffer
   ) {
-    let isChunked = framing == .chunked
-    if isChunked, parser.isCanonical { return unsafe bytes.withUnsafeBytes { unsafe output.append($0) } }
-    append(ranges, of: bytes, framing: framing, to: output)
-    if isChunked, parser.isComplete { appendEnd(framing: framing, trailers: parser.trailers, to: output) }
+    guard framing == .chunked else { return append(ranges, of: bytes, framing: framing, to: output) }
+    let verbatim = parser.verbatimChunks
+    unsafe bytes.withUnsafeBytes { source in
+      var index = 0
+      unsafe append(ranges, &index, before: verbatim.lowerBound, of: source, to: output)
+      // Chunks that would be the same bytes again, all at once.
+      unsafe output.append(UnsafeRawBufferPointer(rebasing: source[verbatim]))
+      while index < ranges.count, ranges[index].lowerBound < verbatim.upperBound { index += 1 }
+      unsafe append(ranges, &index, before: source.count, of: source, to: output)
+    }
+    if parser.isComplete, verbatim.isEmpty || verbatim.upperBound < bytes.byteCount {
+      appendEnd(framing: framing, trailers: parser.trailers, to: output)
+    }
+  }
+
+  /// Appends the ranges from `index` on that begin before `end`, each as a chunk.
+  private static func append(
+    _ ranges: BodyRanges, _ index: inout Int, before end: Int, of source: UnsafeRawBufferPointer,
+    to output: OutputBuffer
+  ) {
+    while index < ranges.count, ranges[index].lowerBound < end {
+      unsafe output.append(chunk: UnsafeRawBufferPointer(rebasing: source[ranges[index]]))
+      index += 1
+    }
   }
 
   /// Appends the body bytes at `ranges` in `bytes`: each a chunk where `framing` is chunked, plain otherwise.

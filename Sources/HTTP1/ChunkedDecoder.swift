@@ -30,7 +30,13 @@ struct ChunkedDecoder {
   private static let maxDigits = 16
 
   private var expected = Expected.size
-  private var isCanonicalSoFar = false
+  /// Where in the last read chunks stand that are whole and exactly as `BodyEncoder` encodes them, one behind the other, with
+  /// the body's end where that follows: the first such run.
+  private(set) var verbatim = 0..<0
+  /// Where the present chunk's size line begins, if it can belong to such a run.
+  private var lineStart: Int?
+  /// How many bytes the last `read` consumed.
+  private var consumed = 0
   private var digits = 0
   /// The present chunk's size while it is read, then the bytes of its data that have not come.
   private var remaining: UInt64 = 0
@@ -46,14 +52,12 @@ struct ChunkedDecoder {
   var isComplete: Bool { expected == .nothing }
 
   /// Whether the last `read` consumed whole chunks only, with or without the body's end, exactly as `BodyEncoder` encodes them.
-  var isCanonical: Bool {
-    isCanonicalSoFar && (expected == .size || expected == .nothing && trailers.bytes.isEmpty)
-  }
+  var isCanonical: Bool { !verbatim.isEmpty && verbatim == 0..<consumed }
 
   /// Prepares for the next body.
   mutating func reset() {
     if !trailers.bytes.isEmpty { trailers = Fields() }
-    isCanonicalSoFar = false
+    verbatim = 0..<0
     expected = .size
     digits = 0
     remaining = 0
@@ -69,8 +73,17 @@ struct ChunkedDecoder {
   mutating func read(
     _ bytes: UnsafeRawBufferPointer, from start: Int, limits: HTTPLimits, ranges: BodyRanges
   ) throws(HTTPParseError) -> Int {
+    verbatim = 0..<0
+    lineStart = nil
+    consumed = 0
+    consumed = unsafe try decode(bytes, from: start, limits: limits, ranges: ranges)
+    return consumed
+  }
+
+  private mutating func decode(
+    _ bytes: UnsafeRawBufferPointer, from start: Int, limits: HTTPLimits, ranges: BodyRanges
+  ) throws(HTTPParseError) -> Int {
     var index = start
-    isCanonicalSoFar = start < bytes.count && expected == .size && digits == 0
     while index < bytes.count {
       let byte = unsafe bytes[index]
       switch expected {
@@ -86,23 +99,24 @@ struct ChunkedDecoder {
           continue
         }
         index += 2
-        expected = .size
-        digits = 0
+        endChunk(at: index)
         continue
       case .size where digits == 0:
-        if let end = unsafe readSizeLine(bytes, at: index) {
-          index = end
+        index = unsafe readWholeChunks(bytes, from: index, ranges)
+        guard index < bytes.count else { continue }
+        if let line = unsafe Self.sizeLine(bytes, at: index) {
+          begin(line, at: index)
+          index = line.end
           continue
         }
-        isCanonicalSoFar = false
-        try readSize(byte, limits)
+        lineStart = nil
+        unsafe try readSize(bytes[index], limits)
       case .dataReturn:
         guard byte == ASCII.carriageReturn else { throw Self.unended }
         expected = .dataLineFeed
       case .dataLineFeed:
         guard byte == ASCII.lineFeed else { throw Self.unended }
-        expected = .size
-        digits = 0
+        endChunk(at: index + 1)
       case .size:
         try readSize(byte, limits)
       case .sizeLineFeed:
@@ -117,6 +131,7 @@ struct ChunkedDecoder {
       case .lastLineFeed:
         guard byte == ASCII.lineFeed else { throw HTTPParseError(.malformedTrailers, "trailers do not end with CRLF") }
         expected = .nothing
+        if trailers.bytes.isEmpty { extendVerbatim(to: index + 1) }
         return index + 1
       case .nothing:
         return index
@@ -133,25 +148,74 @@ struct ChunkedDecoder {
     unsafe index + 1 < bytes.count && bytes[index] == ASCII.carriageReturn && bytes[index + 1] == ASCII.lineFeed
   }
 
-  /// Decodes a size line that is whole and has no extension; changes nothing where it is another one.
-  /// - Returns: the index behind it.
-  private mutating func readSizeLine(_ bytes: UnsafeRawBufferPointer, at start: Int) -> Int? {
+  private struct SizeLine {
+    let size: Int
+    let digits: Int
+    /// Whether it is written as `BodyEncoder` writes it.
+    let isCanonical: Bool
+    /// The index behind it.
+    let end: Int
+  }
+
+  /// A size line that is whole and has no extension; nil for any other.
+  @inline(__always)
+  private static func sizeLine(_ bytes: UnsafeRawBufferPointer, at start: Int) -> SizeLine? {
     var index = start
-    var size: UInt64 = 0
+    var size = 0
     // Of all hexadecimal digits only the capital letters lack this bit.
     var smallLetters: UInt8 = 0x20
     // Longer sizes may be too large: `readSize` checks that.
     while index < bytes.count, index - start < 7, let digit = unsafe ASCII.hexDigit(bytes[index]) {
-      size = size << 4 | UInt64(digit)
+      size = size << 4 | Int(digit)
       unsafe smallLetters &= bytes[index]
       index += 1
     }
-    guard index > start, unsafe Self.endsLine(bytes, at: index) else { return nil }
-    digits = index - start
-    if unsafe smallLetters == 0 || bytes[start] == ASCII.zero && digits > 1 { isCanonicalSoFar = false }
-    remaining = size
-    expected = size == 0 ? .trailer : .data
-    return index + 2
+    guard index > start, unsafe endsLine(bytes, at: index) else { return nil }
+    let digits = index - start
+    let isOther = unsafe smallLetters == 0 || bytes[start] == ASCII.zero && digits > 1
+    return SizeLine(size: size, digits: digits, isCanonical: !isOther, end: index + 2)
+  }
+
+  /// Decodes the chunks that stand in `bytes` from `start` on and are whole, as nearly all are.
+  /// - Returns: the index behind them.
+  private mutating func readWholeChunks(
+    _ bytes: UnsafeRawBufferPointer, from start: Int, _ ranges: BodyRanges
+  ) -> Int {
+    var index = start
+    while let line = unsafe Self.sizeLine(bytes, at: index), line.size > 0, line.size <= bytes.count - line.end,
+      unsafe Self.endsLine(bytes, at: line.end + line.size)
+    {
+      ranges.append(line.end, count: line.size)
+      lineStart = line.isCanonical ? index : nil
+      index = line.end + line.size + 2
+      extendVerbatim(to: index)
+    }
+    return index
+  }
+
+  /// What follows a size line is expected.
+  private mutating func begin(_ line: SizeLine, at index: Int) {
+    lineStart = line.isCanonical ? index : nil
+    digits = line.digits
+    remaining = UInt64(line.size)
+    expected = line.size == 0 ? .trailer : .data
+  }
+
+  private mutating func endChunk(at index: Int) {
+    expected = .size
+    digits = 0
+    extendVerbatim(to: index)
+  }
+
+  /// The chunk or the end of the body whose size line is the present one ends at `end`.
+  @inline(__always)
+  private mutating func extendVerbatim(to end: Int) {
+    guard let lineStart else { return }
+    if verbatim.isEmpty {
+      verbatim = lineStart..<end
+    } else if verbatim.upperBound == lineStart {
+      verbatim = verbatim.lowerBound..<end
+    }
   }
 
   private mutating func readSize(_ byte: UInt8, _ limits: HTTPLimits) throws(HTTPParseError) {

@@ -46,6 +46,8 @@ public final class MessageParser {
 
   /// Whether the last `parse` consumed whole chunks only, with or without the body's end, exactly as `BodyEncoder` encodes them.
   public var isCanonical: Bool { unsafe state.pointee.chunked.isCanonical }
+  /// Where in what `parse` consumed last chunks stand that are whole and exactly as `BodyEncoder` encodes them; empty where none do.
+  var verbatimChunks: Range<Int> { unsafe state.pointee.chunked.verbatim }
   /// The head as it was received, from `headComplete` on, until `moveFields()`.
   public var fields: Fields { unsafe state.pointee.fields }
   /// Trailer fields that followed a chunked body.

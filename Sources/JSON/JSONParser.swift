@@ -9,6 +9,11 @@ import CYYJSON
 public final class JSONParser {
   /// At its front a copy of the text, behind it yyjson's values.
   let memory: UnsafeMutableRawBufferPointer
+  /// What was allocated for the text that is parsed now: its copy and its document. None where `memory` is enough.
+  @exclusivity(unchecked) @usableFromInline var large:
+    (copy: UnsafeMutableRawBufferPointer, document: UnsafeMutablePointer<yyjson_doc>)?
+  /// Bytes up to the end of the value that was parsed last.
+  @exclusivity(unchecked) private var valueEnd = 0
 
   /// Makes a parser.
   /// - Parameter retainedBytes: memory kept from text to text; a text that needs more (about 14 times its length)
@@ -20,17 +25,26 @@ public final class JSONParser {
   deinit { unsafe memory.deallocate() }
 
   /// Parses `text` (RFC 8259, strict; UTF-8 checked) and calls `body` with its root.
+  ///
+  /// Inlined, because what is generic and is not made for its type costs a search for that type each time.
   /// - Parameter isLenient: whether a text that is not JSON only for its Unicode or its numbers is read all the same: lone
   ///   surrogates, bytes that are no UTF-8, NaN and infinities. It costs nothing where the text is JSON.
   /// - Returns: what `body` returns, or nil where `text` is not one whole JSON value.
+  @inlinable
+  @inline(__always)
   public func parse<Result>(_ text: RawSpan, isLenient: Bool = false, _ body: (JSONValue) -> Result) -> Result? {
-    read(text, strict) { root, _ in body(root) } ?? (isLenient ? read(text, lenient) { root, _ in body(root) } : nil)
+    guard let root = begin(text, isLenient: isLenient) else { return nil }
+    defer { end() }
+    return body(root)
   }
 
   /// Parses the JSON value that `text` begins with, leniently, whatever stands behind it.
   /// - Parameter body: called with its root and the number of bytes up to its end.
   public func parseFirst<Result>(_ text: RawSpan, _ body: (JSONValue, Int) -> Result) -> Result? {
-    read(text, strict | YYJSON_READ_STOP_WHEN_DONE, body) ?? read(text, lenient | YYJSON_READ_STOP_WHEN_DONE, body)
+    let root = read(text, strict | YYJSON_READ_STOP_WHEN_DONE) ?? read(text, lenient | YYJSON_READ_STOP_WHEN_DONE)
+    guard let root else { return nil }
+    defer { end() }
+    return body(root, unsafe valueEnd)
   }
 
   private var strict: yyjson_read_flag { YYJSON_READ_INSITU }
@@ -38,9 +52,26 @@ public final class JSONParser {
     YYJSON_READ_INSITU | YYJSON_READ_ALLOW_INVALID_UNICODE | YYJSON_READ_ALLOW_INF_AND_NAN
   }
 
-  private func read<Result>(
-    _ text: RawSpan, _ flags: yyjson_read_flag, _ body: (JSONValue, Int) -> Result
-  ) -> Result? {
+  /// Parses a text whose values are used until `end`.
+  @usableFromInline
+  func begin(_ text: RawSpan, isLenient: Bool) -> JSONValue? {
+    read(text, strict) ?? (isLenient ? read(text, lenient) : nil)
+  }
+
+  /// The values of the text are used no more.
+  @usableFromInline
+  @inline(__always)
+  func end() { if unsafe large != nil { freeLarge() } }
+
+  @usableFromInline
+  func freeLarge() {
+    guard let (copy, document) = unsafe large else { return }
+    unsafe yyjson_doc_free(document)
+    unsafe copy.deallocate()
+    unsafe large = nil
+  }
+
+  private func read(_ text: RawSpan, _ flags: yyjson_read_flag) -> JSONValue? {
     let count = text.byteCount
     let valuesSize = yyjson_read_max_memory_usage(count, flags)
     guard count > 0, valuesSize > 0 else { return nil }
@@ -49,18 +80,24 @@ public final class JSONParser {
     if unsafe copySize + valuesSize <= memory.count {
       var pool = unsafe yyjson_alc()
       let values = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[copySize...])
-      guard unsafe yyjson_alc_pool_init(&pool, values.baseAddress, values.count) else { return nil }
-      return unsafe read(text, flags, in: memory, &pool, body)
+      guard unsafe yyjson_alc_pool_init(&pool, values.baseAddress, values.count),
+        let document = unsafe read(text, flags, in: memory, &pool)
+      else { return nil }
+      return unsafe root(of: document)
     }
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: copySize, alignment: 16)
-    defer { unsafe copy.deallocate() }
-    return unsafe read(text, flags, in: copy, nil, body)
+    guard let document = unsafe read(text, flags, in: copy, nil) else {
+      unsafe copy.deallocate()
+      return nil
+    }
+    unsafe large = unsafe (copy, document)
+    return unsafe root(of: document)
   }
 
-  private func read<Result>(
+  private func read(
     _ text: RawSpan, _ flags: yyjson_read_flag, in copy: UnsafeMutableRawBufferPointer,
-    _ allocator: UnsafePointer<yyjson_alc>?, _ body: (JSONValue, Int) -> Result
-  ) -> Result? {
+    _ allocator: UnsafePointer<yyjson_alc>?
+  ) -> UnsafeMutablePointer<yyjson_doc>? {
     let count = text.byteCount
     guard let start = copy.baseAddress else { return nil }
     unsafe text.withUnsafeBytes { unsafe copy.copyMemory(from: $0) }
@@ -68,11 +105,11 @@ public final class JSONParser {
     if flags & YYJSON_READ_ALLOW_INVALID_UNICODE != 0 {
       unsafe LoneSurrogates.replace(in: UnsafeMutableRawBufferPointer(start: start, count: count))
     }
-    let document = unsafe yyjson_read_opts(
-      start.assumingMemoryBound(to: CChar.self), count, flags, allocator, nil)
-    guard let document = unsafe document else { return nil }
-    defer { unsafe yyjson_doc_free(document) }
-    guard let root = unsafe yyjson_doc_get_root(document) else { return nil }
-    return body(unsafe JSONValue(root), unsafe yyjson_doc_get_read_size(document))
+    return unsafe yyjson_read_opts(start.assumingMemoryBound(to: CChar.self), count, flags, allocator, nil)
+  }
+
+  private func root(of document: UnsafeMutablePointer<yyjson_doc>) -> JSONValue? {
+    unsafe valueEnd = unsafe yyjson_doc_get_read_size(document)
+    return unsafe yyjson_doc_get_root(document).map { unsafe JSONValue($0) }
   }
 }
