@@ -17,15 +17,38 @@ public enum ContentCoding: String, CaseIterable, Sendable {
     /// One that is not known, or several on top of each other.
     case unknown
 
-    /// Reads the values of all `Content-Encoding` fields of a message.
+    /// Reads the values of all `Content-Encoding` fields of a message. It reads up to the second coding, and copies nothing: a
+    /// value may be as long as a head, and comes from a stranger.
     public init(_ values: [String]) {
-      let names = values.flatMap { $0.split(separator: ",") }
-        .map { String($0.filter { $0 != " " && $0 != "\t" }).lowercased() }
-        .filter { !$0.isEmpty && $0 != "identity" }
-      guard let name = names.first else { self = .identity; return }
-      // x-gzip is the same (RFC 9110 §8.4.1.3).
-      let coding = ContentCoding(rawValue: name == "x-gzip" ? "gzip" : name)
-      self = names.count == 1 ? coding.map { .coded($0) } ?? .unknown : .unknown
+      self = .identity
+      for value in values {
+        var rest = value.utf8[...]
+        while !rest.isEmpty {
+          let end = rest.firstIndex(of: UInt8(ascii: ",")) ?? rest.endIndex
+          let name = Self.trimmed(rest[..<end])
+          rest = rest[end...].dropFirst()
+          guard !name.isEmpty, !Self.isEqual(name, "identity") else { continue }
+          guard self == .identity else { self = .unknown; return }
+          self = Self.coding(named: name).map { .coded($0) } ?? .unknown
+        }
+      }
+    }
+
+    /// `x-gzip` is the same as `gzip` (RFC 9110 §8.4.1.3).
+    private static func coding(named name: Substring.UTF8View) -> ContentCoding? {
+      isEqual(name, "x-gzip") ? .gzip : ContentCoding.allCases.first { isEqual(name, $0.rawValue) }
+    }
+
+    private static func trimmed(_ element: Substring.UTF8View) -> Substring.UTF8View {
+      let head = element.drop(while: isBlank)
+      return head.lastIndex { !isBlank($0) }.map { head[...$0] } ?? head[..<head.startIndex]
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+
+    /// Compares without case; `name` is in lower case.
+    private static func isEqual(_ element: Substring.UTF8View, _ name: String) -> Bool {
+      element.elementsEqual(name.utf8) { (0x41...0x5A).contains($0) ? $0 | 0x20 == $1 : $0 == $1 }
     }
   }
 }

@@ -161,15 +161,23 @@ public struct Fields: Sendable {
   }
 
   /// The comma-separated elements of a list value (RFC 9110 §5.6.1), without white space around them and without empty ones.
-  package func elements(_ value: Range<Int>) -> [Range<Int>] {
-    var elements: [Range<Int>] = []
-    var start = value.lowerBound
-    for index in value.lowerBound...value.upperBound where index == value.upperBound || bytes[index] == ASCII.comma {
-      let element = trimmed(start..<index)
-      if !element.isEmpty { elements.append(element) }
-      start = index + 1
+  /// They are found one by one: a value may be as long as a head, and most readers stop early.
+  package func elements(_ value: Range<Int>) -> ListElements { ListElements(fields: self, rest: value) }
+
+  package struct ListElements: Sequence, IteratorProtocol {
+    fileprivate let fields: Fields
+    /// What has not been read; empty behind the last element.
+    fileprivate var rest: Range<Int>
+
+    package mutating func next() -> Range<Int>? {
+      while !rest.isEmpty {
+        let end = fields.bytes[rest].firstIndex(of: ASCII.comma) ?? rest.upperBound
+        let element = fields.trimmed(rest.lowerBound..<end)
+        rest = Swift.min(end + 1, rest.upperBound)..<rest.upperBound
+        if !element.isEmpty { return element }
+      }
+      return nil
     }
-    return elements
   }
 
   /// `range` without the optional white space (SP, HTAB) at its ends.

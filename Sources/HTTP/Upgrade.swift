@@ -15,10 +15,14 @@ extension RequestHead {
   /// other side for the new protocol.
   public var asksToSwitch: Bool { connection.upgrades && method == .get && isVersion11 && framing.isEmpty }
 
-  /// The protocols among `allowed` (lower-case names) that this request offers; nil where there is none.
+  /// Most protocols that one request can offer: each becomes a name of its own, and a head has room for thousands.
+  private static let maxOffers = 64
+
+  /// The first 64 protocols among `allowed` (lower-case names) that this request offers; nil where there is none. Others are
+  /// not offered.
   public func offer(of allowed: [String]) -> UpgradeOffer? {
     guard asksToSwitch else { return nil }
-    let elements = fields.upgradeElements(allowed)
+    let elements = fields.upgradeElements(allowed, atMost: Self.maxOffers)
     return elements.isEmpty
       ? nil : UpgradeOffer(elements: elements, names: elements.map { fields.text($0).lowercased() })
   }
@@ -35,10 +39,12 @@ extension ResponseHead {
 
 extension Fields {
   /// The elements of all Upgrade fields; where `allowed` is given, only those whose lower-case names it contains.
-  package func upgradeElements(_ allowed: [String]?) -> [Range<Int>] {
+  /// Reading ends at `limit` of them.
+  package func upgradeElements(_ allowed: [String]?, atMost limit: Int = .max) -> [Range<Int>] {
     var found: [Range<Int>] = []
     for field in list where field.kind == .upgrade {
       for element in elements(field.value) where allowed?.contains(where: { isText(element, $0) }) ?? true {
+        guard found.count < limit else { return found }
         found.append(element)
       }
     }

@@ -221,6 +221,13 @@ struct UpgradeTests {
   private static let offer = try? requestHead(request("Connection: upgrade\r\nUpgrade: WebSocket, raw\r\n"))
     .offer(of: ["raw", "websocket", "other"])
 
+  @Test("No more than 64 protocols of a request are offered")
+  func manyOffers() throws {
+    let offers = Array(repeating: "raw", count: 65).joined(separator: ", ")
+    let head = try requestHead(request("Connection: upgrade\r\nUpgrade: \(offers)\r\n"))
+    #expect(head.offer(of: ["raw"])?.elements.count == 64)
+  }
+
   @Test("A 101 that names what was offered takes it up, and goes on with its two fields")
   func takenUp() throws {
     let offer = try #require(Self.offer)

@@ -16,6 +16,7 @@ sys.path[:0] = [str(TOP / "Tests" / "EndToEnd"), str(TOP / "scripts")]
 import aborts  # noqa: E402
 import endings  # noqa: E402
 import figures  # noqa: E402
+import heads  # noqa: E402
 import pressure  # noqa: E402
 import streams  # noqa: E402
 from ground import Ground, Sizes  # noqa: E402
@@ -26,6 +27,7 @@ PARTS = {
     "aborts": aborts.until_flat,
     "slow": pressure.slow_readers,
     "upload": pressure.big_upload,
+    "heads": heads.dearest_heads,
     "drain": endings.drains,
     "restarts": endings.restarts,
 }
