@@ -241,6 +241,10 @@ struct Setting: Sendable {
     Setting(
       "buffers.low_watermark", \.buffers.lowWatermarkBytes, .size(0...1 << 28),
       "Reading continues when no more than this waits."),
+    Setting(
+      "buffers.waiting_requests", \.buffers.waitingRequestsBytes, .size(1 << 16...1 << 40),
+      "The most memory, in each worker, for requests that wait for a place at upstream (limits.in_flight) or for a"
+        + " connection. Where more is needed, the request that has been coming in for longest is answered 503."),
   ]
 
   private static let waits = [

@@ -120,6 +120,14 @@ public struct SettingsLoader: Sendable {
           what: "buffers.low_watermark is not below buffers.high_watermark",
           remedy: "reading pauses at the high one and continues at the low one"))
     }
+    if settings.buffers.waitingRequestsBytes < 2 * settings.buffers.highWatermarkBytes {
+      let bound = settings.origin(of: "buffers.waiting_requests")
+      found.append(
+        SettingsProblem(
+          origin: bound == .standard ? settings.origin(of: "buffers.high_watermark") : bound,
+          what: "buffers.waiting_requests is less than twice buffers.high_watermark",
+          remedy: "a request that waits alone may hold more than the high watermark"))
+    }
     return found
   }
 }

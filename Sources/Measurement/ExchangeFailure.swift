@@ -54,6 +54,8 @@ extension ExchangeFailure {
     // The proxy's own bounds, and its end.
     case tooManyConnections = "too_many_connections"
     case queueFull = "queue_full"
+    /// The requests that wait take as much memory as they may.
+    case waitingRequestsFull = "waiting_requests_full"
     case queueTimeout = "queue_timeout"
     case tunnelTimeout = "tunnel_timeout"
     case shutDown = "shut_down"
@@ -98,7 +100,7 @@ extension ExchangeFailure {
         .clientStalledTimeout, .tooManyClientConnections, .requestNotJSON, .requestEncodingUnknown,
         .requestEncodingDamaged:
         .client
-      case .tooManyConnections, .queueFull, .queueTimeout, .tunnelTimeout, .shutDown, .decodingStopped,
+      case .tooManyConnections, .queueFull, .waitingRequestsFull, .queueTimeout, .tunnelTimeout, .shutDown, .decodingStopped,
         .requestReadLimit:
         .proxy
       case .nameNotResolved, .connectFailed, .connectTimeout, .upstreamStalledTimeout, .upstreamClosed, .upstreamReset,

@@ -45,6 +45,9 @@ final class Worker {
   let machines = FreeList<ExchangeMachine>(kept: 256)
   private(set) var isDraining = false
 
+  /// What requests that wait for a connection hold.
+  let requestMemory: RequestMemory
+
   private let listeners: [Listener]
   let clients = ClientList()
   private var sweep: Timer?
@@ -65,6 +68,7 @@ final class Worker {
     recording = RecordingResources(counters: counters, models: proxy.operations, writer: proxy.writer)
     configuration = proxy.configuration
     recording.decoder.scans.bodyBudget = configuration.settings.limits.inspectedBodyBytes
+    requestMemory = RequestMemory(limit: configuration.settings.buffers.waitingRequestsBytes)
     loop = try EventLoop()
     upstreams = UpstreamList(configuration, proxy, worker: number, loop: loop)
     headCaches = HeadCaches()
@@ -222,6 +226,7 @@ final class Worker {
   private func apply(_ configuration: ConfigurationSnapshot) {
     self.configuration = configuration
     recording.decoder.scans.bodyBudget = configuration.settings.limits.inspectedBodyBytes
+    requestMemory.limit = configuration.settings.buffers.waitingRequestsBytes
     upstreams.apply(configuration)
     headCaches.invalidate()
     headCaches = HeadCaches()

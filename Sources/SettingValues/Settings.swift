@@ -220,6 +220,8 @@ public struct Settings: Hashable, Sendable {
     public var highWatermarkBytes = 256 << 10
     /// Reading goes on at this many.
     public var lowWatermarkBytes = 64 << 10
+    /// Bytes that all requests of a worker may hold that wait for a place at upstream or for a connection.
+    public var waitingRequestsBytes = 64 << 20
   }
 
   /// How long each wait may take; nil is no limit.

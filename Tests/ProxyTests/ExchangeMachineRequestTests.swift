@@ -72,6 +72,19 @@ struct ExchangeMachineRequestTests {
     #expect(termination.outcome == .rejected && termination.stage == .connecting)
   }
 
+  @Test("A request that has to make room is refused, whole or not")
+  func memory() {
+    for (point, stage) in [(ExchangePoint.connecting, Stage.upload), (.connectingComplete, .connecting)] {
+      var machine = point.machine(.init(), .init())
+      guard case .end(let termination?, .reply(let failure)) = machine.memoryRefused() else {
+        Issue.record("no reply")
+        return
+      }
+      #expect(failure.kind == .waitingRequestsFull)
+      #expect(termination.outcome == .rejected && termination.stage == stage)
+    }
+  }
+
   @Test("A connection that is not made is unreachable, whatever has come of the request")
   func unreachable() {
     for point in [ExchangePoint.connecting, .connectingComplete] {

@@ -94,6 +94,80 @@ struct LimitTests {
     #expect(try harness.end().map(\.verdict) == ["timeout connecting", "ok -"])
   }
 
+  /// Settings under which three stalled uploads of 40 KB are too much.
+  private static func littleMemory(_ settings: inout Settings) {
+    settings.limits.inFlight = 1
+    settings.buffers.highWatermarkBytes = 50_000
+    settings.buffers.lowWatermarkBytes = 10_000
+    settings.buffers.waitingRequestsBytes = 100_000
+  }
+
+  /// Sends a request with a body of 40 KB that lacks its last `missing` bytes, and waits until the proxy has read it: a probe
+  /// that it refuses was sent later.
+  private func upload(_ harness: ProxyHarness, missing: Int) throws -> SocketPeer {
+    let client = try harness.connect()
+    let body = String(repeating: "b", count: 40_000 - missing)
+    try client.send("POST /upload HTTP/1.1\r\nHost: llm\r\nContent-Length: 40000\r\n\r\n\(body)")
+    let probe = try harness.connect()
+    try probe.send("GET / HTTP/9.9\r\n\r\n")
+    _ = try probe.readToEnd()
+    return client
+  }
+
+  @Test(
+    "Of the uploads that hold too much memory, the one that has been coming in for longest makes room, and no other")
+  func stalledUploads() throws {
+    let harness = try ProxyHarness(Self.littleMemory)
+    let stalled = try (0..<2).map { _ in try upload(harness, missing: 1) }
+    let third = try upload(harness, missing: 0)
+    let refusal = try stalled[0].readToEnd()
+    #expect(refusal.hasPrefix("HTTP/1.1 503 ") && refusal.contains("\r\nRetry-After: "))
+    #expect(refusal.contains("take too much memory"))
+    let server = try harness.upstream.accept()
+    try server.send(answer("third", "Connection: close\r\n"))
+    #expect(try third.read(through: "third").hasPrefix("HTTP/1.1 200 "))
+    try stalled[1].send("b")
+    let other = try harness.upstream.accept()
+    try other.send(answer("second"))
+    #expect(try stalled[1].read(through: "second").hasPrefix("HTTP/1.1 200 "))
+    #expect(harness.hits(.waitingRequests) == 1)
+    let lines = try harness.end().filter { $0["path"] == "/upload" }
+    #expect(lines.map(\.verdict) == ["rejected upload", "ok -", "ok -"])
+    #expect(lines.first?["error"]?.hasPrefix("waiting_requests_full: ") == true)
+  }
+
+  @Test("Where all that wait have come in whole, a newcomer that needs too much memory is refused, and they are served")
+  func waitingMemory() throws {
+    let harness = try ProxyHarness(Self.littleMemory)
+    let clients = try (0..<3).map { _ in try upload(harness, missing: 0) }
+    // The first has the place, and waits for nothing.
+    let server = try harness.upstream.accept()
+    let refused = try upload(harness, missing: 1)
+    #expect(try refused.readToEnd().hasPrefix("HTTP/1.1 503 "))
+    for client in clients {
+      _ = try server.head()
+      try server.send(answer("served"))
+      #expect(try client.read(through: "served").hasPrefix("HTTP/1.1 200 "))
+    }
+    let verdicts = try harness.end().filter { $0["path"] == "/upload" }.map(\.verdict)
+    #expect(verdicts == ["rejected upload", "ok -", "ok -", "ok -"])
+  }
+
+  @Test("What a request holds while it waits is given back, however it ends")
+  func memoryIsGivenBack() throws {
+    let harness = try ProxyHarness(Self.littleMemory)
+    for _ in 0..<5 {
+      let stalled = try upload(harness, missing: 1)
+      stalled.reset()
+    }
+    let client = try upload(harness, missing: 0)
+    let server = try harness.upstream.accept()
+    try server.send(answer("served"))
+    #expect(try client.read(through: "served").hasPrefix("HTTP/1.1 200 "))
+    #expect(harness.hits(.waitingRequests) == 0)
+    #expect(try harness.end().filter { $0.verdict == "client_cancelled upload" }.count == 5)
+  }
+
   @Test("Uploads that only begin take no place: a complete request goes before them")
   func unfinishedUploads() throws {
     let harness = try ProxyHarness { $0.limits.inFlight = 2 }

@@ -38,6 +38,7 @@ struct LocalReplyTests {
       (.requestHeadTooLarge, 431), (.requestTrailersTooLarge, 431), (.requestNotImplemented, 501),
       (.nameNotResolved, 502), (.connectFailed, 502), (.upstreamClosed, 502), (.upstreamReset, 502),
       (.responseMalformed, 502), (.responseHeadTooLarge, 502), (.tooManyConnections, 503), (.queueFull, 503),
+      (.waitingRequestsFull, 503),
       (.queueTimeout, 503), (.shutDown, 503), (.connectTimeout, 504), (.upstreamStalledTimeout, 504),
       (.responseTimeout, 504), (.responseHeadTimeout, 504), (.httpVersionNotSupported, 505), (.loopDetected, 508),
     ]

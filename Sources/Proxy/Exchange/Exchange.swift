@@ -107,18 +107,31 @@ final class Exchange {
     }
     BodyEncoder.append(ranges, by: parser, of: bytes, framing: machine.traits.framing, to: output)
     if !output.isEmpty {
-      if machine.awaitsConnection { requestBuffer.append(output) } else { connection?.send(output) }
+      if machine.awaitsConnection { enqueue(output) } else { connection?.send(output) }
       output.removeAll()
+      if machine.isEnded { return }
     }
     perform(machine.requestForwarded(queued: connection?.queuedBytes ?? requestBuffer.count))
     guard !parser.isComplete else { return }
     recorder.requestBody(ranges, of: bytes)
   }
 
+  /// Keeps bytes until there is a connection. The exchange may end by it.
+  private func enqueue(_ output: OutputBuffer) {
+    requestBuffer.append(output)
+    worker.requestMemory.add(output.bytes.count, to: self)
+  }
+
+  /// The requests that wait hold too much memory, and this one has to make room.
+  func refuseForMemory() {
+    worker.counters.hit(.waitingRequests)
+    perform(machine.memoryRefused())
+  }
+
   /// The whole request has come in, and has been forwarded: this is t0.
   /// - Parameter last: the last of its body's bytes.
   func requestCompleted(last: BodyRanges, of bytes: RawSpan, at: Instant) {
-    if !machine.awaitsConnection { stepAt = at }
+    if machine.awaitsConnection { worker.requestMemory.completed(&requestBuffer.share) } else { stepAt = at }
     recorder.requestCompleted(last: last, of: bytes, at: at)
     perform(machine.requestCompleted())
   }
@@ -188,6 +201,7 @@ final class Exchange {
 
   private func sendBufferedRequest() {
     guard requestBuffer.count > 0 else { return }
+    worker.requestMemory.release(&requestBuffer.share)
     connection?.send(requestBuffer.takeAll())
     // All of it may have been sent at once: no flush follows then.
     upstreamFlushed()
@@ -307,6 +321,7 @@ final class Exchange {
 
   private func record(_ termination: Termination?) {
     let worker = worker
+    worker.requestMemory.release(&requestBuffer.share)
     if recorder.isInFlight { worker.proxy.ended() }
     if permit.isAsked { permit.release(worker) }
     worker.counters.exchangesEnded.add()

@@ -248,6 +248,16 @@ struct ExchangeMachine: Sendable {
     return connect()
   }
 
+  /// What waits of the request has to make room for others. Legal until there is a connection.
+  mutating func memoryRefused() -> ExchangeAction {
+    guard awaitsConnection else { return illegal("a refusal for memory") }
+    let detail =
+      isRequestComplete
+      ? "the requests that wait for the server take too much memory"
+      : "the requests that wait for the server take too much memory, and this one has been coming in for longest"
+    return replyOrTruncate(.rejected, stage(ResponseProgress()), ExchangeFailure(.waitingRequestsFull, detail))
+  }
+
   private mutating func connect() -> ExchangeAction {
     link = .connecting
     // A connection that may become a tunnel never carries anything else.

@@ -8,6 +8,8 @@ import HTTP1
 struct RequestBuffer {
   private var waiting: [UInt8] = []
   private var head: [UInt8] = []
+  /// What waits of the worker's `RequestMemory`.
+  var share = RequestMemory.Share()
 
   /// Bytes that wait.
   var count: Int { waiting.count }

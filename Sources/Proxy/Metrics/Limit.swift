@@ -54,6 +54,8 @@ enum Limit: String, CaseIterable {
   case inFlight = "in_flight"
   /// An exchange was refused: as many as may wait were waiting (503).
   case queueLength = "queue_length"
+  /// An exchange was refused: the requests that waited took as much memory as they may (503).
+  case waitingRequests = "waiting_requests"
   /// An exchange was refused: it had waited for as long as it may (503).
   case queueTimeout = "queue_timeout"
   /// No descriptor was left for a client or for upstream.
