@@ -17,8 +17,13 @@ static inline uv_handle_t *tg_prepare_handle(uv_prepare_t *prepare) { return (uv
 // for that, but passes its watcher's mask on to epoll_ctl as it stands, and masks what comes back by it (1.44 to 1.51,
 // uv__io_poll). So the bit is put into that mask, a private field, behind uv_poll_start; it has to be out again before any
 // other call on the handle, for libuv compares masks.
-static inline void tg_poll_set_edge(uv_poll_t *poll) { poll->io_watcher.pevents |= (unsigned int)EPOLLET; }
-static inline void tg_poll_clear_edge(uv_poll_t *poll) { poll->io_watcher.pevents &= ~(unsigned int)EPOLLET; }
+//
+// The same goes for EPOLLEXCLUSIVE, by which one of the loops that wait for clients of one socket is woken, and not all. The
+// kernel accepts it for a new entry only: uv_poll_stop, which uv_poll_start begins with, removes the entry (EPOLL_CTL_DEL).
+static inline void tg_poll_set_mode(uv_poll_t *poll, unsigned int mode) { poll->io_watcher.pevents |= mode; }
+static inline void tg_poll_clear_mode(uv_poll_t *poll) {
+  poll->io_watcher.pevents &= ~((unsigned int)EPOLLET | (unsigned int)EPOLLEXCLUSIVE);
+}
 
 // glibc declares it only under _GNU_SOURCE, which a Swift module cannot promise to have been set first.
 extern int pthread_setname_np(pthread_t thread, const char *name);

@@ -210,6 +210,7 @@ final class Worker {
     let (endsRound, pause) = clients.sweepShare(now)
     sweep?.start(milliseconds: pause)
     guard endsRound else { return }
+    for listener in listeners { listener.checkForClients() }
     upstreams.checkDeadlines(now)
     headCaches.evictIdle()
     if let drainUntil, now >= drainUntil { shutDown() }

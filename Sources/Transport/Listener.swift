@@ -1,4 +1,5 @@
 // Accepts clients from a listening socket on a loop, and stops for a moment when descriptors run out.
+import CLibuv
 import CSocket
 import Glibc
 
@@ -61,7 +62,8 @@ public final class Listener {
     self.loop = loop
     self.descriptor = descriptor
     do throws(TransportError) {
-      poll = try SocketPoll(loop: loop, descriptor: descriptor, trigger: .level)
+      poll = try SocketPoll(
+        loop: loop, descriptor: descriptor, trigger: socket.sharing.hasFurtherLoops ? .exclusive : .level)
     } catch {
       _ = Glibc.close(descriptor)
       throw TransportError(.listen, code: error.code)
@@ -94,10 +96,22 @@ public final class Listener {
 
   private func updatePoll() {
     guard descriptor >= 0 else { return }
-    unsafe poll.watch(isPaused || isOutOfDescriptors ? [] : .readable) { handle, _, _ in
-      guard let data = unsafe handle?.pointee.data else { return }
-      unsafe Unmanaged<Listener>.fromOpaque(data).takeUnretainedValue().acceptClients()
-    }
+    unsafe poll.watch(isPaused || isOutOfDescriptors ? [] : .readable, Self.onReady)
+  }
+
+  private static let onReady: uv_poll_cb = { handle, _, _ in
+    guard let data = unsafe handle?.pointee.data else { return }
+    let listener = unsafe Unmanaged<Listener>.fromOpaque(data).takeUnretainedValue()
+    listener.acceptClients()
+    listener.checkForClients()
+  }
+
+  /// Looks whether clients wait, where several loops accept from one socket. Call it from time to time: the kernel wakes one
+  /// loop for a client, and that one may have been paused meanwhile. The loop is then the last to be woken, so that clients
+  /// are spread over all of them.
+  public func checkForClients() {
+    guard descriptor >= 0 else { return }
+    unsafe poll.rearm(Self.onReady)
   }
 
   // MARK: Closing

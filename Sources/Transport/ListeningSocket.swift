@@ -17,6 +17,14 @@ public final class ListeningSocket: Sendable {
     case processes
     /// The socket is also open in the process that handed it down: it does not close when we close it.
     case inherited
+
+    /// Whether several loops accept from one socket.
+    var hasFurtherLoops: Bool {
+      switch self {
+      case .alone, .workers: false
+      case .processes, .inherited: true
+      }
+    }
   }
 
   /// The address in force, with the real port where 0 was asked for.

@@ -1,5 +1,6 @@
-// Watches one socket for what it is ready for, by level or by edge.
+// Watches one socket for what it is ready for: by level, by edge, or as one of several loops.
 import CLibuv
+import Glibc
 
 /// What a socket is watched for, and found ready for: libuv's bits.
 struct PollEvents: OptionSet, Hashable, Sendable {
@@ -21,9 +22,23 @@ public enum PollTrigger: Sendable {
   case edge
   /// For as long as anything is left: the kernel looks at each ready socket a second time at the next wait.
   case level
+  /// As by level, but of the loops that watch a listening socket only one that waits is woken for a client. They are woken in
+  /// the order in which they began to watch: whoever calls `rearm` is the last again. A client whose loop is woken and then
+  /// accepts nobody waits until another loop calls `rearm`.
+  case exclusive
+
+  /// What epoll_ctl(2) is told beside the events.
+  fileprivate var mode: UInt32 {
+    switch self {
+    case .edge: EPOLLET.rawValue
+    case .level: 0
+    case .exclusive: UInt32(EPOLLEXCLUSIVE.rawValue)
+    }
+  }
 }
 
-/// The `uv_poll_t` of one socket: its memory, what it is watched for, and by which trigger.
+/// The `uv_poll_t` of one socket: its memory, what it is watched for, and by which trigger. libuv offers polling by level;
+/// for the other ways a bit is set in a private field of libuv's (CLibuv's shim says why that works), here and nowhere else.
 ///
 /// The loop retains the owner from `attach` until the close callback; the memory is freed with the owner, and so after it.
 /// All state is in that memory, and nothing here mutates: each read looks at it, and accesses to a variable property of the
@@ -36,7 +51,8 @@ struct SocketPoll: ~Copyable {
     var handle: uv_poll_t
     var events: PollEvents = []
     var trigger: PollTrigger
-    var isByEdge = false
+    /// How `events` are reported.
+    var active = PollTrigger.level
   }
 
   private let state: UnsafeMutablePointer<State>
@@ -44,7 +60,7 @@ struct SocketPoll: ~Copyable {
     unsafe UnsafeMutableRawPointer(state).assumingMemoryBound(to: uv_poll_t.self)
   }
   /// Whether what is watched for now is reported by edge: a read that may have left something calls `rearm`.
-  var isByEdge: Bool { unsafe state.pointee.isByEdge }
+  var isByEdge: Bool { unsafe state.pointee.active == .edge }
 
   /// - Parameter trigger: how reads are reported where nothing else is waited for; writes are by level in any case.
   init(loop: EventLoop, descriptor: Int32, trigger: PollTrigger) throws(TransportError) {
@@ -61,22 +77,28 @@ struct SocketPoll: ~Copyable {
 
   /// Watches for `wanted` from now on; for nothing at all where that is empty.
   func watch(_ wanted: PollEvents, _ ready: uv_poll_cb) {
-    let byEdge = unsafe state.pointee.trigger == .edge && wanted == .readable
-    let wanted = byEdge ? EdgeTriggeredPoll.events : wanted
+    let trigger = unsafe wanted == .readable ? state.pointee.trigger : .level
+    // The end and urgent data are asked for by name: by edge, the kernel says once what stands behind the bytes.
+    let wanted: PollEvents = trigger == .edge ? [.readable, .disconnect, .urgent] : wanted
     guard unsafe wanted != state.pointee.events else { return }
-    if isByEdge { unsafe EdgeTriggeredPoll.end(handle) }
+    clearMode()
     unsafe state.pointee.events = wanted
-    unsafe state.pointee.isByEdge = byEdge
-    if byEdge {
-      unsafe EdgeTriggeredPoll.start(handle, ready)
-    } else {
-      unsafe LevelTriggeredPoll.start(handle, wanted, ready)
-    }
+    guard !wanted.isEmpty else { return _ = unsafe uv_poll_stop(handle) }
+    guard unsafe uv_poll_start(handle, wanted.rawValue, ready) == 0, trigger != .level else { return }
+    unsafe state.pointee.active = trigger
+    unsafe tg_poll_set_mode(handle, trigger.mode)
   }
 
-  /// Has the kernel look at the socket anew, where something may be left that it has reported already.
+  /// Before any other call on the handle.
+  private func clearMode() {
+    guard unsafe state.pointee.active != .level else { return }
+    unsafe state.pointee.active = .level
+    unsafe tg_poll_clear_mode(handle)
+  }
+
+  /// Has the kernel look at the socket anew, where something may be left that it has reported already, or to another loop.
   func rearm(_ ready: uv_poll_cb) {
-    guard isByEdge else { return }
+    guard unsafe state.pointee.active != .level else { return }
     unsafe state.pointee.events = []
     unsafe watch(.readable, ready)
   }
@@ -86,8 +108,7 @@ struct SocketPoll: ~Copyable {
 
   /// Watches for nothing. Also where libuv has stopped by itself, as it does at an error.
   func stop() {
-    if isByEdge { unsafe EdgeTriggeredPoll.end(handle) }
-    unsafe state.pointee.isByEdge = false
+    clearMode()
     unsafe state.pointee.events = []
     _ = unsafe uv_poll_stop(handle)
   }
@@ -101,25 +122,4 @@ struct SocketPoll: ~Copyable {
       unsafe Unmanaged<AnyObject>.fromOpaque(data).release()
     }
   }
-}
-
-/// Polling as libuv offers it.
-private enum LevelTriggeredPoll {
-  static func start(_ handle: UnsafeMutablePointer<uv_poll_t>, _ events: PollEvents, _ ready: uv_poll_cb) {
-    _ = events.isEmpty ? unsafe uv_poll_stop(handle) : unsafe uv_poll_start(handle, events.rawValue, ready)
-  }
-}
-
-/// Polling by edge, which libuv does not offer: it sets a bit in a private field of libuv's (CLibuv's shim says why that
-/// works), and nothing else in this program does.
-private enum EdgeTriggeredPoll {
-  /// The end and urgent data are asked for by name: by edge, the kernel says once what stands behind the bytes.
-  static var events: PollEvents { [.readable, .disconnect, .urgent] }
-
-  static func start(_ handle: UnsafeMutablePointer<uv_poll_t>, _ ready: uv_poll_cb) {
-    if unsafe uv_poll_start(handle, events.rawValue, ready) == 0 { unsafe tg_poll_set_edge(handle) }
-  }
-
-  /// Before any other call on the handle.
-  static func end(_ handle: UnsafeMutablePointer<uv_poll_t>) { unsafe tg_poll_clear_edge(handle) }
 }
