@@ -100,8 +100,8 @@ extension ExchangeFailure {
         .clientStalledTimeout, .tooManyClientConnections, .requestNotJSON, .requestEncodingUnknown,
         .requestEncodingDamaged:
         .client
-      case .tooManyConnections, .queueFull, .waitingRequestsFull, .queueTimeout, .tunnelTimeout, .shutDown, .decodingStopped,
-        .requestReadLimit:
+      case .tooManyConnections, .queueFull, .waitingRequestsFull, .queueTimeout, .tunnelTimeout, .shutDown,
+        .decodingStopped, .requestReadLimit:
         .proxy
       case .nameNotResolved, .connectFailed, .connectTimeout, .upstreamStalledTimeout, .upstreamClosed, .upstreamReset,
         .responseMalformed, .responseHeadTooLarge, .responseTrailersTooLarge, .responseChunkExtensionsTooLarge,

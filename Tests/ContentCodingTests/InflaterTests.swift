@@ -121,7 +121,8 @@ struct ContentCodingTests {
       ([" GZIP "], .coded(.gzip)), (["x-gzip"], .coded(.gzip)), (["br"], .coded(.brotli)),
       (["identity, zstd"], .coded(.zstd)),
       (["deflate"], .coded(.deflate)), (["gzip, br"], .unknown), (["gzip", "gzip"], .unknown), (["compress"], .unknown),
-      ([", ,identity,\tdeflate ,", " "], .coded(.deflate)), (["identity", "br"], .coded(.brotli)), (["g zip"], .unknown),
+      ([", ,identity,\tdeflate ,", " "], .coded(.deflate)),
+      (["identity", "br"], .coded(.brotli)), (["g zip"], .unknown),
       ([",,,"], .identity), (["gzip,identity"], .coded(.gzip)), (["compress,gzip"], .unknown),
     ] as [([String], ContentCoding.Announced)])
   func names(_ values: [String], _ announced: ContentCoding.Announced) {
