@@ -14,6 +14,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "Tests" / "EndToEnd"), str(TOP / "scripts")]
 
 import aborts  # noqa: E402
+import attacks  # noqa: E402
 import endings  # noqa: E402
 import figures  # noqa: E402
 import heads  # noqa: E402
@@ -28,6 +29,7 @@ PARTS = {
     "slow": pressure.slow_readers,
     "upload": pressure.big_upload,
     "heads": heads.dearest_heads,
+    "attacks": attacks.victims,
     "drain": endings.drains,
     "restarts": endings.restarts,
 }

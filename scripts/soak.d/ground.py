@@ -24,6 +24,7 @@ class Sizes:
     probe_requests: int = 100
     upload_bytes: int = 1 << 30
     heads: int = 30
+    victim_requests: int = 300
     draining_streams: int = 1000
     swaps: int = 12
     judges_tails: bool = True
@@ -32,7 +33,7 @@ class Sizes:
     def quick(cls) -> "Sizes":
         return cls(
             minutes=0, streams=1000, stream_tokens=25, aborting_clients=250, flat_rounds=3, probe_requests=40,
-            upload_bytes=128 << 20, heads=10, swaps=3, judges_tails=False,
+            upload_bytes=128 << 20, heads=10, victim_requests=60, swaps=3, judges_tails=False,
         )
 
 
