@@ -15,6 +15,7 @@ sys.path[:0] = [str(TOP / "Tests" / "EndToEnd"), str(TOP / "scripts")]
 
 import aborts  # noqa: E402
 import attacks  # noqa: E402
+import bodies  # noqa: E402
 import endings  # noqa: E402
 import figures  # noqa: E402
 import heads  # noqa: E402
@@ -30,6 +31,7 @@ PARTS = {
     "upload": pressure.big_upload,
     "heads": heads.dearest_heads,
     "attacks": attacks.victims,
+    "bodies": bodies.reading,
     "drain": endings.drains,
     "restarts": endings.restarts,
 }

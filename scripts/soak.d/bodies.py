@@ -1,0 +1,72 @@
+"""What reading the bodies of requests costs the proxy, beyond forwarding them."""
+
+import base64
+import gzip
+import json
+import random
+import time
+import zlib
+
+from ground import Ground, Sizes
+from heads import Sender, cpu_seconds
+from harness.said import answer_plainly, request
+from harness.tachograph import read_records
+from harness.wire import ScriptedUpstream
+
+SIZE = 1 << 20
+BODIES = 8
+
+
+def conversation() -> bytes:
+    """A chat of 1 MiB in many messages of words, with quotes and line breaks."""
+    chooser = random.Random(7)
+    words = ["the", "of", "quick", 'a "quoted" one', "line\nbreak", "naïve", "tokens", "latency", "{brace}", "\\"]
+    messages, size = [], 0
+    while size < SIZE:
+        text = " ".join(chooser.choices(words, k=200))
+        messages.append({"role": "user", "content": text})
+        size += len(text) + 40
+    return json.dumps({"messages": messages, "model": "m", "user": "u"}, ensure_ascii=False).encode()
+
+
+def image() -> bytes:
+    """A chat with an image of 1 MiB."""
+    data = random.Random(7).randbytes(SIZE * 3 // 4)
+    content = [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + base64.b64encode(data).decode()}}]
+    return json.dumps({"messages": [{"role": "user", "content": content}], "model": "m"}).encode()
+
+
+def reading(ground: Ground, sizes: Sizes) -> None:
+    upstream = ScriptedUpstream(answer_plainly)
+    ground.callback(upstream.close)
+    proxy = ground.serve(upstream.url)
+    sender = Sender(proxy.port)
+
+    def cost(method: str, body: bytes, *fields: bytes) -> float:
+        """CPU seconds of one request: the least of several rounds. Only of a POST is the body read."""
+        whole = request(method, "/v1/chat/completions", body, *fields)
+        least = float("inf")
+        for _ in range(5):
+            before = cpu_seconds(proxy)
+            for _ in range(BODIES):
+                sender.send(whole, 1)
+            least = min(least, (cpu_seconds(proxy) - before) / BODIES)
+        # A worker inflates 64 MiB a second, and no more.
+        time.sleep(1 if fields else 0)
+        return least
+
+    for what, body in (("a chat of many messages", conversation()), ("a chat with an image", image())):
+        for coding, packed in (("plain", body), ("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
+            fields = () if coding == "plain" else (b"Content-Encoding: " + coding.encode(),)
+            forwarded = cost("PUT", packed, *fields)
+            read = cost("POST", packed, *fields)
+            per_kilobyte = (read - forwarded) / len(body) * 1e9 * 1000
+            ground.row(
+                f"CPU to read {what}, {coding}, beyond {forwarded / len(packed) * 1e12:.0f} ns/KB to forward it",
+                f"{per_kilobyte:.0f} ns/KB",
+            )
+            ground.check(per_kilobyte < 20_000, f"reading {what}, {coding}, takes {per_kilobyte:.0f} ns/KB")
+    sender.close()
+    unread = [record["error"] for record in read_records(proxy.log) if record["request_read"] not in ("whole", None)]
+    ground.check(not unread, f"{len(unread)} requests were not read: {unread[:3]}")
+    proxy.stop()
