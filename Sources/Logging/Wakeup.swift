@@ -34,6 +34,12 @@ package final class Wakeup: Sendable {
     while unsafe read(reading, &bytes, 8) == 8 {}
   }
 
+  /// Whether it is set.
+  package var isSet: Bool {
+    var entry = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&entry, 1, 0) == 1
+  }
+
   /// Waits until it is set, `writable` takes bytes, or `milliseconds` (negative: no limit) have passed.
   package func wait(milliseconds: Int32, orWritable writable: Int32? = nil) {
     if let writable {

@@ -59,6 +59,7 @@ extension ExchangeFailure {
     case queueTimeout = "queue_timeout"
     case tunnelTimeout = "tunnel_timeout"
     case shutDown = "shut_down"
+    case proxyKilled = "proxy_killed"
 
     // Upstream.
     case nameNotResolved = "name_not_resolved"
@@ -101,6 +102,7 @@ extension ExchangeFailure {
         .requestEncodingDamaged:
         .client
       case .tooManyConnections, .queueFull, .waitingRequestsFull, .queueTimeout, .tunnelTimeout, .shutDown,
+        .proxyKilled,
         .decodingStopped, .requestReadLimit:
         .proxy
       case .nameNotResolved, .connectFailed, .connectTimeout, .upstreamStalledTimeout, .upstreamClosed, .upstreamReset,

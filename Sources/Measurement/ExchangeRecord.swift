@@ -14,6 +14,8 @@ public enum Outcome: String, CaseIterable, Sendable {
   case timeout
   case rejected
   case tunnelled
+  /// The process was killed while it drained: the record is what was known at most a second before.
+  case interrupted
 }
 
 /// How far an exchange had come when it ended badly.

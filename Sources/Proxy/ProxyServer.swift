@@ -23,13 +23,20 @@ public final class ProxyServer: Sendable {
   public var isDraining: Bool { isEnding.load(ordering: .relaxed) }
 
   /// Binds and starts to serve.
-  /// - Parameter inherited: sockets to take clients from, in place of one on the settings' address.
+  /// - Parameters:
+  ///   - inherited: sockets to take clients from, in place of one on the settings' address.
+  ///   - interrupted: the stages of exchanges of an earlier process whose records were put into the log, to be counted.
   /// - Throws: `TransportError`: the address is in use, is not ours, or is no address.
   public convenience init(
     settings: Settings, writer: RecordWriter, secret: KeySecret, inherited: [ListeningSocket] = [],
-    log: Log = .standardError
+    interrupted: [Stage?] = [], log: Log = .standardError
   ) throws(TransportError) {
     let state = ProxyState(ConfigurationSnapshot(settings), writer: writer, secret: secret, log: log)
+    // Before the worker that writes these counters.
+    for stage in interrupted {
+      state.counters[0].exchanges.add(.interrupted, stage)
+      state.counters[0].failures.add(.proxyKilled)
+    }
     try self.init(state, inherited: inherited)
   }
 
@@ -119,6 +126,14 @@ public final class ProxyServer: Sendable {
     isEnding.store(true, ordering: .relaxed)
     let until = Instant.now().advanced(by: state.configuration.settings.timeouts.drainInForce)
     for mailbox in mailboxes { mailbox.post(.drain(until: until)) }
+  }
+
+  /// The records of the exchanges that are open now, with the outcome `interrupted`. Waits for the workers to answer.
+  /// - Parameter milliseconds: how long to wait for all; of one that is late, its answer to the question before counts.
+  public func openRecords(waiting milliseconds: Int32) -> [OpenRecord] {
+    state.openRecords.collect(milliseconds: milliseconds) { round in
+      for mailbox in mailboxes { mailbox.post(.reportOpenExchanges(round: round)) }
+    }
   }
 
   /// Ends all exchanges now. Returns at once; see `wait`.

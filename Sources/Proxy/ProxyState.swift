@@ -16,6 +16,7 @@ final class ProxyState: Sendable {
   /// The upstream servers, in the order of the settings.
   let upstreams: [UpstreamState]
   let router: Router
+  let openRecords: OpenRecords
   let clientConnections = PerClientConnectionCounter()
   private let current: Mutex<ConfigurationSnapshot>
   private let inFlight = Atomic<Int>(0)
@@ -34,6 +35,7 @@ final class ProxyState: Sendable {
     self.secret = secret
     counters = (0..<workers).map { _ in Counters() }
     upstreams = configuration.upstreams.map { UpstreamState($0, workers: workers) }
+    openRecords = OpenRecords(workers: workers)
     operations = ModelRegistry(limit: settings.admin.models)
   }
 

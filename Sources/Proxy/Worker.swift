@@ -17,6 +17,10 @@ enum WorkerCommand: Sendable {
   case shutDown
   /// Use these settings for everything that begins from now on.
   case apply(ConfigurationSnapshot)
+  /// Answer which exchanges are open (`OpenRecords`).
+  case reportOpenExchanges(round: Int)
+  /// Go on with that answer.
+  case continueReport
   /// The exchange that waits under this id has its permit.
   case permitAdmitted(ConcurrencyLimiter.WaiterID)
 }
@@ -53,6 +57,8 @@ final class Worker {
   private var sweep: Timer?
   private var mailbox: Mailbox<WorkerCommand>?
   private var drainUntil: Instant?
+  private var openReport: OpenReport?
+  private let number: Int
   private var isAcceptPaused = false
   /// Clients for whom there is no room, and that are being told so.
   private var rejectedClients = 0
@@ -64,6 +70,7 @@ final class Worker {
   /// Prepares to take clients from `sockets`; nothing is accepted before `run`.
   init(proxy: ProxyState, number: Int, sockets: [ListeningSocket]) throws(TransportError) {
     self.proxy = proxy
+    self.number = number
     counters = proxy.counters[number]
     recording = RecordingResources(counters: counters, models: proxy.operations, writer: proxy.writer)
     configuration = proxy.configuration
@@ -244,7 +251,20 @@ final class Worker {
     case .permitAdmitted(let waiter): waiting.removeValue(forKey: waiter)?.permitAdmitted()
     case .drain(let until): drain(until: until)
     case .shutDown: shutDown()
+    case .reportOpenExchanges(let round): reportOpenExchanges(OpenReport(round: round, clients: clients.all))
+    case .continueReport: if let openReport { reportOpenExchanges(openReport) }
     }
+  }
+
+  /// Asks a few clients for the record of their exchange, and goes on once other events have had their turn.
+  private func reportOpenExchanges(_ report: OpenReport) {
+    var report = report
+    openReport = nil
+    guard report.readShare() else {
+      return proxy.openRecords.answer(report.records, round: report.round, worker: number)
+    }
+    openReport = report
+    mailbox?.post(.continueReport)
   }
 
   private func drain(until: Instant) {
@@ -275,6 +295,8 @@ final class Worker {
     recording.decoder.close()
     mailbox?.close()
     mailbox = nil
+    openReport = nil
+    proxy.openRecords.ended(worker: number)
     upstreams.close()
   }
 }

@@ -157,6 +157,9 @@ public final class RecordWriter: Sendable {
     return queue.withLock { $0.accepted } - written.load(ordering: .acquiring)
   }
 
+  /// Records that were accepted since the start: all of them are written once `Statistics.written` is as many.
+  public var accepted: Int { queue.withLock { $0.accepted } }
+
   /// The counters; from any thread.
   public var statistics: Statistics {
     Statistics(

@@ -96,6 +96,7 @@ extension Outcome {
     case .timeout: 8
     case .rejected: 9
     case .tunnelled: 10
+    case .interrupted: 11
     }
   }
 }

@@ -138,7 +138,7 @@ extension TailColumn.Kind {
     case .ok: .green
     case .clientCancelled, .tunnelled: .yellow
     case .upstreamStatus, .streamError, .truncated, .upstreamUnreachable, .upstreamReset, .upstreamInvalid, .timeout,
-      .rejected:
+      .rejected, .interrupted:
       .red
     }
   }

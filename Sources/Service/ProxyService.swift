@@ -28,6 +28,8 @@ public final class ProxyService: Sendable {
   private let server: ProxyServer
   private let ownAddresses: OwnAddresses
   private let isDraining = Atomic<Bool>(false)
+  /// Nil before a drain, and where there is no file to keep records in.
+  private let keeper = Mutex<OpenRecordsKeeper?>(nil)
 
   /// Opens the record log, starts the admin listener, then the proxy.
   /// - Parameters:
@@ -43,6 +45,7 @@ public final class ProxyService: Sendable {
     let settings = source.settings.withMachineValues()
     try OwnAddresses(settings, inherited: inherited).refuse(settings)
     let secret: KeySecret
+    let interrupted = try Self.takeOverInterrupted(settings, log: log)
     (secret, writer) = try Self.openRecords(settings, source, log: log)
     let pages = AdminPages(source, version: version, log: log)
     do throws(TransportError) {
@@ -53,7 +56,7 @@ public final class ProxyService: Sendable {
     }
     do throws(TransportError) {
       server = try ProxyServer(
-        settings: settings, writer: writer, secret: secret, inherited: inherited)
+        settings: settings, writer: writer, secret: secret, inherited: inherited, interrupted: interrupted)
     } catch {
       admin?.stop()
       _ = writer.close(timeoutMilliseconds: Self.recordsTimeoutMilliseconds)
@@ -75,7 +78,6 @@ public final class ProxyService: Sendable {
     _ settings: Settings, _ source: SettingsSource, log: Log
   ) throws(ServiceFailure) -> (KeySecret, RecordWriter) {
     let path = settings.records.file.path
-    try settings.records.file.checkFolder()
     let (secret, warning) = try IdentitySecret.load(settings, variable: source.variable(KeySecret.environmentName))
     if let warning { log.warning("\(warning)") }
     var records = RecordWriter.Settings(path: path, instance: settings.instance ?? "")
@@ -85,6 +87,24 @@ public final class ProxyService: Sendable {
     } catch {
       throw ServiceFailure("\(error)")
     }
+  }
+
+  /// Puts into the log what an earlier process that was killed has left beside it.
+  /// - Returns: the stages of those exchanges.
+  private static func takeOverInterrupted(_ settings: Settings, log: Log) throws(ServiceFailure) -> [Stage?] {
+    try settings.records.file.checkFolder()
+    guard settings.records.file.isRegularFile else { return [] }
+    let outcome = InterruptedRecords.takeOver(log: settings.records.file.path)
+    if !outcome.stages.isEmpty {
+      log.warning(
+        "an earlier process was killed while it drained: \(outcome.stages.count) records of exchanges that were open are in the"
+          + " log, with the outcome interrupted; whoever stops the process has to wait longer than timeouts.drain"
+          + " (\(settings.timeouts.drainInForce))")
+    }
+    if let failure = outcome.failure {
+      log.error("records of exchanges that an earlier process left open are kept for the next start: \(failure)")
+    }
+    return outcome.stages
   }
 
   /// Logs where it listens, forwards to and records. Call it when signals are received: a reader may send one at once.
@@ -101,6 +121,10 @@ public final class ProxyService: Sendable {
     guard !isDraining.exchange(true, ordering: .relaxed) else { return server.shutDown() }
     let limit = source.settings.withMachineValues().timeouts.drainInForce
     log.info("draining: no new clients; open exchanges may take \(limit) to end; a second signal ends them at once")
+    let target = source.settings.records.file
+    if target.isRegularFile {
+      keeper.withLock { $0 = OpenRecordsKeeper(server, writer, path: target.path, log: log) }
+    }
     server.drain()
   }
 
@@ -130,7 +154,8 @@ public final class ProxyService: Sendable {
   public func wait() {
     server.wait()
     // Records that could not be written are counted and logged by the writer.
-    _ = writer.close(timeoutMilliseconds: Self.recordsTimeoutMilliseconds)
+    let lost = writer.close(timeoutMilliseconds: Self.recordsTimeoutMilliseconds)
+    keeper.withLock { $0.take() }?.end(removing: lost == 0)
     // Last, so that the end can be watched.
     admin?.stop()
   }

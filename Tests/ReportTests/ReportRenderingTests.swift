@@ -158,10 +158,10 @@ struct ReportRenderingTests {
           "MODEL  OTHER OUTCOMES",
           "all    upstream_status 4, stream_error 5, truncated 6, client_cancelled 7,",
           "       upstream_unreachable 8, upstream_reset 9, upstream_invalid 10,",
-          "       timeout 11, rejected 12, tunnelled 13",
+          "       timeout 11, rejected 12, tunnelled 13, interrupted 14",
           "llama  upstream_status 4, stream_error 5, truncated 6, client_cancelled 7,",
           "       upstream_unreachable 8, upstream_reset 9, upstream_invalid 10,",
-          "       timeout 11, rejected 12, tunnelled 13",
+          "       timeout 11, rejected 12, tunnelled 13, interrupted 14",
         ])
   }
 

@@ -64,10 +64,13 @@ struct ServiceSignalsTests {
     thread.join()
   }
 
+  /// Other tests use the low ones meanwhile.
+  private static let firstDescriptor = Int32(min(OpenFiles.limit, 65_536)) - 16
+
   /// Adopts sockets that stand from a free descriptor on, as if they were handed down.
   /// - Parameter descriptors: what is handed down, in this order.
   private func adopt(_ descriptors: [Int32], names: String? = nil) throws -> [ListeningSocket] {
-    let first: Int32 = 700
+    let first = Self.firstDescriptor
     for (index, descriptor) in descriptors.enumerated() { dup2(descriptor, first + Int32(index)) }
     defer { for index in descriptors.indices { close(first + Int32(index)) } }
     setenv("LISTEN_PID", "\(getpid())", 1)
@@ -96,7 +99,7 @@ struct ServiceSignalsTests {
     #expect(
       failure
         == ServiceFailure(
-          settings: "socket 701 (b), handed down in LISTEN_FDS, cannot be used: "
+          settings: "socket \(Self.firstDescriptor + 1) (b), handed down in LISTEN_FDS, cannot be used: "
             + "it does not listen; a systemd unit says Accept=no"))
     #expect(failure?.exitCode == 2 && getenv("LISTEN_PID") == nil)
   }

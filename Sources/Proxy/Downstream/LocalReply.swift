@@ -41,7 +41,7 @@ enum LocalReply {
     case .nameNotResolved, .connectFailed, .upstreamClosed, .upstreamReset, .responseMalformed, .responseHeadTooLarge,
       .responseTrailersTooLarge, .responseChunkExtensionsTooLarge:
       502
-    case .tooManyConnections, .queueFull, .waitingRequestsFull, .queueTimeout, .shutDown: 503
+    case .tooManyConnections, .queueFull, .waitingRequestsFull, .queueTimeout, .shutDown, .proxyKilled: 503
     case .connectTimeout, .upstreamStalledTimeout, .responseTimeout, .responseHeadTimeout: 504
     case .httpVersionNotSupported: 505
     case .loopDetected: 508

@@ -4,6 +4,7 @@ import Clocks
 import HTTP
 import HTTP1
 import Measurement
+import RecordLog
 import TokenWire
 import Transport
 
@@ -317,6 +318,11 @@ final class Exchange {
     if case .reply(let failure) = ending { recorder.replied(status: LocalReply.status(for: failure.kind)) }
     record(termination)
     downstream.exchangeEnded(ending, answersHead: machine.traits.isHead)
+  }
+
+  /// The record that it has if the process is killed now; nil where it leaves none.
+  func openRecord(_ encoder: inout RecordEncoder) -> OpenRecord? {
+    recorder.openRecord(upstream.authority, configuration, tunnel: tunnel?.count, &encoder)
   }
 
   private func record(_ termination: Termination?) {

@@ -292,7 +292,7 @@ extension Outcome {
     switch self {
     case .ok, .upstreamStatus, .tunnelled: true
     case .streamError, .truncated, .clientCancelled, .upstreamUnreachable, .upstreamReset, .upstreamInvalid, .timeout,
-      .rejected:
+      .rejected, .interrupted:
       false
     }
   }

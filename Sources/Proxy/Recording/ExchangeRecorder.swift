@@ -3,6 +3,7 @@ import Clocks
 import HTTP
 import HTTP1
 import Measurement
+import RecordLog
 import SettingValues
 import TokenWire
 
@@ -145,6 +146,16 @@ struct ExchangeRecorder: ~Copyable {
 
   /// When the newest token came; nil before the first, and where tokens are not timed.
   var newestTokenAt: Instant? { current.meter.newestTokenAt }
+
+  /// The record that the exchange has if the process is killed now; nil where it leaves none.
+  func openRecord(
+    _ upstream: String, _ configuration: ConfigurationSnapshot, tunnel: TunnelCount?, _ encoder: inout RecordEncoder
+  ) -> OpenRecord? {
+    guard current.metadata?.isSkipped != true else { return nil }
+    var record = ExchangeRecord()
+    current.fillProvisionally(&record, upstream, configuration, tunnel: tunnel)
+    return OpenRecord(&record, &encoder)
+  }
 
   // MARK: The end
 

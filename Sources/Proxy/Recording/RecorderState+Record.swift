@@ -8,8 +8,17 @@ extension RecorderState {
     _ record: inout ExchangeRecord, _ termination: Termination, _ failure: ExchangeFailure?, _ upstream: String,
     _ configuration: ConfigurationSnapshot
   ) {
+    fillWords(&record, termination, failure, upstream, configuration)
+    meter.fill(&record)
+  }
+
+  private mutating func fillWords(
+    _ record: inout ExchangeRecord, _ termination: Termination, _ failure: ExchangeFailure?, _ upstream: String,
+    _ configuration: ConfigurationSnapshot
+  ) {
     record.id = id
     record.instance = configuration.instance
+    let requestExtent = requestExtentSoFar
     if let metadata, let origin {
       let user = origin.identity(
         facts: facts, client: client ?? "", isBodyRead: dialect == nil || requestExtent ?? .whole == .whole)
@@ -41,7 +50,23 @@ extension RecorderState {
     record.requestRead = dialect == nil ? nil : requestExtent.flatMap { RequestRead(rawValue: $0.rawValue) }
     record.requestBytes = requestBytes
     record.responseBytes = responseBytes
-    meter.fill(&record)
+  }
+
+  /// Fills the record that the exchange has if the process is killed now. It goes on as if nothing had been asked.
+  /// - Parameter tunnel: the bytes of a tunnel so far.
+  mutating func fillProvisionally(
+    _ record: inout ExchangeRecord, _ upstream: String, _ configuration: ConfigurationSnapshot, tunnel: TunnelCount?
+  ) {
+    let stage: Stage =
+      hasOutput || tunnel != nil
+      ? .streaming : !meter.isRequestComplete ? .upload : inFlight == nil ? .connecting : .waiting
+    let failure = ExchangeFailure(.proxyKilled, "the proxy was killed while it drained")
+    let (client, requestID, traceID, model) = (client, requestID, traceID, facts.model)
+    fillWords(
+      &record, Termination(outcome: .interrupted, stage: stage, failure: failure), failure, upstream, configuration)
+    (self.client, self.requestID, self.traceID, facts.model) = (client, requestID, traceID, model)
+    if let tunnel { (record.requestBytes, record.responseBytes) = (tunnel.fromClient, tunnel.fromUpstream) }
+    meter.fillProvisionally(&record, at: .now())
   }
 
   /// How an exchange ended of which every byte went through.

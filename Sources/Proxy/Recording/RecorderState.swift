@@ -125,6 +125,15 @@ struct RecorderState: ~Copyable {
     }
   }
 
+  /// How much of the request's body was read so far; nil where there is nothing to be read.
+  var requestExtentSoFar: RequestExtent? {
+    switch requestReading {
+    case .none, .ended: requestExtent
+    case .expected: requestExtent ?? (meter.isRequestComplete ? nil : .no)
+    case .reading: .partly
+    }
+  }
+
   /// No more of the request's body is read.
   mutating func endRequest(isComplete: Bool, _ context: DecodingContext, _ scans: RequestScans) {
     // A body of which nothing came.

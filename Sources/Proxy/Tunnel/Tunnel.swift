@@ -36,7 +36,7 @@ final class Tunnel: StreamDelegate {
   private let onEnd: (End) -> Void
 
   private var state: TunnelState
-  private var count: TunnelCount
+  private(set) var count: TunnelCount
   private var activeAt: Instant
   /// Since when upstream has not been read.
   private var upstreamPausedAt: Instant?
