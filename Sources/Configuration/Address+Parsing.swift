@@ -63,6 +63,9 @@ private func isHost(_ host: String) -> Bool {
     || !host.isEmpty && host.utf8.allSatisfy { "-._".utf8.contains($0) || isAlphanumeric($0) }
 }
 
+/// Whether a text may stand in a Host field: a name or an address, perhaps with a port.
+func isAuthority(_ text: String) -> Bool { splitAuthority(text[...], defaultPort: 80).map { isHost($0.host) } ?? false }
+
 /// Whether a byte is an ASCII letter or digit.
 func isAlphanumeric(_ byte: UInt8) -> Bool {
   (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)

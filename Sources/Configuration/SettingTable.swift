@@ -173,6 +173,20 @@ struct Setting: Sendable {
       "What it means that a client closes its sending side (FIN) behind a whole request. abort: it has left, and the"
         + " server may stop. finish: it is answered; then a client that has left is noticed only by its reset, once"
         + " something is sent to it."),
+    Setting(
+      "forwarding.host", \.forwarding.host, .hostField,
+      "What upstream is told in Host. pass: what the client said. upstream: upstream's own address, for servers that refuse"
+        + " names that they do not know (Ollama: 403, nginx: 404). Or a name, such as llm.example or llm.example:8080."),
+    Setting(
+      "forwarding.targets", \.forwarding.targets, .word(),
+      "lenient: a request target is forwarded as it came, also with raw UTF-8, quotes or a fragment, unless it has a"
+        + " control byte or a space (400). strict: only what RFC 3986 allows, and what browsers leave as it is in a query."
+    ),
+    Setting(
+      "forwarding.cors_errors", \.forwarding.corsErrors, .truth,
+      "Whether the proxy's own answers (413, 502, 503, ...) to a request with an Origin field carry"
+        + " Access-Control-Allow-Origin with that origin, so that a browser shows them to its page. The server's answers"
+        + " are never changed."),
   ]
 
   private static let bounds = [
@@ -277,7 +291,9 @@ struct Setting: Sendable {
       "timeouts.idle", \.timeouts.idle, .duration,
       "For the next request on a client's connection; then it is closed."),
     Setting(
-      "timeouts.upstream_idle", \.timeouts.upstreamIdle, .duration, "How long an unused upstream connection is kept."),
+      "timeouts.upstream_idle", \.timeouts.upstreamIdle, .duration,
+      "How long an unused upstream connection is kept. It is given up earlier where the server says so (Keep-Alive:"
+        + " timeout=5) or was seen to close its unused connections sooner."),
     Setting(
       "timeouts.response", \.timeouts.response, Codec<Duration>.duration.or("off"),
       "From the complete request to the whole head of the response; then 504. It is off because a long prompt can take"

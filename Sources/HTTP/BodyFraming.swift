@@ -41,6 +41,26 @@ extension Fields {
     return length
   }
 
+  /// Whether a field has the name of a framing field but for an underscore: servers behind CGI or WSGI may read it as that field.
+  func resemblesFraming() -> Bool {
+    list.contains { field in
+      switch field.name.count {
+      case 14 where field.kind == .other: matches(field.name, "content_length")
+      case 17 where field.kind == .other: matches(field.name, "transfer_encoding")
+      default: false
+      }
+    }
+  }
+
+  /// Whether a Content-Length value begins with a zero that it does not need.
+  package func hasLeadingZero(_ value: Range<Int>) -> Bool { value.count > 1 && bytes[value.lowerBound] == ASCII.zero }
+
+  /// The same number in its shortest form.
+  package func withoutLeadingZeros(_ value: Range<Int>) -> Range<Int> {
+    let first = value.dropLast().first { bytes[$0] != ASCII.zero } ?? value.upperBound - 1
+    return first..<value.upperBound
+  }
+
   /// The length, if it is above 0 and has no leading zero.
   package func plainLength(_ value: Range<Int>) -> UInt64? {
     guard let length = try? contentLength(value), bytes[value.lowerBound] != ASCII.zero else { return nil }

@@ -14,6 +14,18 @@ public struct ForwardingPolicy: Hashable, Sendable {
     case drop
   }
 
+  /// What a server is told in `Host`.
+  public enum HostField: Hashable, Sendable {
+    /// What the client said, or the authority of an absolute form (RFC 9112 §3.2.2).
+    case pass
+    /// The server's own authority.
+    case upstream
+    /// This one.
+    case name(String)
+  }
+
+  /// `Host`.
+  public var host = HostField.pass
   /// `X-Forwarded-For`.
   public var forwardedFor = AddressField.pass
   /// `Forwarded` (RFC 7239).
@@ -29,6 +41,15 @@ public struct ForwardingPolicy: Hashable, Sendable {
 
   /// The default policy.
   public init() {}
+
+  /// What Host is set to; nil where it stays as it came.
+  package func hostText(ownAuthority: String) -> String? {
+    switch host {
+    case .pass: nil
+    case .upstream: ownAuthority
+    case .name(let name): name
+    }
+  }
 
   /// Whether the client's address is part of what is forwarded.
   package var namesClients: Bool { [forwardedFor, forwarded].contains { $0 == .append || $0 == .replace } }

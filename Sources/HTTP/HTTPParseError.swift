@@ -54,10 +54,24 @@ public struct HTTPParseError: Error, Hashable, Sendable {
   public let kind: Kind
   /// One short line that says it in words; it contains no byte of the message.
   public let detail: String
+  /// The word of the message that was not understood, if it may be shown to whoever sent it: a token of at most 32 bytes. Not
+  /// for records: a message that was framed wrongly may begin with part of a prompt.
+  public private(set) var word: String?
 
   /// Makes an error.
   public init(_ kind: Kind, _ detail: String) {
     self.kind = kind
     self.detail = detail
   }
+
+  /// A method that is not known. Of a long one the beginning is named.
+  package init(unknownMethod method: some Collection<UInt8>) {
+    self.init(.unsupportedMethod, "method not implemented")
+    guard method.prefix(Self.maxWordBytes).allSatisfy(ASCII.isToken) else { return }
+    word =
+      String(decoding: method.prefix(Self.maxWordBytes), as: UTF8.self)
+      + (method.count > Self.maxWordBytes ? "..." : "")
+  }
+
+  private static let maxWordBytes = 32
 }

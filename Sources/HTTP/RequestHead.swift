@@ -26,6 +26,9 @@ public final class RequestHead {
     _ method: Method, _ target: RequestTarget, isVersion11: Bool, _ fields: Fields, framing: BodyFraming
   ) throws(HTTPParseError) {
     guard fields.valuesAreClean() else { throw HTTPParseError(.malformedField, "control byte in a field value") }
+    guard !fields.resemblesFraming() else {
+      throw HTTPParseError(.ambiguousFraming, "a field that some servers take for Content-Length or Transfer-Encoding")
+    }
     try Self.validateHost(fields, isVersion11: isVersion11)
     connection = try ConnectionOptions(fields)
     expectsContinue = try Self.expectsContinue(fields, isVersion11: isVersion11, framing: framing)
@@ -85,7 +88,9 @@ public final class RequestHead {
   /// The path without its query.
   public var path: String {
     if let implied = target.implied { return String(decoding: CollectionOfOne(implied), as: UTF8.self) }
-    return String(decoding: fields.bytes[target.written].prefix { $0 != UInt8(ascii: "?") }, as: UTF8.self)
+    return String(
+      decoding: fields.bytes[target.written].prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") },
+      as: UTF8.self)
   }
 }
 

@@ -55,6 +55,23 @@ public final class ResponseHead {
     return connection.isPersistent(isVersion11: isVersion11)
   }
 
+  /// How long the server says that it keeps an idle connection (`Keep-Alive: timeout=5`, RFC 2068 §19.7.1.1); nil where it does
+  /// not say it.
+  public var keepAliveTimeout: Duration? {
+    for field in fields.list where field.kind == .keepAlive {
+      for element in fields.elements(field.value) {
+        let text = fields.text(element)
+        guard let equals = text.firstIndex(of: "="), text[..<equals].lowercased() == "timeout" else { continue }
+        let digits = text[equals...].dropFirst().drop { $0 == "\"" }.prefix { $0 != "\"" }
+        guard digits.utf8.count <= 9, digits.utf8.allSatisfy(ASCII.isDigit), let seconds = Int64(digits) else {
+          continue
+        }
+        return .seconds(seconds)
+      }
+    }
+    return nil
+  }
+
   /// Whether a body is announced where none is allowed. The server may send it all the same, and it could be taken for the
   /// next response.
   private var announcesForbiddenBody: Bool {

@@ -89,6 +89,11 @@ public final class MessageParser {
   public var isBetweenMessages: Bool {
     unsafe state.pointee.stage == .head && !state.pointee.hasBegun && !state.pointee.isInEmptyLine
   }
+  /// Whether a request target may have any byte but control bytes and spaces; to be changed between two messages only.
+  public var acceptsAnyTarget: Bool {
+    get { unsafe state.pointee.acceptsAnyTarget }
+    set { unsafe state.pointee.acceptsAnyTarget = newValue }
+  }
   /// Sizes beyond which a message is refused; to be changed between two messages only.
   public var limits: HTTPLimits {
     get { unsafe state.pointee.limits }
@@ -159,14 +164,17 @@ public final class MessageParser {
       return (bytes.count, .needsMore)
     }
     unsafe state.pointee.ranParser = true
-    let error = unsafe llhttp_execute(parser, start, head.count)
+    var (error, consumed) = unsafe state.pointee.masksTarget ? executeMasked(head) : execute(start, head.count)
+    if error == HPE_INVALID_URL, acceptsAnyTarget, consumed < head.count, unsafe head[consumed] >= 0x80 {
+      // llhttp has no flag for such a byte, which nginx forwards: it is shown another one in its place.
+      unsafe state.pointee.masksTarget = true
+      self.start()
+      unsafe state.pointee.restartCounts()
+      (error, consumed) = unsafe executeMasked(head)
+    }
     if let refusal = unsafe state.pointee.refusal {
       unsafe appendHead(head[...])
       throw refusal
-    }
-    var consumed = head.count
-    if error != HPE_OK, let position = unsafe llhttp_get_error_pos(parser) {
-      consumed = unsafe min(max(0, position - start), head.count)
     }
     switch error {
     case HPE_OK:
@@ -188,6 +196,32 @@ public final class MessageParser {
       let fault = unsafe state.pointee.isResponse ? nil : RequestLine.fault(state.pointee.fields)
       throw fault ?? framingError(error) ?? Self.parseError(error)
     }
+  }
+
+  private func execute(_ start: UnsafePointer<CChar>, _ count: Int) -> (error: llhttp_errno_t, consumed: Int) {
+    let error = unsafe llhttp_execute(parser, start, count)
+    guard error != HPE_OK, let position = unsafe llhttp_get_error_pos(parser) else { return (error, count) }
+    return unsafe (error, min(max(0, position - start), count))
+  }
+
+  /// The same with each byte beyond ASCII in the request target replaced by a letter. What llhttp has not seen of the head since
+  /// `start` is before `head`.
+  private func executeMasked(
+    _ head: UnsafeRawBufferPointer
+  ) -> (error: llhttp_errno_t, consumed: Int) {
+    var bytes = unsafe state.pointee.fields.bytes
+    let before = bytes.count
+    let seen = unsafe state.pointee.maskedBytes
+    unsafe bytes.append(contentsOf: head)
+    let end = bytes.firstIndex(of: ASCII.carriageReturn) ?? bytes.count
+    for index in 0..<end where bytes[index] >= 0x80 { bytes[index] = UInt8(ascii: "x") }
+    unsafe state.pointee.maskedBytes = bytes.count
+    let (error, consumed) = unsafe bytes.withUnsafeBytes { bytes in
+      unsafe bytes.baseAddress.map { base in
+        unsafe execute(base.assumingMemoryBound(to: CChar.self) + seen, bytes.count - seen)
+      } ?? (HPE_OK, 0)
+    }
+    return (error, max(0, seen + consumed - before))
   }
 
   /// Skips the empty lines that a client may send before a request (RFC 9112 §2.2), up to `maxEmptyLines`.
@@ -276,13 +310,13 @@ public final class MessageParser {
   private func validateMethod() throws(HTTPParseError) {
     let bytes = unsafe state.pointee.fields.bytes
     let method = bytes.prefix(Self.maxMethodBytes + 1).prefix(while: ASCII.isToken)
-    if method.count > Self.maxMethodBytes { throw HTTPParseError(.unsupportedMethod, "method not implemented") }
+    if method.count > Self.maxMethodBytes { throw HTTPParseError(unknownMethod: method) }
     guard method.count < bytes.count else {
       unsafe state.pointee.stage = .unknownMethod
       return
     }
     throw bytes[method.count] == ASCII.space && !method.isEmpty
-      ? HTTPParseError(.unsupportedMethod, "method not implemented")
+      ? HTTPParseError(unknownMethod: method)
       : HTTPParseError(.malformedStartLine, "malformed request line")
   }
 
@@ -327,19 +361,7 @@ public final class MessageParser {
   }
 
   /// Whether llhttp has parsed the same method as we have.
-  func hasMethod(_ method: Method) -> Bool {
-    let read = unsafe parser.pointee.method
-    switch method {
-    case .get: return read == UInt8(HTTP_GET.rawValue)
-    case .head: return read == UInt8(HTTP_HEAD.rawValue)
-    case .post: return read == UInt8(HTTP_POST.rawValue)
-    case .put: return read == UInt8(HTTP_PUT.rawValue)
-    case .delete: return read == UInt8(HTTP_DELETE.rawValue)
-    case .options: return read == UInt8(HTTP_OPTIONS.rawValue)
-    case .patch: return read == UInt8(HTTP_PATCH.rawValue)
-    case .trace: return read == UInt8(HTTP_TRACE.rawValue)
-    }
-  }
+  func hasMethod(_ method: Method) -> Bool { unsafe Method(llhttp: parser.pointee.method) == method }
   /// The version that llhttp has parsed.
   var version: (major: Int, minor: Int) {
     unsafe (Int(parser.pointee.http_major), Int(parser.pointee.http_minor))

@@ -33,6 +33,11 @@ struct ParserState {
   /// Fields that llhttp has found: our own scan has to find as many.
   private(set) var fieldCount = 0
   private var targetBytes = 0
+  /// Whether a request target may have any byte but control bytes and spaces.
+  var acceptsAnyTarget = true
+  /// Whether llhttp is shown letters in place of the target's bytes beyond ASCII, and how much of the head it was shown so.
+  var masksTarget = false
+  var maskedBytes = 0
 
   /// What is parsed next.
   enum Stage {
@@ -87,6 +92,13 @@ struct ParserState {
     case .untilClose:
       stage = .untilClose
     }
+  }
+
+  /// llhttp parses the head from its beginning again.
+  mutating func restartCounts() {
+    fieldCount = 0
+    targetBytes = 0
+    maskedBytes = 0
   }
 
   fileprivate mutating func countField() -> Int32 {

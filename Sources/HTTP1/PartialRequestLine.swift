@@ -22,9 +22,7 @@ public struct PartialRequestLine: Hashable, Sendable {
 
   /// Methods that clients may use (IANA's HTTP Method Registry).
   private static let registered =
-    Method.allCases.map(\.rawValue) + [
-      "CONNECT", "COPY", "LOCK", "MKCOL", "MOVE", "PRI", "PROPFIND", "PROPPATCH", "QUERY", "REPORT", "SEARCH", "UNLOCK",
-    ]
+    Method.allCases.map(\.rawValue) + ["CONNECT", "PRI"]
 
   private static func path(_ fields: Fields, _ target: ArraySlice<UInt8>) -> String? {
     var path = target

@@ -8,7 +8,7 @@ extension RequestHead {
   public convenience init(_ parser: MessageParser, refusingVia pseudonym: String? = nil) throws(HTTPParseError) {
     let version = parser.version
     let fields = parser.fields
-    let line = try RequestLine(fields)
+    let line = try RequestLine(fields, acceptsAnyTarget: parser.acceptsAnyTarget)
     guard parser.hasMethod(line.method), line.minor == version.minor, version.major == 1 else {
       throw HTTPParseError(.malformedStartLine, "malformed request line")
     }
@@ -23,7 +23,8 @@ extension RequestHead {
 
   /// Writes the head for upstream: as HTTP/1.1, fields in their order, case and bytes, without the hop-by-hop ones.
   /// - Parameters:
-  ///   - defaultHost: the Host to name where an HTTP/1.0 client named none, which HTTP/1.1 requires.
+  ///   - defaultHost: the server's authority: the Host to name where an HTTP/1.0 client named none, which HTTP/1.1 requires,
+  ///     or where the policy says so.
   ///   - policy: which fields are added and removed.
   ///   - client: the client's literal address, for fields that contain it.
   ///   - offer: the protocols that upstream may switch to.
@@ -44,6 +45,7 @@ extension RequestHead {
     if let implied = target.implied { output.append(implied) }
     output.append(fields.bytes, target.written)
     output.append(" HTTP/1.1\r\n")
+    let host = policy.hostText(ownAuthority: defaultHost)
     let (forwardedFor, forwarded) = fields.rewritings(policy, client: client)
     for (index, field) in fields.list.enumerated() {
       if fields.isHopByHop(field, connection, policy) {
@@ -55,6 +57,8 @@ extension RequestHead {
         forwardedFor.write(fields, index, to: output)
       } else if field.kind == .forwarded, let forwarded {
         forwarded.write(fields, index, to: output)
+      } else if field.kind == .host, let host {
+        output.appendField(fields, field.name, text: host)
       } else {
         placed(index, output.count + field.name.count + 2)
         write(field, to: output)
@@ -65,7 +69,7 @@ extension RequestHead {
     // A line of its own behind those that came is an element behind theirs (RFC 9110 §5.3).
     if let via = policy.via { output.append(text: "Via: \(isVersion11 ? "1.1" : "1.0") \(via)\r\n") }
     if !fields.list.contains(where: { $0.kind == .host }) {
-      output.append(text: "Host: \(target.authority.map { fields.text($0) } ?? defaultHost)\r\n")
+      output.append(text: "Host: \(host ?? target.authority.map { fields.text($0) } ?? defaultHost)\r\n")
     }
     output.append("\r\n")
   }

@@ -7,7 +7,8 @@ struct RequestLine {
   let target: Range<Int>
   let minor: Int
 
-  init(_ fields: Fields) throws(HTTPParseError) {
+  /// - Parameter acceptsAnyTarget: whether the target may have any byte but control bytes and spaces.
+  init(_ fields: Fields, acceptsAnyTarget: Bool) throws(HTTPParseError) {
     let bytes = fields.bytes
     guard let end = bytes.firstIndex(of: ASCII.carriageReturn), end + 1 < bytes.count,
       bytes[end + 1] == ASCII.lineFeed, let first = bytes[..<end].firstIndex(of: ASCII.space)
@@ -18,10 +19,17 @@ struct RequestLine {
     minor = try Self.minorVersion(fields, (second + 1)..<end)
     target = first + 1..<second
     method = try Self.method(fields, 0..<first)
-    guard Self.isTarget(bytes[target]) else { throw HTTPParseError(.malformedTarget, "malformed request target") }
+    guard acceptsAnyTarget ? Self.isWord(bytes[target]) : Self.isTarget(bytes[target]) else {
+      throw HTTPParseError(.malformedTarget, "malformed request target")
+    }
   }
 
-  /// Whether bytes may be a target. A backslash in a path is refused: some servers take it for a slash.
+  /// Whether bytes cannot be taken for more or less than a target, whatever they mean: what nginx forwards.
+  private static func isWord(_ bytes: ArraySlice<UInt8>) -> Bool {
+    !bytes.isEmpty && bytes.allSatisfy { $0 > ASCII.space && $0 != 0x7F }
+  }
+
+  /// Whether bytes are a target as RFC 3986 and browsers have it. A backslash in a path is refused: some servers take it for a slash.
   private static func isTarget(_ bytes: ArraySlice<UInt8>) -> Bool {
     guard !bytes.isEmpty, bytes.allSatisfy(ASCII.isTarget) else { return false }
     guard let backslash = bytes.firstIndex(of: ASCII.backslash) else { return true }
@@ -60,7 +68,7 @@ struct RequestLine {
     if let method = Method(rawValue: text) { return method }
     throw text == "CONNECT"
       ? HTTPParseError(.methodNotAllowed, "CONNECT is not served")
-      : HTTPParseError(.unsupportedMethod, "method not implemented")
+      : HTTPParseError(unknownMethod: fields.bytes[range])
   }
 
   /// The target as it is forwarded.

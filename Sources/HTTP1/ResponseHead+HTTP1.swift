@@ -59,6 +59,9 @@ extension ResponseHead {
         output.appendField(fields, field.name, "chunked")
       } else if field.kind == .contentLength, status < 200 || status == 204 {
         continue
+      } else if field.kind == .contentLength, fields.hasLeadingZero(field.value) {
+        // Whoever reads octal would wait for another number of bytes.
+        output.appendField(fields, field.name, fields.withoutLeadingZeros(field.value))
       } else {
         placed(index, output.count + field.name.count + 2)
         output.appendField(fields, field.name, field.value)

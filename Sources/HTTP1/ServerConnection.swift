@@ -75,6 +75,8 @@ public final class ServerConnection: StreamDelegate {
     public var answersHalfClosed = false
     /// Whether the delegate reads what comes before the first request.
     public var hasPrelude = false
+    /// Whether a request target may have any byte but control bytes and spaces.
+    public var acceptsAnyTarget = true
 
     /// Options of a server that has no prelude, and that a client which ends its side has left.
     public init(limits: HTTPLimits) { self.limits = limits }
@@ -112,6 +114,7 @@ public final class ServerConnection: StreamDelegate {
     self.stream = stream
     self.options = options
     parser = MessageParser(.request, limits: options.limits)
+    parser.acceptsAnyTarget = options.acceptsAnyTarget
     state = ServerConnectionState(
       at: .now(), answersHalfClosed: options.answersHalfClosed, hasPrelude: options.hasPrelude)
   }
@@ -132,6 +135,7 @@ public final class ServerConnection: StreamDelegate {
   public func adopt(_ options: Options) {
     self.options = options
     parser.limits = options.limits
+    parser.acceptsAnyTarget = options.acceptsAnyTarget
     state.answersHalfClosed = options.answersHalfClosed
     stream.detectsReset = options.answersHalfClosed
   }

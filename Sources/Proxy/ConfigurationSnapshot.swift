@@ -102,6 +102,12 @@ extension ForwardingPolicy {
     forwarded = AddressField(forwarding.forwarded)
     via = forwarding.via ? forwarding.pseudonym : nil
     tunnels = forwarding.tunnels
+    host =
+      switch forwarding.host {
+      case .pass: .pass
+      case .upstream: .upstream
+      case .name(let name): .name(name)
+      }
   }
 }
 

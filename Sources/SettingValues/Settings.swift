@@ -155,6 +155,30 @@ public struct Settings: Hashable, Sendable {
     public var tunnels = ["websocket"]
     /// What it means that a client closes its sending side (FIN) behind its whole request.
     public var halfClose = HalfClose.abort
+    /// What upstream is told in `Host`.
+    public var host = HostField.pass
+    /// Which request targets are forwarded.
+    public var targets = Targets.lenient
+    /// Whether the proxy's own answers to a browser's request let its page read them.
+    public var corsErrors = true
+  }
+
+  /// What upstream is told in `Host`.
+  public enum HostField: Hashable, Sendable {
+    /// What the client said.
+    case pass
+    /// The upstream server's own address, `host:port`.
+    case upstream
+    /// This name, perhaps with a port.
+    case name(String)
+  }
+
+  /// Which request targets are forwarded.
+  public enum Targets: String, CaseIterable, Hashable, Sendable {
+    /// All that cannot be taken for more or less than a target: without control bytes and spaces.
+    case lenient
+    /// Those that RFC 3986 allows, and what browsers do not escape in a query.
+    case strict
   }
 
   /// What it means that a client closes its sending side (FIN) behind its whole request.

@@ -43,6 +43,31 @@ struct ResponseTests {
     #expect(head == Relayed(bytes: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", isComplete: true, leftOver: "abc"))
   }
 
+  @Test(
+    "A length goes to the client in its one form, however it was spelt",
+    arguments: ["3", "03", "003", "000000000000000003", " 3 "])
+  func lengths(spelt: String) {
+    let head = { (length: String) in "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: \(length)\r\nC: d\r\n\r\n" }
+    for pieces in everySplit(head(spelt) + "abc") {
+      #expect(relayResponse(pieces) == Relayed(bytes: head("3") + "abc", isComplete: true))
+    }
+    #expect(relayResponse([Array(head(spelt).utf8)], answersHead: true).bytes == head("3"))
+    let notModified = "HTTP/1.1 304 N\r\nContent-Length: \(spelt)\r\n\r\n"
+    #expect(relayResponse([Array(notModified.utf8)]).bytes == "HTTP/1.1 304 N\r\nContent-Length: 3\r\n\r\n")
+    let empty = relayResponse([Array("HTTP/1.1 200 OK\r\nContent-Length: 000\r\n\r\n".utf8)])
+    #expect(empty == Relayed(bytes: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", isComplete: true))
+  }
+
+  @Test(
+    "A length that is no plain number is no length, of a HEAD's response or a 304 neither",
+    arguments: ["5, 5", "+5", "5,", "0x5", "5.", "", "1e1", "\u{ff15}"])
+  func noLengths(spelt: String) {
+    for (status, answersHead) in [("200 OK", false), ("200 OK", true), ("304 N", false), ("204 N", false)] {
+      let text = "HTTP/1.1 \(status)\r\nContent-Length: \(spelt)\r\n\r\nhello"
+      #expect(relayResponse([Array(text.utf8)], answersHead: answersHead).error != nil, "\(status)")
+    }
+  }
+
   @Test("A 1xx is a message of its own")
   func informational() {
     let relayed = relayResponse([Array("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n".utf8)])

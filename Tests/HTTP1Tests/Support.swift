@@ -19,11 +19,15 @@ typealias RequestCache = HeadCache<RequestHead, Int>
 typealias ResponseCache = HeadCache<ResponseHead, Int>
 
 /// Parses one request given in `pieces` and serializes it as for upstream: read in full, and with a cache that has it.
-func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits.test()) -> Relayed {
+/// - Parameter isStrict: whether only what RFC 3986 allows is a target.
+func relayRequest(
+  _ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits.test(), isStrict: Bool = false,
+  policy: ForwardingPolicy = ForwardingPolicy()
+) -> Relayed {
   let cache = RequestCache()
-  let relayed = relayRequest(pieces, limits: limits, cache: .null())
+  let relayed = relayRequest(pieces, limits: limits, isStrict: isStrict, policy: policy, cache: .null())
   for _ in 0..<3 {
-    let again = relayRequest(pieces, limits: limits, cache: cache)
+    let again = relayRequest(pieces, limits: limits, isStrict: isStrict, policy: policy, cache: cache)
     guard again == relayed else {
       Issue.record("read otherwise once cached: \(relayed) became \(again)")
       return again
@@ -33,17 +37,21 @@ func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits.test()) -
 }
 
 /// The same once.
-func relayRequest(_ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits.test(), cache: RequestCache) -> Relayed {
+func relayRequest(
+  _ pieces: [[UInt8]], limits: HTTPLimits = HTTPLimits.test(), isStrict: Bool = false,
+  policy: ForwardingPolicy = ForwardingPolicy(), cache: RequestCache
+) -> Relayed {
   let parser = MessageParser(.request, limits: limits)
+  parser.acceptsAnyTarget = !isStrict
   return relay(parser, pieces) { bytes, output in
     guard let found = cache.lookup(bytes, for: parser) else { return nil }
-    found.head.serialized(varying: found.varying, defaultHost: "upstream:80", policy: ForwardingPolicy())?
+    found.head.serialized(varying: found.varying, defaultHost: "upstream:80", policy: policy)?
       .append(to: output, valuesOf: found.head.fields)
     return (found.head.fields.bytes.count, found.head.framing)
   } framing: { output throws(HTTPParseError) in
     let head = try RequestHead(parser)
     cache.insert(head, 0, from: parser)
-    head.write(to: output, defaultHost: "upstream:80")
+    head.write(to: output, defaultHost: "upstream:80", policy: policy)
     return head.framing
   }
 }

@@ -30,10 +30,14 @@ final class MovingName: Sendable {
 /// Waits for a response's end.
 private final class WholeResponse: ClientConnectionDelegate {
   private(set) var isComplete = false
+  unowned var connection: UpstreamConnection?
 
   func clientConnection(
     _ connection: ClientConnection, didReceive head: ResponseHead, _ arrival: Arrival, into output: OutputBuffer
-  ) {}
+  ) {
+    guard let upstream = self.connection else { return }
+    _ = upstream.metadata(of: head, from: connection.parser, upstream.configuration)
+  }
 
   func clientConnection(
     _ connection: ClientConnection, didReadBody ranges: BodyRanges, of bytes: RawSpan,
@@ -91,7 +95,7 @@ final class IdleWorker {
   func upstream(_ index: Int = 0) -> Upstream { worker.upstreams.all[index] }
 
   /// A connection that is open, and the server's end of it.
-  func connection(_ index: Int = 0) throws -> (UpstreamConnection, SocketPeer) {
+  func connection(_ index: Int = 0, answer text: String = answer("")) throws -> (UpstreamConnection, SocketPeer) {
     let connection = upstream(index).lease(fresh: true, for: worker)
     connection.connect { _ in }
     // The address of a name comes from another thread.
@@ -102,15 +106,16 @@ final class IdleWorker {
     let peer = try servers[index].accept()
     peers.append(peer)
     try #require(connection.isOpen)
-    try exchange(on: connection, peer)
+    try exchange(on: connection, peer, text)
     return (connection, peer)
   }
 
   /// A whole exchange, behind which the connection may be kept.
-  func exchange(on connection: UpstreamConnection, _ peer: SocketPeer) throws {
+  func exchange(on connection: UpstreamConnection, _ peer: SocketPeer, _ text: String = answer("")) throws {
     let response = WholeResponse()
+    response.connection = connection
     connection.begin(response, answersHead: false)
-    try peer.send(answer(""))
+    try peer.send(text)
     try eventually {
       _ = worker.loop.runOnce()
       return response.isComplete

@@ -1,16 +1,17 @@
 // The proxy's own answers: whole HTTP messages whose body is JSON, whatever the reason.
 import Foundation
 import HTTP
-import HTTP1
 import Measurement
+import TestSupport
 import Testing
 
+@testable import HTTP1
 @testable import Proxy
 
 @Suite("The proxy's own answers")
 struct LocalReplyTests {
   private func reply(_ kind: ExchangeFailure.Kind, _ detail: String, answersHead: Bool = false) -> [UInt8] {
-    LocalReply.bytes(for: ExchangeFailure(kind, detail), answersHead: answersHead, retryAfter: .milliseconds(1500))
+    LocalReply(for: ExchangeFailure(kind, detail)).bytes(answersHead: answersHead, retryAfter: .milliseconds(1500))
   }
 
   @Test("A reply has its status, its length and its close, and a JSON body", arguments: ExchangeFailure.Kind.allCases)
@@ -71,5 +72,54 @@ struct LocalReplyTests {
     let body = text.components(separatedBy: "\r\n\r\n").last ?? ""
     let object = try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: [String: Any]]
     #expect(object?["error"]?["message"] as? String == "tachograph: a 'b' 'c")
+  }
+
+  @Test("A method that was not understood is named, and a web page may read the reply where its origin is told")
+  func wordAndOrigin() {
+    let reply = LocalReply(
+      for: ExchangeFailure(.requestNotImplemented, "method not implemented"), naming: "BREW",
+      origin: "https://a.example")
+    let text = String(decoding: reply.bytes(answersHead: false, retryAfter: .seconds(1)), as: UTF8.self)
+    #expect(text.hasPrefix("HTTP/1.1 501 "))
+    #expect(text.contains("\r\nAccess-Control-Allow-Origin: https://a.example\r\nVary: Origin\r\n"))
+    #expect(text.contains("tachograph: method not implemented: BREW\""))
+    let plain = String(decoding: self.reply(.queueFull, "why"), as: UTF8.self)
+    #expect(!plain.contains("Access-Control") && !plain.contains("Vary"))
+  }
+}
+
+@Suite("Origins of web pages")
+struct WebOriginTests {
+  /// Values of an Origin field, and what of them is repeated.
+  static let values: [(String, String?)] = [
+    ("http://localhost:3000", "http://localhost:3000"), ("https://a-b.example", "https://a-b.example"),
+    ("null", "null"),
+    ("http://[::1]:80", "http://[::1]:80"),
+    ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),
+    (" https://a\t", "https://a"), ("https://a https://b", nil), ("https://a, https://b", nil), ("https://a/path", nil),
+    ("https://u@a", nil), ("*", nil), ("", nil), ("a.example", nil), ("://a", nil), ("1a://b", nil),
+    ("http://a:b", nil),
+    ("http://a\u{e9}", nil), ("http://\"", nil), ("NULL", nil), ("http://" + String(repeating: "a", count: 300), nil),
+  ]
+
+  @Test("An origin is repeated only if it is one, of a whole head and of one that was refused", arguments: values)
+  func origins(value: String, repeated: String?) throws {
+    let text = "GET / HTTP/1.1\r\nHost: a\r\noRigin:\(value)\r\nX: y\r\n\r\n"
+    #expect(WebOrigin.text(inHead: Array(text.utf8)) == repeated)
+    let parser = MessageParser(.request, limits: .test())
+    _ = parser.parse(Array(text.utf8).span.bytes, into: BodyRanges())
+    #expect(WebOrigin.text(of: try RequestHead(parser)) == repeated)
+  }
+
+  @Test("Of two origins, of one in the request line or in the body, and of one that is not whole, none is repeated")
+  func others() {
+    for text in [
+      "GET / HTTP/1.1\r\nOrigin: http://a\r\nOrigin: http://a\r\n\r\n", "Origin: http://a\r\n\r\n",
+      "GET / HTTP/1.1\r\n\r\nOrigin: http://a\r\n", "GET / HTTP/1.1\r\nOrigin: http://a", "",
+      "GET / HTTP/1.1\r\nX-Origin: http://a\r\n",
+    ] {
+      #expect(WebOrigin.text(inHead: Array(text.utf8)) == nil, "\(text)")
+    }
+    #expect(WebOrigin.text(inHead: Array("BREW / HTTP/1.1\r\nOrigin: http://a\r\nX".utf8)) == "http://a")
   }
 }

@@ -196,6 +196,120 @@ struct UpstreamPoolTests {
     #expect(try peer.readToEnd() == "")
   }
 
+  @Test("One that has been idle for too long is not leased, although no timer has come to it")
+  func expiredAtLease() throws {
+    let idle = try IdleWorker { $0.timeouts.upstreamIdle = .seconds(10) }
+    let upstream = idle.upstream()
+    let (old, oldPeer) = try idle.connection()
+    upstream.release(old, at: .now().advanced(byNanoseconds: -10_100_000_000))
+    #expect(upstream.lease(fresh: false, for: idle.worker) !== old)
+    #expect(old.isClosed && upstream.counters.idle.level == 0 && upstream.counters.stale.count == 0)
+    #expect(try oldPeer.readToEnd() == "")
+    let (young, _) = try idle.connection()
+    upstream.release(young, at: .now().advanced(byNanoseconds: -9_000_000_000))
+    #expect(upstream.lease(fresh: false, for: idle.worker) === young)
+    young.close()
+  }
+
+  /// What a server's head says, and how long its connection is used when it is idle; nil where that is up to the settings.
+  static let announcements: [(String, Double?)] = [
+    ("Keep-Alive: timeout=5\r\n", 4), ("Keep-Alive: max=100, Timeout=75\r\n", nil),
+    ("keep-alive: timeout=\"3\"\r\n", 2),
+    ("Keep-Alive: timeout=1\r\n", 0.5), ("Keep-Alive: timeout=x\r\n", nil), ("Keep-Alive: 5\r\n", nil),
+    ("Keep-Alive: timeout=99999999999999999999\r\n", nil), ("Keep-Alive: timeout=-1\r\n", nil), ("", nil),
+  ]
+
+  @Test("A connection is used for less than its server says that it keeps it", arguments: announcements)
+  func announced(field: String, seconds: Double?) throws {
+    let idle = try IdleWorker { $0.timeouts.upstreamIdle = .seconds(20) }
+    let upstream = idle.upstream()
+    let limit = Int64((seconds ?? 20) * 1e9)
+    for (age, isUsed) in [(limit - 100_000_000, true), (limit + 100_000_000, false)] {
+      for isLeased in [true, false] {
+        let (connection, _) = try idle.connection(answer: answer("", field))
+        let now = Instant.now()
+        upstream.release(connection, at: now.advanced(byNanoseconds: -age))
+        if isLeased {
+          #expect((upstream.lease(fresh: false, for: idle.worker) === connection) == isUsed)
+          connection.close()
+        } else {
+          // One that may be used for longer is no reason to stop looking.
+          let (other, _) = try idle.connection()
+          upstream.release(other, at: now)
+          idle.worker.upstreams.checkDeadlines(now)
+          #expect(connection.isClosed != isUsed && !other.isClosed)
+          upstream.pool.closeAll()
+        }
+      }
+    }
+  }
+
+  @Test("One that its server announces to close at once is not kept")
+  func announcedZero() throws {
+    let idle = try IdleWorker()
+    let (connection, _) = try idle.connection(answer: answer("", "Keep-Alive: timeout=0\r\n"))
+    idle.upstream().release(connection, at: .now())
+    #expect(connection.isClosed && idle.upstream().counters.idle.level == 0)
+  }
+
+  @Test(
+    "A server that closed an idle connection has no older ones used, until that is forgotten", arguments: [true, false])
+  func learned(isSeenAtLease: Bool) throws {
+    let idle = try IdleWorker()
+    let upstream = idle.upstream()
+    let (closed, peer) = try idle.connection()
+    upstream.release(closed, at: .now().advanced(byNanoseconds: -5_000_000_000))
+    peer.close()
+    if isSeenAtLease {
+      #expect(upstream.lease(fresh: false, for: idle.worker) !== closed)
+    } else {
+      idle.runLoop()
+    }
+    #expect(closed.isClosed)
+    let (old, _) = try idle.connection()
+    upstream.release(old, at: .now().advanced(byNanoseconds: -4_200_000_000))
+    let (young, _) = try idle.connection()
+    upstream.release(young, at: .now().advanced(byNanoseconds: -3_500_000_000))
+    idle.worker.upstreams.checkDeadlines(.now())
+    #expect(old.isClosed && !young.isClosed)
+    #expect(upstream.lease(fresh: false, for: idle.worker) === young)
+    young.close()
+  }
+
+  @Test(
+    "What was learned is shortened by what is shorter, kept in sight of what is longer, and forgotten after a while")
+  func idleLimit() {
+    let start = Instant(nanoseconds: 1_000_000_000_000)
+    let at = { (seconds: Int64) in start.advanced(byNanoseconds: seconds * 1_000_000_000) }
+    var limit = IdleLimit()
+    #expect(limit.limit(at: start) == nil)
+    limit.serverClosed(after: .seconds(5), at: at(0))
+    #expect(limit.limit(at: at(1)) == .seconds(4))
+    limit.serverClosed(after: .seconds(60), at: at(2))
+    #expect(limit.limit(at: at(3)) == .seconds(4))
+    limit.serverClosed(after: .milliseconds(1200), at: at(4))
+    #expect(limit.limit(at: at(5)) == .milliseconds(600))
+    #expect(limit.limit(at: at(304)) == .milliseconds(600) && limit.limit(at: at(305)) == nil)
+    limit.serverClosed(after: .seconds(30), at: at(306))
+    #expect(limit.limit(at: at(307)) == .seconds(29))
+    limit.serverClosed(after: .seconds(-1), at: at(308))
+    #expect(limit.limit(at: at(309)) == .zero)
+  }
+
+  @Test("They are dropped in any order, one by one")
+  func manyDropped() throws {
+    let idle = try IdleWorker()
+    let upstream = idle.upstream()
+    let connections = try (0..<6).map { _ in try idle.connection() }
+    for (connection, _) in connections { upstream.release(connection, at: .now()) }
+    for (count, place) in [3, 0, 5, 1, 4, 2].enumerated() {
+      connections[place].1.close()
+      idle.runLoop()
+      #expect(connections[place].0.isClosed && upstream.counters.idle.level == 5 - count)
+    }
+    #expect(upstream.pool.oldestAt == nil && upstream.pool.lease(at: .now(), within: .seconds(1)) == nil)
+  }
+
   @Test("One that was paused for a slow client reads again in the pool")
   func paused() throws {
     let idle = try IdleWorker()

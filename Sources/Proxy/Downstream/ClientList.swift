@@ -11,8 +11,8 @@ final class ClientList {
   /// Clients looked at in one piece.
   static let shareSize = 256
 
-  private let idle = ClientQueue()
-  private let busy = ClientQueue()
+  private let idle = LinkedQueue<DownstreamConnection>()
+  private let busy = LinkedQueue<DownstreamConnection>()
   /// Of those that are not idle, how many have yet to be looked at in this round.
   private var left = 0
 

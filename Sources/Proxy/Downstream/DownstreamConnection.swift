@@ -7,7 +7,7 @@ import Transport
 
 /// One client connection, confined to its worker's thread. HTTP1's `ServerConnection` reads its requests, keeps what comes
 /// ahead of its turn, and closes it.
-final class DownstreamConnection: ServerConnectionDelegate {
+final class DownstreamConnection: ServerConnectionDelegate, LinkedElement {
   /// What comes before the first request.
   enum Prelude {
     case none
@@ -44,7 +44,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
   /// Owned by the worker.
   var accounting = ConnectionAccounting()
   /// The list's of the worker that it is in, and whether that is the one of idle clients.
-  var links = ClientQueue.Links()
+  var links = LinkedQueue<DownstreamConnection>.Links()
   var isKeptIdle = false
   let connection: ServerConnection
   private var headCache: HeadCache<RequestHead, CachedRequest>
@@ -54,6 +54,8 @@ final class DownstreamConnection: ServerConnectionDelegate {
   private var found: CachedRequest?
   private(set) var exchange: Exchange?
   private(set) var prelude = Prelude.none
+  /// The origin of the web page that sent the present request, where its browser may be told of a reply of the proxy's own.
+  private var origin: String?
   /// How long a client that is being sent its last bytes has taken none.
   var stallDetector = StallDetector(at: Instant(nanoseconds: 0))
 
@@ -76,6 +78,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
   private static func options(_ configuration: ConfigurationSnapshot) -> ServerConnection.Options {
     var options = ServerConnection.Options(limits: configuration.requestLimits)
     options.answersHalfClosed = configuration.finishesHalfClosed
+    options.acceptsAnyTarget = configuration.settings.forwarding.targets == .lenient
     return options
   }
 
@@ -133,11 +136,15 @@ final class DownstreamConnection: ServerConnectionDelegate {
     case .closeLingering: beginClosing(.lingering)
     case .truncate(let reset): beginClosing(reset ? .reset : .plain)
     case .reply(let failure):
-      let retryAfter = worker.configuration.settings.timeouts.retryAfter
-      let reply = LocalReply.bytes(for: failure, answersHead: answersHead, retryAfter: retryAfter)
-      _ = unsafe reply.withUnsafeBytes { unsafe write($0.bytes) }
-      beginClosing(.lingering)
+      send(LocalReply(for: failure, origin: origin), answersHead: answersHead)
     }
+  }
+
+  private func send(_ reply: LocalReply, answersHead: Bool = false) {
+    let retryAfter = worker.configuration.settings.timeouts.retryAfter
+    let bytes = reply.bytes(answersHead: answersHead, retryAfter: retryAfter)
+    _ = unsafe bytes.withUnsafeBytes { unsafe write($0.bytes) }
+    beginClosing(.lingering)
   }
 
   /// Closes once everything is sent.
@@ -160,7 +167,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
     switch prelude {
     case .none: return 0
     case .rejection(let rejection, _):
-      replyRejected(rejection, at: at)
+      replyRejected(rejection, at: at, to: bytes)
       return nil
     case .proxyHeader(var parser):
       do throws(ProxyHeaderError) {
@@ -169,7 +176,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
           prelude = .proxyHeader(parser)
           return nil
         }
-        return proxyHeaderEnded(header, bytes.byteCount, at: at)
+        return proxyHeaderEnded(header, bytes, at: at)
       } catch {
         rejectProxyHeader(.proxyHeader, error.reason)
         return nil
@@ -178,12 +185,14 @@ final class DownstreamConnection: ServerConnectionDelegate {
   }
 
   /// - Returns: how many bytes the header takes, if requests may follow it.
-  private func proxyHeaderEnded(_ header: ProxyHeader, _ byteCount: Int, at: Instant) -> Int? {
+  private func proxyHeaderEnded(_ header: ProxyHeader, _ bytes: RawSpan, at: Instant) -> Int? {
     prelude = .none
     peer = header.client?.host ?? peer
     worker.countByAddress(self)
     guard case .rejection(let rejection, _) = prelude else { return header.consumed }
-    if header.consumed < byteCount { replyRejected(rejection, at: at) }
+    if header.consumed < bytes.byteCount {
+      replyRejected(rejection, at: at, to: bytes.extracting(header.consumed..<bytes.byteCount))
+    }
     return nil
   }
 
@@ -222,6 +231,7 @@ final class DownstreamConnection: ServerConnectionDelegate {
   private func begin(_ head: RequestHead, _ cached: CachedRequest, at: Instant, into output: OutputBuffer) {
     let worker = worker
     let configuration = worker.configuration
+    origin = configuration.settings.forwarding.corsErrors ? WebOrigin.text(of: head) : nil
     let exchange = Exchange(
       downstream: self, head: head, configuration: consume configuration, upstream: cached.upstream,
       client: cached.metadata.isForwarded ? worker.clientAddress(peer: peer, head) : peer,
@@ -254,18 +264,27 @@ final class DownstreamConnection: ServerConnectionDelegate {
   /// Refuses a request whose head is invalid.
   private func reject(_ error: HTTPParseError) {
     worker.counters.refused(error, from: .downstream)
-    replyUnstarted(.rejected, ExchangeFailure(request: error))
+    replyUnstarted(.rejected, ExchangeFailure(request: error), naming: error.word)
   }
 
   /// Replies to a client for whom there is no room, whatever it asks for.
-  private func replyRejected(_ rejection: ConnectionRejection, at: Instant) {
-    replyUnstarted(.rejected, rejection.failure, receivedAt: at)
+  private func replyRejected(_ rejection: ConnectionRejection, at: Instant, to bytes: RawSpan) {
+    replyUnstarted(
+      .rejected, rejection.failure, receivedAt: at, head: unsafe bytes.withUnsafeBytes { unsafe Array($0) })
   }
 
   /// Records a request that never became an exchange, and replies to it.
-  func replyUnstarted(_ outcome: Outcome, _ failure: ExchangeFailure, receivedAt: Instant? = nil) {
+  /// - Parameters:
+  ///   - word: the word of the request that was not understood, for the client alone.
+  ///   - head: what has come of the request's head, if the parser does not have it.
+  func replyUnstarted(
+    _ outcome: Outcome, _ failure: ExchangeFailure, receivedAt: Instant? = nil, naming word: String? = nil,
+    head: [UInt8]? = nil
+  ) {
     recordUnstarted(outcome, failure, status: LocalReply.status(for: failure.kind), receivedAt: receivedAt)
-    leave(.reply(failure))
+    let tellsOrigin = worker.configuration.settings.forwarding.corsErrors
+    let origin = tellsOrigin ? WebOrigin.text(inHead: head ?? connection.parser.fields.bytes) : nil
+    send(LocalReply(for: failure, naming: word, origin: origin))
   }
 
   /// Records a request that never became an exchange: its head was refused, or never complete.

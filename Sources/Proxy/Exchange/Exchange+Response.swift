@@ -116,10 +116,19 @@ extension Exchange: ClientConnectionDelegate {
   func upstreamFlushed() { perform(machine.upstreamFlushed(queued: connection?.queuedBytes ?? 0)) }
 
   func clientConnection(_ connection: ClientConnection, serverDidEnd end: ClientConnectionState.ServerEnd) {
+    noteUnanswered()
     perform(machine.upstreamEnded(at: .now(), recorder.progress))
   }
 
-  func clientConnection(_ connection: ClientConnection, didFailWith error: TransportError) { upstreamFailed(error) }
+  func clientConnection(_ connection: ClientConnection, didFailWith error: TransportError) {
+    noteUnanswered()
+    upstreamFailed(error)
+  }
+
+  /// Upstream's connection has ended: the pool learns of it where nothing came for this request.
+  private func noteUnanswered() {
+    if machine.awaitsHead, machine.headStartedAt == nil { connection?.endedUnanswered() }
+  }
 
   /// No connection could be made, or the one there was is lost.
   func upstreamFailed(_ error: TransportError) {

@@ -6,6 +6,8 @@ import TokenWire
 /// What follows from a response's head: the same for all heads that share a cache entry.
 final class ResponseMetadata {
   let body: AnnouncedBody
+  /// How long a connection may be idle behind it by what it says; nil where it says nothing of that.
+  let usableIdle: Duration?
   /// The head as clients get it, by their HTTP version and whether their connection closes.
   private let serialized = UniqueBox(InlineArray<4, SerializedHead?> { _ in nil })
   /// The fields whose values may differ among the heads that this is of, once there have been two.
@@ -14,6 +16,7 @@ final class ResponseMetadata {
 
   init(_ head: ResponseHead, _ configuration: ConfigurationSnapshot) {
     self.configuration = configuration
+    usableIdle = head.keepAliveTimeout.map { IdleLimit.usable($0) }
     body = AnnouncedBody(
       status: head.status, contentType: head.first("content-type"), contentEncoding: head.first("content-encoding"))
   }

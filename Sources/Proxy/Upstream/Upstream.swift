@@ -59,15 +59,17 @@ final class Upstream {
   /// A connection for one exchange: an idle one that is still open, or a new one that is yet to connect.
   /// - Parameter fresh: whether it has to be a new one.
   func lease(fresh: Bool, for worker: Worker) -> UpstreamConnection {
-    if !fresh, let connection = pool.lease() { return connection }
+    if !fresh, pool.count > 0, let connection = pool.lease(at: .now(), within: settings.idleTimeout) {
+      return connection
+    }
     return UpstreamConnection(to: self, of: worker)
   }
 
   /// Keeps a connection for the next exchange, or closes it where it must not be used again.
   /// - Parameter at: when its last exchange ended; that was a whole one.
-  func release(_ connection: consuming UpstreamConnection, at: Instant) {
+  func release(_ connection: UpstreamConnection, at: Instant) {
     guard keepsIdleConnections, connection.configuration === configuration, connection.isCurrent,
-      pool.count < settings.idleConnections
+      pool.count < settings.idleConnections, connection.announcedIdle.map({ $0 > .zero }) ?? true
     else { return connection.close() }
     connection.markIdle(at: at)
     pool.release(connection)

@@ -6,7 +6,7 @@ import Transport
 
 /// One upstream connection, confined to its worker's thread. HTTP1's `ClientConnection` carries the exchanges, and tells each
 /// what is read; while none is under way it tells this connection, which then leaves the pool.
-final class UpstreamConnection: ClientConnectionDelegate {
+final class UpstreamConnection: ClientConnectionDelegate, LinkedElement {
   private enum Phase {
     case unconnected
     /// The server's name is being resolved; nil while the resolver has not returned.
@@ -28,8 +28,16 @@ final class UpstreamConnection: ClientConnectionDelegate {
   private var phase = Phase.unconnected
   /// Who waits for it to be open.
   private var onConnect: ((TransportError?) -> Void)?
+  /// The pool's.
+  var links = LinkedQueue<UpstreamConnection>.Links()
   /// When it last became idle.
   private(set) var idleAt = Instant.now()
+  /// How long it may be idle by what the server's last head said (`Keep-Alive: timeout=`); nil where it said nothing.
+  private(set) var announcedIdle: Duration?
+  /// How long it was idle before it was leased, and when that was.
+  private var lease: (idleDuration: Duration, at: Instant)?
+  /// How soon behind its lease a connection ends that the server had closed while it was idle: a request's way there and back.
+  private static let raceDuration = Duration.seconds(1)
 
   init(to upstream: Upstream, of worker: Worker) {
     self.worker = worker
@@ -130,9 +138,14 @@ final class UpstreamConnection: ClientConnectionDelegate {
   func metadata(
     of head: ResponseHead, from parser: MessageParser, _ configuration: ConfigurationSnapshot
   ) -> ResponseMetadata {
-    if let found = found.take() { return ResponseMetadata.of(found) }
-    let metadata = ResponseMetadata(head, configuration)
-    headCache.insert(head, metadata, from: parser)
+    let metadata: ResponseMetadata
+    if let found = found.take() {
+      metadata = ResponseMetadata.of(found)
+    } else {
+      metadata = ResponseMetadata(head, configuration)
+      headCache.insert(head, metadata, from: parser)
+    }
+    announcedIdle = metadata.usableIdle
     return metadata
   }
 
@@ -161,6 +174,19 @@ final class UpstreamConnection: ClientConnectionDelegate {
   func markIdle(at: Instant) {
     client?.endExchange(nextDelegate: self)
     idleAt = at
+  }
+
+  /// Whether it is in the pool.
+  var isPooled: Bool { links.isLinked }
+
+  /// It is lent to an exchange, having been idle.
+  func leased(after idleDuration: Duration, at: Instant) { lease = (idleDuration, at) }
+
+  /// The server has ended it before anything came for the present exchange: where it was in the pool a moment ago, the server
+  /// closed it as idle.
+  func endedUnanswered() {
+    guard isReused, let lease, Instant.now().duration(since: lease.at) <= Self.raceDuration else { return }
+    upstream.pool.serverClosed(after: lease.idleDuration, at: lease.at)
   }
 
   /// Closes at once. Safe to call twice.
@@ -204,5 +230,7 @@ final class UpstreamConnection: ClientConnectionDelegate {
   private func drop() {
     close()
     upstream.pool.remove(self)
+    let now = Instant.now()
+    upstream.pool.serverClosed(after: now.duration(since: idleAt), at: now)
   }
 }

@@ -62,8 +62,8 @@ final class UpstreamList {
   /// Closes the connection that has been idle longest, for a descriptor that is needed more.
   /// - Returns: whether there was one.
   func evictOldest() -> Bool {
-    let pools = all.map(\.pool).filter { $0.count > 0 }
-    guard let pool = pools.min(by: { $0.oldestAt < $1.oldestAt }) else { return false }
+    let pools = all.map(\.pool).compactMap { pool in pool.oldestAt.map { (pool, $0) } }
+    guard let (pool, _) = pools.min(by: { $0.1 < $1.1 }) else { return false }
     pool.evictOldest()
     return true
   }

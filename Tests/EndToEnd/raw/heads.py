@@ -33,16 +33,24 @@ REQUEST_LINES = [
     ),
     *(
         served(f"method {m.decode()}", line(m + b" /m HTTP/1.1"), (m, b"/m", b""))
-        for m in (b"PUT", b"DELETE", b"PATCH", b"POST", b"OPTIONS")
+        for m in (b"PUT", b"DELETE", b"PATCH", b"POST", b"OPTIONS", b"PROPFIND", b"M-SEARCH", b"QUERY", b"SOURCE")
     ),
     *(refused(f"control byte 0x{byte:02x} in the target", line(b"GET /a%cb HTTP/1.1" % byte)) for byte in CONTROLS),
     *(
-        refused(f"byte 0x{byte:02x} in the target", line(b"GET /a%cb HTTP/1.1" % byte))
+        served(f"byte 0x{byte:02x} in the target", line(b"GET /a%cb HTTP/1.1" % byte), (b"GET", b"/a%cb" % byte, b""))
         for byte in (0x80, 0xA0, 0xC3, 0xFF)
     ),
-    *(refused(f"{chr(byte)} in the target", line(b"GET /a%cb HTTP/1.1" % byte)) for byte in b'"<>#'),
-    refused("a backslash in the path", line(rb"GET /a\..\b HTTP/1.1")),
-    refused("a fragment", line(b"GET /a#b HTTP/1.1")),
+    *(
+        served(f"{chr(byte)} in the target", line(b"GET /a%cb HTTP/1.1" % byte), (b"GET", b"/a%cb" % byte, b""))
+        for byte in b'"<>#'
+    ),
+    served("a backslash in the path", line(rb"GET /a\..\b HTTP/1.1"), (b"GET", rb"/a\..\b", b"")),
+    *(
+        refused(f"control byte 0x{byte:02x} behind raw UTF-8 in the target", line(b"GET /\xc3\xa9%cb HTTP/1.1" % byte))
+        for byte in CONTROLS
+    ),
+    refused("a space behind raw UTF-8 in the target", line(b"GET /\xc3\xa9 b HTTP/1.1")),
+    refused("raw UTF-8 in an authority", line(b"GET http://\xc3\xa9/ HTTP/1.1")),
     refused("a space in the target", line(b"GET /a b HTTP/1.1")),
     refused("a tab in the target", line(b"GET /a\tb HTTP/1.1")),
     refused("tab after the method", line(b"GET\t/ HTTP/1.1"), 400, 501),
@@ -112,8 +120,8 @@ REQUEST_LINES = [
             b"GETT",
             b"GE",
             b"X",
-            b"PROPFIND",
-            b"M-SEARCH",
+            b"PROPFINDS",
+            b"M-SEARC",
             b"BREW",
             b"A!#$%&'*+-.^_`|~9",
         )
