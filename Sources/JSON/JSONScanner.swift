@@ -41,6 +41,8 @@ public struct JSONScanner: Sendable {
   var depth = 0
   /// Which of them are objects, by bit.
   private var objects: [UInt64] = [0]
+  /// How many of them are: a bracket that ends none is not searched for among thousands.
+  private var objectCount = 0
   /// The nodes of the outermost containers, as long as they are on a path.
   private var open: [Int] = []
   /// The node of the member whose value comes next; nil where it is on no path.
@@ -81,6 +83,7 @@ public struct JSONScanner: Sendable {
     if level >> 6 == objects.count { objects.append(0) }
     let bit: UInt64 = 1 << UInt64(level & 63)
     objects[level >> 6] = isObject ? objects[level >> 6] | bit : objects[level >> 6] & ~bit
+    if isObject { objectCount += 1 }
   }
 
   /// Whether the innermost container is an object on a path.
@@ -132,7 +135,7 @@ public struct JSONScanner: Sendable {
     if !isExpected || isInObject != isObject { damage() }
     followsStrayWord = false
     if depth <= Self.keptLevels {
-      guard (0..<depth).contains(where: { self.isObject(at: $0) == isObject }) else { return }
+      guard isObject ? objectCount > 0 : objectCount < depth else { return }
       // Containers inside it that were not closed end with it.
       while isInObject != isObject { leaveContainer() }
     }
@@ -141,6 +144,7 @@ public struct JSONScanner: Sendable {
   }
 
   private mutating func leaveContainer() {
+    if isInObject { objectCount -= 1 }
     depth -= 1
     if let list, list.depth > depth {
       values[list.node] = Array("[".utf8) + list.text + Array("]".utf8)
@@ -154,7 +158,7 @@ public struct JSONScanner: Sendable {
     // Behind the object: it was ended by a bracket too many.
     if depth == 0, hasObject {
       damage()
-      (depth, objects, open) = (1, [1], [0])
+      (depth, objects, objectCount, open) = (1, [1], 1, [0])
     } else if expectation != .commaOrEnd {
       damage()
     }
@@ -186,7 +190,8 @@ public struct JSONScanner: Sendable {
   /// The node of the member whose key was captured; what an earlier member of that name said is forgotten.
   private mutating func member() -> Int? {
     guard isTracked, let object = open.last, captured.count < Self.keptKeyBytes else { return nil }
-    guard let member = paths.member(of: object, named: Array(JSONText.decoded(captured).utf8)) else { return nil }
+    let name = captured.contains(UInt8(ascii: "\\")) ? Array(JSONText.decoded(captured).utf8) : captured
+    guard let member = paths.member(of: object, named: name) else { return nil }
     values[member] = []
     return member
   }

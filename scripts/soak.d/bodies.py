@@ -36,6 +36,35 @@ def image() -> bytes:
     return json.dumps({"messages": [{"role": "user", "content": content}], "model": "m"}).encode()
 
 
+def filled(unit: bytes, before: bytes = b"", behind: bytes = b"") -> bytes:
+    """`unit` again and again, to the usual size."""
+    return before + unit * ((SIZE - len(before) - len(behind)) // len(unit)) + behind
+
+
+# What somebody could send to make reading dear.
+HOSTILE = {
+    "closing braces in 4,000 arrays": filled(b"}", b"[" * 4000),
+    "closing brackets in 4,000 objects": filled(b"]", b'{"a":' * 4000),
+    "brackets that do not match": filled(b"[}", b"[" * 4000),
+    "opening brackets": filled(b"["),
+    "nested objects": filled(b'{"a":'),
+    "members": filled(b'"a":1,', b"{", b'"a":1}'),
+    "members that are looked for": filled(b'"model":"m",', b"{", b'"a":1}'),
+    "names with escapes": filled(b'"\\u0061":1,', b"{", b'"a":1}'),
+    "long values with escapes": filled(b'"user":"' + b"\\u00e9" * 300 + b'",', b"{", b'"a":1}'),
+    "lists that are looked for": filled(b'"prompt":[1,2],', b"{", b'"a":1}'),
+    "a list of strings": filled(b'"",', b'{"prompt":[', b'""]}'),
+    "metadata": filled(b'"metadata":{"user_id":"u"},', b"{", b'"a":1}'),
+    "commas": filled(b",", b"{"),
+    "colons": filled(b":", b"{"),
+    "quotes": filled(b'""', b"{"),
+    "stray words": filled(b'a"b" ', b"{"),
+    "an object that ends again and again": filled(b"},", b"{"),
+    "backslashes": filled(b"\\\\", b'{"a":"', b'"}'),
+}
+LIMIT = 100
+
+
 def reading(ground: Ground, sizes: Sizes) -> None:
     upstream = ScriptedUpstream(answer_plainly)
     ground.callback(upstream.close)
@@ -55,6 +84,13 @@ def reading(ground: Ground, sizes: Sizes) -> None:
         time.sleep(1 if fields else 0)
         return least
 
+    dear = {what: (cost("POST", body) - cost("PUT", body)) / len(body) * 1e9 for what, body in HOSTILE.items()}
+    dearest = max(dear, key=dear.get)
+    ground.row(
+        f"CPU to read the dearest body, of {len(dear)} kinds of {SIZE >> 10} KiB",
+        f"{dear[dearest] * 1000:,.0f} ns/KB: {dearest}",
+    )
+    ground.check(dear[dearest] < LIMIT, f"reading {dearest} takes {dear[dearest]:.0f} ns a byte")
     for what, body in (("a chat of many messages", conversation()), ("a chat with an image", image())):
         for coding, packed in (("plain", body), ("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
             fields = () if coding == "plain" else (b"Content-Encoding: " + coding.encode(),)
@@ -67,6 +103,6 @@ def reading(ground: Ground, sizes: Sizes) -> None:
             )
             ground.check(per_kilobyte < 20_000, f"reading {what}, {coding}, takes {per_kilobyte:.0f} ns/KB")
     sender.close()
-    unread = [record["error"] for record in read_records(proxy.log) if record["request_read"] not in ("whole", None)]
+    unread = [record["error"] for record in read_records(proxy.log) if str(record["error"]).startswith("request_read")]
     ground.check(not unread, f"{len(unread)} requests were not read: {unread[:3]}")
     proxy.stop()
