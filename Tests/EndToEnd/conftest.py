@@ -1,7 +1,8 @@
 """Fixtures: the real server once a session, proxies and scripted upstreams as a test asks; figures at the end."""
 
 import pytest
-from harness.figures import cases
+from harness import vllm
+from harness.figures import cases, dialects
 from harness.llama import LlamaServer
 from harness.story import Teller
 from harness.tachograph import Tachograph
@@ -74,6 +75,14 @@ def scripted():
         upstream.close()
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leaves the tests with vLLM out unless they are asked for (scripts/test --vllm): it is 3 GB to install."""
+    if not vllm.python():
+        left = [item for item in items if item.get_closest_marker("vllm")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     before = Teller.told
@@ -99,3 +108,4 @@ def pytest_terminal_summary(terminalreporter):
 def pytest_sessionfinish():
     if cases.were_asked_for:
         cases.show()
+    dialects.show()

@@ -9,6 +9,7 @@ import urllib.request
 import openai
 import pytest
 
+from harness.figures import dialects
 from harness.llama import SLOTS, LlamaServer
 
 pytestmark = pytest.mark.llama
@@ -78,6 +79,7 @@ def test_a_streamed_chat_is_the_same_and_its_tokens_are_the_servers(proxy, llama
     assert {key: record[key] for key in expected} == expected
     assert record["server"]["prefill_ms"] == pytest.approx(through.timings["prompt_ms"], abs=0.001)
     assert record["server"]["decode_ms"] == pytest.approx(through.timings["predicted_ms"], abs=0.001)
+    dialects.note("llama.cpp", record)
 
 
 def test_without_usage_the_servers_timings_count(proxy):
@@ -112,6 +114,7 @@ def test_legacy_completions(proxy, llama, stream):
     assert (record["dialect"], record["stream"], record["output_tokens"]) == ("openai.completions", stream, 24)
     assert record["outcome"] == "ok" and record["finish_reason"] == "length"
     assert (record["tpot_ms"] is not None) is stream
+    dialects.note("llama.cpp", record)
 
 
 def by_choice(heard: Heard) -> dict[int, str]:
@@ -240,13 +243,15 @@ def test_many_at_once_keep_their_own_counts(proxy):
 
 
 def test_a_refusal_of_the_server_is_the_clients_refusal(proxy):
-    with pytest.raises(openai.BadRequestError):
+    with pytest.raises(openai.BadRequestError) as refused:
         client(proxy.url).chat.completions.create(
             model="noise", messages=[{"role": "user", "content": "long " * 20000}]
         )
     record = proxy.record()
     assert (record["outcome"], record["status"]) == ("upstream_status", 400)
     assert record["output_tokens"] is None
+    assert record["error"] == f"server_error: {refused.value.type}"
+    dialects.note("llama.cpp", record)
 
 
 def test_paths_that_are_not_measured_pass_through(proxy, llama):

@@ -55,4 +55,31 @@ class Cases:
         )
 
 
+class Dialects:
+    """What the records of real servers have shown of each dialect; scripts/dialects makes the README's table of it."""
+
+    def __init__(self):
+        self._shown: dict[str, dict[str, set[str]]] = collections.defaultdict(lambda: collections.defaultdict(set))
+
+    def note(self, server: str, record: dict) -> None:
+        """A test has held this record to what that server says."""
+        has_error = (record["error"] or "").startswith("server_error")
+        self._shown[server][record["dialect"]] |= {
+            column
+            for column, is_shown in {
+                "first token": record["ttft_ms"] is not None,
+                "counts": record["output_tokens"] is not None and record["tokens_from"] != "events",
+                "error": has_error,
+                "terminator": record["stream"] and record["outcome"] == "ok",
+                "server timings": record["server"] is not None,
+            }.items()
+            if is_shown
+        }
+
+    def show(self) -> None:
+        for server, shown in self._shown.items():
+            show(f"dialects-{server}", *((dialect, ", ".join(sorted(columns))) for dialect, columns in sorted(shown.items())))
+
+
 cases = Cases()
+dialects = Dialects()
