@@ -124,7 +124,10 @@ let package = Package(
     tests("Admin", ["Transport"]),
     tests(
       "Proxy",
-      ["Clocks", "HTTP", "HTTP1", "Logging", "Measurement", "Metrics", "RecordLog", "SettingValues", "Transport"]),
+      [
+        "CZlib", "CZstd", "Clocks", "ContentCoding", "HTTP", "HTTP1", "Logging", "Measurement", "Metrics", "RecordLog",
+        "SettingValues", "Transport",
+      ]),
     tests("Service", ["Configuration", "Logging", "SettingValues", "Transport"]),
     tests("Simulator", ["SimulatorSupport"]),
     tests("LoadClient", ["SimulatorSupport"]),

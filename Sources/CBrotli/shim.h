@@ -3,5 +3,9 @@
 #define TACHOGRAPH_CBROTLI_SHIM_H
 
 #include <brotli/decode.h>
+#include <malloc.h>
+
+// The bytes that an allocated block takes.
+static inline size_t tg_block_size(void *block) { return malloc_usable_size(block); }
 
 #endif

@@ -14,10 +14,12 @@ public enum ContentCoding: String, CaseIterable, Sendable {
     case identity
     /// One that can be inflated.
     case coded(ContentCoding)
-    /// One that is not known, or several on top of each other.
+    /// Two that can be inflated, in the order in which they were applied.
+    case codedTwice([ContentCoding])
+    /// One that is not known, or more than two.
     case unknown
 
-    /// Reads the values of all `Content-Encoding` fields of a message. It reads up to the second coding, and copies nothing: a
+    /// Reads the values of all `Content-Encoding` fields of a message. It reads up to the third coding, and copies nothing: a
     /// value may be as long as a head, and comes from a stranger.
     public init(_ values: [String]) {
       self = .identity
@@ -28,9 +30,21 @@ public enum ContentCoding: String, CaseIterable, Sendable {
           let name = Self.trimmed(rest[..<end])
           rest = rest[end...].dropFirst()
           guard !name.isEmpty, !Self.isEqual(name, "identity") else { continue }
-          guard self == .identity else { self = .unknown; return }
-          self = Self.coding(named: name).map { .coded($0) } ?? .unknown
+          switch (self, Self.coding(named: name)) {
+          case (.identity, let coding?): self = .coded(coding)
+          case (.coded(let first), let second?): self = .codedTwice([first, second])
+          default: self = .unknown; return
+          }
         }
+      }
+    }
+
+    /// The codings that can be inflated; nil where there are none, or others.
+    public var codings: [ContentCoding]? {
+      switch self {
+      case .coded(let coding): [coding]
+      case .codedTwice(let codings): codings
+      case .identity, .unknown: nil
       }
     }
 

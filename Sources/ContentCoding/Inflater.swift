@@ -2,6 +2,7 @@
 import CBrotli
 import CZlib
 import CZstd
+import Glibc
 
 /// A body cannot be inflated further.
 public enum InflateError: Error, Sendable {
@@ -19,7 +20,7 @@ public final class Inflater {
     /// deflate, of which the two bytes that tell its wrapping have not come.
     case undecided
     case zlib(UnsafeMutablePointer<z_stream>)
-    case brotli(OpaquePointer)
+    case brotli(OpaquePointer, BrotliMemory)
     case zstd(OpaquePointer)
   }
 
@@ -49,8 +50,9 @@ public final class Inflater {
     case .deflate:
       backend = .undecided
     case .brotli:
-      guard let state = unsafe BrotliDecoderCreateInstance(nil, nil, nil) else { return nil }
-      unsafe backend = .brotli(state)
+      let memory = BrotliMemory()
+      guard let state = unsafe memory.makeDecoder() else { return nil }
+      unsafe backend = .brotli(state, memory)
     case .zstd:
       guard let stream = unsafe ZSTD_createDStream() else { return nil }
       _ = unsafe tg_zstd_limit_window(stream, Self.zstdWindowLog)
@@ -65,10 +67,23 @@ public final class Inflater {
     case .zlib(let stream):
       unsafe inflateEnd(stream)
       unsafe stream.deallocate()
-    case .brotli(let state): unsafe BrotliDecoderDestroyInstance(state)
+    case .brotli(let state, _): unsafe BrotliDecoderDestroyInstance(state)
     case .zstd(let stream): unsafe ZSTD_freeDStream(stream)
     }
     unsafe output.deallocate()
+  }
+
+  /// Bytes of memory that it holds now.
+  public var memory: Int {
+    let library =
+      switch backend {
+      case .undecided: 0
+      // zlib's documentation of its memory (zconf.h): the window and some 7 KiB.
+      case .zlib: 40 << 10
+      case .brotli(_, let memory): memory.bytes
+      case .zstd(let stream): unsafe ZSTD_sizeof_DStream(stream)
+      }
+    return Self.outputCapacity + library
   }
 
   private static func zlib(windowBits: Int32) -> UnsafeMutablePointer<z_stream>? {
@@ -155,7 +170,7 @@ public final class Inflater {
         switch backend {
         case .undecided: return .success((0, 0, .goesOn))
         case .zlib(let stream): return .success(try unsafe step(stream, input))
-        case .brotli(let state): return .success(try unsafe step(brotli: state, input))
+        case .brotli(let state, _): return .success(try unsafe step(brotli: state, input))
         case .zstd(let stream): return .success(try unsafe step(zstd: stream, input))
         }
       } catch {
@@ -205,5 +220,31 @@ public final class Inflater {
       throw ZSTD_getErrorCode(left) == ZSTD_error_frameParameter_windowTooLarge ? .tooLarge : .damaged
     }
     return unsafe (from.pos, to.pos, left == 0 ? .ended : .goesOn)
+  }
+}
+
+/// Counts what brotli's decoder allocates: its window alone may take 16 MiB, and nothing else tells.
+@safe
+private final class BrotliMemory {
+  private let count = UnsafeMutablePointer<Int>.allocate(capacity: 1)
+
+  init() { unsafe count.initialize(to: 0) }
+
+  deinit { unsafe count.deallocate() }
+
+  var bytes: Int { unsafe count.pointee }
+
+  /// A decoder that is not to outlive this.
+  func makeDecoder() -> OpaquePointer? {
+    unsafe BrotliDecoderCreateInstance(
+      { count, size in
+        let block = unsafe malloc(size)
+        unsafe count?.assumingMemoryBound(to: Int.self).pointee += Int(tg_block_size(block))
+        return unsafe block
+      },
+      { count, block in
+        unsafe count?.assumingMemoryBound(to: Int.self).pointee -= Int(tg_block_size(block))
+        unsafe free(block)
+      }, count)
   }
 }

@@ -124,6 +124,15 @@ public struct ExchangeMeter: ~Copyable, Sendable {
     readHasToken = false
   }
 
+  /// When the current read arrived.
+  public var readArrivedAt: Instant? { readAt }
+
+  /// What is observed next was completed by a read that arrived at `at` and has begun before: it had to be inflated first.
+  public mutating func resumeRead(at: Instant) {
+    readAt = at
+    readHasToken = false
+  }
+
   /// `beginRead` and `delivered` in one, for a read whose bytes the client's socket accepted at once.
   public mutating func read(_ arrival: Arrival, deliveredAt: Instant) {
     beginRead(arrival)

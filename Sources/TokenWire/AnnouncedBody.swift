@@ -1,35 +1,43 @@
 // What a response's head and its first bytes say about its body: the first bytes decide, for labels are often wrong.
+import ContentCoding
 
 /// What the final head of a response announces: a value that may be kept for heads that are alike.
 public struct AnnouncedBody: Sendable {
   /// What it is called; nil where there is none.
   let label: BodyLabel?
-  /// Why it is not decoded: a content coding other than identity.
+  /// Why it is not decoded: a content coding that is not known.
   let problem: String?
+  /// Its content coding. The decoder reads what it stands for, not its own bytes.
+  public let coding: ContentCoding.Announced
+  /// The names of its codings, as a record has them; nil without any. A name that is not known is `other`.
+  public let encoding: String?
 
   /// What a head with these fields announces.
   ///
-  /// The request's `stream` is never believed: an error before the stream comes as plain JSON. A body in another
-  /// content coding than identity is not decoded.
-  public init(status: Int, contentType: String?, contentEncoding: String?) {
+  /// The request's `stream` is never believed: an error before the stream comes as plain JSON.
+  /// - Parameter contentEncoding: the values of all fields of that name.
+  public init(status: Int, contentType: String?, contentEncoding: [String]) {
+    coding = ContentCoding.Announced(contentEncoding)
+    encoding = coding == .identity ? nil : Self.names(contentEncoding)
     guard status >= 200, status != 204, status != 304 else {
       (label, problem) = (nil, nil)
       return
     }
     label = BodyLabel(contentType: contentType)
-    problem = Self.coding(contentEncoding).map { "\($0): timing only" }
+    problem = coding == .unknown ? "content-encoding \(encoding ?? "other"): timing only" : nil
   }
 
-  /// A content coding other than identity, in words that hold no more than a known name.
-  private static func coding(_ contentEncoding: String?) -> String? {
-    guard let contentEncoding else { return nil }
-    let name = contentEncoding.lowercased().filter { $0 != " " && $0 != "\t" }
-    switch name {
-    case "", "identity": return nil
-    case "gzip", "br", "deflate", "zstd", "x-gzip", "compress": return "content-encoding \(name)"
-    default: return "unknown content-encoding"
+  private static func names(_ values: [String]) -> String {
+    var names: [String] = []
+    for part in values.prefix(5).flatMap({ $0.split(separator: ",", maxSplits: 8) }) {
+      let name = String(part.filter { $0 != " " && $0 != "\t" }).lowercased()
+      if name.isEmpty || name == "identity" { continue }
+      names.append(name == "x-gzip" ? "gzip" : known.contains(name) ? name : "other")
     }
+    return names.count > 4 ? "other" : names.joined(separator: ", ")
   }
+
+  private static let known: Set = ["gzip", "deflate", "br", "zstd", "compress", "dcb", "dcz"]
 }
 
 /// What a Content-Type calls a body, parameters aside.

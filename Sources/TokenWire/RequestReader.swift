@@ -29,12 +29,14 @@ public enum RequestObstacle: String, CaseIterable, Sendable {
 /// A compressed body is inflated in slices: who owns it calls `inflateMore` as long as `isWaiting`.
 public final class RequestReader {
   /// Bytes of a compressed body that may wait to be inflated.
-  private static let waitingBytes = 1 << 20
+  private static let waitingBytes = 4 << 20
 
   private let dialect: any Dialect.Type
   private var scanner: JSONScanner
   private let inflater: Inflater?
   private var waiting: [UInt8] = []
+  /// Those of them that are done with.
+  private var waitingStart = 0
   /// Bytes that may still be inflated.
   private var budget: Int
   /// What keeps the body from being read to its end; nil as long as nothing does.
@@ -50,7 +52,7 @@ public final class RequestReader {
     case .coded(let coding):
       inflater = Inflater(coding)
       if inflater == nil { obstacle = .readLimit }
-    case .unknown:
+    case .codedTwice, .unknown:
       inflater = nil
       obstacle = .encodingUnknown
     }
@@ -65,7 +67,7 @@ public final class RequestReader {
   /// Gives up: there is no time or memory for more.
   public func stop(_ obstacle: RequestObstacle) {
     if self.obstacle == nil { self.obstacle = obstacle }
-    waiting = []
+    (waiting, waitingStart) = ([], 0)
   }
 
   /// Reads the next bytes of the body.
@@ -91,14 +93,14 @@ public final class RequestReader {
   /// - Returns: how many bytes came of them.
   public func inflateMore(_ limit: Int) -> Int {
     let bytes = waiting
-    waiting = []
-    let (consumed, produced) = unsafe inflate(bytes.span.bytes, limit)
-    if obstacle == nil { waiting = Array(bytes[consumed...]) }
+    let (consumed, produced) = unsafe inflate(bytes.span.bytes.extracting(waitingStart..<bytes.count), limit)
+    waitingStart += consumed
+    if obstacle != nil || waitingStart == bytes.count { (waiting, waitingStart) = ([], 0) }
     return produced
   }
 
   private func wait(_ bytes: RawSpan) {
-    guard waiting.count + bytes.byteCount <= Self.waitingBytes else { return stop(.readLimit) }
+    guard waiting.count - waitingStart + bytes.byteCount <= Self.waitingBytes else { return stop(.readLimit) }
     unsafe bytes.withUnsafeBytes { unsafe waiting.append(contentsOf: $0) }
   }
 

@@ -221,6 +221,9 @@ public struct ResponseDecoder: ~Copyable {
     }
   }
 
+  /// Reads nothing more: the body cannot be inflated, or not as cheaply as it has to be.
+  public mutating func stop(encoding reason: String) { stop(reason, tooLong: false) }
+
   /// Reads nothing more. What was observed stays so.
   private mutating func stop(_ reason: String, tooLong: Bool = false) {
     mode = .off

@@ -120,12 +120,56 @@ struct ContentCodingTests {
       ([], ContentCoding.Announced.identity), ([""], .identity), (["identity"], .identity), (["gzip"], .coded(.gzip)),
       ([" GZIP "], .coded(.gzip)), (["x-gzip"], .coded(.gzip)), (["br"], .coded(.brotli)),
       (["identity, zstd"], .coded(.zstd)),
-      (["deflate"], .coded(.deflate)), (["gzip, br"], .unknown), (["gzip", "gzip"], .unknown), (["compress"], .unknown),
+      (["deflate"], .coded(.deflate)), (["gzip, br"], .codedTwice([.gzip, .brotli])),
+      (["gzip", "gzip"], .codedTwice([.gzip, .gzip])), (["gzip, br, gzip"], .unknown), (["x, gzip"], .unknown),
+      (["compress"], .unknown),
       ([", ,identity,\tdeflate ,", " "], .coded(.deflate)),
       (["identity", "br"], .coded(.brotli)), (["g zip"], .unknown),
       ([",,,"], .identity), (["gzip,identity"], .coded(.gzip)), (["compress,gzip"], .unknown),
     ] as [([String], ContentCoding.Announced)])
   func names(_ values: [String], _ announced: ContentCoding.Announced) {
     #expect(ContentCoding.Announced(values) == announced)
+  }
+}
+
+@Suite("An inflater of two codings")
+struct LayeredInflaterTests {
+  @Test("What was coded twice comes out whole, however little is allowed at a time", arguments: [1, 1_000, Int.max])
+  func twice(limit: Int) throws {
+    let text = Array((0..<20_000).map { "\($0 * 7919 % 1000)," }.joined().utf8)
+    let coded = compressed(compressed(text, "gzip"), "zstd")
+    let inflater = try #require(LayeredInflater([.gzip, .zstd]))
+    var output: [UInt8] = []
+    for start in stride(from: 0, to: coded.count, by: 300) {
+      var rest = Array(coded[start..<min(start + 300, coded.count)])
+      repeat {
+        let before = output.count
+        let consumed = try inflater.inflate(rest.span.bytes, atMost: limit) { part in
+          part.withUnsafeBytes { output.append(contentsOf: $0) }
+        }
+        if limit < .max { #expect(output.count - before < limit + 16 * 1_024 + 1) }
+        rest = Array(rest[consumed...])
+      } while inflater.isPaused || !rest.isEmpty
+    }
+    #expect(output == text)
+  }
+
+  @Test("There are one or two codings, and it knows its memory")
+  func makes() throws {
+    #expect(LayeredInflater([]) == nil && LayeredInflater([.gzip, .gzip, .gzip]) == nil)
+    for coding in ContentCoding.allCases {
+      let inflater = try #require(LayeredInflater([coding]))
+      #expect((16 << 10)...(1 << 20) ~= inflater.memory)
+    }
+  }
+
+  @Test("A window that brotli asks for is counted")
+  func brotliMemory() throws {
+    let inflater = try #require(LayeredInflater([.brotli]))
+    let before = inflater.memory
+    // A window of 24 bits; 200,000 equal bytes.
+    let sample: [UInt8] = [0x0f, 0x3f, 0x0d, 0x03, 0x00, 0x24, 0xe2, 0x0a, 0x08, 0x1d, 0x00]
+    _ = try? inflater.inflate(sample.span.bytes, atMost: .max) { _ in }
+    #expect(inflater.memory >= before)
   }
 }

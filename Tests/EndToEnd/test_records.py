@@ -341,7 +341,7 @@ def test_answers_whose_heads_are_alike_are_each_read_as_their_own_head_says(serv
     answers = [
         (b"text/event-stream", b"identity", events, (True, 4, None)),
         (b"application/json", b"identity", whole, (False, 5, None)),
-        (b"text/event-stream", b"gzip", events, (True, None, "decoding_stopped: content-encoding gzip: timing only")),
+        (b"text/event-stream", b"gzip", events, (True, None, "decoding_stopped: content-encoding gzip: damaged")),
         (b"image/png", b"identity", b"\x89PNG", (None, None, "decoding_stopped: neither JSON nor an event stream")),
     ] * 5
     turn = iter(answers)

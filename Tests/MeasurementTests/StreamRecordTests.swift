@@ -17,7 +17,7 @@ extension StreamFixture: CustomTestStringConvertible {
     var decoder = ResponseDecoder(
       dialect: type ?? UndecidedDialect.self, isSettled: type?.settles(path: path) ?? false,
       limits: DecoderLimits(eventBytes: 1 << 20, bodyBytes: 4 << 20))
-    decoder.begin(AnnouncedBody(status: 200, contentType: contentType, contentEncoding: nil))
+    decoder.begin(AnnouncedBody(status: 200, contentType: contentType, contentEncoding: []))
     var exchange = Exchange()
     exchange.meter.requestComplete(at: Exchange.at(0))
     exchange.meter.responseHead(firstByteAt: Exchange.at(50), completeAt: Exchange.at(50))

@@ -89,10 +89,11 @@ struct ResponseDecoderTests {
   }
 
   @Test(
-    "Another content coding leaves timing only, and says so without repeating what it was sent",
+    "An unknown content coding leaves timing only, and says so without repeating what it was sent; of others the decoder gets what they stand for",
     arguments: [
-      ("gzip", "content-encoding gzip: timing only"), ("BR", "content-encoding br: timing only"),
-      ("x, y", "unknown content-encoding: timing only"), ("identity", nil), ("", nil),
+      ("compress", "content-encoding compress: timing only"), ("x, y", "content-encoding other, other: timing only"),
+      ("gzip, br, zstd", "content-encoding gzip, br, zstd: timing only"), ("identity", nil), ("", nil), ("gzip", nil),
+      ("gzip, br", nil),
     ])
   func codings(coding: String, problem: String?) throws {
     var recipe = Recipe.sse("openai.chat")
@@ -100,6 +101,16 @@ struct ResponseDecoderTests {
     let decoded = try recipe.decodeEveryWay(stream)
     #expect(decoded.problem == problem && decoded.isStream == true)
     #expect(decoded.events.isEmpty == (problem != nil))
+  }
+
+  @Test(
+    "The names of a response's codings are those that are known, and no others",
+    arguments: [
+      ([], nil), (["identity"], nil), (["GZIP"], "gzip"), (["x-gzip", "br"], "gzip, br"), (["sk-secret"], "other"),
+      (["a,b,c,d,e"], "other"), (["zstd , identity"], "zstd"),
+    ] as [([String], String?)])
+  func encodings(values: [String], encoding: String?) {
+    #expect(AnnouncedBody(status: 200, contentType: nil, contentEncoding: values).encoding == encoding)
   }
 
   @Test("Heads that have no body begin nothing", arguments: [100, 103, 204, 304])
@@ -220,7 +231,7 @@ struct ResponseDecoderTests {
     let parser = DecodingContext()
     let bytes = Array(stream.utf8)
     var outer = ResponseDecoder(dialect: try #require(Dialects.named("openai.chat")), limits: .test())
-    outer.begin(AnnouncedBody(status: 200, contentType: "text/event-stream", contentEncoding: nil))
+    outer.begin(AnnouncedBody(status: 200, contentType: "text/event-stream", contentEncoding: []))
     var inner: [Decoded] = []
     for _ in 0..<3 {
       outer.feed(bytes.span.bytes, context: parser) { observation in

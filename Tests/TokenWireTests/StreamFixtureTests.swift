@@ -53,7 +53,7 @@ extension StreamFixture: CustomTestStringConvertible {
     var decoder = ResponseDecoder(
       dialect: type ?? UndecidedDialect.self, isSettled: type?.settles(path: path) ?? false,
       limits: DecoderLimits(eventBytes: 1 << 20, bodyBytes: 4 << 20))
-    decoder.begin(AnnouncedBody(status: 200, contentType: contentType, contentEncoding: nil))
+    decoder.begin(AnnouncedBody(status: 200, contentType: contentType, contentEncoding: []))
     var lines: [String] = []
     for part in parts {
       decoder.feed(part.span.bytes, context: context) { lines.append(DecodedEvent($0).line) }

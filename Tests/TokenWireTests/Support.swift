@@ -34,7 +34,8 @@ struct Recipe {
   func decode(_ parts: [ArraySlice<UInt8>], _ parser: DecodingContext) throws -> Decoded {
     var decoded = Decoded()
     var decoder = ResponseDecoder(dialect: try #require(Dialects.named(dialect)), limits: limits)
-    decoder.begin(AnnouncedBody(status: status, contentType: contentType, contentEncoding: contentEncoding))
+    decoder.begin(
+      AnnouncedBody(status: status, contentType: contentType, contentEncoding: [contentEncoding].compactMap(\.self)))
     for part in parts {
       decoder.feed(part.span.bytes, context: parser) { decoded.events.append(DecodedEvent($0)) }
     }

@@ -331,6 +331,14 @@ final class Exchange {
     if recorder.isInFlight { worker.proxy.ended() }
     if permit.isAsked { permit.release(worker) }
     worker.counters.exchangesEnded.add()
+    recorder.ended()
+    guard recorder.isDecoded else { return worker.recording.decoder.turns.submitLater(self, termination) }
+    submitRecord(termination)
+  }
+
+  /// Submits the record: all that has come is read.
+  func submitRecord(_ termination: Termination?) {
+    let worker = worker
     recorder.submit(termination, upstream: upstream.authority, configuration, worker.recording)
   }
 }

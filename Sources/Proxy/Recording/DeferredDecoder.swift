@@ -45,9 +45,11 @@ final class DeferredDecoder {
   private static let maxPendingReads = 512
 
   /// What all recorders of this thread decode with.
-  let context = DecodingContext()
+  let context: DecodingContext
+  /// When compressed bodies are inflated.
+  let turns: InflationTurns
   /// What reads the bodies of their requests.
-  let scans = RequestScans()
+  let scans: RequestScans
   private let bytes = OutputBuffer(capacity: maxPendingBytes)
   private let reads: UnsafeMutablePointer<Read>
   /// The recorders whose reads these are, in the order in which they came; nil where one has been decoded, or is gone.
@@ -67,6 +69,9 @@ final class DeferredDecoder {
   }
 
   init() {
+    context = DecodingContext()
+    turns = InflationTurns(context)
+    scans = RequestScans(turns)
     unsafe reads = .allocate(capacity: Self.maxPendingReads)
     unsafe recorders = .allocate(capacity: Self.maxPendingReads)
   }
@@ -78,14 +83,15 @@ final class DeferredDecoder {
 
   /// Decodes what waits when it is time to, until closed.
   func begin(on loop: EventLoop) {
-    scans.begin(on: loop)
+    turns.begin(on: loop)
     checkHandle = CheckHandle(loop: loop) { [self] in turnEnded() }
     timer = Timer(loop: loop) { [unowned self] in flush() }
   }
 
   /// Lets go of the loop.
   func close() {
-    scans.close()
+    flush()
+    turns.close()
     checkHandle?.close()
     checkHandle = nil
     timer?.close()

@@ -26,6 +26,7 @@ struct ExchangeRecorder: ~Copyable {
   /// Nothing may be decoded into memory that is gone.
   deinit {
     decoder.discard(state)
+    if state.value.inflates { unsafe decoder.turns.remove(state.address) }
     state.value.dropRequest(decoder.scans)
   }
 
@@ -82,6 +83,9 @@ struct ExchangeRecorder: ~Copyable {
   /// The final head has been sent on.
   func responseHead(_ head: ResponseHead, _ metadata: ResponseMetadata, firstByteAt: Instant, completeAt: Instant) {
     current.responseHead(head, metadata, firstByteAt: firstByteAt, completeAt: completeAt)
+    if let codings = metadata.body.coding.codings, current.decoder != nil {
+      current.inflates(with: unsafe ResponseInflation(codings, decoder.turns, for: state.address))
+    }
   }
 
   /// The times that a stream is held to. Call it behind `responseHead`.
@@ -164,7 +168,19 @@ struct ExchangeRecorder: ~Copyable {
     current.responseEnded(at: at(), complete: complete, decoder.context)
   }
 
-  /// Submits the exchange's record, and counts it. Call it once.
+  /// Whether all that has come is read. Where it is not, compressed bytes wait for their turn (`InflationTurns`), and the record
+  /// should wait for them.
+  var isDecoded: Bool {
+    get { current.isDecoded }
+  }
+
+  /// The exchange has ended: the times that depend on it are fixed.
+  func ended() {
+    current.pauseEnded(at: .now())
+    current.responseEnded(at: .now(), complete: false, decoder.context)
+  }
+
+  /// Submits the exchange's record, and counts it. Call it once, behind `ended`.
   /// - Parameters:
   ///   - termination: how it ended; nil where everything was forwarded, and what was decoded says it.
   ///   - upstream: the address of the server that the request was for.
@@ -174,6 +190,7 @@ struct ExchangeRecorder: ~Copyable {
   ) {
     current.pauseEnded(at: .now())
     current.responseEnded(at: .now(), complete: false, decoder.context)
+    current.stopInflating(decoder.context)
     current.endRequest(isComplete: current.meter.isRequestComplete, decoder.context, decoder.scans)
     if current.isTooLong { resources.counters.hit(.measuredBytes) }
     guard current.metadata?.isSkipped != true else {

@@ -41,6 +41,7 @@ extension RecorderState {
     swap(&record.model, &facts.model)
     // Of a body that is nobody's format nothing is told; of a stream there is when its events came.
     record.stream = dialect != nil || isStream == true ? isStream : nil
+    record.encoding = encoding
     record.status = status
     record.outcome = termination.outcome
     record.stage = termination.stage

@@ -43,10 +43,16 @@ struct RecorderState: ~Copyable {
   /// Bytes of the request's body so far.
   private(set) var requestBytes = 0
   private var hasEnded = false
+  /// Whether HTTP's framing said that the response was whole.
+  private var endedWhole = false
+  /// The response's content coding.
+  private(set) var encoding: String?
   /// Since when upstream has not been read because the client is slow.
   private var pausedAt: Instant?
   /// Nil where nothing is measured. What each token touches is at its end, and at the meter's beginning.
   var decoder: ResponseDecoder?
+  /// What inflates the response; nil where it is not compressed, or not measured.
+  private var inflation: ResponseInflation?
   private(set) var isStream: Bool?
   /// Nothing that further bytes show changes what the body is.
   private var kindIsSettled = false
@@ -170,9 +176,34 @@ struct RecorderState: ~Copyable {
     _ head: ResponseHead, _ metadata: ResponseMetadata, firstByteAt: Instant, completeAt: Instant
   ) {
     answered(head.status, firstByteAt: firstByteAt, completeAt: completeAt)
+    encoding = metadata.body.encoding
     decoder?.begin(metadata.body)
     noteKind()
   }
+
+  /// The response is compressed.
+  /// - Parameter inflation: what inflates it; nil where there is no memory for that.
+  mutating func inflates(with inflation: ResponseInflation?) {
+    guard let inflation else { return stopDecoding("no memory is left for it") }
+    self.inflation = inflation
+  }
+
+  private mutating func stopDecoding(_ reason: String) {
+    decoder?.stop(encoding: "content-encoding \(encoding ?? "other"): \(reason)")
+    noteKind()
+  }
+
+  /// Whether all bytes of the bodies that have come have been read.
+  var isDecoded: Bool {
+    mutating get {
+      if inflation?.isWaiting == true { return false }
+      if case .reading(let reader) = requestReading { return !reader.isWaiting }
+      return true
+    }
+  }
+
+  /// Whether the response is inflated: then `InflationTurns` may know of this.
+  var inflates: Bool { mutating get { inflation != nil } }
 
   /// The times that a stream is held to. A model that is not known yet has no objective of its own, nor another's.
   mutating func heldTo(_ levels: Settings.ServiceLevels) {
@@ -236,11 +267,54 @@ struct RecorderState: ~Copyable {
 
   private mutating func decode(_ bytes: RawSpan, _ context: DecodingContext) {
     responseBytes = (responseBytes ?? 0) + bytes.byteCount
-    if decoder != nil {
+    if inflation != nil {
+      inflate(bytes, context)
+    } else if decoder != nil {
       Self.feed(&decoder, &meter, bytes, context, kindIsKnown: isStream == true)
       if !kindIsSettled { noteKind() }
     }
     if !hasOutput { hasOutput = dialect == nil || meter.hasOutput }
+  }
+
+  private mutating func inflate(_ bytes: RawSpan, _ context: DecodingContext) {
+    guard let inflation, let arrivedAt = meter.readArrivedAt else { return }
+    inflation.inflate(bytes, arrivedAt: arrivedAt) { feed(inflated: $0, context) }
+    noteInflation(inflation)
+  }
+
+  /// Inflates a slice of what waits of the response.
+  /// - Returns: whether something still waits.
+  mutating func inflateMore(_ context: DecodingContext) -> Bool {
+    guard let inflation, inflation.isWaiting else { return false }
+    inflation.inflateMore { bytes, arrivedAt in
+      meter.resumeRead(at: arrivedAt)
+      feed(inflated: bytes, context)
+    }
+    noteInflation(inflation)
+    if !hasOutput { hasOutput = dialect == nil || meter.hasOutput }
+    if hasEnded, !inflation.isWaiting { finishDecoding(context) }
+    return inflation.isWaiting
+  }
+
+  /// What waits of the response is not read any more.
+  mutating func stopInflating(_ context: DecodingContext) {
+    guard let inflation, inflation.isWaiting else { return }
+    inflation.stop("not inflated in time")
+    noteInflation(inflation)
+    if hasEnded { finishDecoding(context) }
+  }
+
+  private mutating func feed(inflated bytes: RawSpan, _ context: DecodingContext) {
+    Self.feed(&decoder, &meter, bytes, context, kindIsKnown: isStream == true)
+    if !kindIsSettled { noteKind() }
+  }
+
+  private mutating func noteInflation(_ inflation: ResponseInflation) {
+    if decoder?.hasStopped == true {
+      inflation.stop("not decoded")
+    } else if let problem = inflation.problem {
+      stopDecoding(problem)
+    }
   }
 
   private static func feed(
@@ -265,9 +339,14 @@ struct RecorderState: ~Copyable {
   mutating func responseEnded(at: @autoclosure () -> Instant, complete: Bool, _ context: DecodingContext) {
     guard !hasEnded else { return }
     hasEnded = true
-    Self.finish(&decoder, &meter, complete: complete, context)
-    noteKind()
+    endedWhole = complete
     meter.ended(at: at())
+    if inflation?.isWaiting != true { finishDecoding(context) }
+  }
+
+  private mutating func finishDecoding(_ context: DecodingContext) {
+    Self.finish(&decoder, &meter, complete: endedWhole, context)
+    noteKind()
   }
 
   /// Notes in the meter what kind of body the decoder has found, and whether it has stopped.

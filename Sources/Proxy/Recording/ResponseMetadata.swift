@@ -18,7 +18,8 @@ final class ResponseMetadata {
     self.configuration = configuration
     usableIdle = head.keepAliveTimeout.map { IdleLimit.usable($0) }
     body = AnnouncedBody(
-      status: head.status, contentType: head.first("content-type"), contentEncoding: head.first("content-encoding"))
+      status: head.status, contentType: head.first("content-type"),
+      contentEncoding: head.fields.values(named: "content-encoding").map { String(decoding: $0, as: UTF8.self) })
   }
 
   /// The metadata of a head that was found in the cache.

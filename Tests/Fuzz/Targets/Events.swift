@@ -23,7 +23,7 @@ private func decode(
 ) -> Decoded {
   var decoded = Decoded()
   var decoder = ResponseDecoder(dialect: dialect, limits: decoderLimits)
-  decoder.begin(AnnouncedBody(status: 200, contentType: type, contentEncoding: nil))
+  decoder.begin(AnnouncedBody(status: 200, contentType: type, contentEncoding: []))
   for piece in pieces {
     unsafe decoder.feed(piece.span.bytes, context: context) { observation in
       let event = DecodedEvent(observation)
