@@ -232,7 +232,8 @@ struct Setting: Sendable {
         + " if that is off); a slower one is answered 408. Time in which upstream accepts no bytes does not count."),
     Setting(
       "limits.connections", \.limits.connections, Codec<Int>.count(1...1_000_000).or("auto"),
-      "Client connections of a worker; further ones wait to be accepted. auto: as many as limits.descriptors allows."),
+      "Client connections of a worker. For a further one the client that has been idle for longest is closed; where none is"
+        + " idle, it waits to be accepted. auto: as many as limits.descriptors allows."),
     Setting(
       "limits.connections_per_client", \.limits.connectionsPerClient, Codec<Int>.count(1...1_000_000).or("off"),
       "Connections that one client address may have, over all workers; further ones are answered 429 and closed. Peers"

@@ -127,7 +127,13 @@ final class Worker {
     } else {
       reject(client, .noDescriptor)
     }
+    if freePlaces < 0, clients.evictIdle(for: client) { counters.hit(.connections) }
     updateAccepting()
+  }
+
+  /// How many more clients may be served; below 0 where one was accepted because an idle one can make room.
+  private var freePlaces: Int {
+    (configuration.settings.limits.connections ?? .max) - (clients.count - rejectedClients)
   }
 
   /// Takes a place among the clients that are served, that of an idle one if need be.
@@ -172,11 +178,11 @@ final class Worker {
     client.accounting = DownstreamConnection.ConnectionAccounting()
   }
 
-  /// Accepts clients only while there is room for them.
+  /// Accepts clients only while there is room for them, or a client that is idle and makes room.
   private func updateAccepting() {
     guard !isDraining else { return }
     // A client that waits in the kernel's queue costs nothing, and may be accepted later.
-    let isFull = clients.count - rejectedClients >= configuration.settings.limits.connections ?? .max
+    let isFull = freePlaces < 0 || freePlaces == 0 && clients.idleCount == 0
     guard isFull != isAcceptPaused else { return }
     isAcceptPaused = isFull
     if isFull { counters.hit(.connections) }
@@ -216,6 +222,8 @@ final class Worker {
     clients.closeIdle(longerThan: idleLimit, now)
     let (endsRound, pause) = clients.sweepShare(now)
     sweep?.start(milliseconds: pause)
+    // Some may have become idle.
+    if isAcceptPaused { updateAccepting() }
     guard endsRound else { return }
     for listener in listeners { listener.checkForClients() }
     upstreams.checkDeadlines(now)

@@ -18,6 +18,8 @@ final class ClientList {
 
   /// All clients.
   var count: Int { idle.count + busy.count }
+  /// Those that were found to be idle.
+  var idleCount: Int { idle.count }
   var all: [DownstreamConnection] { busy.all + idle.all }
 
   /// Adds a client.
