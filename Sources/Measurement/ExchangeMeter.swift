@@ -113,6 +113,9 @@ public struct ExchangeMeter: ~Copyable, Sendable {
     headCompleteAt = completeAt
   }
 
+  /// What the response's head says of the server's work.
+  public mutating func serverStated(_ durations: ServerDurations) { ledger.add(durations) }
+
   /// A decoder will observe the response's body. Do not call it for a body that is not decoded: its tokens stay unknown.
   public mutating func measures(_ body: MeasuredBody) { self.body = body }
 

@@ -36,7 +36,12 @@ struct TokenLedger: Sendable {
       noteFinishes(observation, &gaps)
       add(observation, scope, &gaps)
     }
-    if let stated = observation.serverDurations { durations = [stated] }
+    if let stated = observation.serverDurations { add(stated) }
+  }
+
+  /// Adds what the server says of its own work: each part as last stated.
+  mutating func add(_ stated: ServerDurations) {
+    if durations.isEmpty { durations = [stated] } else { durations[0].merge(stated) }
   }
 
   private mutating func noteFinishes(_ observation: borrowing Observation, _ gaps: inout GapMeter) {

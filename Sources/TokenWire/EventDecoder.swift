@@ -92,7 +92,8 @@ struct EventDecoder {
     }
   }
 
-  /// Reads a whole, non-streamed body: one JSON object, or a list whose first element is one. Behind it there may be events.
+  /// Reads a whole, non-streamed body: one JSON object, or a list of objects, one for each prompt of a batch. Behind it there may
+  /// be events.
   /// - Returns: whether it was one.
   mutating func decodeBody(
     _ body: RawSpan, _ context: DecodingContext, _ observe: (borrowing Observation) -> Void
@@ -100,17 +101,30 @@ struct EventDecoder {
     var isObject = false
     context.withObservation { observation in
       context.json.parseFirst(body) { root, end in
-        var object = root
-        if root.isArray, let first = root.firstElement { object = first }
+        let object = root.firstElement ?? root
         guard object.isObject, Self.isTail(body.extracting(end..<body.byteCount)) else { return }
-        isObject = true
+        isObject = root.isArray ? root.areElementsObjects : true
+        guard isObject else { return }
         responseID = object.responseID
         if isUndecided { decide(by: object) }
-        dialect.readBody(object, into: &observation)
+        if root.isArray { readList(root, into: &observation) } else { dialect.readBody(object, into: &observation) }
       }
       if isObject { observe(observation) }
     }
     return isObject
+  }
+
+  /// Reads a list of answers, each by itself.
+  private mutating func readList(_ list: JSONValue, into observation: inout Observation) {
+    var count = 0
+    var sum = ListObservation()
+    list.forEachElement { answer in
+      observation.reset()
+      dialect.readBody(answer, into: &observation)
+      sum.add(observation, isFirst: count == 0)
+      count += 1
+    }
+    if count > 1 { observation = sum.observation }
   }
 
   /// Whether what stands behind a body is nothing, or what a stream ends with.
@@ -227,6 +241,13 @@ extension RawSpan {
 }
 
 extension JSONValue {
+  /// Whether a list holds nothing but objects.
+  fileprivate var areElementsObjects: Bool {
+    var areObjects = true
+    forEachElement { if !$0.isObject { areObjects = false } }
+    return areObjects
+  }
+
   /// The id of an answer, where the dialects have it.
   fileprivate var responseID: String? {
     self["id"]?.name ?? self["response"]?["id"]?.name ?? self["message"]?["id"]?.name ?? self["responseId"]?.name

@@ -119,6 +119,21 @@ public struct ServerDurations: Hashable, Sendable {
   /// Makes durations of which none is known.
   @inlinable
   public init() {}
+
+  /// Takes over what `other` says.
+  public mutating func merge(_ other: ServerDurations) {
+    queueMilliseconds = other.queueMilliseconds ?? queueMilliseconds
+    loadMilliseconds = other.loadMilliseconds ?? loadMilliseconds
+    prefillMilliseconds = other.prefillMilliseconds ?? prefillMilliseconds
+    decodeMilliseconds = other.decodeMilliseconds ?? decodeMilliseconds
+    totalMilliseconds = other.totalMilliseconds ?? totalMilliseconds
+    ttftMilliseconds = other.ttftMilliseconds ?? ttftMilliseconds
+    itlMilliseconds = other.itlMilliseconds ?? itlMilliseconds
+    draftTokens = other.draftTokens ?? draftTokens
+    acceptedTokens = other.acceptedTokens ?? acceptedTokens
+    acceptanceRate = other.acceptanceRate ?? acceptanceRate
+    acceptanceLength = other.acceptanceLength ?? acceptanceLength
+  }
 }
 
 /// All that one event, or one non-streamed body, says. Reset and re-used from event to event by the decoder.
@@ -188,6 +203,11 @@ public struct Observation: Sendable {
     isShortened = false
     isOfUnknownDialect = false
     isMedia = false
+  }
+
+  /// Takes over what the server says of its work, beside what it has said in this event already.
+  mutating func state(_ durations: ServerDurations) {
+    if serverDurations == nil { serverDurations = durations } else { serverDurations?.merge(durations) }
   }
 
   /// No output is in this after all: its choices are silent.

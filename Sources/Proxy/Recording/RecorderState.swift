@@ -177,6 +177,7 @@ struct RecorderState: ~Copyable {
   ) {
     answered(head.status, firstByteAt: firstByteAt, completeAt: completeAt)
     encoding = metadata.body.encoding
+    if decoder != nil, let fields = metadata.serverTimes { meter.serverStated(fields.durations(in: head)) }
     decoder?.begin(metadata.body)
     noteKind()
   }

@@ -8,6 +8,8 @@ final class ResponseMetadata {
   let body: AnnouncedBody
   /// How long a connection may be idle behind it by what it says; nil where it says nothing of that.
   let usableIdle: Duration?
+  /// The places of the fields in which the server states its own times; nil where it does not.
+  let serverTimes: ServerTimeFields?
   /// The head as clients get it, by their HTTP version and whether their connection closes.
   private let serialized = UniqueBox(InlineArray<4, SerializedHead?> { _ in nil })
   /// The fields whose values may differ among the heads that this is of, once there have been two.
@@ -17,6 +19,7 @@ final class ResponseMetadata {
   init(_ head: ResponseHead, _ configuration: ConfigurationSnapshot) {
     self.configuration = configuration
     usableIdle = head.keepAliveTimeout.map { IdleLimit.usable($0) }
+    serverTimes = ServerTimeFields(head)
     body = AnnouncedBody(
       status: head.status, contentType: head.first("content-type"),
       contentEncoding: head.fields.values(named: "content-encoding").map { String(decoding: $0, as: UTF8.self) })

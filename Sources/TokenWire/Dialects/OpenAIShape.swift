@@ -61,9 +61,11 @@ struct OpenAIRoot {
     if let timings = root.present(.timings) {
       let timings = OpenAIUsage(timings: timings)
       observation.serverCounts = timings.counts
-      if let durations = timings.durations { observation.serverDurations = durations }
+      if let durations = timings.durations { observation.state(durations) }
     }
-    if let metrics = root.present(.metrics) { observation.serverDurations = OpenAIUsage(metrics: metrics).durations }
+    if let metrics = root.present(.metrics), let durations = OpenAIUsage(metrics: metrics).durations {
+      observation.state(durations)
+    }
   }
 
   /// Reads each choice, notes those without output and, where there is exactly one, says that the event's counts may be

@@ -37,6 +37,9 @@ extension OpenAIUsage {
     case cached = "cached_tokens"
     case cacheWrite = "cache_write_tokens"
     case reasoning = "reasoning_tokens"
+    // Of predicted outputs.
+    case accepted = "accepted_prediction_tokens"
+    case rejected = "rejected_prediction_tokens"
     static let table = JSONKeys<DetailKey>()
   }
 
@@ -45,13 +48,25 @@ extension OpenAIUsage {
     let usage = JSONObject<UsageKey>(value)
     let counts = Self.counts(usage)
     self.counts = counts == TokenUsage() ? nil : counts
+    if let details = usage.present(.outputDetails) { durations = Self.predictions(JSONObject<DetailKey>(details)) }
     guard let decode = usage[.completionTime]?.double else { return }
-    var durations = ServerDurations()
+    var durations = durations ?? ServerDurations()
     durations.decodeMilliseconds = decode * 1000
     durations.queueMilliseconds = value["queue_time"]?.double.map { $0 * 1000 }
     durations.prefillMilliseconds = value["prompt_time"]?.double.map { $0 * 1000 }
     durations.totalMilliseconds = value["total_time"]?.double.map { $0 * 1000 }
     self.durations = durations
+  }
+
+  /// What a prediction that the client sent was good for: as a draft that is checked. Most answers have none, stated as 0.
+  private static func predictions(_ details: JSONObject<DetailKey>) -> ServerDurations? {
+    guard let accepted = details[.accepted]?.tokenCount, let rejected = details[.rejected]?.tokenCount,
+      accepted + rejected > 0
+    else { return nil }
+    var durations = ServerDurations()
+    durations.acceptedTokens = accepted
+    durations.draftTokens = accepted + rejected
+    return durations
   }
 
   private static func counts(_ usage: JSONObject<UsageKey>) -> TokenUsage {
@@ -84,6 +99,8 @@ extension OpenAIUsage {
     case generated = "predicted_n"
     case promptMilliseconds = "prompt_ms"
     case generatedMilliseconds = "predicted_ms"
+    case drafted = "draft_n"
+    case accepted = "draft_n_accepted"
     static let table = JSONKeys<TimingKey>()
   }
 
@@ -101,13 +118,26 @@ extension OpenAIUsage {
     var durations = ServerDurations()
     durations.prefillMilliseconds = timings[.promptMilliseconds]?.double
     durations.decodeMilliseconds = timings[.generatedMilliseconds]?.double
+    durations.draftTokens = timings[.drafted]?.tokenCount
+    durations.acceptedTokens = timings[.accepted]?.tokenCount
     if durations != ServerDurations() { self.durations = durations }
   }
 
   private enum MetricKey: String, JSONKey {
     case queue = "queue_time_ms"
     case generation = "generation_time_ms"
+    case ttft = "time_to_first_token_ms"
+    case itl = "mean_itl_ms"
+    case speculation = "speculative_decoding"
     static let table = JSONKeys<MetricKey>()
+  }
+
+  private enum SpeculationKey: String, JSONKey {
+    case length = "mean_acceptance_length"
+    case rate = "draft_acceptance_rate"
+    case drafted = "num_draft_tokens"
+    case accepted = "num_accepted_tokens"
+    static let table = JSONKeys<SpeculationKey>()
   }
 
   /// Reads vLLM's `metrics`, which a request asks for with `include_metrics`.
@@ -116,6 +146,15 @@ extension OpenAIUsage {
     var durations = ServerDurations()
     durations.queueMilliseconds = metrics[.queue]?.double
     durations.decodeMilliseconds = metrics[.generation]?.double
+    durations.ttftMilliseconds = metrics[.ttft]?.double
+    durations.itlMilliseconds = metrics[.itl]?.double
+    if let value = metrics.present(.speculation) {
+      let speculation = JSONObject<SpeculationKey>(value)
+      durations.acceptanceLength = speculation[.length]?.double
+      durations.acceptanceRate = speculation[.rate]?.double
+      durations.draftTokens = speculation[.drafted]?.tokenCount
+      durations.acceptedTokens = speculation[.accepted]?.tokenCount
+    }
     if durations != ServerDurations() { self.durations = durations }
   }
 }

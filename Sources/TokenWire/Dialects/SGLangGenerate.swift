@@ -24,6 +24,10 @@ struct SGLangGenerate: Dialect {
     case reasoning = "reasoning_tokens"
     case total = "e2e_latency"
     case queue = "queue_time"
+    case drafted = "spec_draft_token_num"
+    case accepted = "spec_accept_token_num"
+    case acceptanceRate = "spec_accept_rate"
+    case acceptanceLength = "spec_accept_length"
     static let table = JSONKeys<MetaKey>()
   }
 
@@ -101,6 +105,10 @@ struct SGLangGenerate: Dialect {
     var durations = ServerDurations()
     durations.totalMilliseconds = meta[.total]?.double.map { $0 * 1000 }
     durations.queueMilliseconds = meta[.queue]?.double.map { $0 * 1000 }
+    durations.draftTokens = meta[.drafted]?.tokenCount
+    durations.acceptedTokens = meta[.accepted]?.tokenCount
+    durations.acceptanceRate = meta[.acceptanceRate]?.double
+    durations.acceptanceLength = meta[.acceptanceLength]?.double
     if durations != ServerDurations() { observation.serverDurations = durations }
   }
 
