@@ -39,6 +39,14 @@ final class ActiveReply {
   private let scratch: ReplyScratch
   private var totals: ReplyTotals
   private var hasRole = false
+  /// Where the text begins that comes with the next event.
+  private var mergedFrom: Int?
+  /// Tokens of each choice since its last event.
+  private var newTokens = 0
+  /// Events that are written together with those that follow, and their number and tokens.
+  private var clump: [UInt8] = []
+  private var clumpedEvents = 0
+  private var clumpedTokens: Int?
 
   init(
     _ connection: SimulatorConnection, _ request: CompletionRequest, _ behaviour: Behaviour, script: ReplyScript,
@@ -54,7 +62,7 @@ final class ActiveReply {
     self.scratch = scratch
     framing = connection.readsChunks ? behaviour.framing : .close
     nextAt = truth.completeAt
-    totals = ReplyTotals(startedAt: truth.completeAt)
+    totals = ReplyTotals(receivedAt: truth.completeAt, startedAt: truth.completeAt)
     self.truth.isStreamed = request.isStreamed
     self.truth.choices = request.choices
   }
@@ -82,6 +90,15 @@ final class ActiveReply {
       writeTokens(count)
       if script.isAtEnd { return step() }
       return .pause(script.pause())
+    case .merged(let count):
+      generate(count)
+      if mergedFrom == nil { mergedFrom = totals.tokens - count }
+      return .pause(script.pause())
+    case .swallowed(let count):
+      generate(count)
+      writeSilentTokens()
+      if script.isAtEnd { return step() }
+      return .pause(script.pause())
     case .finish:
       return finish()
     case .fault(let kind):
@@ -94,24 +111,43 @@ final class ActiveReply {
     for choice in 0..<request.choices { writeEvent { rendering.appendRole(choice: choice, to: &$0) } }
   }
 
+  /// Counts tokens that have been generated.
+  private func generate(_ count: Int) {
+    totals.tokens += count
+    totals.steps += 1
+    newTokens += count
+    truth.tokens += count * request.choices
+    // Only the server's own times need these.
+    guard request.dialect.isOllama || behaviour.statesMetrics else { return }
+    let now = Instant.now()
+    if totals.firstAt == nil { totals.firstAt = now }
+    totals.lastAt = now
+  }
+
+  private func writeSilentTokens() {
+    guard request.isStreamed, behaviour.eventCounts == .ids else { return }
+    let tokens = EventTokens(range: totals.tokens..<totals.tokens, total: totals.tokens, new: newTokens)
+    for choice in 0..<request.choices {
+      writeEvent { rendering.appendSilentTokens(tokens, choice: choice, to: &$0) }
+    }
+    newTokens = 0
+  }
+
   private func writeTokens(_ count: Int) {
-    let range = totals.tokens..<totals.tokens + count
+    let range = (mergedFrom ?? totals.tokens)..<totals.tokens + count
+    generate(count)
+    let tokens = EventTokens(range: range, total: totals.tokens, new: newTokens)
+    mergedFrom = nil
+    newTokens = 0
     let isReasoning = range.lowerBound < behaviour.reasoningTokens
     let padding = range.lowerBound == 0 ? behaviour.firstEventBytes : 0
     if request.isStreamed {
       for choice in 0..<request.choices {
-        writeEvent(tokens: count) {
-          rendering.appendTokens(range, choice: choice, isReasoning: isReasoning, paddedTo: padding, to: &$0)
+        writeEvent(tokens: tokens.new) {
+          rendering.appendTokens(tokens, choice: choice, isReasoning: isReasoning, paddedTo: padding, to: &$0)
         }
       }
     }
-    totals.tokens += count
-    truth.tokens += count * request.choices
-    // Only Ollama's durations need these.
-    guard request.dialect.isOllama else { return }
-    let now = Instant.now()
-    if totals.firstAt == nil { totals.firstAt = now }
-    totals.lastAt = now
   }
 
   private func finish() -> Next {
@@ -137,6 +173,7 @@ final class ActiveReply {
   }
 
   private func fail(_ kind: FaultKind) -> Next {
+    flushClump()
     switch kind {
     case .hang:
       truth.outcome = .hang
@@ -172,8 +209,9 @@ final class ActiveReply {
   private func writeTornEvent() {
     guard request.isStreamed else { return }
     scratch.event.removeAll(keepingCapacity: true)
-    rendering.appendTokens(
-      totals.tokens..<totals.tokens + 1, choice: 0, isReasoning: false, paddedTo: 0, to: &scratch.event)
+    flushClump()
+    let next = EventTokens(range: totals.tokens..<totals.tokens + 1, total: totals.tokens + 1, new: 1)
+    rendering.appendTokens(next, choice: 0, isReasoning: false, paddedTo: 0, to: &scratch.event)
     scratch.frame.removeAll(keepingCapacity: true)
     if framing == .chunked {
       scratch.frame.append(chunk: scratch.event)
@@ -186,6 +224,7 @@ final class ActiveReply {
 
   /// Writes the last event together with the end of the body, as servers do.
   private func endStream(_ append: (inout [UInt8]) -> Void) -> Next {
+    flushClump()
     scratch.event.removeAll(keepingCapacity: true)
     append(&scratch.event)
     scratch.frame.removeAll(keepingCapacity: true)
@@ -214,6 +253,20 @@ final class ActiveReply {
   }
 
   private func write(_ bytes: [UInt8], _ tokens: Int?) {
+    guard behaviour.eventsPerWrite > 1 else { return writeNow(bytes, tokens) }
+    clump.append(contentsOf: bytes)
+    if let tokens { clumpedTokens = (clumpedTokens ?? 0) + tokens }
+    clumpedEvents += 1
+    if clumpedEvents >= behaviour.eventsPerWrite { flushClump() }
+  }
+
+  private func flushClump() {
+    guard !clump.isEmpty else { return }
+    writeNow(clump, clumpedTokens)
+    (clump, clumpedEvents, clumpedTokens) = ([], 0, nil)
+  }
+
+  private func writeNow(_ bytes: [UInt8], _ tokens: Int?) {
     guard let tokens, timesWrites else {
       if !connection.stream.write(bytes) { truth.queuedWrites += 1 }
       return

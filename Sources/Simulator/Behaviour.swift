@@ -24,6 +24,16 @@ struct Fault: Hashable, Sendable {
   var afterTokens: Int
 }
 
+/// How a stream's events say how many tokens they bring (OpenAI's endpoints).
+public enum EventCounts: String, CaseIterable, Sendable {
+  /// They do not.
+  case none
+  /// A cumulative usage in each, as vLLM's `continuous_usage_stats`.
+  case continuous
+  /// The tokens' ids, as vLLM's `return_token_ids`.
+  case ids
+}
+
 /// How a streamed body is delimited.
 public enum StreamFraming: String, CaseIterable, Sendable {
   case chunked
@@ -38,8 +48,18 @@ public struct Behaviour: Sendable {
   public var interval: Distribution
   /// Tokens of each choice.
   public var tokens: Distribution
-  /// Tokens in one event, at least 1.
-  public var tokensPerEvent = 1
+  /// Tokens in one event, at least 1: a stream interval, or what speculative decoding accepts at a time.
+  public var tokensPerEvent: Distribution
+  /// Every so many-th token has no event of its own, and its text comes with the next one's: a character of several tokens.
+  public var mergeEvery = 0
+  /// Tokens behind the first so many whose text a parser keeps for itself.
+  public var swallow: (afterTokens: Int, tokens: Int)?
+  /// How events say how many tokens they bring.
+  public var eventCounts = EventCounts.none
+  /// Events that are written together: a buffer on the way.
+  public var eventsPerWrite = 1
+  /// Whether the last event states the server's own times, as vLLM's `metrics`.
+  public var statesMetrics = false
   /// Whether each request's first token is delayed by a random part of an interval, so that streams that start together do
   /// not write at the same times.
   public var spreadsPhase = false
@@ -61,6 +81,7 @@ public struct Behaviour: Sendable {
     ttft = try Distribution(duration: "lognormal:120ms,0.4")
     interval = try Distribution(duration: "normal:20ms,3ms")
     tokens = try Distribution(count: "uniform:40,200")
+    tokensPerEvent = try Distribution(count: "1")
   }
 
   /// Applies a request's `x-sim-*` fields.
@@ -82,7 +103,14 @@ public struct Behaviour: Sendable {
     case "x-sim-ttft": ttft = try Distribution(duration: value)
     case "x-sim-interval": interval = try Distribution(duration: value)
     case "x-sim-tokens": tokens = try Distribution(count: value)
-    case "x-sim-tokens-per-event": tokensPerEvent = max(1, try Self.whole(value))
+    case "x-sim-tokens-per-event": tokensPerEvent = try Distribution(count: value)
+    case "x-sim-merge-every": mergeEvery = try Self.whole(value)
+    case "x-sim-swallow": swallow = try Self.pair(value)
+    case "x-sim-counts":
+      guard let counts = EventCounts(rawValue: value) else { throw SimulatorError("not none, continuous or ids") }
+      eventCounts = counts
+    case "x-sim-clump": eventsPerWrite = max(1, try Self.whole(value))
+    case "x-sim-metrics": statesMetrics = try Self.flag(value)
     case "x-sim-stall": stall = try Self.stall(value)
     case "x-sim-status": status = try Self.status(value)
     case "x-sim-error-after": fault = Fault(kind: .error, afterTokens: try Self.whole(value))
@@ -113,6 +141,13 @@ public struct Behaviour: Sendable {
       throw SimulatorError("'\(text)' is not a whole number of 0 or more")
     }
     return number
+  }
+
+  /// Reads `AFTER,COUNT`.
+  public static func pair(_ text: String) throws(SimulatorError) -> (afterTokens: Int, tokens: Int) {
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    guard parts.count == 2 else { throw SimulatorError("write it as AFTER_TOKENS,TOKENS") }
+    return (try whole(String(parts[0])), try whole(String(parts[1])))
   }
 
   private static func flag(_ text: String) throws(SimulatorError) -> Bool {

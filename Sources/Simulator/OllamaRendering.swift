@@ -33,19 +33,20 @@ struct OllamaRendering: Rendering {
   func appendRole(choice: Int, to output: inout [UInt8]) {}
 
   func appendTokens(
-    _ tokens: Range<Int>, choice: Int, isReasoning: Bool, paddedTo: Int, to output: inout [UInt8]
+    _ tokens: EventTokens, choice: Int, isReasoning: Bool, paddedTo: Int, to output: inout [UInt8]
   ) {
     let start = output.count
     open(&output)
     let key: StaticString = isChat ? "\"content\":\"" : "\"response\":\""
     output.append(key)
     if isReasoning { output.append("\",\"thinking\":\"" as StaticString) }
-    for token in tokens { Vocabulary.appendEscaped(token, to: &output) }
+    for token in tokens.range { Vocabulary.appendEscaped(token, to: &output) }
     output.append(isChat ? "\"},\"done\":false" : "\",\"done\":false" as StaticString)
     output.appendPadding(from: start, upTo: paddedTo, tail: 2, closing: "padding")
     output.append("}\n" as StaticString)
   }
 
+  func appendSilentTokens(_ tokens: EventTokens, choice: Int, to output: inout [UInt8]) {}
   func appendFinish(choice: Int, _ totals: ReplyTotals, to output: inout [UInt8]) {}
   func appendUsage(_ totals: ReplyTotals, to output: inout [UInt8]) {}
 

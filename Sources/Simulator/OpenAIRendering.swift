@@ -7,11 +7,15 @@ struct OpenAIRendering: Rendering {
   private let includesUsage: Bool
   private let promptTokens: Int
   private let choices: Int
+  private let counts: EventCounts
+  private let statesMetrics: Bool
   /// `"id":…,"created":…,"model":…`: the same in every event, and rendered once.
   private let common: [UInt8]
   private let opening: [UInt8]
 
-  init(_ request: CompletionRequest, number: Int, createdSeconds: Int64) {
+  init(_ request: CompletionRequest, _ behaviour: Behaviour, number: Int, createdSeconds: Int64) {
+    counts = behaviour.eventCounts
+    statesMetrics = behaviour.statesMetrics
     isChat = request.dialect == .openAIChat
     includesUsage = request.includesUsage
     promptTokens = request.promptTokens
@@ -50,7 +54,7 @@ struct OpenAIRendering: Rendering {
   }
 
   func appendTokens(
-    _ tokens: Range<Int>, choice: Int, isReasoning: Bool, paddedTo: Int, to output: inout [UInt8]
+    _ tokens: EventTokens, choice: Int, isReasoning: Bool, paddedTo: Int, to output: inout [UInt8]
   ) {
     let start = output.count
     open(choice, &output)
@@ -60,13 +64,40 @@ struct OpenAIRendering: Rendering {
     } else {
       output.append(",\"text\":\"" as StaticString)
     }
-    for token in tokens { Vocabulary.appendEscaped(token, to: &output) }
+    for token in tokens.range { Vocabulary.appendEscaped(token, to: &output) }
     output.append(
       isChat
-        ? "\"},\"logprobs\":null,\"finish_reason\":null}]"
-        : "\",\"logprobs\":null,\"finish_reason\":null}]"
+        ? "\"},\"logprobs\":null,\"finish_reason\":null"
+        : "\",\"logprobs\":null,\"finish_reason\":null"
           as StaticString)
+    appendCounts(tokens, to: &output)
     output.appendPadding(from: start, upTo: paddedTo, tail: 3, closing: "obfuscation")
+    output.append("}\n\n" as StaticString)
+  }
+
+  /// Closes the choice and the list of them, with what the event says of its tokens.
+  private func appendCounts(_ tokens: EventTokens, to output: inout [UInt8]) {
+    if counts == .ids {
+      output.append(",\"token_ids\":[" as StaticString)
+      for id in 0..<tokens.new {
+        if id > 0 { output.append(UInt8(ascii: ",")) }
+        output.append(decimal: 100 + id)
+      }
+      output.append("]" as StaticString)
+    }
+    output.append("}]" as StaticString)
+    if counts == .continuous {
+      output.append("," as StaticString)
+      appendUsageMember(completionTokens: tokens.total, to: &output)
+    }
+  }
+
+  func appendSilentTokens(_ tokens: EventTokens, choice: Int, to output: inout [UInt8]) {
+    guard counts == .ids else { return }
+    open(choice, &output)
+    output.append(isChat ? ",\"delta\":{}" : ",\"text\":\"\"" as StaticString)
+    output.append(",\"logprobs\":null,\"finish_reason\":null" as StaticString)
+    appendCounts(tokens, to: &output)
     output.append("}\n\n" as StaticString)
   }
 
@@ -79,15 +110,44 @@ struct OpenAIRendering: Rendering {
   }
 
   func appendUsage(_ totals: ReplyTotals, to output: inout [UInt8]) {
-    guard includesUsage else { return }
+    guard includesUsage || statesMetrics else { return }
     output.append(contentsOf: opening)
-    output.append("]," as StaticString)
-    appendUsageMember(totals, to: &output)
+    output.append("]" as StaticString)
+    if includesUsage {
+      output.append("," as StaticString)
+      appendUsageMember(completionTokens: totals.tokens * choices, to: &output)
+    }
+    if statesMetrics { appendMetrics(totals, to: &output) }
     output.append("}\n\n" as StaticString)
   }
 
-  private func appendUsageMember(_ totals: ReplyTotals, to output: inout [UInt8]) {
-    let completionTokens = totals.tokens * choices
+  /// The server's own times, as vLLM states them with `include_metrics`.
+  private func appendMetrics(_ totals: ReplyTotals, to output: inout [UInt8]) {
+    guard let firstAt = totals.firstAt, let lastAt = totals.lastAt else { return }
+    let decode = lastAt.nanoseconds(since: firstAt)
+    output.append(",\"metrics\":{\"queue_time_ms\":" as StaticString)
+    append(milliseconds: totals.startedAt.nanoseconds(since: totals.receivedAt), to: &output)
+    output.append(",\"time_to_first_token_ms\":" as StaticString)
+    append(milliseconds: firstAt.nanoseconds(since: totals.startedAt), to: &output)
+    output.append(",\"generation_time_ms\":" as StaticString)
+    append(milliseconds: decode, to: &output)
+    output.append(",\"mean_itl_ms\":" as StaticString)
+    append(milliseconds: totals.tokens > 1 ? decode / Int64(totals.tokens - 1) : 0, to: &output)
+    output.append(",\"speculative_decoding\":{\"num_draft_tokens\":" as StaticString)
+    output.append(decimal: totals.tokens * 2)
+    output.append(",\"num_accepted_tokens\":" as StaticString)
+    output.append(decimal: totals.tokens - totals.steps)
+    output.append("}}" as StaticString)
+  }
+
+  private func append(milliseconds nanoseconds: Int64, to output: inout [UInt8]) {
+    let microseconds = max(nanoseconds, 0) / 1_000
+    output.append(decimal: microseconds / 1_000)
+    output.append(UInt8(ascii: "."))
+    for divisor: Int64 in [100, 10, 1] { output.append(UInt8(ascii: "0") + UInt8(microseconds / divisor % 10)) }
+  }
+
+  private func appendUsageMember(completionTokens: Int, to output: inout [UInt8]) {
     output.append("\"usage\":{\"prompt_tokens\":" as StaticString)
     output.append(decimal: promptTokens)
     output.append(",\"total_tokens\":" as StaticString)
@@ -123,7 +183,7 @@ struct OpenAIRendering: Rendering {
       output.append(totals.isCutByLimit ? "length\"}" : "stop\"}" as StaticString)
     }
     output.append("]," as StaticString)
-    appendUsageMember(totals, to: &output)
+    appendUsageMember(completionTokens: totals.tokens * choices, to: &output)
     output.append("}" as StaticString)
   }
 

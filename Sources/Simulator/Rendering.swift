@@ -6,9 +6,22 @@ struct ReplyTotals {
   /// Tokens of each choice written so far.
   var tokens = 0
   var isCutByLimit = false
+  /// Steps in which they were generated.
+  var steps = 0
+  var receivedAt: Instant
   var startedAt: Instant
   var firstAt: Instant?
   var lastAt: Instant?
+}
+
+/// The tokens of one choice that one event brings.
+struct EventTokens {
+  /// Those whose text is in it.
+  var range: Range<Int>
+  /// All of the choice so far, with those whose text never came.
+  var total: Int
+  /// Those since the last event.
+  var new: Int
 }
 
 /// Writes the events and bodies of one reply. Each call appends exactly one event, or nothing where the dialect has
@@ -18,9 +31,11 @@ protocol Rendering {
   var contentType: StaticString { get }
   /// The event that opens a choice before any token.
   func appendRole(choice: Int, to output: inout [UInt8])
-  /// An event with the tokens numbered in `tokens`, of `paddedTo` bytes at least.
+  /// An event with tokens, of `paddedTo` bytes at least.
   func appendTokens(
-    _ tokens: Range<Int>, choice: Int, isReasoning: Bool, paddedTo: Int, to output: inout [UInt8])
+    _ tokens: EventTokens, choice: Int, isReasoning: Bool, paddedTo: Int, to output: inout [UInt8])
+  /// An event that names new tokens without showing them, where the dialect has one.
+  func appendSilentTokens(_ tokens: EventTokens, choice: Int, to output: inout [UInt8])
   /// The event that closes a choice.
   func appendFinish(choice: Int, _ totals: ReplyTotals, to output: inout [UInt8])
   /// The event with the counts of the whole reply.

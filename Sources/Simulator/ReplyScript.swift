@@ -6,6 +6,10 @@ struct ReplyScript: Sendable {
   enum Step: Hashable, Sendable {
     /// An event with this many tokens, for each choice.
     case tokens(Int)
+    /// So many tokens of each choice whose text comes with the next event's.
+    case merged(Int)
+    /// So many tokens of each choice whose text never comes.
+    case swallowed(Int)
     /// The reply ends normally.
     case finish
     /// The server fails.
@@ -22,7 +26,9 @@ struct ReplyScript: Sendable {
   let isFlood: Bool
 
   private let interval: Distribution
-  private let tokensPerEvent: Int
+  private let tokensPerEvent: Distribution
+  private let mergeEvery: Int
+  private let swallow: (afterTokens: Int, tokens: Int)?
   private let fault: Fault?
   private let stall: (afterTokens: Int, nanoseconds: Int64)?
   private var source: RandomSource
@@ -40,6 +46,8 @@ struct ReplyScript: Sendable {
     interval = behaviour.interval
     isFlood = behaviour.interval.isZero
     tokensPerEvent = behaviour.tokensPerEvent
+    mergeEvery = behaviour.mergeEvery
+    swallow = behaviour.swallow
     fault = behaviour.fault
     stall = behaviour.stall
     self.source = source
@@ -52,11 +60,24 @@ struct ReplyScript: Sendable {
   mutating func next() -> Step {
     if let fault, written >= fault.afterTokens { return .fault(fault.kind) }
     guard written < total else { return .finish }
-    var count = min(tokensPerEvent, total - written)
+    var count = min(max(1, Int(tokensPerEvent.drawWhole(&source))), total - written)
     if let fault { count = min(count, fault.afterTokens - written) }
     if let stall, written < stall.afterTokens { count = min(count, stall.afterTokens - written) }
+    if let swallow { count = min(count, Self.distance(from: written, to: swallow)) }
+    let first = written
     written += count
-    return .tokens(count)
+    if let swallow, first >= swallow.afterTokens, first < swallow.afterTokens + swallow.tokens {
+      return .swallowed(count)
+    }
+    // The last token has nothing behind it that its text could come with.
+    return mergeEvery > 0 && written < total && written.isMultiple(of: mergeEvery) ? .merged(count) : .tokens(count)
+  }
+
+  /// Tokens up to where swallowing begins, or ends.
+  private static func distance(from written: Int, to swallow: (afterTokens: Int, tokens: Int)) -> Int {
+    if written < swallow.afterTokens { return swallow.afterTokens - written }
+    let end = swallow.afterTokens + swallow.tokens
+    return written < end ? end - written : .max
   }
 
   /// Draws how long after the present event the next one comes, in nanoseconds.

@@ -149,7 +149,7 @@ public final class Simulator {
     let rendering: any Rendering =
       request.dialect.isOllama
       ? OllamaRendering(request, anchor: anchor)
-      : OpenAIRendering(request, number: entry.number, createdSeconds: seconds)
+      : OpenAIRendering(request, behaviour, number: entry.number, createdSeconds: seconds)
     let reply = ActiveReply(
       connection, request, behaviour, script: ReplyScript(behaviour, limit: request.tokenLimit, source: source),
       rendering: rendering, truth: entry, timesWrites: truth != nil && behaviour.isInTruth, scratch: scratch)

@@ -11,7 +11,7 @@ struct ReplyScriptTests {
     behaviour.ttft = try Distribution(duration: "30ms")
     behaviour.interval = try Distribution(duration: "20ms")
     behaviour.tokens = try Distribution(count: tokens)
-    behaviour.tokensPerEvent = perEvent
+    behaviour.tokensPerEvent = try Distribution(count: "\(perEvent)")
     return behaviour
   }
 
@@ -21,8 +21,10 @@ struct ReplyScriptTests {
     while steps.count < 100 {
       let step = script.next()
       steps.append(step)
-      if case .tokens = step { continue }
-      return steps
+      switch step {
+      case .tokens, .merged, .swallowed: continue
+      case .finish, .fault: return steps
+      }
     }
     return steps
   }
@@ -30,6 +32,29 @@ struct ReplyScriptTests {
   @Test("Events carry what they were told to, the last one the rest")
   func perEvent() throws {
     #expect(try steps(behaviour(perEvent: 2)) == [.tokens(2), .tokens(2), .tokens(1), .finish])
+  }
+
+  @Test("Events carry what a distribution gives, and never nothing")
+  func distribution() throws {
+    var behaviour = try behaviour(tokens: "200")
+    behaviour.tokensPerEvent = try Distribution(count: "uniform:0,4")
+    let counts = steps(behaviour).compactMap { if case .tokens(let count) = $0 { count } else { nil } }
+    #expect(counts.reduce(0, +) == 200 && Set(counts) == [1, 2, 3, 4])
+  }
+
+  @Test("A token that is merged has no event of its own, unless it is the last")
+  func merged() throws {
+    var behaviour = try behaviour(tokens: "6")
+    behaviour.mergeEvery = 2
+    #expect(
+      steps(behaviour) == [.tokens(1), .merged(1), .tokens(1), .merged(1), .tokens(1), .tokens(1), .finish])
+  }
+
+  @Test("Tokens are swallowed from the first to the last that is told")
+  func swallowed() throws {
+    var behaviour = try behaviour(tokens: "7", perEvent: 2)
+    behaviour.swallow = (afterTokens: 1, tokens: 3)
+    #expect(steps(behaviour) == [.tokens(1), .swallowed(2), .swallowed(1), .tokens(2), .tokens(1), .finish])
   }
 
   @Test("The request's limit cuts the answer, and says so")

@@ -18,7 +18,12 @@ struct SimulateCommand: ParsableCommand {
         x-sim-ttft: DIST            time to the first token
         x-sim-interval: DIST        time between events; 0 is as fast as possible
         x-sim-tokens: DIST          tokens of each choice
-        x-sim-tokens-per-event: N   tokens in each event
+        x-sim-tokens-per-event: DIST  tokens in each event: a stream interval, or speculative decoding
+        x-sim-merge-every: N        every Nth token has no event; its text comes with the next one's
+        x-sim-swallow: N,M          M tokens behind the first N are generated and never shown
+        x-sim-counts: KIND          what events say of their tokens: none, continuous (usage) or ids (token_ids)
+        x-sim-clump: N              N events are written together, as a buffer on the way would
+        x-sim-metrics: yes          the last event states the server's own times, as vLLM does
         x-sim-reasoning: N          the first N tokens are reasoning
         x-sim-stall: N,DURATION     a pause after N tokens
         x-sim-status: 429           an error instead of an answer (400 to 599)
@@ -58,8 +63,25 @@ struct SimulateCommand: ParsableCommand {
   @Option(help: "Tokens of a response (default: uniform:40,200).", transform: { try Distribution(count: $0) })
   var tokens: Distribution?
 
-  @Option(help: "Tokens in one event.")
-  var tokensPerEvent = 1
+  @Option(
+    help: "Tokens in one event: a stream interval, or what speculative decoding accepts (default: 1).",
+    transform: { try Distribution(count: $0) })
+  var tokensPerEvent: Distribution?
+
+  @Option(help: "Every so many-th token has no event; its text comes with the next one's. 0 is none.")
+  var mergeEvery = 0
+
+  @Option(help: ArgumentHelp("Tokens that are generated and never shown, as a parser does.", valueName: "after,tokens"))
+  var swallow: String?
+
+  @Option(help: "What events say of their tokens: none, continuous or ids.")
+  var counts: EventCounts = .none
+
+  @Option(help: "Events that are written together, as a buffer on the way would.")
+  var clump = 1
+
+  @Flag(help: "State the server's own times in the last event.")
+  var metrics = false
 
   @Flag(help: "Move each first token by a random part of an interval, so that streams do not run in step.")
   var spread = false
@@ -77,7 +99,11 @@ struct SimulateCommand: ParsableCommand {
   var truth: String?
 
   func validate() throws {
-    guard tokensPerEvent >= 1 else { throw ValidationError("--tokens-per-event must be at least 1") }
+    guard clump >= 1 else { throw ValidationError("--clump must be at least 1") }
+    guard mergeEvery >= 0 else { throw ValidationError("--merge-every must be 0 or more") }
+    if let swallow, (try? Behaviour.pair(swallow)) == nil {
+      throw ValidationError("--swallow '\(swallow)' is not AFTER,TOKENS")
+    }
     guard slots ?? 1 >= 1 else { throw ValidationError("--slots must be at least 1") }
     guard SocketAddress(text: listen) != nil else {
       throw ValidationError("--listen '\(listen)' is not ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000")
@@ -92,7 +118,12 @@ struct SimulateCommand: ParsableCommand {
     if let ttft { behaviour.ttft = ttft }
     if let interval { behaviour.interval = interval }
     if let tokens { behaviour.tokens = tokens }
-    behaviour.tokensPerEvent = tokensPerEvent
+    if let tokensPerEvent { behaviour.tokensPerEvent = tokensPerEvent }
+    behaviour.mergeEvery = mergeEvery
+    behaviour.swallow = try swallow.map { try Behaviour.pair($0) }
+    behaviour.eventCounts = counts
+    behaviour.eventsPerWrite = clump
+    behaviour.statesMetrics = metrics
     behaviour.spreadsPhase = spread
     behaviour.framing = framing
     var options = SimulatorOptions(listen: address, behaviour: behaviour)
@@ -116,3 +147,4 @@ struct SimulateCommand: ParsableCommand {
 }
 
 extension StreamFraming: ExpressibleByArgument {}
+extension EventCounts: ExpressibleByArgument {}
