@@ -120,6 +120,8 @@ struct EventDecoder {
     var sum = ListObservation()
     list.forEachElement { answer in
       observation.reset()
+      // What an answer means does not depend on the others.
+      dialect = type.init()
       dialect.readBody(answer, into: &observation)
       sum.add(observation, isFirst: count == 0)
       count += 1

@@ -26,7 +26,10 @@ extension DecodedEvent {
     if let times = serverDurations {
       let all = [
         ("queue", times.queueMilliseconds), ("load", times.loadMilliseconds), ("prefill", times.prefillMilliseconds),
-        ("decode", times.decodeMilliseconds), ("total", times.totalMilliseconds),
+        ("decode", times.decodeMilliseconds), ("total", times.totalMilliseconds), ("ttft", times.ttftMilliseconds),
+        ("itl", times.itlMilliseconds), ("drafted", times.draftTokens.map(Double.init)),
+        ("accepted", times.acceptedTokens.map(Double.init)), ("rate", times.acceptanceRate),
+        ("length", times.acceptanceLength),
       ]
       words.append("times " + all.compactMap { name, value in value.map { "\(name)=\($0)" } }.joined(separator: " "))
     }
