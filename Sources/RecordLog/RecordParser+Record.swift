@@ -107,7 +107,8 @@ extension DeliveryQuantiles {
 }
 
 extension ServerReport {
-  fileprivate init?(_ value: JSONValue) {
+  /// Nil where `value` is no object.
+  package init?(_ value: JSONValue) {
     guard var members = value.members else { return nil }
     self.init()
     queueMilliseconds = members.double(.serverQueue)

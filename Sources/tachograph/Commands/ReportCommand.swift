@@ -59,12 +59,19 @@ struct ReportCommand: ParsableCommand {
   @Flag(help: "Write one JSON object with every number unrounded (Sources/Report/README.md names its keys).")
   var json = false
 
+  @Flag(
+    help: ArgumentHelp(
+      "Compare what servers say of their own times with the wire, per model and upstream.",
+      discussion: "In place of the other tables; --by and --top do not apply."))
+  var server = false
+
   func validate() throws {
     if let top, top < 0 { throw ValidationError("--top takes 0 or more.") }
   }
 
   func run() throws {
     Terminal.ignoreBrokenPipe()
+    if server { return try compareServers() }
     let empty = ReportTally(by: by, within: times.window, where: conditions)
     let tally: ReportTally
     do {
@@ -76,6 +83,18 @@ struct ReportCommand: ParsableCommand {
       throw CommandFailure.unreadable(error)
     }
     if !Terminal.write(rendered(tally)) { try CommandFailure.unwritten() }
+  }
+
+  private func compareServers() throws {
+    var comparison = ServerComparison(within: times.window, where: conditions)
+    do {
+      try comparison.read(paths: files.isEmpty ? ["tachograph.jsonl"] : files)
+    } catch {
+      throw CommandFailure.unreadable(error)
+    }
+    let columns = Terminal.size(STDOUT_FILENO)?.columns
+    let text = json ? comparison.json : comparison.lines(columns: columns).joined(separator: "\n") + "\n"
+    if !Terminal.write(text) { try CommandFailure.unwritten() }
   }
 
   private func rendered(_ tally: ReportTally) -> String {
