@@ -25,8 +25,9 @@ public struct ComparedTime: Sendable {
 
 /// The comparison of one model at one upstream.
 public struct ServerComparisonGroup: Sendable {
-  /// The model that was asked for, and the server; nil where a record has none.
+  /// The model that was asked for; nil where none is known.
   public let model: String?
+  /// The server, as `host:port`.
   public let upstream: String?
   /// `ok` exchanges whose server states a time.
   public private(set) var exchanges = 0
