@@ -1,5 +1,7 @@
 """Fixtures: the real server once a session, proxies and scripted upstreams as a test asks; figures at the end."""
 
+import os
+
 import pytest
 from harness import vllm
 from harness.figures import cases, dialects
@@ -76,11 +78,11 @@ def scripted():
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves the tests with vLLM out unless they are asked for (scripts/test --vllm): it is 3 GB to install."""
-    if not vllm.python():
-        left = [item for item in items if item.get_closest_marker("vllm")]
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
+    """Leaves out what is not asked for: vLLM is 3 GB to install (scripts/test --vllm), and recordings are not in the repository."""
+    asked = {"vllm": vllm.python(), "recordings": os.environ.get("TACHOGRAPH_RECORDINGS")}
+    left = {item for item in items for name, wanted in asked.items() if item.get_closest_marker(name) and not wanted}
+    config.hook.pytest_deselected(items=list(left))
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.hookimpl(wrapper=True)
