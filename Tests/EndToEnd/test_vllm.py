@@ -127,6 +127,13 @@ def check_times(record: dict, metrics: dict) -> None:
         "ttft_ms": metrics["time_to_first_token_ms"],
         "itl_ms": metrics["mean_itl_ms"],
     }
+    if drafted := metrics.get("speculative_decoding"):
+        said |= {
+            "draft_tokens": drafted["num_draft_tokens"],
+            "accepted_tokens": drafted["num_accepted_draft_tokens"],
+            "acceptance_rate": drafted["draft_acceptance_rate"],
+            "acceptance_length": drafted["mean_acceptance_length"],
+        }
     assert {"queue_ms", "decode_ms"} <= set(record["server"]) <= set(said)
     for key, value in record["server"].items():
         assert value == pytest.approx(said[key], abs=0.001), key
@@ -137,8 +144,8 @@ def test_its_own_times_are_the_records(proxy):
     metrics, record = heard.last("metrics"), proxy.record()
     check_times(record, metrics)
     assert record["ttft_ms"] >= metrics["time_to_first_token_ms"]
-    # vLLM's clock runs from the first token to the last: N - 1 intervals, as ours does.
-    assert record["tpot_ms"] == pytest.approx(metrics["mean_itl_ms"], rel=0.25)
+    # Its engine stamps tokens in another process, before they go out: on a busy machine they come late, and faster than they were made.
+    assert record["ttlt_ms"] >= metrics["generation_time_ms"]
     dialects.note("vllm", record)
 
 
@@ -158,6 +165,20 @@ def test_token_ids_count_where_no_usage_is_asked_for(proxy):
     record = proxy.record()
     assert heard.last("usage") is None and len(ids) == 24
     assert (record["output_tokens"], record["tokens_from"]) == (24, "ids")
+
+
+def test_events_with_several_tokens(proxy, vllm):
+    """Speculative decoding puts several tokens into an event, and a part of a character into none."""
+    counted = Counters(vllm)
+    heard = listen(proxy.url, 200, EXACTLY | {"return_token_ids": True}, **USAGE)
+    record = proxy.record()
+    sizes = [len(choice.get("token_ids") or []) for choice in heard.choices]
+    assert counted.grew("spec_decode_num_accepted_tokens_total") > 0 and max(sizes) > 1
+    assert sum(sizes) == record["output_tokens"] == counted.grew("generation_tokens_total") == 200
+    bearing = sum(bool(choice["delta"].get("content")) for choice in heard.choices)
+    assert record["events"] == bearing < 200
+    assert record["itl_ms"] is not None and record["itl_ms"] != record["gaps_ms"]
+    assert record["tpot_ms"] == pytest.approx((record["ttlt_ms"] - record["ttft_ms"]) / 199, abs=0.002)
 
 
 def test_logprobs_count_where_no_usage_is_asked_for(proxy):
@@ -340,17 +361,24 @@ def test_tokens_that_a_parser_keeps_back_are_counted_by_their_ids(proxy, vllm):
     assert record["events"] < record["output_tokens"]
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [({"model": "other"}, 404), ({"max_tokens": 5000}, 400), ({"messages": [{"role": "user", "content": "a " * 9000}]}, 400)],
-    ids=["model", "tokens", "prompt"],
-)
-def test_a_refusal(proxy, body, status):
+CHAT, OTHER = {"model": "noise", "messages": MESSAGES}, {"model": "other"}
+REFUSED = {
+    "an unknown model": ("openai.chat", "/v1/chat/completions", CHAT | OTHER, 404),
+    "too many tokens": ("openai.chat", "/v1/chat/completions", CHAT | {"max_tokens": 5000}, 400),
+    "completions": ("openai.completions", "/v1/completions", OTHER | {"prompt": "The sea"}, 404),
+    "responses": ("openai.responses", "/v1/responses", OTHER | {"input": "The sea"}, 404),
+    "messages": ("anthropic.messages", "/v1/messages", CHAT | OTHER | {"max_tokens": 8}, 404),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_refusal(proxy, what):
+    dialect, path, body, status = REFUSED[what]
     with pytest.raises(urllib.error.HTTPError) as refused:
-        post(proxy.url, "/v1/chat/completions", {"model": "noise", "messages": MESSAGES, "stream": True} | body)
+        post(proxy.url, path, body | {"stream": True})
     record = proxy.record()
     assert refused.value.code == record["status"] == status
-    assert (record["outcome"], record["output_tokens"]) == ("upstream_status", None)
+    assert (record["dialect"], record["outcome"], record["output_tokens"]) == (dialect, "upstream_status", None)
     said = json.loads(refused.value.read())["error"]["type"]
     assert record["error"] == f"server_error: {said}"
     dialects.note("vllm", record)
