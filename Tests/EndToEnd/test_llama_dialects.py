@@ -100,14 +100,14 @@ def test_responses(proxy, stream):
 @STREAMED
 def test_anthropic_messages(proxy, stream):
     messages = anthropic.Anthropic(base_url=proxy.url, api_key="none", timeout=60, max_retries=0).messages
-    # Without chance: where the first token is a part of a character, this server leaves `message_start` out.
-    asked = {"model": "noise", "max_tokens": TOKENS, "temperature": 0}
-    asked |= {"messages": [{"role": "user", "content": "Tell me of the sea."}]}
+    asked = {"model": "noise", "max_tokens": TOKENS, "messages": [{"role": "user", "content": "Tell me of the sea."}]}
+    # Nothing is left to chance: where the first token is a part of a character, this server leaves `message_start` out.
+    asked |= {"extra_body": SAME | {"temperature": 0}}
     if stream:
-        with messages.stream(**asked, extra_body=SAME) as heard:
+        with messages.stream(**asked) as heard:
             answer = heard.get_final_message()
     else:
-        answer = messages.create(**asked, extra_body=SAME)
+        answer = messages.create(**asked)
     record = proxy.record()
     check(record, "anthropic.messages", stream, "usage")
     usage = answer.usage
