@@ -145,7 +145,8 @@ def test_its_own_times_are_the_records(proxy):
     check_times(record, metrics)
     assert record["ttft_ms"] >= metrics["time_to_first_token_ms"]
     # Its engine stamps tokens in another process, before they go out: on a busy machine they come late, and faster than they were made.
-    assert record["ttlt_ms"] >= metrics["generation_time_ms"]
+    # The last may have no text, so that no event bears it.
+    assert record["total_ms"] >= metrics["generation_time_ms"]
     dialects.note("vllm", record)
 
 
