@@ -9,6 +9,9 @@ import CYYJSON
 public final class JSONParser {
   /// At its front a copy of the text, behind it yyjson's values.
   let memory: UnsafeMutableRawBufferPointer
+  /// Hands out the part of `memory` that is behind the text's copy.
+  private let allocator: UnsafeMutablePointer<yyjson_alc>
+  private let room: UnsafeMutablePointer<UnsafeMutableRawBufferPointer>
   /// What was allocated for the text that is parsed now: its copy and its document. None where `memory` is enough.
   @exclusivity(unchecked) @usableFromInline var large:
     (copy: UnsafeMutableRawBufferPointer, document: UnsafeMutablePointer<yyjson_doc>)?
@@ -20,9 +23,33 @@ public final class JSONParser {
   ///   has it from the heap until `parse` returns.
   public init(retainedBytes: Int = 64 * 1024) {
     unsafe memory = .allocate(byteCount: retainedBytes, alignment: 16)
+    unsafe room = .allocate(capacity: 1)
+    unsafe room.initialize(to: memory)
+    unsafe allocator = .allocate(capacity: 1)
+    unsafe allocator.initialize(to: Self.allocator(of: room))
   }
 
-  deinit { unsafe memory.deallocate() }
+  deinit {
+    unsafe allocator.deallocate()
+    unsafe room.deallocate()
+    unsafe memory.deallocate()
+  }
+
+  /// yyjson asks for memory once a text, and for more of it where its guess was too low: it gets all there is. Its own pool
+  /// of one block costs more than a short text's strings.
+  private static func allocator(of room: UnsafeMutablePointer<UnsafeMutableRawBufferPointer>) -> yyjson_alc {
+    unsafe yyjson_alc(
+      malloc: { room, size in unsafe JSONParser.start(of: room, size) },
+      realloc: { room, _, _, size in unsafe JSONParser.start(of: room, size) },
+      free: { _, _ in }, ctx: UnsafeMutableRawPointer(room))
+  }
+
+  private static func start(of room: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
+    guard let room = unsafe room?.load(as: UnsafeMutableRawBufferPointer.self), size <= room.count else {
+      return nil
+    }
+    return room.baseAddress
+  }
 
   /// Parses `text` (RFC 8259, strict; UTF-8 checked) and calls `body` with its root.
   ///
@@ -78,11 +105,8 @@ public final class JSONParser {
     // Strings are decoded in place: in a copy of ours, so that they also tell where in the text they stand.
     let copySize = (count + Int(YYJSON_PADDING_SIZE) + 15) & ~15
     if unsafe copySize + valuesSize <= memory.count {
-      var pool = unsafe yyjson_alc()
-      let values = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[copySize...])
-      guard unsafe yyjson_alc_pool_init(&pool, values.baseAddress, values.count),
-        let document = unsafe read(text, flags, in: memory, &pool)
-      else { return nil }
+      unsafe room.pointee = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[copySize...])
+      guard let document = unsafe read(text, flags, in: memory, allocator) else { return nil }
       return unsafe root(of: document)
     }
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: copySize, alignment: 16)

@@ -105,7 +105,14 @@ struct SampleStore: Sendable {
   func count(in counter: borrowing BucketCounter) {
     if let single { return counter.add(Int64(min(single, UInt64(Int64.max)))) }
     for place in 0..<newCount { counter.add(Int64(new[place])) }
-    for packed in exact { counter.add(Int64(Self.unpack(packed))) }
+    // Events that came in one read have gaps of 0: what is alike is counted at once.
+    var start = 0
+    while start < exact.count {
+      let packed = exact[start]
+      let end = exact[start...].firstIndex { $0 != packed } ?? exact.count
+      counter.add(Int64(Self.unpack(packed)), times: end - start)
+      start = end
+    }
     histogram?.forEachBucket { value, times in counter.add(Int64(min(value, maximum)), times: times) }
   }
 

@@ -29,6 +29,7 @@ struct TokenLedger: Sendable {
 
   /// Adds what one event states. What it states of a choice goes to `gaps`, which has the choices.
   mutating func add(_ observation: borrowing Observation, choices gaps: inout GapMeter) {
+    guard observation.hasCounts else { return noteFinishes(observation, &gaps) }
     if observation.usage == nil, observation.serverCounts == nil {
       noteFinishes(observation, &gaps)
     } else {

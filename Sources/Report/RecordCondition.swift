@@ -62,10 +62,10 @@ public struct RecordCondition: Sendable {
     guard let member else { return value == .null }
     switch value {
     case .null: return false
-    case .string(let string): return member.equals(string)
+    case .string(let string): return member.equals(string: string)
     case .prefix(let prefix): return member.hasPrefix(prefix)
     case .word(let word, let number):
-      if member.isString { return member.equals(word) }
+      if member.isString { return member.equals(string: word) }
       if let bool = member.bool { return word == (bool ? "true" : "false") }
       return number != nil && member.double == number
     }

@@ -147,7 +147,14 @@ private struct EventPattern {
   private let bytes: [UInt8]
   /// What stands between the parts.
   private let gaps: [Gap]
+  /// Whether the scalars of one text are counted.
   private let hasText: Bool
+  /// The gaps before that text. Most of them, such as the answer's id, are the same in all events of one stream:
+  private let leadingGaps: Int
+  /// the bytes of an event that was matched lately, up to the last of those gaps' end, are compared at once.
+  private var prefix: [UInt8] = []
+  /// Events since then that began otherwise.
+  private var otherPrefixes = 0
 
   private struct Gap {
     var kind: UnreadJSON.Kind
@@ -194,55 +201,83 @@ private struct EventPattern {
     self.bytes = bytes
     self.gaps = gaps
     hasText = texts == 1
+    leadingGaps = gaps.firstIndex { $0.kind == .countedString } ?? 0
   }
 
   /// Whether `payload` is such an event; if so, `observation` says what it says.
   @inline(__always)
   mutating func match(_ payload: RawSpan) -> Bool {
     let found = unsafe payload.withUnsafeBytes { payload in
-      unsafe bytes.withUnsafeBytes { bytes in
-        unsafe gaps.withUnsafeBufferPointer { gaps in
-          guard let start = payload.baseAddress, let known = bytes.baseAddress else { return -1 }
-          return unsafe Self.scalars(in: start, payload.count, known, bytes.count, gaps)
-        }
-      }
+      unsafe payload.baseAddress.flatMap { unsafe match($0, payload.count) }
     }
-    guard found >= 0 else { return false }
+    guard let found else { return false }
     if hasText { observation.outputs[0].scalars = found }
     return true
   }
 
-  /// The scalars of the text of an event like this; −1 where it is none.
+  /// The scalars of the text of such an event, 0 where none is counted; nil where it is another event.
   @inline(__always)
-  private static func scalars(
-    in start: UnsafeRawPointer, _ limit: Int, _ known: UnsafeRawPointer, _ knownCount: Int,
-    _ gaps: UnsafeBufferPointer<Gap>
-  ) -> Int {
+  private mutating func match(_ start: UnsafeRawPointer, _ limit: Int) -> Int? {
     // The last part first: events of one stream begin alike, and differ in what comes behind the text.
-    let lastPart = unsafe gaps.last?.partEnd ?? 0
-    let end = limit &- (knownCount &- lastPart)
-    guard end >= lastPart, unsafe memcmp(start + end, known + lastPart, knownCount &- lastPart) == 0 else { return -1 }
+    let lastPart = gaps.last?.partEnd ?? 0
+    let end = limit &- (bytes.count &- lastPart)
+    guard end >= lastPart, unsafe Self.isEqual(start + end, bytes, lastPart..<bytes.count) else { return nil }
+    guard !prefix.isEmpty, prefix.count <= end, unsafe Self.isEqual(start, prefix, 0..<prefix.count) else {
+      return unsafe matchWithOtherPrefix(start, end, limit)
+    }
+    otherPrefixes = 0
+    guard let rest = unsafe matchGaps(leadingGaps..<gaps.count, start, from: prefix.count, limit) else { return nil }
+    return rest.at == end ? rest.scalars : nil
+  }
+
+  private mutating func matchWithOtherPrefix(_ start: UnsafeRawPointer, _ end: Int, _ limit: Int) -> Int? {
+    guard let leading = unsafe matchGaps(0..<leadingGaps, start, from: 0, limit),
+      let rest = unsafe matchGaps(leadingGaps..<gaps.count, start, from: leading.at, limit), rest.at == end
+    else { return nil }
+    // Where each event begins otherwise, it would be kept in vain: then only one in sixteen is.
+    if leadingGaps > 0, otherPrefixes % 16 == 0 {
+      prefix.removeAll(keepingCapacity: true)
+      unsafe prefix.append(contentsOf: UnsafeRawBufferPointer(start: start, count: leading.at))
+    }
+    otherPrefixes &+= 1
+    return rest.scalars
+  }
+
+  /// Matches some gaps, each with the part before it.
+  /// - Returns: where the last of them ends, and the scalars of the text among them; nil where they are not there.
+  @inline(__always)
+  private func matchGaps(
+    _ range: Range<Int>, _ start: UnsafeRawPointer, from offset: Int, _ limit: Int
+  ) -> (at: Int, scalars: Int)? {
     var scalars = 0
-    var at = 0
-    var part = 0
-    for index in 0..<gaps.count {
-      let gap = unsafe gaps[index]
+    var at = offset
+    var part = range.lowerBound == 0 ? 0 : gaps[range.lowerBound &- 1].partEnd
+    for index in range {
+      let gap = gaps[index]
       let length = gap.partEnd &- part
-      guard end &- at >= length, unsafe memcmp(start + at, known + part, length) == 0 else { return -1 }
+      guard limit &- at >= length, unsafe Self.isEqual(start + at, bytes, part..<gap.partEnd) else { return nil }
       at &+= length
       part = gap.partEnd
       if gap.kind == .number {
         at = unsafe JSONGap.numberEnd(start, from: at, limit)
-        guard at > 0 else { return -1 }
+        guard at > 0 else { return nil }
         continue
       }
-      guard let string = unsafe JSONGap.string(start, from: at, limit) else { return -1 }
+      guard let string = unsafe JSONGap.string(start, from: at, limit) else { return nil }
       at = string.end
       guard gap.kind == .countedString else { continue }
-      guard string.scalars > 0 else { return -1 }
+      guard string.scalars > 0 else { return nil }
       scalars = string.scalars
     }
-    return at == end ? scalars : -1
+    return (at, scalars)
+  }
+
+  @inline(__always)
+  private static func isEqual(_ place: UnsafeRawPointer, _ known: [UInt8], _ range: Range<Int>) -> Bool {
+    unsafe known.withUnsafeBytes { known in
+      guard let base = known.baseAddress else { return range.isEmpty }
+      return unsafe memcmp(place, base + range.lowerBound, range.count) == 0
+    }
   }
 }
 

@@ -154,7 +154,10 @@ public struct Observation: Sendable {
   /// Counts by the server's other reports (llama.cpp `timings`, Ollama `eval_count`): cumulative.
   public var serverCounts: TokenUsage?
   /// The server's own durations.
-  public var serverDurations: ServerDurations?
+  public var serverDurations: ServerDurations? {
+    get { durations.first }
+    set { durations = newValue.map { [$0] } ?? [] }
+  }
   /// The finish reason, as the server said it.
   public var finishReason: String?
   /// The model that answers, as the server said it.
@@ -174,6 +177,8 @@ public struct Observation: Sendable {
   /// The event was complete with an earlier read: the one after which `ResponseDecoder.hasPendingEvent` was last true.
   public internal(set) var endedEarlier = false
 
+  /// None or one. An array, because few events have any, and an observation is handed on for each token.
+  @usableFromInline var durations: [ServerDurations] = []
   /// The model named last, over all events that this was used for: nearly always the next one's, and then nothing is
   /// allocated for it.
   private var lastModel: String?
@@ -184,19 +189,26 @@ public struct Observation: Sendable {
   /// Makes an observation that says nothing.
   public init() {}
 
+  /// Whether the server states counts or durations.
+  @inlinable
+  public var hasCounts: Bool { usage != nil || serverCounts != nil || !durations.isEmpty }
+
   /// Forgets everything, keeping storage.
   public mutating func reset() {
-    if !outputs.isEmpty { outputs.removeAll(keepingCapacity: true) }
+    // Mostly there is one, or none: to remove the last one costs a tenth of removing all.
+    if outputs.count == 1 { outputs.removeLast() } else if !outputs.isEmpty { outputs.removeAll(keepingCapacity: true) }
     if !silentChoices.isEmpty { silentChoices.removeAll(keepingCapacity: true) }
     if !finishedChoices.isEmpty { finishedChoices.removeAll(keepingCapacity: true) }
     toolCalls = 0
-    usage = nil
+    if hasCounts {
+      usage = nil
+      serverCounts = nil
+      serverDurations = nil
+    }
     countedChoice = nil
-    serverCounts = nil
-    serverDurations = nil
-    finishReason = nil
-    responseModel = nil
-    errorKind = nil
+    if finishReason != nil { finishReason = nil }
+    if responseModel != nil { responseModel = nil }
+    if errorKind != nil { errorKind = nil }
     isTerminator = false
     isWholeMessage = false
     endedEarlier = false
@@ -222,7 +234,7 @@ public struct Observation: Sendable {
   /// Takes over the model that answers, where `value` names one.
   mutating func readModel(_ value: JSONValue?) {
     guard let value, value.isString else { return }
-    if let lastModel, value.equals(lastModel) {
+    if let lastModel, value.equals(string: lastModel) {
       responseModel = lastModel
     } else if let name = value.name {
       lastModel = name

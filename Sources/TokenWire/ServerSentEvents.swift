@@ -8,6 +8,9 @@
 /// Where lines of data follow one another without a blank line and each is a whole JSON object, each is an event: no JSON has
 /// an object behind another. A line `error: …` is an event of that name.
 struct ServerSentEvents {
+  /// No event name that anyone knows is longer; the memory is what matters.
+  fileprivate static let longestName = 64
+
   /// The most bytes that a line or an event's data may have.
   let limit: Int
   /// A line that has not ended yet.
@@ -54,7 +57,7 @@ struct ServerSentEvents {
       if isBetweenEvents, let event = read.wholeEvent(bytes, limit: limit) {
         isFirstLine = false
         read.at = event.end
-        dispatch(&context, RawSpan(), bytes.extracting(event.payload), [])
+        dispatch(&context, bytes.extracting(event.name), bytes.extracting(event.payload), [])
         continue
       }
       guard let end = read.lineEnd(bytes) else { break }
@@ -162,8 +165,7 @@ struct ServerSentEvents {
       let start = offset.map { $0 + mark + value.lowerBound }
       addData(line.extracting(value), at: start, bytes, &read, &context, dispatch)
     } else if let value = Self.value(of: "event", in: line) {
-      // No event name that anyone knows is longer; the memory is what matters.
-      setName(line.extracting(value.lowerBound..<min(value.upperBound, value.lowerBound + 64)), bytes, read)
+      setName(line.extracting(value.prefix(Self.longestName)), bytes, read)
     } else if let value = Self.value(of: "error", in: line), line.extracting(value).startsJSON {
       addData(line.extracting(value), at: nil, bytes, &read, &context, dispatch)
       name = Array("error".utf8)
@@ -182,7 +184,7 @@ struct ServerSentEvents {
   }
 
   /// Where a field's value stands: after the first colon and at most one space; empty without a colon.
-  private static func value(of field: StaticString, in line: RawSpan) -> Range<Int>? {
+  fileprivate static func value(of field: StaticString, in line: RawSpan) -> Range<Int>? {
     let count = field.utf8CodeUnitCount
     guard line.starts(with: field) else { return nil }
     guard line.byteCount > count else { return count..<count }
@@ -269,17 +271,42 @@ private struct Read {
 
   init(count: Int) { self.count = count }
 
-  /// The event that begins at `at`, where it is one `data` line and its blank line, as nearly all are: its payload, and
-  /// where it ends; nil for any other.
+  /// An event of one `data` line, and of one `event` line before it if it has a name.
+  typealias WholeEvent = (name: Range<Int>, payload: Range<Int>, end: Int)
+
+  /// The event that begins at `at`, where it is such a one and stands here to its end, as nearly all do; nil for any other.
   @inline(__always)
-  mutating func wholeEvent(_ bytes: RawSpan, limit: Int) -> (payload: Range<Int>, end: Int)? {
-    guard bytes.extracting(at..<count).starts(with: "data:"), let line = lineEnd(bytes), line - at <= limit else {
-      return nil
+  mutating func wholeEvent(_ bytes: RawSpan, limit: Int) -> WholeEvent? {
+    let rest = bytes.extracting(at..<count)
+    guard rest.starts(with: "data:") else {
+      return rest.starts(with: "event:") ? wholeNamedEvent(bytes, limit: limit) : nil
     }
-    let start = bytes[at + 5] == UInt8(ascii: " ") ? at + 6 : at + 5
-    let rest = bytes.extracting(line..<count)
-    if rest.starts(with: "\n\n") { return (start..<line, line + 2) }
-    return rest.starts(with: "\r\n\r\n") ? (start..<line, line + 4) : nil
+    guard let line = lineEnd(bytes), line - at <= limit, let end = Self.blankLineEnd(bytes.extracting(line..<count))
+    else { return nil }
+    return (at..<at, (bytes[at + 5] == UInt8(ascii: " ") ? at + 6 : at + 5)..<line, line + end)
+  }
+
+  private mutating func wholeNamedEvent(_ bytes: RawSpan, limit: Int) -> WholeEvent? {
+    guard let nameEnd = lineEnd(bytes), bytes[nameEnd] == .lineFeed, nameEnd - at <= limit else { return nil }
+    let data = bytes.extracting((nameEnd + 1)..<count)
+    // Lines that end in CR are read one by one.
+    guard data.starts(with: "data:"), let line = data.firstOffset(of: .lineFeed, from: 5), line <= limit,
+      nextCarriageReturn > nameEnd + line, let end = Self.blankLineEnd(data.extracting(line..<data.byteCount)),
+      let name = ServerSentEvents.value(of: "event", in: bytes.extracting(at..<nameEnd)),
+      let payload = ServerSentEvents.value(of: "data", in: data.extracting(0..<line))
+    else { return nil }
+    let (nameStart, start) = (at + name.lowerBound, nameEnd + 1)
+    return (
+      nameStart..<nameStart + min(name.count, ServerSentEvents.longestName),
+      start + payload.lowerBound..<start + line, start + line + end
+    )
+  }
+
+  /// How long the end of a line and the blank line behind it are; nil where neither begins here.
+  @inline(__always)
+  private static func blankLineEnd(_ rest: RawSpan) -> Int? {
+    if rest.starts(with: "\n\n") { return 2 }
+    return rest.starts(with: "\r\n\r\n") ? 4 : nil
   }
 
   /// Where the line that begins at `at` ends; nil where it does not end in this read.

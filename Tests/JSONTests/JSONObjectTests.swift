@@ -135,7 +135,7 @@ struct UnreadJSONTests {
     #expect(count { _ in } == ["countedString 16"])
     #expect(count { _ = $0.isString && $0.isNull } == ["countedString 16"])
     #expect(count { _ = $0.utf8Count } == [] && count { _ = $0.string } == [])
-    #expect(count { _ = $0.equals("yy") } == [] && count { _ = $0.equals("y" as String) } == [])
+    #expect(count { _ = $0.equals("yy") } == [] && count { _ = $0.equals(string: "y") } == [])
   }
 
   @Test("Both of two members with one name count as asked for")

@@ -70,18 +70,18 @@ extension OpenAIUsage {
   }
 
   private static func counts(_ usage: JSONObject<UsageKey>) -> TokenUsage {
-    let inputDetails = JSONObject<DetailKey>(
-      usage.present(.inputDetails) ?? usage.present(.inputDetail) ?? usage[.newInputDetails])
-    let outputDetails = JSONObject<DetailKey>(
-      usage.present(.outputDetails) ?? usage.present(.outputDetail) ?? usage[.newOutputDetails])
+    let inputDetails = (usage.present(.inputDetails) ?? usage.present(.inputDetail) ?? usage[.newInputDetails])
+      .map { JSONObject<DetailKey>($0) }
+    let outputDetails = (usage.present(.outputDetails) ?? usage.present(.outputDetail) ?? usage[.newOutputDetails])
+      .map { JSONObject<DetailKey>($0) }
     var counts = TokenUsage()
     counts.input = usage[.input]?.tokenCount ?? usage[.newInput]?.tokenCount
     counts.output = usage[.output]?.tokenCount ?? usage[.newOutput]?.tokenCount
     counts.cached =
-      inputDetails[.cached]?.tokenCount ?? usage[.cacheHit]?.tokenCount ?? usage[.cached]?.tokenCount
+      inputDetails?[.cached]?.tokenCount ?? usage[.cacheHit]?.tokenCount ?? usage[.cached]?.tokenCount
       ?? usage[.numCached]?.tokenCount
-    counts.cacheWrite = inputDetails[.cacheWrite]?.tokenCount
-    counts.reasoning = outputDetails[.reasoning]?.tokenCount ?? usage[.reasoning]?.tokenCount
+    counts.cacheWrite = inputDetails?[.cacheWrite]?.tokenCount
+    counts.reasoning = outputDetails?[.reasoning]?.tokenCount ?? usage[.reasoning]?.tokenCount
     // Some leave reasoning out of `completion_tokens` (xAI): there is more of it, or their own total says so.
     if let output = counts.output, let reasoning = counts.reasoning, reasoning > 0,
       reasoning > output || usage[.total]?.tokenCount == (counts.input ?? 0) + output + reasoning
