@@ -1,14 +1,14 @@
 // Marks on a parsed text: what its reader has read. From them follows what could not have changed the reader's result.
 import CYYJSON
 
-/// A mark on a key or a string of a parsed text, in a bit of its tag that yyjson leaves alone.
+/// A mark on a value of a parsed text, in a bit of its tag that yyjson leaves alone.
 ///
-/// Every accessor that hands out a member marks its key, and every one that says more of a string than that it is one marks
-/// the string: a result can only depend on members whose keys are marked.
+/// Every accessor that hands out members or elements marks the key or the array, and every one that says more of a string than
+/// that it is one marks the string: a result can only depend on what was handed out.
 @usableFromInline
 enum JSONMark: UInt64 {
-  /// On a key: its value was handed out.
-  case asked = 0x20
+  /// On a key: its value was handed out. On an array: its elements were.
+  case handedOut = 0x20
   /// On a string: its scalars were counted.
   case counted = 0x40
   /// On a string: it was read in any other way.
@@ -18,12 +18,18 @@ enum JSONMark: UInt64 {
   @inline(__always)
   func set(on value: UnsafeMutablePointer<yyjson_val>) { unsafe value.pointee.tag |= rawValue }
 
+  @inline(__always)
   func isSet(on value: UnsafeMutablePointer<yyjson_val>) -> Bool { unsafe value.pointee.tag & rawValue != 0 }
 
-  /// All of an object was read, whatever its members are.
-  static func markAll(of object: UnsafeMutablePointer<yyjson_val>) {
-    var keys = unsafe yyjson_obj_iter_with(object)
-    while let key = unsafe yyjson_obj_iter_next(&keys) { unsafe asked.set(on: key) }
+  /// All of a value was read, and all that is in it.
+  static func markAll(of value: UnsafeMutablePointer<yyjson_val>) {
+    guard let end = unsafe unsafe_yyjson_get_next(value) else { return }
+    var next = unsafe value
+    while unsafe next < end {
+      unsafe handedOut.set(on: next)
+      unsafe read.set(on: next)
+      unsafe next += 1
+    }
   }
 }
 
@@ -33,9 +39,9 @@ public struct UnreadJSON: Equatable, Sendable {
   public enum Kind: Sendable {
     /// The inside of a string whose scalars were counted and of which nothing else was read.
     case countedString
-    /// The inside of a string that is a member of the outermost object and was not read.
+    /// The inside of a string that was not read.
     case string
-    /// A number of the same kind, behind the key whose inside begins at `offset`.
+    /// A number that was not read.
     case number
   }
 
@@ -45,42 +51,89 @@ public struct UnreadJSON: Equatable, Sendable {
   public var offset: Int
 }
 
-extension JSONParser {
-  /// What the reader of the text that is being parsed did not read of it so far: of the members of its outermost object
-  /// those that are strings or numbers, and at any depth the strings that were counted only.
-  /// - Parameter root: what `parse` has handed to its closure.
-  /// - Returns: in no order; empty where the text was too long for memory of the parser's own.
-  public func unread(in root: JSONValue) -> [UnreadJSON] {
-    var parts: [UnreadJSON] = []
-    var keys = unsafe yyjson_obj_iter_with(root.value)
-    while let key = unsafe yyjson_obj_iter_next(&keys), let value = unsafe yyjson_obj_iter_get_val(key) {
-      guard unsafe !JSONMark.asked.isSet(on: key) else { continue }
-      if unsafe yyjson_is_str(value), let offset = unsafe offset(of: value) {
-        parts.append(UnreadJSON(kind: .string, offset: offset))
-      } else if unsafe yyjson_is_num(value), let offset = unsafe offset(of: key) {
-        parts.append(UnreadJSON(kind: .number, offset: offset))
+extension JSONValue {
+  /// What the reader of `text`, of which this is the root, did not read of it so far, in order: strings and numbers that are
+  /// in nothing that was handed out, and strings that were counted only. How many elements or members are in something may
+  /// have been read all the same.
+  /// - Returns: nil where values are nested too deep to look for them.
+  public func unread(of text: RawSpan) -> [UnreadJSON]? {
+    var walk = unsafe UnreadWalk(next: value)
+    return walk.passValue(in: text, isHandedOut: true, depth: 0) ? walk.parts : nil
+  }
+}
+
+/// Walks over a text and its values side by side, for values do not tell where they stand.
+@safe
+private struct UnreadWalk {
+  private static let mostDepth = 64
+
+  /// Up to where the text has been passed.
+  private var at = 0
+  private var next: UnsafeMutablePointer<yyjson_val>
+  private(set) var parts: [UnreadJSON] = []
+
+  init(next: UnsafeMutablePointer<yyjson_val>) { unsafe self.next = unsafe next }
+
+  /// - Returns: false where it is nested too deep.
+  mutating func passValue(in text: RawSpan, isHandedOut: Bool, depth: Int) -> Bool {
+    guard depth < Self.mostDepth else { return false }
+    let value = unsafe next
+    unsafe next += 1
+    skipToToken(in: text)
+    let start = at
+    if unsafe yyjson_is_ctn(value) {
+      at += 1
+      for _ in unsafe 0..<yyjson_get_len(value) {
+        let isInside: Bool
+        if unsafe yyjson_is_obj(value) {
+          isInside = unsafe isHandedOut && JSONMark.handedOut.isSet(on: next)
+          unsafe next += 1
+          skipToToken(in: text)
+          passString(in: text)
+        } else {
+          isInside = unsafe isHandedOut && JSONMark.handedOut.isSet(on: value)
+        }
+        guard passValue(in: text, isHandedOut: isInside, depth: depth + 1) else { return false }
       }
+    } else if unsafe yyjson_is_str(value) {
+      passString(in: text)
+      if !isHandedOut {
+        parts.append(UnreadJSON(kind: .string, offset: start + 1))
+      } else if unsafe JSONMark.counted.isSet(on: value) && !JSONMark.read.isSet(on: value) {
+        parts.append(UnreadJSON(kind: .countedString, offset: start + 1))
+      }
+    } else {
+      passWord(in: text)
+      if !isHandedOut, unsafe yyjson_is_num(value) { parts.append(UnreadJSON(kind: .number, offset: start)) }
     }
-    // A text's values and keys stand one behind the other, its root first.
-    for index
-      in unsafe 1..<max(1, yyjson_is_ctn(root.value) ? root.value.pointee.uni.ofs / MemoryLayout<yyjson_val>.stride : 1)
-    {
-      let value = unsafe root.value + index
-      guard unsafe yyjson_is_str(value), unsafe JSONMark.counted.isSet(on: value),
-        unsafe !JSONMark.read.isSet(on: value), let offset = unsafe offset(of: value)
-      else { continue }
-      parts.append(UnreadJSON(kind: .countedString, offset: offset))
-    }
-    return parts
+    return true
   }
 
-  /// Where the inside of a string begins in the text; nil where the text is not in `memory`.
-  private func offset(of string: UnsafeMutablePointer<yyjson_val>) -> Int? {
-    guard let start = unsafe UnsafeRawPointer(yyjson_get_str(string)), let memoryStart = unsafe memory.baseAddress
-    else {
-      return nil
+  /// Passes white space, and what stands between values or ends them.
+  private mutating func skipToToken(in text: RawSpan) {
+    while at < text.byteCount {
+      switch unsafe text.unsafeLoad(fromByteOffset: at, as: UInt8.self) {
+      case 0x20, 0x09, 0x0A, 0x0D, UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "]"), UInt8(ascii: "}"): at += 1
+      default: return
+      }
     }
-    let offset = unsafe start - UnsafeRawPointer(memoryStart)
-    return unsafe 0..<memory.count ~= offset ? offset : nil
+  }
+
+  private mutating func passString(in text: RawSpan) {
+    at += 1
+    while at < text.byteCount {
+      let byte = unsafe text.unsafeLoad(fromByteOffset: at, as: UInt8.self)
+      at += byte == UInt8(ascii: "\\") ? 2 : 1
+      if byte == UInt8(ascii: "\"") { return }
+    }
+  }
+
+  private mutating func passWord(in text: RawSpan) {
+    while at < text.byteCount {
+      switch unsafe text.unsafeLoad(fromByteOffset: at, as: UInt8.self) {
+      case 0x20, 0x09, 0x0A, 0x0D, UInt8(ascii: ","), UInt8(ascii: "]"), UInt8(ascii: "}"): return
+      default: at += 1
+      }
+    }
   }
 }

@@ -52,7 +52,7 @@ func findMembers(
     let place = unsafe JSONKeySlot.place(ofName: name, length, in: slots)
     if place >= 0 {
       unsafe values[unchecked: place] = unsafe member
-      unsafe JSONMark.asked.set(on: key)
+      unsafe JSONMark.handedOut.set(on: key)
     }
     left &-= 1
     unsafe key = unsafe unsafe_yyjson_get_next(member)

@@ -24,7 +24,7 @@ public struct JSONValue {
     var found: UnsafeMutablePointer<yyjson_val>?
     while let next = unsafe yyjson_obj_iter_next(&keys) {
       guard unsafe yyjson_equals_strn(next, name, key.utf8CodeUnitCount) else { continue }
-      unsafe JSONMark.asked.set(on: next)
+      unsafe JSONMark.handedOut.set(on: next)
       unsafe found = unsafe next
     }
     // A member's key stands before it.
@@ -135,13 +135,18 @@ public struct JSONValue {
   }
 
   /// The first element of an array that is not empty.
-  public var firstElement: JSONValue? { unsafe yyjson_arr_get_first(value).map { unsafe JSONValue($0) } }
+  public var firstElement: JSONValue? {
+    guard let first = unsafe yyjson_arr_get_first(value) else { return nil }
+    unsafe JSONMark.handedOut.set(on: value)
+    return unsafe JSONValue(first)
+  }
 
   /// Calls `body` with each element, in order, where this is an array.
   @inlinable
   @inline(__always)
   public func forEachElement(_ body: (JSONValue) -> Void) {
     guard isArray else { return }
+    unsafe JSONMark.handedOut.set(on: value)
     var left = unsafe yyjson_get_len(value)
     var element = unsafe value + 1
     while left > 0 {

@@ -4,10 +4,10 @@ import JSON
 
 /// Events that came before, by their bytes. Bounded; shared by all streams of a thread, for streams of one server are alike.
 ///
-/// It never changes an observation. A pattern is the bytes of a parsed event, with gaps where its dialect read nothing (a
-/// member of the outermost object such as `id`, `created`) and where it only counted the scalars of a text. Bytes that agree
-/// everywhere else, with a well-formed string or number in each gap, are JSON that the same dialect reads alike, but for the
-/// number of scalars. Whatever does not agree is parsed.
+/// It never changes an observation. A pattern is an event's name and the bytes of its payload, with gaps where its dialect read
+/// nothing (`id`, `created`, all strings and numbers of a member that it does not know, the elements of a list that it only
+/// counted) and where it only counted the scalars of a text. Bytes that agree everywhere else, with a well-formed string or
+/// number in each gap, are JSON that the same dialect reads alike, but for the number of scalars. Whatever does not agree is parsed.
 ///
 /// Without it everything works the same, and an event costs about 0.2 µs more.
 @safe
@@ -66,7 +66,9 @@ final class EventCache {
 
   /// Observes an event that has a pattern.
   /// - Returns: whether it has one; if not, parse it.
-  func observe(_ payload: RawSpan, of stream: inout Stream, _ observe: (borrowing Observation) -> Void) -> Bool {
+  func observe(
+    name: RawSpan, _ payload: RawSpan, of stream: inout Stream, _ observe: (borrowing Observation) -> Void
+  ) -> Bool {
     let count = unsafe self.count
     guard unsafe count > 0 && !isLending, stream.isTried else {
       stream.misses &+= 1
@@ -74,11 +76,11 @@ final class EventCache {
     }
     unsafe lookups &+= 1
     let last = stream.last
-    if last < count, lend(last, payload, &stream, observe) { return true }
+    if last < count, lend(last, name, payload, &stream, observe) { return true }
     let successor = unsafe successors[last]
-    if successor != last, successor < count, lend(successor, payload, &stream, observe) { return true }
+    if successor != last, successor < count, lend(successor, name, payload, &stream, observe) { return true }
     for index in 0..<count
-    where index != last && index != successor && lend(index, payload, &stream, observe) {
+    where index != last && index != successor && lend(index, name, payload, &stream, observe) {
       unsafe successors[last] = index
       return true
     }
@@ -88,9 +90,12 @@ final class EventCache {
 
   @inline(__always)
   private func lend(
-    _ index: Int, _ payload: RawSpan, _ stream: inout Stream, _ observe: (borrowing Observation) -> Void
+    _ index: Int, _ name: RawSpan, _ payload: RawSpan, _ stream: inout Stream,
+    _ observe: (borrowing Observation) -> Void
   ) -> Bool {
-    guard unsafe patterns[index].dialect == stream.dialect, unsafe patterns[index].match(payload) else { return false }
+    guard unsafe patterns[index].dialect == stream.dialect, unsafe patterns[index].match(name, payload) else {
+      return false
+    }
     unsafe patterns[index].usedAt = unsafe lookups
     unsafe budget = unsafe min(budget &+ 1, Self.maximumBudget)
     stream.last = index
@@ -109,17 +114,15 @@ final class EventCache {
 
   /// Adds an event that has just been read, if others may be like it.
   func insert(
-    _ payload: RawSpan, _ root: JSONValue, _ parser: JSONParser, of stream: inout Stream,
-    _ observation: borrowing Observation
+    name: RawSpan, _ payload: RawSpan, _ root: JSONValue, of stream: inout Stream, _ observation: borrowing Observation
   ) {
     guard unsafe capacity > 0 && !isLending, !stream.isStateful else { return }
     guard unsafe stream.isTried && budget >= stream.insertionCost, EventPattern.isLikely(payload, observation) else {
       return
     }
     unsafe budget -= stream.insertionCost
-    guard
-      let pattern = unsafe EventPattern(
-        payload, parser.unread(in: root), of: stream.dialect, observation, usedAt: lookups)
+    guard let unread = root.unread(of: payload),
+      let pattern = unsafe EventPattern(name, payload, unread, of: stream.dialect, observation, usedAt: lookups)
     else { return }
     if unsafe count < capacity {
       unsafe (patterns + count).initialize(to: pattern)
@@ -143,11 +146,12 @@ private struct EventPattern {
   private(set) var observation: Observation
   /// The lookup that matched this last.
   var usedAt: Int
+  private let name: [UInt8]
   /// What never differs, one part behind the other.
   private let bytes: [UInt8]
   /// What stands between the parts.
   private let gaps: [Gap]
-  /// Whether the scalars of one text are counted.
+  /// Whether the scalars of a text are counted.
   private let hasText: Bool
   /// The gaps before that text. Most of them, such as the answer's id, are the same in all events of one stream:
   private let leadingGaps: Int
@@ -167,46 +171,48 @@ private struct EventPattern {
     payload.byteCount <= longest && observation.outputs.count <= 1 && !observation.comesOnce
   }
 
-  /// - Returns: nil for an event with several texts, and for one whose gaps hold what is not passed over without a parser.
+  /// - Parameter unread: in the order of the text.
+  /// - Returns: nil where the texts do not make up the event's output, and where a gap holds what is not passed over without a
+  ///   parser.
   init?(
-    _ payload: RawSpan, _ unread: [UnreadJSON], of dialect: ObjectIdentifier, _ observation: borrowing Observation,
-    usedAt: Int
+    _ name: RawSpan, _ payload: RawSpan, _ unread: [UnreadJSON], of dialect: ObjectIdentifier,
+    _ observation: borrowing Observation, usedAt: Int
   ) {
-    var ranges: [(kind: UnreadJSON.Kind, range: Range<Int>)] = []
-    var texts = 0
-    for part in unread {
-      guard let (range, scalars) = payload.gap(part) else { return nil }
-      // The empty string is no text, and stays as it is.
-      if part.kind == .countedString {
-        if scalars == 0 { continue }
-        guard observation.outputs.count == 1, observation.outputs[0].scalars == scalars else { return nil }
-        texts += 1
-      }
-      ranges.append((part.kind, range))
-    }
-    guard texts <= 1 else { return nil }
-    ranges.sort { $0.range.lowerBound < $1.range.lowerBound }
     var bytes: [UInt8] = []
     var gaps: [Gap] = []
     var at = 0
-    for (kind, range) in ranges {
+    var texts = 0
+    for part in unread {
+      guard let (range, scalars) = payload.gap(part) else { return nil }
+      if part.kind == .countedString {
+        // The empty string is no text, and stays as it is.
+        if scalars == 0 { continue }
+        texts += scalars
+      }
       bytes.append(payload.extracting(at..<range.lowerBound))
-      gaps.append(Gap(kind: kind, partEnd: bytes.count))
+      gaps.append(Gap(kind: part.kind, partEnd: bytes.count))
       at = range.upperBound
     }
+    guard texts == (observation.outputs.first?.scalars ?? 0) else { return nil }
     bytes.append(payload.extracting(at..<payload.byteCount))
+    self.name = unsafe name.withUnsafeBytes { unsafe Array($0) }
     self.dialect = dialect
     self.observation = copy observation
     self.usedAt = usedAt
     self.bytes = bytes
     self.gaps = gaps
-    hasText = texts == 1
+    hasText = texts > 0
     leadingGaps = gaps.firstIndex { $0.kind == .countedString } ?? 0
   }
 
   /// Whether `payload` is such an event; if so, `observation` says what it says.
   @inline(__always)
-  mutating func match(_ payload: RawSpan) -> Bool {
+  mutating func match(_ eventName: RawSpan, _ payload: RawSpan) -> Bool {
+    guard eventName.byteCount == name.count,
+      unsafe eventName.withUnsafeBytes({ bytes in
+        unsafe bytes.baseAddress.map { unsafe Self.isEqual($0, name, 0..<name.count) } ?? true
+      })
+    else { return false }
     let found = unsafe payload.withUnsafeBytes { payload in
       unsafe payload.baseAddress.flatMap { unsafe match($0, payload.count) }
     }
@@ -267,7 +273,7 @@ private struct EventPattern {
       at = string.end
       guard gap.kind == .countedString else { continue }
       guard string.scalars > 0 else { return nil }
-      scalars = string.scalars
+      scalars &+= string.scalars
     }
     return (at, scalars)
   }
@@ -289,125 +295,17 @@ extension Observation {
   }
 }
 
-/// Passing over a string or a number without a parser: accepts only what the parser accepts, and not all of that.
-enum JSONGap {
-  /// Where the string whose inside begins at `start` ends (its closing quote), and how many scalars it decodes to; nil
-  /// where it is none, or written with `\u`.
-  @inline(__always)
-  static func string(_ bytes: UnsafeRawPointer, from start: Int, _ limit: Int) -> (end: Int, scalars: Int)? {
-    // Most strings are printable ASCII up to their closing quote.
-    let end = unsafe plainEnd(bytes, from: start, limit)
-    if end < limit, unsafe bytes.load(fromByteOffset: end, as: UInt8.self) == UInt8(ascii: "\"") {
-      return (end, end &- start)
-    }
-    return unsafe mixedString(bytes, from: start, limit)
-  }
-
-  @inline(never)
-  private static func mixedString(
-    _ bytes: UnsafeRawPointer, from start: Int, _ limit: Int
-  ) -> (end: Int, scalars: Int)? {
-    var at = start
-    var scalars = 0
-    var isASCII = true
-    while true {
-      let plain = unsafe plainEnd(bytes, from: at, limit)
-      scalars &+= plain &- at
-      at = plain
-      guard at < limit else { return nil }
-      let byte = unsafe bytes.load(fromByteOffset: at, as: UInt8.self)
-      switch byte {
-      case UInt8(ascii: "\""):
-        guard isASCII || (unsafe isUTF8(bytes + start, at &- start)) else { return nil }
-        return (at, scalars)
-      case UInt8(ascii: "\\"):
-        guard at &+ 1 < limit, unsafe bytes.load(fromByteOffset: at &+ 1, as: UInt8.self).isShortEscape else {
-          return nil
-        }
-        at &+= 2
-        scalars &+= 1
-      case 0..<0x20: return nil
-      default:
-        isASCII = isASCII && byte < 0x80
-        at &+= 1
-        if byte & 0xC0 != 0x80 { scalars &+= 1 }
-      }
-    }
-  }
-
-  private static func isUTF8(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
-    let bytes = unsafe Span<UInt8>(_unsafeStart: start.assumingMemoryBound(to: UInt8.self), count: count)
-    return (try? UTF8Span(validating: bytes)) != nil
-  }
-
-  /// Where printable ASCII ends, or where fewer than eight bytes are left.
-  @inline(__always)
-  private static func plainEnd(_ bytes: UnsafeRawPointer, from start: Int, _ limit: Int) -> Int {
-    var at = start
-    while at &+ 8 <= limit {
-      let special = specialBytes(unsafe bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
-      if special != 0 { return at &+ (special.trailingZeroBitCount &>> 3) }
-      at &+= 8
-    }
-    return at
-  }
-
-  /// A word whose lowest set bit lies in the first byte (in memory order) that is a control, a quote, a backslash or one of
-  /// 0x80 and above; zero where there is none. Bits above the lowest one mean nothing.
-  private static func specialBytes(_ word: UInt64) -> UInt64 {
-    let word = UInt64(littleEndian: word)
-    let ones: UInt64 = 0x0101_0101_0101_0101
-    let quote = word ^ (ones &* 0x22)
-    let backslash = word ^ (ones &* 0x5C)
-    let control = word &- (ones &* 0x20)
-    return ((quote &- ones) | (backslash &- ones) | control | word) & (ones &* 0x80)
-  }
-
-  /// Where the number that begins at `start` ends; 0 where there is none, or one with an exponent or more than 18 digits
-  /// before its point (RFC 8259 §6).
-  @inline(__always)
-  static func numberEnd(_ bytes: UnsafeRawPointer, from start: Int, _ limit: Int) -> Int {
-    func byte(_ at: Int) -> UInt8 { at < limit ? unsafe bytes.load(fromByteOffset: at, as: UInt8.self) : 0 }
-    var at = byte(start) == UInt8(ascii: "-") ? start &+ 1 : start
-    let whole = at
-    while byte(at) &- 0x30 < 10 { at &+= 1 }
-    guard 1...18 ~= at &- whole, byte(whole) != 0x30 || at &- whole == 1 else { return 0 }
-    if byte(at) == UInt8(ascii: ".") {
-      let fraction = at &+ 1
-      at = fraction
-      while byte(at) &- 0x30 < 10 { at &+= 1 }
-      guard at > fraction else { return 0 }
-    }
-    return byte(at) | 0x20 == UInt8(ascii: "e") ? 0 : at
-  }
-}
-
-extension UInt8 {
-  /// Whether a backslash and this decode to one scalar.
-  fileprivate var isShortEscape: Bool {
-    switch self {
-    case UInt8(ascii: "n"), UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "t"), UInt8(ascii: "/"),
-      UInt8(ascii: "r"),
-      UInt8(ascii: "b"), UInt8(ascii: "f"):
-      true
-    default: false
-    }
-  }
-}
-
 extension RawSpan {
   /// Where a part of this text that was not read stands, and the scalars of what is a string.
   fileprivate func gap(_ part: UnreadJSON) -> (range: Range<Int>, scalars: Int)? {
     unsafe withUnsafeBytes { bytes in
-      guard let start = bytes.baseAddress,
-        let string = unsafe JSONGap.string(start, from: part.offset, bytes.count)
-      else { return nil }
-      guard part.kind == .number else { return (part.offset..<string.end, string.scalars) }
-      // Behind the key's closing quote stand a colon and white space.
-      var at = string.end + 1
-      while unsafe at < bytes.count && (bytes[at].isJSONSpace || bytes[at] == UInt8(ascii: ":")) { at += 1 }
-      let end = unsafe JSONGap.numberEnd(start, from: at, bytes.count)
-      return end > 0 ? (at..<end, 0) : nil
+      guard let start = bytes.baseAddress else { return nil }
+      if part.kind == .number {
+        let end = unsafe JSONGap.numberEnd(start, from: part.offset, bytes.count)
+        return end > 0 ? (part.offset..<end, 0) : nil
+      }
+      guard let string = unsafe JSONGap.string(start, from: part.offset, bytes.count) else { return nil }
+      return (part.offset..<string.end, string.scalars)
     }
   }
 }

@@ -47,11 +47,12 @@ struct EventDecoder {
       return observe(context.end)
     }
     if idTries > 0 { findID(payload, context) }
-    let isPlain = name.isEmpty && flags.isEmpty
+    // An event that is called an error is one, whatever its dialect reads of it.
+    let isPlain = flags.isEmpty && !name.equals("error")
     if isPlain {
       var finishes = false
       var hasOutput = false
-      let isKnown = context.cache.observe(payload, of: &cached) { observation in
+      let isKnown = context.cache.observe(name: name, payload, of: &cached) { observation in
         finishes = observation.finishReason != nil
         hasOutput = !observation.outputs.isEmpty
         observe(observation)
@@ -157,7 +158,7 @@ struct EventDecoder {
       if isUndecided { decide(by: root) }
       dialect.readEvent(name: name, root, into: &observation)
       if !name.isEmpty, name.equals("error") { noteErrorEvent(root, &observation) }
-      if isPlain { context.cache.insert(payload, root, context.json, of: &cached, observation) }
+      if isPlain { context.cache.insert(name: name, payload, root, of: &cached, observation) }
       return false
     }
     if let parsed {

@@ -104,28 +104,51 @@ struct JSONObjectTests {
 @Suite("Unread parts of a text")
 struct UnreadJSONTests {
   /// What `read` leaves unread, in order.
-  private func unread(_ text: String, retaining bytes: Int = 64 * 1024, _ read: (JSONValue) -> Void) -> [String] {
-    let parser = JSONParser(retainedBytes: bytes)
-    return parse(text, parser) { root in
+  private func unread(_ text: String, retaining bytes: Int = 64 * 1024, _ read: (JSONValue) -> Void) -> [String]? {
+    let utf8 = Array(text.utf8)
+    return JSONParser(retainedBytes: bytes).parse(utf8.span.bytes) { root in
       read(root)
-      return parser.unread(in: root).sorted { $0.offset < $1.offset }.map { "\($0.kind) \($0.offset)" }
-    } ?? []
+      return root.unread(of: utf8.span.bytes)?.map { "\($0.kind) \($0.offset)" }
+    } ?? nil
   }
 
   private let text = #"{"a":"x","index":7,"object":{"a":"yy","n":1},"b":"z","c":-1.5,"d":true,"e":[1]}"#
 
-  @Test("Strings and numbers that are members of the outermost object are unread until they are asked for")
+  @Test("Strings and numbers are unread until they are asked for, and those in something are until that is")
   func members() {
-    #expect(unread(text) { _ in } == ["string 6", "number 10", "string 50", "number 54"])
-    #expect(unread(text) { _ = JSONObject<Key>($0) } == ["string 50", "number 54"])
-    #expect(unread(text) { _ = $0["b"] } == ["string 6", "number 10", "number 54"])
+    let inObject = ["string 34", "number 42"]
+    let others = ["string 50", "number 57"]
+    #expect(unread(text) { _ in } == ["string 6", "number 17"] + inObject + others + ["number 76"])
+    #expect(unread(text) { _ = JSONObject<Key>($0) } == inObject + others + ["number 76"])
+    #expect(unread(text) { _ = $0["b"] } == ["string 6", "number 17"] + inObject + ["number 57", "number 76"])
+    #expect(unread(text) { _ = $0["object"] } == ["string 6", "number 17"] + inObject + others + ["number 76"])
+    #expect(unread(text) { _ = $0["object"]?["n"] } == ["string 6", "number 17", "string 34"] + others + ["number 76"])
     #expect(unread(text) { _ = $0.compactScalarCount } == [])
-    #expect(unread("[1]") { _ in } == [] && unread("1") { _ in } == [] && unread("{}") { _ in } == [])
+    #expect(unread("1") { _ in } == [] && unread("{}") { _ in } == [])
+  }
+
+  @Test("Elements are unread until they are handed out, however often they were counted")
+  func elements() {
+    #expect(unread("[1,[2]]") { _ = $0.count } == ["number 1", "number 4"])
+    #expect(unread("[1,[2]]") { $0.forEachElement { _ in } } == ["number 4"])
+    #expect(unread("[1,[2]]") { _ = $0.firstElement } == ["number 4"])
+    #expect(unread("[1,[2]]") { _ = $0.compactScalarCount } == [])
+  }
+
+  @Test("Where a part stands is told whatever the text is written like")
+  func offsets() {
+    #expect(unread(#" { "a\"" : "x\\" , "b" : [ true, null ,-1e5 ] }"#) { _ in } == ["string 12", "number 39"])
+  }
+
+  @Test("In values that are nested too deep nothing is looked for")
+  func deep() {
+    let text = String(repeating: "[", count: 100) + String(repeating: "]", count: 100)
+    #expect(unread(text) { _ in } == nil)
   }
 
   @Test("A string is counted only until anything else of it is read")
   func counted() {
-    func count(_ more: @escaping (JSONValue) -> Void) -> [String] {
+    func count(_ more: @escaping (JSONValue) -> Void) -> [String]? {
       unread(#"{"object":{"a":"yy"}}"#) { root in
         guard let value = JSONObject<Key>(root[("object")])[.a] else { return }
         #expect(value.scalarCount == 2)
@@ -143,8 +166,8 @@ struct UnreadJSONTests {
     #expect(unread(#"{"a":"x","a":"y"}"#) { _ = JSONObject<Key>($0) } == [])
   }
 
-  @Test("A text that has memory of its own has no offsets")
+  @Test("So it is in a text that has memory of its own")
   func large() {
-    #expect(unread(text, retaining: 64) { _ in } == [])
+    #expect(unread(text, retaining: 64) { _ = JSONObject<Key>($0) } == unread(text) { _ = JSONObject<Key>($0) })
   }
 }

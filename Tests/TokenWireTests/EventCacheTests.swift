@@ -253,8 +253,14 @@ struct EventCacheTests {
       context.json.parse(bytes.span.bytes) { root in
         reader.readEvent(name: RawSpan(), root, into: &observation)
         let parsed = DecodedEvent(observation)
-        let isKnown = cache.observe(bytes.span.bytes, of: &stream) { #expect(DecodedEvent($0) == parsed) }
-        if isKnown { hits += 1 } else { cache.insert(bytes.span.bytes, root, context.json, of: &stream, observation) }
+        let isKnown = cache.observe(name: RawSpan(), bytes.span.bytes, of: &stream) {
+          #expect(DecodedEvent($0) == parsed)
+        }
+        if isKnown {
+          hits += 1
+        } else {
+          cache.insert(name: RawSpan(), bytes.span.bytes, root, of: &stream, observation)
+        }
       }
     }
     return hits
@@ -272,11 +278,35 @@ struct EventCacheTests {
     #expect(hits(lines, OllamaGenerate.self) == 9)
   }
 
+  @Test("So are events that differ in several texts, in lists that are only counted, and inside of what nobody reads")
+  func isUsedInside() {
+    #expect(hits(chunks(10) { chatChunk(#"{"content":"x\#($0)","reasoning":"y\#($0 * 99)"}"#) }) == 9)
+    func withinChoice(_ more: String) -> String {
+      chatChunk(#"{"content":"x"}"#).replacing("\"index\":0", with: "\"index\":0,\(more)")
+    }
+    #expect(hits(chunks(10) { withinChoice("\"token_ids\":[\($0 * 1_000)]") }) == 9)
+    #expect(hits(chunks(10) { withinChoice("\"token_ids\":[\($0),7],\"stop\":\($0)") }) == 9)
+    #expect(
+      hits(chunks(10) { withinChoice(#""logprobs":{"content":[{"token":"a\#($0)","logprob":-0.\#($0)}]}"#) }) == 9)
+    let timing = chunks(10) {
+      chatChunk(#"{"content":"x"}"#).dropLast() + ",\"t\":{\"a\":[0.\($0),{\"b\":\"\($0)\"}],\"c\":1e-\($0)}}"
+    }
+    #expect(hits(timing) == 9)
+  }
+
+  @Test("How many there are in a list is read")
+  func countsElements() {
+    let lists = chunks(10) { number in
+      let ids = (0...number).map { "\($0)" }.joined(separator: ",")
+      return chatChunk(#"{"content":"x"}"#).replacing("\"index\":0", with: "\"index\":0,\"token_ids\":[\(ids)]")
+    }
+    #expect(hits(lists) == 0)
+  }
+
   @Test("What is read of an event is never taken from another")
   func isExact() {
     #expect(hits(chunks(10) { chatChunk(#"{"content":"x"}"#).replacing("small", with: "model\($0)") }) == 0)
     #expect(hits(chunks(10) { chatChunk(#"{"content":"x"}"#).replacing("\"index\":0", with: "\"index\":\($0)") }) == 0)
-    #expect(hits(chunks(10) { chatChunk(#"{"content":"x\#($0)","reasoning":"y"}"#) }) == 0)
     let usage = chunks(10) { chatChunk("{}").dropLast() + ",\"usage\":{\"completion_tokens\":\($0)}}" }
     #expect(hits(usage) == 0)
   }

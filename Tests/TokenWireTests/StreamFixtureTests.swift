@@ -91,6 +91,22 @@ struct StreamFixtureTests {
     }
   }
 
+  @Test("Changed at random, it says the same with and without the cache", arguments: StreamFixture.all)
+  func changed(fixture: StreamFixture) throws {
+    guard !StreamFixture.isWriting else { return }
+    var random = SeededRandom(seed: 0xCAC4E)
+    let candidates = Array("\"\\{}[],:0159.-eau \n".utf8) + [0x00, 0x1F, 0x80, 0xC3, 0xA9, 0xED, 0xFF]
+    let (warm, parsing) = (DecodingContext(), DecodingContext(usesCache: false))
+    // The same events once more and again, each a little otherwise: what is known of one is asked of the others.
+    for _ in 0..<(fixture.bytes.count > 20_000 ? 3 : 20) {
+      let bytes = random.changed(fixture.bytes + fixture.bytes, 4, to: candidates)
+      let expected = fixture.lines([bytes[...]], parsing)
+      for _ in 0..<2 {
+        #expect(fixture.lines([bytes[...]], warm) == expected, "\(String(decoding: bytes, as: UTF8.self))")
+      }
+    }
+  }
+
   @Test("Line ends, comments and a last blank line that is missing change nothing", arguments: StreamFixture.all)
   func framed(fixture: StreamFixture) throws {
     let lines = fixture.expected("event", "stream")

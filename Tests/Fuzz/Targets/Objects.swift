@@ -14,7 +14,7 @@ func checkJSON(_ bytes: [UInt8], _ run: FuzzRun) throws(Finding) {
   var finding: Finding?
   _ = unsafe run.json.parse(bytes.span.bytes) { root in
     finding = difference(root, depth: 0)
-    _ = run.json.unread(in: root)
+    _ = unsafe root.unread(of: bytes.span.bytes)
   }
   if let finding { throw finding }
 }
