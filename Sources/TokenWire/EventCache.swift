@@ -153,12 +153,14 @@ private struct EventPattern {
   private let gaps: [Gap]
   /// Whether the scalars of a text are counted.
   private let hasText: Bool
-  /// The gaps before that text. Most of them, such as the answer's id, are the same in all events of one stream:
-  private let leadingGaps: Int
-  /// the bytes of an event that was matched lately, up to the last of those gaps' end, are compared at once.
+  /// The gaps from the first text to the last one; none where no text is counted.
+  private let textGaps: Range<Int>
+  /// What stands before and behind the texts, such as the answer's id, is mostly the same in all events of one stream: the bytes
+  /// of an event that was matched lately up to its first text, and from its last text's end on. Each is compared at once.
   private var prefix: [UInt8] = []
-  /// Events since then that began otherwise.
-  private var otherPrefixes = 0
+  private var suffix: [UInt8] = []
+  /// Events since then that began or ended otherwise.
+  private var others = 0
 
   private struct Gap {
     var kind: UnreadJSON.Kind
@@ -202,7 +204,8 @@ private struct EventPattern {
     self.bytes = bytes
     self.gaps = gaps
     hasText = texts > 0
-    leadingGaps = gaps.firstIndex { $0.kind == .countedString } ?? 0
+    let first = gaps.firstIndex { $0.kind == .countedString } ?? gaps.count
+    textGaps = first..<(gaps.lastIndex { $0.kind == .countedString }.map { $0 + 1 } ?? gaps.count)
   }
 
   /// Whether `payload` is such an event; if so, `observation` says what it says.
@@ -221,49 +224,75 @@ private struct EventPattern {
     return true
   }
 
-  /// The scalars of the text of such an event, 0 where none is counted; nil where it is another event.
+  /// The scalars of the texts of such an event, 0 where none is counted; nil where it is another event.
   @inline(__always)
   private mutating func match(_ start: UnsafeRawPointer, _ limit: Int) -> Int? {
-    // The last part first: events of one stream begin alike, and differ in what comes behind the text.
+    // The end first: events of one stream begin alike, and differ in what comes behind the text.
     let lastPart = gaps.last?.partEnd ?? 0
-    let end = limit &- (bytes.count &- lastPart)
-    guard end >= lastPart, unsafe Self.isEqual(start + end, bytes, lastPart..<bytes.count) else { return nil }
-    guard !prefix.isEmpty, prefix.count <= end, unsafe Self.isEqual(start, prefix, 0..<prefix.count) else {
-      return unsafe matchWithOtherPrefix(start, end, limit)
+    let endsAlike =
+      !suffix.isEmpty && suffix.count <= limit
+      && (unsafe Self.isEqual(start + (limit &- suffix.count), suffix, 0..<suffix.count))
+    let end = limit &- (endsAlike ? suffix.count : bytes.count &- lastPart)
+    guard endsAlike || end >= lastPart && (unsafe Self.isEqual(start + end, bytes, lastPart..<bytes.count)) else {
+      return nil
     }
-    otherPrefixes = 0
-    guard let rest = unsafe matchGaps(leadingGaps..<gaps.count, start, from: prefix.count, limit) else { return nil }
-    return rest.at == end ? rest.scalars : nil
+    guard endsAlike, !prefix.isEmpty, prefix.count <= end, unsafe Self.isEqual(start, prefix, 0..<prefix.count) else {
+      return unsafe matchOther(start, end, limit, endsAlike: endsAlike)
+    }
+    others = 0
+    guard let texts = unsafe matchGaps(textGaps, start, from: prefix.count, limit, isFirstPartKnown: true) else {
+      return nil
+    }
+    return texts.at == end ? texts.scalars : nil
   }
 
-  private mutating func matchWithOtherPrefix(_ start: UnsafeRawPointer, _ end: Int, _ limit: Int) -> Int? {
-    guard let leading = unsafe matchGaps(0..<leadingGaps, start, from: 0, limit),
-      let rest = unsafe matchGaps(leadingGaps..<gaps.count, start, from: leading.at, limit), rest.at == end
-    else { return nil }
-    // Where each event begins otherwise, it would be kept in vain: then only one in sixteen is.
-    if leadingGaps > 0, otherPrefixes % 16 == 0 {
-      prefix.removeAll(keepingCapacity: true)
-      unsafe prefix.append(contentsOf: UnsafeRawBufferPointer(start: start, count: leading.at))
+  /// The same for an event that does not begin or end as the last one did.
+  private mutating func matchOther(_ start: UnsafeRawPointer, _ end: Int, _ limit: Int, endsAlike: Bool) -> Int? {
+    let beginsAlike =
+      !prefix.isEmpty && prefix.count <= end && (unsafe Self.isEqual(start, prefix, 0..<prefix.count))
+    var textStart = prefix.count
+    if !beginsAlike {
+      guard let leading = unsafe matchGaps(0..<textGaps.lowerBound, start, from: 0, limit) else { return nil }
+      textStart = leading.at
     }
-    otherPrefixes &+= 1
-    return rest.scalars
+    guard
+      let texts = unsafe matchGaps(textGaps, start, from: textStart, limit, isFirstPartKnown: beginsAlike)
+    else { return nil }
+    if endsAlike {
+      guard texts.at == end else { return nil }
+    } else {
+      let rest = unsafe matchGaps(textGaps.upperBound..<gaps.count, start, from: texts.at, limit)
+      guard let rest, rest.at == end else { return nil }
+    }
+    // Where every event begins or ends otherwise, that would be kept in vain: then only one in sixteen is.
+    if hasText, others % 16 == 0 {
+      if !beginsAlike { textStart += gaps[textGaps.lowerBound].partEnd - partStart(of: textGaps.lowerBound) }
+      prefix.removeAll(keepingCapacity: true)
+      unsafe prefix.append(contentsOf: UnsafeRawBufferPointer(start: start, count: textStart))
+      suffix.removeAll(keepingCapacity: true)
+      unsafe suffix.append(contentsOf: UnsafeRawBufferPointer(start: start + texts.at, count: limit - texts.at))
+    }
+    others &+= 1
+    return texts.scalars
   }
 
   /// Matches some gaps, each with the part before it.
-  /// - Returns: where the last of them ends, and the scalars of the text among them; nil where they are not there.
+  /// - Parameter isFirstPartKnown: whether the first part is known to be there; then `offset` is behind it.
+  /// - Returns: where the last of them ends, and the scalars of the texts among them; nil where they are not there.
   @inline(__always)
   private func matchGaps(
-    _ range: Range<Int>, _ start: UnsafeRawPointer, from offset: Int, _ limit: Int
+    _ range: Range<Int>, _ start: UnsafeRawPointer, from offset: Int, _ limit: Int, isFirstPartKnown: Bool = false
   ) -> (at: Int, scalars: Int)? {
     var scalars = 0
     var at = offset
-    var part = range.lowerBound == 0 ? 0 : gaps[range.lowerBound &- 1].partEnd
     for index in range {
       let gap = gaps[index]
-      let length = gap.partEnd &- part
-      guard limit &- at >= length, unsafe Self.isEqual(start + at, bytes, part..<gap.partEnd) else { return nil }
-      at &+= length
-      part = gap.partEnd
+      if index > range.lowerBound || !isFirstPartKnown {
+        let part = partStart(of: index)
+        let length = gap.partEnd &- part
+        guard limit &- at >= length, unsafe Self.isEqual(start + at, bytes, part..<gap.partEnd) else { return nil }
+        at &+= length
+      }
       if gap.kind == .number {
         at = unsafe JSONGap.numberEnd(start, from: at, limit)
         guard at > 0 else { return nil }
@@ -277,6 +306,10 @@ private struct EventPattern {
     }
     return (at, scalars)
   }
+
+  /// Where the part before a gap begins in `bytes`.
+  @inline(__always)
+  private func partStart(of gap: Int) -> Int { gap == 0 ? 0 : gaps[gap &- 1].partEnd }
 
   @inline(__always)
   private static func isEqual(_ place: UnsafeRawPointer, _ known: [UInt8], _ range: Range<Int>) -> Bool {

@@ -3,7 +3,7 @@
 /// Passing over a string or a number without a parser: accepts only what the parser accepts, and not all of that.
 enum JSONGap {
   /// Where the string whose inside begins at `start` ends (its closing quote), and how many scalars it decodes to; nil
-  /// where it is none, or written with `\u`.
+  /// where it is none, or has half of a pair in it (`\ud83d`).
   @inline(__always)
   static func string(_ bytes: UnsafeRawPointer, from start: Int, _ limit: Int) -> (end: Int, scalars: Int)? {
     // Most strings are printable ASCII up to their closing quote.
@@ -32,10 +32,8 @@ enum JSONGap {
         guard isASCII || (unsafe isUTF8(bytes + start, at &- start)) else { return nil }
         return (at, scalars)
       case UInt8(ascii: "\\"):
-        guard at &+ 1 < limit, unsafe bytes.load(fromByteOffset: at &+ 1, as: UInt8.self).isShortEscape else {
-          return nil
-        }
-        at &+= 2
+        guard let length = unsafe escapeLength(bytes, at, limit) else { return nil }
+        at &+= length
         scalars &+= 1
       case 0..<0x20: return nil
       default:
@@ -44,6 +42,20 @@ enum JSONGap {
         if byte & 0xC0 != 0x80 { scalars &+= 1 }
       }
     }
+  }
+
+  /// How long the escape at `at` is; nil where it is none, or half of a pair.
+  private static func escapeLength(_ bytes: UnsafeRawPointer, _ at: Int, _ limit: Int) -> Int? {
+    func byte(_ offset: Int) -> UInt8 { unsafe bytes.load(fromByteOffset: at &+ offset, as: UInt8.self) }
+    guard at &+ 1 < limit else { return nil }
+    if byte(1).isShortEscape { return 2 }
+    guard byte(1) == UInt8(ascii: "u"), at &+ 6 <= limit else { return nil }
+    var unit: UInt16 = 0
+    for offset in 2..<6 {
+      guard let digit = byte(offset).hexDigit else { return nil }
+      unit = unit << 4 | UInt16(digit)
+    }
+    return unit & 0xF800 == 0xD800 ? nil : 6
   }
 
   private static func isUTF8(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
@@ -100,6 +112,15 @@ enum JSONGap {
 }
 
 extension UInt8 {
+  /// The value of a hexadecimal digit.
+  fileprivate var hexDigit: UInt8? {
+    switch self {
+    case 0x30...0x39: self & 0x0F
+    case 0x41...0x46, 0x61...0x66: (self & 0x0F) + 9
+    default: nil
+    }
+  }
+
   /// Whether a backslash and this decode to one scalar.
   fileprivate var isShortEscape: Bool {
     switch self {

@@ -274,6 +274,16 @@ struct EventCacheTests {
     #expect(hits(chunks(10) { chatChunk("{}").replacing("b40b9f7c", with: "id-\($0)") }) == 9)
     #expect(hits(chunks(10) { chatChunk(#"{"content":"x"}"#).dropLast() + ",\"sequence\":\($0 * 7)}" }) == 9)
     #expect(hits(chunks(10) { chatChunk(#"{"content":"x"}"#).dropLast() + ",\"score\":-\($0).5}" }) == 9)
+    #expect(hits(chunks(10) { chatChunk(#"{"content":"\u4f6\#($0)"}"#) }) == 9)
+    // The same before the text and behind it, and not.
+    let orders = [
+      "{\"a\":%,\"choices\":[{\"delta\":{\"content\":\"#\"}}],\"z\":7}",
+      "{\"choices\":[{\"delta\":{\"content\":\"#\"}}],\"z\":%}",
+    ]
+    for order in orders {
+      let events = chunks(40) { order.replacing("#", with: "w\($0 * 3)").replacing("%", with: "\($0 < 20 ? 1 : $0)") }
+      #expect(hits(events) == 39)
+    }
     let lines = chunks(10) { #"{"model":"g","created_at":"2026-11-21T0\#($0)","response":"w\#($0)","done":false}"# }
     #expect(hits(lines, OllamaGenerate.self) == 9)
   }
