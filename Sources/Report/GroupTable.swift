@@ -21,6 +21,8 @@ struct GroupTable: Sendable {
   private static let rowsBetweenMemoryChecks = 1 << 16
 
   private let limits: ReportLimits
+  /// Whether each group is a session.
+  private let keepsTurns: Bool
   private var keys: KeyInterner
   /// The index in `groups` of each key.
   private var groupOfKey: [Int32] = []
@@ -33,8 +35,9 @@ struct GroupTable: Sendable {
   private(set) var folded = GroupTally()
   private var rowsSinceMemoryCheck = 0
 
-  init(limits: ReportLimits) {
+  init(limits: ReportLimits, keepsTurns: Bool = false) {
     self.limits = limits
+    self.keepsTurns = keepsTurns
     keys = KeyInterner(maximumKeys: limits.keys)
   }
 
@@ -61,7 +64,8 @@ struct GroupTable: Sendable {
   mutating func add(_ row: ReportRow, to destination: Destination) {
     switch destination {
     case .keyless: keyless.add(row)
-    case .key(let key) where groupOfKey[key] != Self.foldedMark: groups[Int(groupOfKey[key])].add(row)
+    case .key(let key) where groupOfKey[key] != Self.foldedMark:
+      groups[Int(groupOfKey[key])].add(row, keepsTurns: keepsTurns)
     case .key, .folded: folded.add(row)
     }
     rowsSinceMemoryCheck += 1
@@ -82,7 +86,7 @@ struct GroupTable: Sendable {
   private mutating func fold(_ key: Int) {
     guard groupOfKey[key] != Self.foldedMark else { return }
     let group = Int(groupOfKey[key])
-    folded.merge(groups[group])
+    folded.fold(groups[group])
     let last = groups.count - 1
     groups.swapAt(group, last)
     keyOfGroup.swapAt(group, last)
@@ -128,10 +132,10 @@ extension GroupTable {
     if let ours, groupOfKey[ours] != Self.foldedMark, !isFolded { return groups[Int(groupOfKey[ours])].merge(theirs) }
     if let ours {
       fold(ours)
-      return folded.merge(theirs)
+      return folded.fold(theirs)
     }
     guard !mayHaveRejectedKeys, let key = keys.intern(bytes.span) else {
-      return folded.merge(theirs)
+      return folded.fold(theirs)
     }
     open(key, with: theirs)
     if isFolded { fold(key) }

@@ -17,16 +17,42 @@ struct GroupTally: Sendable {
   private(set) var stalled = 0
   /// `ok` exchanges whose timeline fed `everyGap`.
   private(set) var withTimeline = 0
+  /// A front end's own calls, which are not in the distributions.
+  private(set) var tasks = 0
+  /// Answers that had begun and were not whole, by the server's or the proxy's doing.
+  private(set) var cutOff = 0
+  /// Exchanges that the client left, and those of them without a token.
+  private(set) var gaveUp = 0
+  private(set) var gaveUpWaiting = 0
+  /// Microseconds until the first token, or until the end where none came, over all exchanges that say so.
+  private(set) var waitedMicroseconds: UInt64 = 0
+  /// Tokens made for clients that had left, and exchanges that say so.
+  private(set) var undeliveredTokens = 0
+  private(set) var withUndeliveredTokens = 0
+  /// `ok` exchanges whose own P99 and P50 are of too few gaps.
+  private(set) var thinGapP99 = 0
+  private(set) var thinGapP50 = 0
+  /// By the objective that was asked for, and by each token's deadline.
+  private(set) var goodput = ComplianceTally()
+  private(set) var onTime = ComplianceTally()
+  /// Turns of sessions that are in the distributions, and requests that overlapped an earlier turn.
+  private(set) var turns = 0
+  private(set) var overlappingTurns = 0
+  /// The session's turns, as long as all of the group is one session's.
+  private var sessionTurns = SessionTurns()
   private var distributions = [Distribution](repeating: Distribution(), count: ReportMetric.allCases.count)
 
   /// Bytes on the heap.
   var footprintBytes: Int {
-    distributions.reduce(distributions.count * MemoryLayout<Distribution>.stride) { $0 + $1.footprintBytes }
+    distributions.reduce(distributions.count * MemoryLayout<Distribution>.stride + sessionTurns.footprintBytes) {
+      $0 + $1.footprintBytes
+    }
   }
 
   subscript(metric: ReportMetric) -> Distribution { distributions[metric.rawValue] }
 
-  mutating func add(_ row: ReportRow) {
+  /// - Parameter keepsTurns: whether the group is one session.
+  mutating func add(_ row: ReportRow, keepsTurns: Bool = false) {
     requests += 1
     outcomes[row.outcome.index] += 1
     if let tokens = row.inputTokens {
@@ -38,9 +64,32 @@ struct GroupTally: Sendable {
       withOutputTokens += 1
       if row.isLowerBound { lowerBounds += 1 }
     }
+    if let tokens = row.undeliveredTokens {
+      undeliveredTokens &+= tokens
+      withUndeliveredTokens += 1
+    }
+    guard !row.isLeftOut else { return tasks += 1 }
+    if keepsTurns { sessionTurns.add(row) }
+    addService(row)
     switch row.outcome {
     case .ok: addTimes(row)
     case let outcome where outcome.censorsWait: record(.censoredWait, row.waited)
+    default: break
+    }
+  }
+
+  /// What the exchange was like for who sent it.
+  private mutating func addService(_ row: ReportRow) {
+    waitedMicroseconds &+= row.ttft ?? row.waited ?? 0
+    if let compliance = row.compliance { goodput.add(compliance) }
+    onTime.add(row.deadlineCompliance)
+    switch row.outcome {
+    case .truncated, .streamError: cutOff += 1
+    case .timeout where row.wasStreaming: cutOff += 1
+    case .clientCancelled:
+      gaveUp += 1
+      if !row.wasStreaming { gaveUpWaiting += 1 }
+      record(.timeToGiveUp, row.totalMicroseconds ?? row.waited)
     default: break
     }
   }
@@ -55,6 +104,10 @@ struct GroupTally: Sendable {
     record(.gapP99, row.gapP99)
     record(.gapMax, row.gapMax)
     if row.wasStalled { stalled += 1 }
+    if row.gapP50 != nil, let gaps = row.gapCount {
+      if Percentiles.isThin(99, of: gaps) { thinGapP99 += 1 }
+      if Percentiles.isThin(50, of: gaps) { thinGapP50 += 1 }
+    }
     guard !row.timelineGaps.isEmpty else { return }
     withTimeline += 1
     for gap in row.timelineGaps { record(.everyGap, gap) }
@@ -74,7 +127,49 @@ struct GroupTally: Sendable {
     lowerBounds += other.lowerBounds
     stalled += other.stalled
     withTimeline += other.withTimeline
+    tasks += other.tasks
+    cutOff += other.cutOff
+    gaveUp += other.gaveUp
+    gaveUpWaiting += other.gaveUpWaiting
+    waitedMicroseconds &+= other.waitedMicroseconds
+    undeliveredTokens &+= other.undeliveredTokens
+    withUndeliveredTokens += other.withUndeliveredTokens
+    thinGapP99 += other.thinGapP99
+    thinGapP50 += other.thinGapP50
+    goodput.merge(other.goodput)
+    onTime.merge(other.onTime)
+    turns += other.turns
+    overlappingTurns += other.overlappingTurns
+    sessionTurns.merge(other.sessionTurns)
     for index in distributions.indices { distributions[index].merge(other.distributions[index]) }
+  }
+}
+
+// Sessions
+extension GroupTally {
+  /// The distributions that turns feed.
+  private static let turnMetrics: [ReportMetric] = [.betweenTurns, .toolWait, .firstVisible]
+
+  /// Measures the session's turns, which are then forgotten.
+  mutating func measureTurns() {
+    let kept = sessionTurns
+    sessionTurns = SessionTurns()
+    turns += kept.turns.count
+    overlappingTurns += kept.measure { record($0, $1) }
+  }
+
+  /// Adds a group that is another session.
+  mutating func fold(_ other: GroupTally) {
+    var other = other
+    other.measureTurns()
+    merge(other)
+  }
+
+  /// Adds only what was measured of another group's turns.
+  mutating func addTurns(of other: GroupTally) {
+    turns += other.turns
+    overlappingTurns += other.overlappingTurns
+    for metric in Self.turnMetrics { distributions[metric.rawValue].merge(other[metric]) }
   }
 }
 

@@ -57,7 +57,9 @@ struct InFlightCurve: Sendable {
   }
 
   mutating func add(_ row: ReportRow) {
-    guard row.outcome == .ok, let inFlight = row.inFlight, (1...1 << 30).contains(inFlight) else { return }
+    guard row.outcome == .ok, !row.isLeftOut, let inFlight = row.inFlight, (1...1 << 30).contains(inFlight) else {
+      return
+    }
     let bucket = Self.bucket(of: inFlight)
     while buckets.count <= bucket { buckets.append(InFlightTally()) }
     buckets[bucket].add(row, inFlight: inFlight)

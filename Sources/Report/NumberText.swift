@@ -5,6 +5,8 @@
 enum NumberText {
   /// What stands for "not known".
   static let unknown = "–"
+  /// What stands behind a percentile of too few values.
+  static let thinMark = "*"
 
   /// `value` with a comma between thousands.
   static func whole(_ value: Int) -> String {
@@ -32,6 +34,14 @@ enum NumberText {
 
   static func short(_ value: Double?) -> String { value.map { short($0) } ?? unknown }
 
+  /// A part of 1 in percent: 0 %, 99.5 %, 100 %. Only all is 100 %, and only nothing is 0 %.
+  static func percent(_ part: Double) -> String {
+    let text = fixed(min(max(part * 100, part > 0 ? 0.1 : 0), part < 1 ? 99.9 : 100), decimals: 1)
+    return (text.hasSuffix(".0") ? String(text.dropLast(2)) : text) + " %"
+  }
+
+  static func percent(_ part: Double?) -> String { part.map { percent($0) } ?? unknown }
+
   /// `value` with exactly `decimals` decimals.
   static func fixed(_ value: Double, decimals: Int) -> String {
     var scale = 1
@@ -51,4 +61,17 @@ enum NumberText {
     let (large, small) = (units[first], units[first + 1])
     return "\(whole / large.0) \(large.1) \(whole % large.0 / small.0) \(small.1)"
   }
+}
+
+extension Percentiles {
+  /// The percentile for a table, marked where it is thin.
+  func text(_ percentile: Int) -> String {
+    let value = percentile == 50 ? p50 : percentile == 90 ? p90 : p99
+    return NumberText.short(value) + (Self.isThin(percentile, of: count) ? NumberText.thinMark : "")
+  }
+}
+
+extension Percentiles? {
+  /// The same; a dash for what is not known.
+  func text(_ percentile: Int) -> String { map { $0.text(percentile) } ?? NumberText.unknown }
 }

@@ -3,6 +3,8 @@
 /// The key of a record whose values make a report's groups.
 public enum ReportGrouping: String, CaseIterable, Sendable {
   case user
+  /// The conversation; its groups have turns.
+  case session
   /// The model as asked for.
   case model
   case dialect

@@ -11,6 +11,10 @@ public enum ReportMetric: Int, CaseIterable, Sendable {
   case gapP99
   case gapMax
   case everyGap
+  case timeToGiveUp
+  case betweenTurns
+  case toolWait
+  case firstVisible
 
   /// Whole numbers kept to one unit shown: microseconds for milliseconds, thousandths for tokens a second.
   static let unitsPerValue = 1000.0
@@ -27,6 +31,10 @@ public enum ReportMetric: Int, CaseIterable, Sendable {
     case .gapP99: "gap_p99_of_each_exchange_ms"
     case .gapMax: "gap_max_of_each_exchange_ms"
     case .everyGap: "gaps_from_timelines_ms"
+    case .timeToGiveUp: "time_to_give_up_ms"
+    case .betweenTurns: "between_turns_ms"
+    case .toolWait: "tool_wait_ms"
+    case .firstVisible: "first_visible_ms"
     }
   }
 
@@ -42,6 +50,10 @@ public enum ReportMetric: Int, CaseIterable, Sendable {
     case .gapP99: "EACH EXCHANGE'S P99 GAP, ms"
     case .gapMax: "EACH EXCHANGE'S LONGEST GAP, ms"
     case .everyGap: "EVERY GAP (TIMELINES), ms"
+    case .timeToGiveUp: "TIME TO GIVE UP, ms"
+    case .betweenTurns: "BETWEEN TURNS, ms"
+    case .toolWait: "TOOL WAIT, ms"
+    case .firstVisible: "FIRST VISIBLE TOKEN, ms"
     }
   }
 
@@ -59,6 +71,11 @@ public enum ReportMetric: Int, CaseIterable, Sendable {
       "a record keeps only the percentiles of its own gaps, and percentiles cannot be averaged: "
         + "this is how that one number varies over the exchanges"
     case .everyGap: "all gaps between token-bearing events of the ok exchanges that carry a timeline and one choice"
+    case .timeToGiveUp: "from the complete request to the client's leaving, before its first token or behind it"
+    case .betweenTurns: "from the end of a session's exchanges so far to its next request"
+    case .toolWait: "the same, behind an answer that called tools: how long the tools took"
+    case .firstVisible:
+      "from a request that brings no tool's result to the first token that a person can read, over all tool calls between"
     }
   }
 }

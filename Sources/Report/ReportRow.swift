@@ -9,21 +9,41 @@ struct ReportRow {
   var startNanoseconds: Int64 = 0
   var endNanoseconds: Int64?
   var outcome = Outcome.ok
+  /// The exchange had begun to answer when it ended early.
+  var wasStreaming = false
+  var hasDialect = false
+  var status: Int?
+  /// Whether the response was a stream; nil where there was none.
+  var isStream: Bool?
+  /// A front end's own call, which is not in the distributions.
+  var isLeftOut = false
   var inFlight: Int?
   var inputTokens: Int?
+  var cachedTokens: Int?
   var outputTokens: Int?
   /// The output tokens were counted by events: the true number may be higher.
   var isLowerBound = false
+  /// Whether the answer called tools.
+  var callsTools = false
+  var lateTokens: Int?
+  /// By the objective that the report was asked for; nil without one.
+  var compliance: Compliance?
+  var undeliveredTokens: Int?
   /// The client was slow at some time, so that later stamps are late.
   var wasStalled = false
+  var uploadMicroseconds: UInt64?
   var totalMicroseconds: UInt64?
   /// The record's own value of each metric but `everyGap`.
   var ttft: UInt64?
+  /// The first token of an answer that a person can read.
+  var firstAnswer: UInt64?
   var waited: UInt64?
   var tpot: UInt64?
   /// Thousandths of a token a second.
   var tokensPerSecond: UInt64?
   var ttlt: UInt64?
+  /// Gaps that the next three are of, about: as many as events after each choice's first.
+  var gapCount: Int?
   var gapP50: UInt64?
   var gapP99: UInt64?
   var gapMax: UInt64?
@@ -37,17 +57,22 @@ struct ReportRow {
   /// - Parameters:
   ///   - within: the wall times in which an exchange must have started.
   ///   - conditions: what it must meet besides.
-  ///   - key: gets the value that `grouping` names (nil where it is null); called only inside the window.
+  ///   - options: what else is asked for.
+  ///   - keys: gets the value that `grouping` names, and the model (nil where they are null); called only inside the window.
   /// - Returns: nil where this is no record of version 1.
   mutating func read(
     _ members: inout JSONMembers, by grouping: ReportGrouping, within: TimeWindow, where conditions: [RecordCondition],
-    key: (JSONValue?) -> Void
+    options: ReportOptions, keys: (JSONValue?, _ model: JSONValue?) -> Void
   ) -> Selection? {
     guard let start = RecordParser.timestampNanoseconds(members.present(.timestamp)) else { return nil }
     startNanoseconds = start
     let user = grouping == .user ? members.present(.user) : nil
-    let dialect = grouping == .dialect ? members.present(.dialect) : nil
-    let model = grouping == .model ? members.present(.model) : nil
+    let session = grouping == .session ? members.present(.session) : nil
+    isLeftOut = members.present(.task) != nil && !options.includesTasks
+    let dialect = members.present(.dialect)
+    let model = grouping == .model || options.showsTTFTByInput ? members.present(.model) : nil
+    isStream = members.present(.stream)?.bool
+    status = members.present(.status)?.int
     let outcomeName = members.present(.outcome)
     guard let outcome = outcomeName.flatMap(Outcome.init(_:)) else { return nil }
     guard within.contains(start) else { return .outside }
@@ -55,31 +80,44 @@ struct ReportRow {
     var all = members
     for condition in conditions where !condition.holds(for: &all) { return .outside }
     self.outcome = outcome
+    hasDialect = dialect != nil
+    wasStreaming = members.present(.stage)?.equals("streaming") ?? false
+    let finish = members.present(.finishReason)
     switch grouping {
-    case .user: key(user)
-    case .dialect: key(dialect)
-    case .model: key(model)
-    case .outcome: key(outcomeName)
-    case .upstream: key(members.present(.upstream))
+    case .user: keys(user, model)
+    case .session: keys(session, model)
+    case .dialect: keys(dialect, model)
+    case .model: keys(model, model)
+    case .outcome: keys(outcomeName, model)
+    case .upstream: keys(members.present(.upstream), model)
     }
     readNumbers(&members)
+    // Logs of earlier versions do not say how many tools were called.
+    callsTools = callsTools || finish?.equals("tool_calls") ?? false || finish?.equals("tool_use") ?? false
     return .inside
   }
 
   private mutating func readNumbers(_ members: inout JSONMembers) {
     inFlight = members.present(.inFlight)?.int
     inputTokens = members.tokens(.inputTokens)
+    cachedTokens = members.tokens(.cachedTokens)
     outputTokens = members.tokens(.outputTokens)
+    callsTools = (members.tokens(.toolCalls) ?? 0) > 0
+    lateTokens = members.tokens(.lateTokens)
+    undeliveredTokens = members.tokens(.undeliveredTokens)
     isLowerBound = members.present(.tokensFrom)?.equals("events") ?? false
     let choices = members.present(.choices)?.int
-    let upload = members.thousandths(.upload)
+    let events = members.tokens(.events)
+    gapCount = events.map { max($0 - (choices ?? 1), 0) }
+    uploadMicroseconds = members.thousandths(.upload)
     ttft = members.thousandths(.ttft)
+    firstAnswer = members.thousandths(.ttfa)
     ttlt = members.thousandths(.ttlt)
     totalMicroseconds = members.thousandths(.total)
     waited = members.thousandths(.waited)
     tpot = members.thousandths(.tpot)
     tokensPerSecond = members.thousandths(.tokensPerSecond)
-    endNanoseconds = totalMicroseconds.map { startNanoseconds &+ Int64(($0 &+ (upload ?? 0)) &* 1000) }
+    endNanoseconds = totalMicroseconds.map { startNanoseconds &+ Int64(($0 &+ (uploadMicroseconds ?? 0)) &* 1000) }
     var gaps = members.present(.gaps)?.members
     gapP50 = gaps?.thousandths(.p50)
     gapP99 = gaps?.thousandths(.p99)

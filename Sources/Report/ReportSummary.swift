@@ -14,6 +14,12 @@ public struct Percentiles: Hashable, Sendable {
   /// The largest value, to the microsecond.
   public var max: Double
 
+  /// Whether fewer than 5 / (1 - p) values make a percentile: fewer than five of them lie above it, and the next few may move it.
+  public static func isThin(_ percentile: Int, of count: Int) -> Bool { count * (100 - percentile) < 500 }
+
+  /// The percentiles that so few values make that they are but a hint.
+  public var thin: [Int] { [50, 90, 99].filter { Self.isThin($0, of: count) } }
+
   init?(_ distribution: Distribution) {
     guard let p50 = distribution.value(atPercentile: 50), let p90 = distribution.value(atPercentile: 90),
       let p99 = distribution.value(atPercentile: 99)
@@ -64,6 +70,32 @@ public struct ReportGroup: Sendable {
   public let requestsPerSecond: Double?
   /// Over the whole report's span of time, so that the groups' rates add up.
   public let outputTokensPerSecond: Double?
+  /// A front end's own calls: counted, and not in the distributions unless it was asked for.
+  public let tasks: Int
+  /// Answers that had begun and were not whole, by the server's or the proxy's doing.
+  public let cutOff: Int
+  /// Exchanges that the client left.
+  public let gaveUp: Int
+  /// Those of them that had no token yet.
+  public let gaveUpWaiting: Int
+  /// Seconds that all exchanges together waited for their first token, in vain or not.
+  public let waitedSeconds: Double
+  /// Tokens made for clients that had left; nil where no exchange says so.
+  public let undeliveredTokens: Int?
+  /// Exchanges that say so.
+  public let withUndeliveredTokens: Int
+  /// `ok` exchanges whose own P99 is of fewer than 500 gaps.
+  public let thinGapP99: Int
+  /// `ok` exchanges whose own P50 is of fewer than 10 gaps.
+  public let thinGapP50: Int
+  /// Within the objective that was asked for; nil without one.
+  public let goodput: Attainment?
+  /// With no token late, by the objective under which each was recorded; nil where none says so.
+  public let onTime: Attainment?
+  /// Turns of sessions.
+  public let turns: Int
+  /// Requests of a session that began before its earlier ones had ended.
+  public let overlappingTurns: Int
   private let percentiles: [Percentiles?]
 
   /// The distribution of `metric`; nil where nothing fed it.
@@ -80,6 +112,20 @@ public struct ReportGroup: Sendable {
     lowerBounds = tally.lowerBounds
     stalled = tally.stalled
     withTimeline = tally.withTimeline
+    tasks = tally.tasks
+    cutOff = tally.cutOff
+    gaveUp = tally.gaveUp
+    gaveUpWaiting = tally.gaveUpWaiting
+    waitedSeconds = Double(tally.waitedMicroseconds) / 1e6
+    undeliveredTokens = tally.withUndeliveredTokens > 0 ? tally.undeliveredTokens : nil
+    withUndeliveredTokens = tally.withUndeliveredTokens
+    thinGapP99 = tally.thinGapP99
+    thinGapP50 = tally.thinGapP50
+    let goodput = Attainment(tally.goodput)
+    self.goodput = goodput.judged + goodput.unknown > 0 ? goodput : nil
+    onTime = tally.onTime.judged > 0 ? Attainment(tally.onTime) : nil
+    turns = tally.turns
+    overlappingTurns = tally.overlappingTurns
     requestsPerSecond = spanSeconds.map { Double(tally.requests) / $0 }
     outputTokensPerSecond = spanSeconds.flatMap { span in
       tally.withOutputTokens > 0 ? Double(tally.outputTokens) / span : nil
@@ -125,6 +171,13 @@ public struct ReportSummary: Sendable {
   /// By exchanges in flight, rising; only numbers that occurred.
   public let inFlight: [InFlightRow]
 
+  /// What was asked for besides.
+  public let options: ReportOptions
+  /// First tokens by the length of the input, most exchanges first; empty unless asked for.
+  public let inputs: [InputReport]
+  /// Exchanges of models that are not among `inputs`, as there were too many.
+  public let inputsLeftOut: Int
+
   /// The length of `span`; nil where it has none.
   public var spanSeconds: Double? { Self.seconds(span) }
 
@@ -136,8 +189,16 @@ public struct ReportSummary: Sendable {
     reading = tally.reading
     span = tally.firstStart.flatMap { start in tally.lastEnd.map { start...max(start, $0) } }
     let seconds = Self.seconds(span)
-    all = ReportGroup(.all, tally.all, spanSeconds: seconds)
+    options = tally.options
+    inputs = tally.inputs.named.map { InputReport($0.model, $0.tally) }.sorted { a, b in
+      a.exchanges != b.exchanges ? a.exchanges > b.exchanges : (a.model ?? "") < (b.model ?? "")
+    }
+    inputsLeftOut = tally.inputs.leftOut
     let ordered = Self.ordered(tally.groups)
+    var whole = tally.all
+    for group in ordered { whole.addTurns(of: group.tally) }
+    whole.addTurns(of: tally.groups.folded)
+    all = ReportGroup(.all, whole, spanSeconds: seconds)
     groups = ordered.prefix(top).map { ReportGroup(.key($0.key), $0.tally, spanSeconds: seconds) }
     var other = tally.groups.folded
     let hidden = ordered.dropFirst(top)
@@ -159,7 +220,11 @@ public struct ReportSummary: Sendable {
   }
 
   private static func ordered(_ table: GroupTable) -> [(key: String?, tally: GroupTally)] {
-    var groups: [(key: String?, tally: GroupTally)] = table.named.map { ($0.key, $0.tally) }
+    var groups: [(key: String?, tally: GroupTally)] = table.named.map {
+      var tally = $0.tally
+      tally.measureTurns()
+      return ($0.key, tally)
+    }
     if table.keyless.requests > 0 { groups.append((nil, table.keyless)) }
     return groups.sorted { a, b in
       a.tally.requests != b.tally.requests ? a.tally.requests > b.tally.requests : (a.key ?? "") < (b.key ?? "")

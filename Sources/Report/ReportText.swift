@@ -6,8 +6,8 @@ public struct ReportText {
   /// How wide tables side by side may be where there is no terminal.
   private static let columnsWithoutTerminal = 120
 
-  private let summary: ReportSummary
-  private let columns: Int?
+  let summary: ReportSummary
+  let columns: Int?
   private let time: (Int64) -> String
 
   /// - Parameters:
@@ -24,15 +24,16 @@ public struct ReportText {
   public func lines() -> [String] {
     let first = wrapped(headline) + [""]
     guard summary.all.requests > 0 else { return first + notes.flatMap(wrapped) }
-    return first + traffic() + [""] + distributions() + inFlight() + [""] + (footnotes() + notes).flatMap(wrapped)
+    let tables = traffic() + service() + [""] + distributions() + inFlight() + inputs()
+    return first + tables + [""] + (footnotes() + notes).flatMap(wrapped)
   }
 
   /// A sentence in lines that fit.
-  private func wrapped(_ text: String) -> [String] {
+  func wrapped(_ text: String) -> [String] {
     TerminalText.wrapped(text.split(separator: " ").map(String.init), to: columns ?? .max, indent: "  ")
   }
 
-  private var rows: [ReportGroup] { [summary.all] + summary.groups + (summary.other.map { [$0] } ?? []) }
+  var rows: [ReportGroup] { [summary.all] + summary.groups + (summary.other.map { [$0] } ?? []) }
 
   private var headline: String {
     let conditions = summary.conditions.map { " where " + TerminalText.safe($0) }.joined(separator: " and")
@@ -44,7 +45,7 @@ public struct ReportText {
     return "\(count)\(conditions), \(time(span.lowerBound)) to \(time(span.upperBound))\(length)"
   }
 
-  private func name(_ group: ReportGroup) -> String {
+  func name(_ group: ReportGroup) -> String {
     switch group.name {
     case .all: "all"
     case .key(let key?): Self.looksLikeOwnWord(key) ? "\"\(TerminalText.safe(key))\"" : TerminalText.safe(key)
@@ -59,7 +60,7 @@ public struct ReportText {
       || key.allSatisfy(\.isWhitespace)
   }
 
-  private var nameColumn: TextTable.Column {
+  var nameColumn: TextTable.Column {
     TextTable.Column(title: summary.grouping.rawValue.uppercased(), alignRight: false, maximumWidth: 32)
   }
 
@@ -122,9 +123,9 @@ public struct ReportText {
     var table = TextTable([nameColumn] + titles.map { TextTable.Column(title: $0) })
     for group in rows {
       guard let percentiles = group[metric] else { continue }
-      let tail = isCensored ? [] : [NumberText.short(percentiles.p90), NumberText.short(percentiles.p99)]
+      let tail = isCensored ? [] : [percentiles.text(90), percentiles.text(99)]
       table.add(
-        [name(group), NumberText.whole(percentiles.count), NumberText.short(percentiles.p50)] + tail
+        [name(group), NumberText.whole(percentiles.count), percentiles.text(50)] + tail
           + [NumberText.short(percentiles.max)])
     }
     return [metric.title] + table.lines(within: columns)
@@ -144,9 +145,9 @@ public struct ReportText {
       let range = row.inFlight
       table.add([
         range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound)-\(range.upperBound)",
-        NumberText.whole(row.exchanges), NumberText.short(row.ttft?.p50), NumberText.short(row.ttft?.p90),
-        NumberText.short(row.ttft?.p99), Self.bar(row.ttft?.p50, of: slowest, columns: bar),
-        NumberText.short(row.tpot?.p50), NumberText.short(row.tokensPerSecond?.p50),
+        NumberText.whole(row.exchanges), row.ttft.text(50), row.ttft.text(90),
+        row.ttft.text(99), Self.bar(row.ttft?.p50, of: slowest, columns: bar),
+        row.tpot.text(50), row.tokensPerSecond.text(50),
         NumberText.short(row.estimatedTokensPerSecond), Self.bar(row.estimatedTokensPerSecond, of: most, columns: bar),
       ])
     }
@@ -173,6 +174,8 @@ extension ReportText {
       "REQ/S, OUT TOK/S: over the time in the first line for every group, so that the rows add up",
       "P50 P90 P99 MAX: from HDR histograms, within 0.1 %; MAX exact; \(NumberText.unknown) is not known",
     ]
+    if hasThinPercentiles { lines.append(Self.thinFootnote) }
+    lines += serviceFootnotes() + inputFootnotes()
     for metric in ReportMetric.allCases where summary.all[metric] != nil {
       // The three tables of an exchange's own gaps share one explanation.
       if metric == .gapP99 || metric == .gapMax { continue }
@@ -187,6 +190,17 @@ extension ReportText {
     return lines
   }
 
+  private var hasThinPercentiles: Bool {
+    let shown = rows.flatMap { group in ReportMetric.allCases.compactMap { group[$0] } }
+    let inFlight = summary.inFlight.flatMap { [$0.ttft, $0.tpot, $0.tokensPerSecond].compactMap(\.self) }
+    let inputs = summary.inputs.flatMap(\.rows).flatMap { row in CacheState.allCases.compactMap { row[$0] } }
+    return (shown + inFlight + inputs).contains { !$0.thin.isEmpty }
+  }
+
+  private static let thinFootnote =
+    "\(NumberText.thinMark): a thin percentile, of fewer than 5 / (1 - p) values (10 for P50, 50 for P90, 500 for P99): "
+    + "the next few may move it"
+
   private static func withoutUnit(_ title: String) -> String {
     title.hasSuffix(", ms") ? String(title.dropLast(4)) : title
   }
@@ -198,6 +212,14 @@ extension ReportText {
       ("exchanges without a count of output tokens, not in the sums", all.requests - all.withOutputTokens),
       ("exchanges whose output tokens were counted by events: the true number may be higher", all.lowerBounds),
       ("ok exchanges with a slow client: their times after a pause are late", all.stalled),
+      (
+        "exchanges that are a front end's own (titles, tags): counted above, but not in the distributions, unless "
+          + "--include-tasks is given", summary.options.includesTasks ? 0 : all.tasks
+      ),
+      ("ok exchanges whose own P99 is of fewer than 500 gaps, so that it is thin", all.thinGapP99),
+      ("ok exchanges whose own P50 is of fewer than 10 gaps, so that it is thin", all.thinGapP50),
+      ("requests that overlap an earlier turn of their session: no time lies between", all.overlappingTurns),
+      ("exchanges of further models, not shown by input", summary.inputsLeftOut),
       ("lines skipped: cut off, or not a record", reading.unreadableLines),
       ("lines skipped: records of another version, which a newer tachograph may read", reading.otherVersionLines),
       ("records missing above: dropped because the log could not be written fast enough", reading.droppedRecords),

@@ -52,7 +52,7 @@ extension TailColumn.Kind {
     case .tpot: 7
     case .tokens: 7
     case .tokensPerSecond: 7
-    case .gaps: 4
+    case .gaps: 5
     }
   }
 

@@ -40,13 +40,16 @@ public struct TailLine: Sendable {
       .red)
   }
 
-  /// The gaps' p50, p90, p99 and maximum as four blocks from 1 ms to 10 s, so that lines compare.
+  /// The gaps' p50, p90, p99 and maximum as four blocks from 1 ms to 10 s, so that lines compare. Behind them is a mark where
+  /// one of the percentiles is of too few gaps.
   private func gaps(_ record: ExchangeRecord) -> String {
-    guard let gaps = record.gapsMilliseconds else { return TerminalText.fit(NumberText.unknown, to: 4) }
-    return [gaps.p50, gaps.p90, gaps.p99, gaps.max].map { milliseconds in
+    guard let gaps = record.gapsMilliseconds else { return TerminalText.fit(NumberText.unknown, to: 5) }
+    let blocks = [gaps.p50, gaps.p90, gaps.p99, gaps.max].map { milliseconds in
       let level = Sparkline.level(ofMilliseconds: milliseconds)
       return coloured(String(Sparkline.block(level)), level < 4 ? .green : level < 6 ? .yellow : .red)
     }.joined()
+    let isThin = record.events.map { Percentiles.isThin(99, of: max($0 - (record.choices ?? 1), 0)) } ?? false
+    return blocks + (isThin ? coloured(NumberText.thinMark, .dim) : " ")
   }
 
   private func coloured(_ text: String, _ colour: TailColour) -> String {

@@ -20,10 +20,21 @@ struct TextTable {
   /// Adds a row: one cell per column. The cells must be safe already.
   mutating func add(_ cells: [String]) { rows.append(cells) }
 
+  /// The rows with a blank behind each number of a column in which another is marked as thin, so that their digits align.
+  private var aligned: [[String]] {
+    let hasMarks = columns.indices.map { index in
+      columns[index].alignRight && rows.contains { $0[index].hasSuffix(NumberText.thinMark) }
+    }
+    return rows.map { cells in
+      cells.indices.map { hasMarks[$0] && !cells[$0].hasSuffix(NumberText.thinMark) ? cells[$0] + " " : cells[$0] }
+    }
+  }
+
   /// The title line and the rows, none with spaces at its end. A table that is too wide for `terminalColumns` is split into
   /// parts, one below the other, each of which begins with the first column.
   func lines(within terminalColumns: Int? = nil) -> [String] {
     let titles = columns.map(\.title)
+    let rows = aligned
     let widths = columns.indices.map { index in
       let widest = rows.reduce(TerminalText.width(titles[index])) { max($0, TerminalText.width($1[index])) }
       return min(widest, max(columns[index].maximumWidth, TerminalText.width(titles[index])))

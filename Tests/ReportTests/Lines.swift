@@ -23,16 +23,18 @@ func line(_ changes: [String: String] = [:]) -> String {
 /// The tally of `lines`, counted by one thread.
 func tally(
   _ lines: [String], by grouping: ReportGrouping = .model, within window: TimeWindow = TimeWindow(),
-  limits: ReportLimits = ReportLimits()
+  options: ReportOptions = ReportOptions(), limits: ReportLimits = ReportLimits()
 ) -> ReportTally {
-  var counter = ReportCounter(ReportTally(by: grouping, within: window, limits: limits))
+  var counter = ReportCounter(ReportTally(by: grouping, within: window, options: options, limits: limits))
   for line in lines { counter.count(Array(line.utf8).span.bytes) }
   return counter.tally
 }
 
 /// The report on `lines`, with every group shown.
-func summary(_ lines: [String], by grouping: ReportGrouping = .model) -> ReportSummary {
-  ReportSummary(tally(lines, by: grouping), top: .max)
+func summary(
+  _ lines: [String], by grouping: ReportGrouping = .model, options: ReportOptions = ReportOptions()
+) -> ReportSummary {
+  ReportSummary(tally(lines, by: grouping, options: options), top: .max)
 }
 
 extension ReportSummary {

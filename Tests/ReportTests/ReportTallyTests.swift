@@ -21,11 +21,12 @@ struct ReportTallyTests {
   @Test(
     "Each grouping takes its own key",
     arguments: [
-      (ReportGrouping.user, "ann"), (.model, "llama"), (.dialect, "openai.chat"), (.upstream, "127.0.0.1:8000"),
+      (ReportGrouping.user, "ann"), (.session, "s-1"), (.model, "llama"), (.dialect, "openai.chat"),
+      (.upstream, "127.0.0.1:8000"),
       (.outcome, "ok"),
     ])
   func eachKey(_ grouping: ReportGrouping, _ key: String) {
-    let summary = summary([line()], by: grouping)
+    let summary = summary([line(["session": #""s-1""#])], by: grouping)
     #expect(summary.keys == [key])
     #expect(summary.groups.first?[.ttft]?.p50 == 100)
   }
@@ -47,7 +48,8 @@ struct ReportTallyTests {
   func onlyOk(_ outcome: Outcome) {
     let gaps = #"{"p50":1,"p90":2,"p99":3,"max":4}"#
     let all = summary([line(["outcome": "\"\(outcome.rawValue)\"", "gaps_ms": gaps, "timeline": "[[1,1],[2,1]]"])]).all
-    for metric in ReportMetric.allCases { #expect(all[metric] == nil) }
+    for metric in ReportMetric.allCases where metric != .timeToGiveUp { #expect(all[metric] == nil) }
+    #expect((all[.timeToGiveUp] != nil) == (outcome == .clientCancelled))
     #expect(all.outcomes.map(\.outcome) == [outcome])
     #expect(all.outputTokens == 5)
   }
@@ -145,11 +147,12 @@ struct ReportTallyTests {
   func rowReuse() {
     let nothing = [
       "input_tokens", "output_tokens", "tokens_from", "in_flight", "ttft_ms", "ttlt_ms", "total_ms", "tpot_ms", "tps",
-      "gaps_ms", "client_stalled_ms", "timeline", "choices", "upload_ms",
+      "gaps_ms", "client_stalled_ms", "timeline", "choices", "upload_ms", "task", "late_tokens", "undelivered_tokens",
+      "cached_tokens", "tool_calls", "finish_reason", "ttfa_ms", "events",
     ]
     let full = line([
       "tokens_from": #""events""#, "client_stalled_ms": "2.5", "gaps_ms": #"{"p50":1,"p90":2,"p99":3,"max":4}"#,
-      "timeline": "[[1,1],[2,1]]",
+      "timeline": "[[1,1],[2,1]]", "late_tokens": "2", "undelivered_tokens": "3", "events": "5",
     ])
     let empty = line(Dictionary(uniqueKeysWithValues: nothing.map { ($0, "null") }))
     let all = summary([full, empty, empty]).all
@@ -157,7 +160,12 @@ struct ReportTallyTests {
     // Its tokens are known, and how they were counted is not.
     #expect(summary([full, line(["tokens_from": "null"])]).all.lowerBounds == 1)
     #expect(all.withInputTokens == 1 && all.withOutputTokens == 1 && all.lowerBounds == 1 && all.stalled == 1)
-    for metric in ReportMetric.allCases where metric != .censoredWait { #expect(all[metric]?.count == 1, "\(metric)") }
+    for metric in ReportMetric.allCases
+    where metric.rawValue <= ReportMetric.everyGap.rawValue && metric != .censoredWait {
+      #expect(all[metric]?.count == 1, "\(metric)")
+    }
+    #expect(all.withUndeliveredTokens == 1 && all.onTime?.judged == 1 && all.thinGapP50 == 1)
+    #expect(summary([line(["task": #""title""#]), line()]).all.tasks == 1)
     #expect(summary([full, empty, empty]).inFlight.map(\.exchanges) == [1])
   }
 

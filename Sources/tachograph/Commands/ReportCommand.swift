@@ -16,6 +16,11 @@ struct ReportCommand: ParsableCommand {
       The distributions have only exchanges that ended ok. Waits that the client or a timeout ended before the first \
       token are shown beside TTFT as censored: without them the slowest requests would be missing.
 
+      By user and by session a table says who waited, who gave up and when, who was cut off, and what was made for nobody; \
+      by session also what lay between the turns.
+
+      A percentile of fewer than 5 / (1 - p) values is marked *: it is thin.
+
       Percentiles come from HDR histograms (three significant digits), never from averaged percentiles. A record has \
       only the percentiles of its own gaps, so the report shows their distribution over the exchanges; that of all \
       gaps is shown only where the records have timelines.
@@ -52,6 +57,28 @@ struct ReportCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Show goodput: the share of exchanges within this objective, both parts at once.",
+      discussion: "Takes ttft=500ms,tpot=30ms, one part of it, or a limit of MLPerf Inference (v6.1, datacenter): "
+        + MLPerfLimits.all.map { "\($0.name) (\($0.level.text))" }.joined(separator: ", ") + ".",
+      valueName: "objective"),
+    transform: Self.objective)
+  var slo: Objective?
+
+  @Option(
+    help: ArgumentHelp(
+      "Show TTFT by the length of the input, cold and warm, and its line TTFT = a + b x uncached tokens, per model.",
+      valueName: "what"))
+  var ttftBy: TTFTKey?
+
+  @Flag(
+    help: """
+      Have a front end's own calls (task: titles, tags) in the distributions and in goodput, too. Without it they are \
+      counted, and no more.
+      """)
+  var includeTasks = false
+
+  @Option(
+    help: ArgumentHelp(
       "Show the largest groups, so many, and sum the others.",
       discussion: "Default: 20; with --json all groups that are kept.", valueName: "count"))
   var top: Int?
@@ -72,7 +99,7 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     Terminal.ignoreBrokenPipe()
     if server { return try compareServers() }
-    let empty = ReportTally(by: by, within: times.window, where: conditions)
+    let empty = ReportTally(by: by, within: times.window, where: conditions, options: options)
     let tally: ReportTally
     do {
       let scan = try ReportScan(paths: files.isEmpty ? ["tachograph.jsonl"] : files)
@@ -97,6 +124,14 @@ struct ReportCommand: ParsableCommand {
     if !Terminal.write(text) { try CommandFailure.unwritten() }
   }
 
+  private var options: ReportOptions {
+    var options = ReportOptions()
+    options.objective = slo
+    options.includesTasks = includeTasks
+    options.showsTTFTByInput = ttftBy != nil
+    return options
+  }
+
   private func rendered(_ tally: ReportTally) -> String {
     let summary = ReportSummary(tally, top: top ?? (json ? .max : 20))
     if json { return summary.json(time: TerminalTime.rfc3339) }
@@ -108,11 +143,25 @@ struct ReportCommand: ParsableCommand {
   /// More than four would wait for the disk, and each needs memory of its own.
   private static var threads: Int { min(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), 4) }
 
+  @Sendable private static func objective(_ text: String) throws -> Objective {
+    guard let objective = Objective(text) else {
+      throw ValidationError(
+        "\"\(text)\" is no objective: write ttft=500ms,tpot=30ms, or one of "
+          + MLPerfLimits.all.map(\.name).joined(separator: ", "))
+    }
+    return objective
+  }
+
   @Sendable private static func condition(_ text: String) throws -> RecordCondition {
     do throws(RecordCondition.Invalid) { return try RecordCondition(text) } catch {
       throw ValidationError(error.description)
     }
   }
+}
+
+/// What first tokens can be shown by.
+enum TTFTKey: String, CaseIterable, ExpressibleByArgument {
+  case input
 }
 
 extension ReportGrouping: ExpressibleByArgument {}

@@ -14,7 +14,8 @@ struct TailCommand: ParsableCommand {
       time per output token, output tokens, tokens per second while it streamed, and its gaps.
 
       GAPS are four blocks for the median, p90, p99 and longest gap between tokens of that exchange, on a scale that \
-      is the same for all lines: ▁ is 1 ms or less, each step up is 3.7 times as long, █ is 10 s or more.
+      is the same for all lines: ▁ is 1 ms or less, each step up is 3.7 times as long, █ is 10 s or more. \
+      A * behind them: the stream has so few gaps that p99, or more, is thin (10 for the median, 50 for p90, 500 for p99).
 
       >812 under TTFT means that the client or a timeout ended the exchange before its first token, after 812 ms. ≥40 \
       under TOKENS means that tokens were counted by events: there were at least 40. – means not known.
