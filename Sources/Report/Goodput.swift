@@ -17,7 +17,8 @@ extension ReportRow {
   func compliance(on objective: Objective) -> Compliance {
     guard hasDialect else { return .unknown }
     switch outcome {
-    case .truncated, .streamError, .timeout, .upstreamUnreachable, .upstreamReset, .upstreamInvalid: return .missed
+    case .truncated, .streamError, .timeout, .upstreamUnreachable, .upstreamReset, .upstreamInvalid, .interrupted:
+      return .missed
     case .upstreamStatus, .rejected: return isServersFault ? .missed : .unknown
     case .tunnelled: return .unknown
     case .ok, .clientCancelled: break

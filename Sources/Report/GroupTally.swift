@@ -85,7 +85,7 @@ struct GroupTally: Sendable {
     onTime.add(row.deadlineCompliance)
     switch row.outcome {
     case .truncated, .streamError: cutOff += 1
-    case .timeout where row.wasStreaming: cutOff += 1
+    case .timeout where row.wasStreaming, .interrupted where row.wasStreaming: cutOff += 1
     case .clientCancelled:
       gaveUp += 1
       if !row.wasStreaming { gaveUpWaiting += 1 }
