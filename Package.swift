@@ -50,7 +50,8 @@ let package = Package(
     module(
       "Measurement",
       [
-        "Clocks", "Metrics", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
+        "Clocks", "JSON", "Metrics", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
       ]),
     module("RecordLog", ["Clocks", "ContentCoding", "JSON", "Logging", "Measurement", "Metrics"]),
     module("SettingValues"),
@@ -114,7 +115,12 @@ let package = Package(
     tests("JSON"),
     tests("ContentCoding", ["CZlib", "CBrotli", "CZstd"]),
     tests("TokenWire", ["JSON", "ContentCoding"]),
-    tests("Measurement", ["Clocks", "Metrics", "TokenWire"]),
+    tests(
+      "Measurement",
+      [
+        "Clocks", "Metrics", "TokenWire", .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+      ]),
     tests("RecordLog", ["CZlib", "CZstd", "Clocks", "JSON", "Logging", "Measurement"]),
     tests(
       "Report",

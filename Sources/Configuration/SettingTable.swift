@@ -124,6 +124,30 @@ struct Setting: Sendable {
       "identity.session_headers", \.identity.sessionHeaders, .headers,
       "Request headers that name the conversation or session; the first one that a request has is used."),
     Setting(
+      "identity.rules", \.identity.rules, .identityRules,
+      "How the user is found: rules in order, of which the first that names somebody counts; in place of identity.headers."
+        + " header:NAME; body:MEMBER, with user, safety_identifier, metadata.user_id, litellm_metadata.user or"
+        + " prompt_cache_key; jwt:CLAIM or jwt:CLAIM@HEADER, a claim of a JSON Web Token in authorization or another header;"
+        + " api_key; client_ip; fixed:NAME; and the headers and members of a front end: openwebui, librechat, litellm,"
+        + " helicone. [] means identity.headers, the body, api_key, client_ip."),
+    Setting(
+      "identity.jwt_algorithm", \.identity.tokenAlgorithm, Codec<Settings.TokenAlgorithm>.word().or("off"),
+      "The algorithm by which signatures of tokens are checked, together with identity.jwt_key_file. A token with another"
+        + " one, or with a wrong signature, names nobody. off: tokens are believed, and marked jwt_unverified in user_from.",
+      needsRestart: true),
+    Setting(
+      "identity.jwt_key_file", \.identity.tokenKeyFile, Codec<String>.text.or("off"),
+      "The file with the key for that: for HS256, HS384 and HS512 the secret, of at least 16 bytes, which nobody else may"
+        + " read; for RS256 and ES256 the public key in PEM.",
+      needsRestart: true),
+    Setting(
+      "identity.names", \.identity.names, .word(),
+      "What records and metrics say of a user. keep: the name. hash: its fingerprint under the identity secret. drop:"
+        + " nothing. A client's address stands in client all the same."),
+    Setting(
+      "identity.allow", \.identity.allow, .names,
+      "Names that are recorded as they are, if identity.names is hash or drop; a * at the end stands for anything."),
+    Setting(
       "identity.trusted_proxies", \.identity.trustedProxies, .addressRanges,
       "Peers whose X-Forwarded-For field is trusted to name the client, such as [10.0.0.0/8, \"::1\"]."
     ),
@@ -349,5 +373,9 @@ struct Setting: Sendable {
     Setting(
       "admin.models", \.admin.models, .count(1...10_000),
       "Models that have metrics of their own; further ones are counted together, as other.", needsRestart: true),
+    Setting(
+      "admin.users", \.admin.users, .count(0...10_000),
+      "Users that have metrics of their own, those with most tokens; further ones are counted together, as other. 0: metrics"
+        + " name no user.", needsRestart: true),
   ]
 }

@@ -112,6 +112,20 @@ public struct SettingsLoader: Sendable {
           origin: settings.origin(of: "upstream"), what: "upstream and listen are the same address",
           remedy: "listen on another port: the proxy would connect to itself"))
     }
+    let isRuled = settings.origin(of: "identity.rules") != .standard && !settings.identity.rules.isEmpty
+    if isRuled, settings.origin(of: "identity.headers") != .standard {
+      found.append(
+        SettingsProblem(
+          origin: settings.origin(of: "identity.headers"), what: "identity.headers and identity.rules are both set",
+          remedy: "write each header into identity.rules, as header:NAME"))
+    }
+    if (settings.identity.tokenAlgorithm == nil) != (settings.identity.tokenKeyFile == nil) {
+      let isKeyMissing = settings.identity.tokenKeyFile == nil
+      found.append(
+        SettingsProblem(
+          origin: settings.origin(of: isKeyMissing ? "identity.jwt_algorithm" : "identity.jwt_key_file"),
+          what: "identity.jwt_algorithm and identity.jwt_key_file go together", remedy: "set both, or neither"))
+    }
     if settings.buffers.lowWatermarkBytes >= settings.buffers.highWatermarkBytes {
       let low = settings.origin(of: "buffers.low_watermark")
       found.append(

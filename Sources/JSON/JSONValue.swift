@@ -31,6 +31,22 @@ public struct JSONValue {
     return unsafe found.map { unsafe JSONValue($0 + 1) }
   }
 
+  /// The same, of a name that is known only when the program runs.
+  public func member(named key: String) -> JSONValue? {
+    guard isObject else { return nil }
+    var key = key
+    var keys = unsafe yyjson_obj_iter_with(value)
+    let found = key.withUTF8 { name -> UnsafeMutablePointer<yyjson_val>? in
+      var found: UnsafeMutablePointer<yyjson_val>?
+      while let next = unsafe yyjson_obj_iter_next(&keys) {
+        let isNamed = unsafe JSONValue(next).equals(name)
+        if isNamed { unsafe found = unsafe next }
+      }
+      return unsafe found
+    }
+    return unsafe found.map { unsafe JSONValue($0 + 1) }
+  }
+
   /// The same, nil too where the member is `null`.
   public func present(_ key: StaticString) -> JSONValue? {
     guard let member = self[key], !member.isNull else { return nil }

@@ -30,6 +30,11 @@ enum Credential {
     return changingSchemes.contains(name) || rest.contains(where: isBlank) ? nil : rest
   }
 
+  /// What follows a scheme in a value, or all of it: where a token stands, which has no blank in it.
+  static func token(in value: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    value.lastIndex(where: isBlank).map { value[($0 + 1)...] } ?? value
+  }
+
   private static func hasScheme(_ value: ArraySlice<UInt8>) -> Bool {
     let scheme = value.prefix { !isBlank($0) }
     return scheme.endIndex < value.endIndex && schemes.contains(String(decoding: scheme, as: UTF8.self).lowercased())

@@ -54,7 +54,8 @@ public struct ExchangeMeter: ~Copyable, Sendable {
   var gaps = GapMeter()
   var ledger = TokenLedger()
 
-  let received: WallAnchor
+  /// When the request's first byte came.
+  public let received: WallAnchor
   @PackedInstant var requestCompleteAt: Instant? = nil
   @PackedInstant var connectStartedAt: Instant? = nil
   @PackedInstant var connectedAt: Instant? = nil

@@ -16,58 +16,121 @@ public struct Identity: Hashable, Sendable {
   }
 }
 
-/// Which header fields name the user and the session, in order of precedence.
-public struct IdentityHeaders: Sendable {
-  /// Fields that name the user, lower case.
-  public let user: [String]
-  /// Fields that name the session, lower case.
-  public let session: [String]
-  /// `user` as `user_from` writes it: made once, not per request.
-  let userFrom: [String]
-
-  /// Makes the lists from names in any case.
-  public init(user: [String], session: [String]) {
-    self.user = user.map { $0.lowercased() }
-    self.session = session.map { $0.lowercased() }
-    userFrom = self.user.map { "header:" + $0 }
-  }
-
-  /// All fields that tell who sends a request, lower case.
-  public var all: [String] { user + session + IdentityReader.credentials }
-}
-
 /// Who sent a request, by its head: the few strings a record needs, so that the head itself can go. The same for all
-/// heads with equal values of `IdentityHeaders.all`, which share it; so a class.
+/// heads with equal values of `IdentityRules.fields`, which share it; so a class.
 public final class RequestOrigin: Sendable {
-  let user: Identity?
-  let keyOwner: Identity?
+  /// What the head says for one rule.
+  enum Candidate: Sendable {
+    case name(String)
+    case token(ClaimedToken)
+  }
+
+  let rules: IdentityRules
+  private let secret: KeySecret?
+  /// By the rules' numbers, rising.
+  let candidates: [(rule: Int, candidate: Candidate)]
+  /// Whether its headers count: otherwise only the API key does, and tokens whose signature is good.
+  private let isTrusted: Bool
   let session: String?
+  let task: String?
 
-  init(user: Identity? = nil, keyOwner: Identity? = nil, session: String? = nil) {
-    self.user = user
-    self.keyOwner = keyOwner
+  init(
+    _ rules: IdentityRules = IdentityRules(user: [], session: []), _ secret: KeySecret? = nil,
+    candidates: [(rule: Int, candidate: Candidate)] = [], isTrusted: Bool = true, session: String? = nil,
+    task: String? = nil
+  ) {
+    self.rules = rules
+    self.secret = secret
+    self.candidates = candidates
+    self.isTrusted = isTrusted
     self.session = session
+    self.task = task
   }
 
-  /// The same head as sent by a peer whose identity headers do not count: only its API key says who sent it.
+  /// The same head as sent by a peer whose identity headers do not count: only its API key says who sent it, and a token
+  /// whose signature is good.
   public var withoutHeaders: RequestOrigin {
-    user == nil && session == nil ? self : RequestOrigin(keyOwner: keyOwner)
+    guard isTrusted else { return self }
+    let kept = candidates.filter { number, candidate in
+      if case .token = candidate { return true }
+      return rules.rules[number] == .apiKey
+    }
+    return RequestOrigin(rules, secret, candidates: kept, isTrusted: false)
   }
 
-  /// The user: configured headers, then the body, then the API key's fingerprint, then the client's address.
-  /// - Parameter isBodyRead: whether `facts` has all that the body says.
+  /// The user: the first rule that names one.
+  /// - Parameters:
+  ///   - isBodyRead: whether `facts` has all that the body says.
+  ///   - seconds: when the request came, since 1970: tokens have to be valid then.
+  ///   - didFail: told of each token that names nobody.
   /// - Returns: nil where the body may name a user that was not read: anyone else would be a guess.
-  public func identity(facts: borrowing RequestFacts, client: String, isBodyRead: Bool = true) -> Identity? {
-    if let user { return user }
-    if let name = facts.user, !name.isEmpty { return Identity(user: name, from: facts.userKey ?? "body:user") }
-    guard isBodyRead else { return nil }
-    return keyOwner ?? Identity(user: client, from: "client_ip")
+  public func identity(
+    facts: borrowing RequestFacts, client: String, isBodyRead: Bool = true, at seconds: Double = 0,
+    didFail: (TokenFailure) -> Void = { _ in }
+  ) -> Identity? {
+    var next = candidates.startIndex
+    var mayBeUnread = false
+    for (number, rule) in rules.rules.enumerated() {
+      while next < candidates.endIndex, candidates[next].rule < number { next += 1 }
+      let candidate = next < candidates.endIndex && candidates[next].rule == number ? candidates[next].candidate : nil
+      if case .body = rule {
+        if let name = facts.user(namedBy: rules.from[number]), !name.isEmpty {
+          return Identity(user: name, from: rules.from[number])
+        }
+        mayBeUnread = !isBodyRead
+        continue
+      }
+      guard let found = identity(rule, number, candidate, client: client, at: seconds, didFail) else { continue }
+      return mayBeUnread ? nil : found
+    }
+    return nil
+  }
+
+  private func identity(
+    _ rule: IdentityRule, _ number: Int, _ candidate: Candidate?, client: String, at seconds: Double,
+    _ didFail: (TokenFailure) -> Void
+  ) -> Identity? {
+    switch (rule, candidate) {
+    case (.clientAddress, _): return Identity(user: client, from: rules.from[number])
+    case (.fixed(let name), _): return Identity(user: name, from: rules.from[number])
+    case (_, .name(let name)): return Identity(user: name, from: rules.from[number])
+    case (_, .token(let token)):
+      let claim: TokenClaim
+      switch token.read(rules.tokenKey) {
+      case .success(let read): claim = read
+      case .failure(let failure):
+        didFail(failure)
+        return nil
+      }
+      if let failure = claim.failure(at: seconds) {
+        didFail(failure)
+        return nil
+      }
+      guard isTrusted || claim.isVerified else { return nil }
+      return Identity(user: claim.name, from: rule.from(isVerified: claim.isVerified))
+    case (_, nil): return nil
+    }
+  }
+
+  /// What a record says of a user, by the policy for names; nil where that is nothing.
+  public func shown(_ identity: Identity?) -> String? {
+    guard let identity, identity.from != "fixed", !rules.names.allows(identity.user) else { return identity?.user }
+    switch rules.names.mode {
+    case .keep: return identity.user
+    case .drop: return nil
+    // Of a key there is the fingerprint already.
+    case .hash:
+      return identity.from == "api_key" ? identity.user : secret.map { KeyFingerprints.name(identity.user, $0) }
+    }
   }
 
   /// The session: configured headers, then the body.
   public func session(facts: borrowing RequestFacts) -> String? {
     session ?? facts.session.flatMap { $0.isEmpty ? nil : StringLimit.capped($0) }
   }
+
+  /// The front end's word for a call of its own: its header's, or what the prompt's first words show.
+  public func task(facts: borrowing RequestFacts) -> String? { task ?? facts.task }
 }
 
 /// The ids that a request's head gives to it alone.
@@ -83,33 +146,56 @@ public enum RequestIDs {
 
 /// Reads heads: one value a worker, for it remembers the fingerprints of the keys it saw.
 public struct IdentityReader: Sendable {
-  private let headers: IdentityHeaders
+  private let rules: IdentityRules
+  private let secret: KeySecret
   private var fingerprints: KeyFingerprints
 
   /// Makes a reader.
-  public init(headers: IdentityHeaders, secret: KeySecret) {
-    self.headers = headers
+  public init(_ rules: IdentityRules, secret: KeySecret) {
+    self.rules = rules
+    self.secret = secret
     fingerprints = KeyFingerprints(secret: secret)
   }
 
   /// Reads who sent a head.
   /// - Parameter field: the bytes of the first value of the field of this lower-case name; nil where the head has none.
   public mutating func read(_ field: (String) -> ArraySlice<UInt8>?) -> RequestOrigin {
-    var user: Identity?
-    for index in headers.user.indices {
-      guard let value = Self.present(field(headers.user[index])) else { continue }
-      user = Identity(user: name(value, of: headers.user[index]), from: headers.userFrom[index])
-      break
+    var candidates: [(rule: Int, candidate: RequestOrigin.Candidate)] = []
+    var isNamed = false
+    for (number, rule) in rules.rules.enumerated() {
+      switch rule {
+      case .header(let name):
+        // Of the headers only the first one that says something is ever asked for.
+        guard !isNamed, let value = Self.present(field(name)) else { continue }
+        candidates.append((number, .name(self.name(value, of: name))))
+        isNamed = true
+      case .token(let claim, let name):
+        guard let value = Self.present(field(name)) else { continue }
+        candidates.append((number, .token(ClaimedToken(Credential.token(in: value), claim: claim))))
+      case .apiKey:
+        guard let key = Self.credential(field) else { continue }
+        candidates.append((number, .name(fingerprints.fingerprint(of: key))))
+      case .body, .clientAddress, .fixed: continue
+      }
     }
-    var keyOwner: Identity?
-    if let key = Self.credential(field) {
-      keyOwner = Identity(user: fingerprints.fingerprint(of: key), from: "api_key")
+    var session: String?
+    for header in rules.session where session == nil {
+      session = Self.present(field(header)).map { name($0, of: header) }
     }
-    for header in headers.session {
-      guard let value = Self.present(field(header)) else { continue }
-      return RequestOrigin(user: user, keyOwner: keyOwner, session: name(value, of: header))
-    }
-    return RequestOrigin(user: user, keyOwner: keyOwner)
+    return RequestOrigin(
+      rules, secret, candidates: candidates, session: session,
+      task: Self.present(field(IdentityRules.task)).flatMap(Self.task))
+  }
+
+  /// A task is one word of at most 64 letters, digits, `_`, `-` or `.`: also a template that was not filled in is none.
+  private static func task(_ value: ArraySlice<UInt8>) -> String? {
+    let word = String(decoding: value, as: UTF8.self)
+    let isWord =
+      word.utf8.count <= 64
+      && word.utf8.allSatisfy {
+        (0x30...0x39).contains($0) || (0x41...0x5A).contains($0 & 0xDF) || $0 == 0x5F || $0 == 0x2D || $0 == 0x2E
+      }
+    return isWord && !["none", "null"].contains(word.lowercased()) ? word : nil
   }
 
   /// What a configured field's value is called in a record: a credential by its fingerprint, anything else as it stands.
@@ -125,7 +211,7 @@ public struct IdentityReader: Sendable {
   }
 
   /// The fields that carry API keys.
-  fileprivate static let credentials = ["authorization", "x-api-key", "api-key"]
+  static let credentials = ["authorization", "x-api-key", "api-key"]
 
   /// The API key a head carries, where it carries one.
   private static func credential(_ field: (String) -> ArraySlice<UInt8>?) -> ArraySlice<UInt8>? {

@@ -38,6 +38,12 @@ public struct KeyFingerprints: Sendable {
   /// Keys remembered now.
   var remembered: Int { young.count + old.count }
 
+  /// The fingerprint of a name, which is another one than that of an equal key.
+  static func name(_ name: String, _ secret: KeySecret) -> String {
+    let code = HMAC<SHA256>.authenticationCode(for: Array("user\0".utf8) + Array(name.utf8), using: secret.key)
+    return "user_" + Hex.encode(code.prefix(6))
+  }
+
   static func compute(_ credential: ArraySlice<UInt8>, _ secret: KeySecret) -> String {
     let code = HMAC<SHA256>.authenticationCode(for: credential, using: secret.key)
     return "key_" + Hex.encode(code.prefix(6))

@@ -25,10 +25,16 @@ extension KeySecret {
 
   /// Loads such a secret from a file.
   public static func load(given path: String) throws(KeySecretError) -> KeySecret {
+    try KeySecret(given: contents(of: path), in: path)
+  }
+
+  /// A file's bytes, of a longer one as many as are too many.
+  /// - Parameter isSecret: whether nobody else may read it.
+  static func contents(of path: String, isSecret: Bool = true) throws(KeySecretError) -> [UInt8] {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard file >= 0 else { throw KeySecretError(description: "cannot read the key secret \(path): \(message())") }
     defer { close(file) }
-    try checkAccess(file, path)
+    if isSecret { try checkAccess(file, path) }
     var bytes: [UInt8] = []
     var block = [UInt8](repeating: 0, count: sizes.upperBound + 3)
     while bytes.count < block.count {
@@ -37,7 +43,7 @@ extension KeySecret {
       if count == 0 { break }
       bytes += block.prefix(count)
     }
-    return try KeySecret(given: bytes, in: path)
+    return bytes
   }
 
   /// Nobody but its owner may read or write the file. Its group may read it where the file is root's, or the group is one of

@@ -29,14 +29,17 @@ final class ConfigurationSnapshot: Sendable {
   let hasObjectives: Bool
   /// Paths that are a dialect's by configuration.
   let dialectRoutes: [DialectRoute]
-  /// Which header fields name the user and the session.
-  let identityHeaders: IdentityHeaders
+  /// How user and session are found.
+  let identityRules: IdentityRules
 
   /// Of settings that name one upstream server.
-  convenience init(_ settings: Settings) { self.init(settings) { [$0] } }
+  /// - Parameter tokenKey: by which tokens' signatures are checked.
+  convenience init(_ settings: Settings, tokenKey: TokenKey? = nil) { self.init(settings, tokenKey: tokenKey) { [$0] } }
 
   /// - Parameter servers: makes the upstream servers of the one that `settings` name.
-  init(_ settings: Settings, upstreams servers: (UpstreamSettings) -> [UpstreamSettings]) {
+  init(
+    _ settings: Settings, tokenKey: TokenKey? = nil, upstreams servers: (UpstreamSettings) -> [UpstreamSettings]
+  ) {
     self.settings = settings
     let count = servers(UpstreamSettings(settings, idleConnections: 0, spareAttempts: 0)).count
     budget = DescriptorBudget(
@@ -55,9 +58,9 @@ final class ConfigurationSnapshot: Sendable {
     dialectRoutes = settings.dialects.paths.compactMap {
       DialectRoute(ending: $0.ending, dialect: $0.dialect.rawValue)
     }
-    identityHeaders = IdentityHeaders(user: settings.identity.headers, session: settings.identity.sessionHeaders)
+    identityRules = IdentityRules(settings.identity, tokenKey: tokenKey)
     var forwarding = ForwardingPolicy(settings.forwarding)
-    forwarding.endToEnd = identityHeaders.all
+    forwarding.endToEnd = identityRules.fields
     self.forwarding = forwarding
   }
 
@@ -118,6 +121,49 @@ extension ForwardingPolicy.AddressField {
       case .pass: .pass
       case .append: .append
       case .replace: .replace
+      case .drop: .drop
+      }
+  }
+}
+
+extension IdentityRules {
+  /// The rules of the settings.
+  fileprivate convenience init(_ identity: Settings.Identity, tokenKey: TokenKey?) {
+    let names = NamePolicy(NamePolicy.Mode(identity.names), allowed: identity.allow)
+    guard !identity.rules.isEmpty else {
+      self.init(user: identity.headers, session: identity.sessionHeaders, names: names, tokenKey: tokenKey)
+      return
+    }
+    let frontEnds = identity.rules.compactMap { rule -> IdentityRuleText.FrontEnd? in
+      if case .frontEnd(let frontEnd) = rule.kind { frontEnd } else { nil }
+    }
+    let session = identity.sessionHeaders + frontEnds.flatMap(\.sessionHeaders)
+    self.init(
+      identity.rules.flatMap(IdentityRule.rules), session: session, names: names, tokenKey: tokenKey)
+  }
+}
+
+extension IdentityRule {
+  fileprivate static func rules(_ text: IdentityRuleText) -> [IdentityRule] {
+    switch text.kind {
+    case .header(let name): [.header(name)]
+    case .body(let member): [.body(member)]
+    case .token(let claim, let header): [.token(claim: claim, header: header)]
+    case .apiKey: [.apiKey]
+    case .clientAddress: [.clientAddress]
+    case .fixed(let name): [.fixed(name)]
+    case .frontEnd(let frontEnd):
+      frontEnd.userHeaders.map(IdentityRule.header) + frontEnd.userMembers.map(IdentityRule.body)
+    }
+  }
+}
+
+extension NamePolicy.Mode {
+  fileprivate init(_ mode: Settings.NameMode) {
+    self =
+      switch mode {
+      case .keep: .keep
+      case .hash: .hash
       case .drop: .drop
       }
   }

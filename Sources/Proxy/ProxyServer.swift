@@ -26,12 +26,15 @@ public final class ProxyServer: Sendable {
   /// - Parameters:
   ///   - inherited: sockets to take clients from, in place of one on the settings' address.
   ///   - interrupted: the stages of exchanges of an earlier process whose records were put into the log, to be counted.
+  /// - Parameter tokenKey: by which signatures of tokens are checked, until the end.
   /// - Throws: `TransportError`: the address is in use, is not ours, or is no address.
   public convenience init(
-    settings: Settings, writer: RecordWriter, secret: KeySecret, inherited: [ListeningSocket] = [],
+    settings: Settings, writer: RecordWriter, secret: KeySecret, tokenKey: TokenKey? = nil,
+    inherited: [ListeningSocket] = [],
     interrupted: [Stage?] = [], log: Log = .standardError
   ) throws(TransportError) {
-    let state = ProxyState(ConfigurationSnapshot(settings), writer: writer, secret: secret, log: log)
+    let state = ProxyState(
+      ConfigurationSnapshot(settings, tokenKey: tokenKey), writer: writer, secret: secret, log: log)
     // Before the worker that writes these counters.
     for stage in interrupted {
       state.counters[0].exchanges.add(.interrupted, stage)
@@ -112,7 +115,7 @@ public final class ProxyServer: Sendable {
   /// Uses `settings` for everything that begins from now on: exchanges, connections, waits. Exchanges under way keep theirs;
   /// the address listened on and the number of workers stay as they were at the start. Returns at once.
   public func apply(_ settings: Settings) {
-    let configuration = ConfigurationSnapshot(settings)
+    let configuration = ConfigurationSnapshot(settings, tokenKey: state.configuration.identityRules.tokenKey)
     state.configuration = configuration
     for mailbox in mailboxes { mailbox.post(.apply(configuration)) }
     // After the workers are told: an exchange that is admitted now finds the new configuration.

@@ -13,6 +13,8 @@ final class ProxyState: Sendable {
   let counters: [Counters]
   /// Which models have metrics of their own.
   let operations: ModelRegistry
+  /// Which users have metrics of their own; nil where none may.
+  let users: UserRegistry?
   /// The upstream servers, in the order of the settings.
   let upstreams: [UpstreamState]
   let router: Router
@@ -37,6 +39,7 @@ final class ProxyState: Sendable {
     upstreams = configuration.upstreams.map { UpstreamState($0, workers: workers) }
     openRecords = OpenRecords(workers: workers)
     operations = ModelRegistry(limit: settings.admin.models)
+    users = settings.admin.users > 0 ? UserRegistry(limit: settings.admin.users) : nil
   }
 
   /// The settings in force. Each worker has its own reference, which it replaces when its mailbox brings the next.

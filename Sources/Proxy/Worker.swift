@@ -72,14 +72,15 @@ final class Worker {
     self.proxy = proxy
     self.number = number
     counters = proxy.counters[number]
-    recording = RecordingResources(counters: counters, models: proxy.operations, writer: proxy.writer)
+    recording = RecordingResources(
+      counters: counters, models: proxy.operations, users: proxy.users, writer: proxy.writer)
     configuration = proxy.configuration
     recording.decoder.scans.bodyBudget = configuration.settings.limits.inspectedBodyBytes
     requestMemory = RequestMemory(limit: configuration.settings.buffers.waitingRequestsBytes)
     loop = try EventLoop()
     upstreams = UpstreamList(configuration, proxy, worker: number, loop: loop)
     headCaches = HeadCaches()
-    origins = RequestOrigins(configuration.identityHeaders, proxy.secret)
+    origins = RequestOrigins(configuration.identityRules, proxy.secret)
     var listeners: [Listener] = []
     for socket in sockets { listeners.append(try Listener(loop: loop, socket: socket)) }
     self.listeners = listeners
@@ -246,7 +247,7 @@ final class Worker {
     upstreams.apply(configuration)
     headCaches.invalidate()
     headCaches = HeadCaches()
-    origins.apply(configuration.identityHeaders)
+    origins.apply(configuration.identityRules)
     updateAccepting()
   }
 

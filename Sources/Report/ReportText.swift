@@ -197,7 +197,7 @@ extension ReportText {
     return (shown + inFlight + inputs).contains { !$0.thin.isEmpty }
   }
 
-  private static let thinFootnote =
+  static let thinFootnote =
     "\(NumberText.thinMark): a thin percentile, of fewer than 5 / (1 - p) values (10 for P50, 50 for P90, 500 for P99): "
     + "the next few may move it"
 

@@ -25,13 +25,14 @@ extension ServerComparison {
           [TerminalText.safe(group.model ?? "null"), TerminalText.safe(group.upstream ?? "null")]
             + [NumberText.whole(compared.wire.count)]
             + [
-              Self.value(compared.wire, 50), Self.value(compared.server, 50), Self.value(compared.between, 50),
-              Self.value(compared.between, 90), Self.value(compared.between, 99), Self.value(compared.between, 100),
-            ].map { NumberText.short($0) })
+              Self.text(compared.wire, 50), Self.text(compared.server, 50), Self.text(compared.between, 50),
+              Self.text(compared.between, 90), Self.text(compared.between, 99), Self.text(compared.between, 100),
+            ])
       }
       if groups.contains(where: { $0[keyPath: time].wire.count > 0 }) { lines += [""] + table.lines(within: columns) }
     }
-    return lines + [""] + Self.explanations + remarks(groups)
+    let isThin = lines.contains { $0.contains(NumberText.thinMark) }
+    return lines + [""] + (isThin ? [ReportText.thinFootnote] : []) + Self.explanations + remarks(groups)
   }
 
   private static var times: [(String, KeyPath<ServerComparisonGroup, ComparedTime>)] {
@@ -48,7 +49,9 @@ extension ServerComparison {
     for group in groups {
       let name = "\(TerminalText.safe(group.model ?? "null")) at \(TerminalText.safe(group.upstream ?? "null"))"
       if let wait = Self.value(group.queue, 99) {
-        lines.append("note: \(name): the server's own queue took \(NumberText.short(wait)) ms at p99")
+        lines.append(
+          "note: \(name): the server's own queue took \(NumberText.short(wait)) ms at p99"
+            + (Percentiles.isThin(99, of: group.queue.count) ? " (\(NumberText.thinMark) thin)" : ""))
       }
       if let part = group.acceptance {
         lines.append(
@@ -63,6 +66,13 @@ extension ServerComparison {
     if silent > 0 { lines.append("note: ok exchanges whose server states no time: \(NumberText.whole(silent))") }
     if folded > 0 { lines.append("note: exchanges of further models and upstreams: \(NumberText.whole(folded))") }
     return lines
+  }
+
+  /// Milliseconds, marked where they are thin.
+  private static func text(_ distribution: Distribution, _ percentile: Int) -> String {
+    guard let value = value(distribution, Double(percentile)) else { return NumberText.unknown }
+    let isThin = percentile < 100 && Percentiles.isThin(percentile, of: distribution.count)
+    return NumberText.short(value) + (isThin ? NumberText.thinMark : "")
   }
 
   /// Milliseconds.
@@ -98,7 +108,13 @@ extension ServerComparisonGroup {
     let percentiles = [("p50", 50.0), ("p90", 90), ("p99", 99), ("max", 100)]
     return .object(
       [("count", .int(distribution.count))]
-        + percentiles.map { ($0.0, .optional(ServerComparison.value(distribution, $0.1))) })
+        + percentiles.map { ($0.0, .optional(ServerComparison.value(distribution, $0.1))) }
+        + [
+          (
+            "thin",
+            .array([50, 90, 99].filter { Percentiles.isThin($0, of: distribution.count) }.map { .string("p\($0)") })
+          )
+        ])
   }
 }
 

@@ -28,6 +28,16 @@ enum IdentitySecret {
     }
   }
 
+  /// The key of tokens' signatures; nil where none is configured.
+  static func tokenKey(_ identity: Settings.Identity) throws(ServiceFailure) -> TokenKey? {
+    guard let path = identity.tokenKeyFile,
+      let algorithm = identity.tokenAlgorithm.flatMap({ TokenKey.Algorithm(rawValue: $0.rawValue) })
+    else { return nil }
+    do throws(KeySecretError) { return try TokenKey.load(algorithm, path: path) } catch {
+      throw ServiceFailure(settings: error.description)
+    }
+  }
+
   private static func warning(_ reason: String) -> String {
     "\(reason): fingerprints of API keys change at the next start; to keep them, set identity.secret_file or "
       + KeySecret.environmentName

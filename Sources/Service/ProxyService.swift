@@ -45,6 +45,7 @@ public final class ProxyService: Sendable {
     let settings = source.settings.withMachineValues()
     try OwnAddresses(settings, inherited: inherited).refuse(settings)
     let secret: KeySecret
+    let tokenKey = try IdentitySecret.tokenKey(settings.identity)
     let interrupted = try Self.takeOverInterrupted(settings, log: log)
     (secret, writer) = try Self.openRecords(settings, source, log: log)
     let pages = AdminPages(source, version: version, log: log)
@@ -56,7 +57,8 @@ public final class ProxyService: Sendable {
     }
     do throws(TransportError) {
       server = try ProxyServer(
-        settings: settings, writer: writer, secret: secret, inherited: inherited, interrupted: interrupted)
+        settings: settings, writer: writer, secret: secret, tokenKey: tokenKey, inherited: inherited,
+        interrupted: interrupted)
     } catch {
       admin?.stop()
       _ = writer.close(timeoutMilliseconds: Self.recordsTimeoutMilliseconds)

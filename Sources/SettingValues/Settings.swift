@@ -84,7 +84,17 @@ public struct Settings: Hashable, Sendable {
       "x-litellm-customer-id", "x-litellm-end-user-id", "x-user-id", "x-openwebui-user-id", "helicone-user-id",
     ]
     /// Request headers that name the conversation or session, in lower case; the first one that a request has is used.
-    public var sessionHeaders = ["x-session-id", "x-openwebui-chat-id", "helicone-session-id"]
+    public var sessionHeaders = ["x-session-id", "x-openwebui-chat-id", "helicone-session-id", "x-correlation-id"]
+    /// How the user is found, in order; an empty list means `headers`, the body, the API key and the client's address.
+    public var rules: [IdentityRuleText] = []
+    /// What becomes of names in records.
+    public var names = NameMode.keep
+    /// Names that are recorded as they are, whatever `names` says; a `*` at the end stands for anything.
+    public var allow: [String] = []
+    /// The algorithm of tokens' signatures; nil where none is checked.
+    public var tokenAlgorithm: TokenAlgorithm?
+    /// The file with the key of tokens' signatures.
+    public var tokenKeyFile: String?
     /// Peers whose `X-Forwarded-For` is believed for `client`; none unless configured.
     public var trustedProxies: [AddressRange] = []
     /// Peers whose `headers` and `sessionHeaders` count; all where it is empty.
@@ -92,6 +102,25 @@ public struct Settings: Hashable, Sendable {
     /// The file with the secret of the fingerprints, made by somebody else; nil is one that this program makes beside the
     /// records.
     public var secretFile: String?
+  }
+
+  /// What becomes of users' names in records.
+  public enum NameMode: String, CaseIterable, Hashable, Sendable {
+    /// They are recorded.
+    case keep
+    /// Their fingerprints are.
+    case hash
+    /// Nothing is.
+    case drop
+  }
+
+  /// Algorithms of tokens' signatures (RFC 7518 §3.1).
+  public enum TokenAlgorithm: String, CaseIterable, Hashable, Sendable {
+    case hs256 = "HS256"
+    case hs384 = "HS384"
+    case hs512 = "HS512"
+    case rs256 = "RS256"
+    case es256 = "ES256"
   }
 
   /// Which paths are which dialect's, beside those that every dialect has.
@@ -318,5 +347,7 @@ public struct Settings: Hashable, Sendable {
     public var listen: ListenAddress?
     /// Models that have metrics of their own; further ones are counted together.
     public var models = 100
+    /// Users that have metrics of their own; further ones are counted together. 0: no user is named in metrics.
+    public var users = 0
   }
 }

@@ -8,6 +8,10 @@ public struct RequestFacts: Hashable, Sendable {
   public var user: String?
   /// The key that named the user, as `user_from` writes it: `body:user`, `body:metadata.user_id`, …
   public var userKey: String?
+  /// What further keys name, by the key as `userKey` has it; `prompt_cache_key` is always among these, as it may name anything.
+  public var moreUsers: [String: String] = [:]
+  /// The front end's own call that the prompt's first words are known for. The prompt itself is not kept.
+  public var task: String?
   /// The conversation or session named in the body.
   public var session: String?
   /// Whether a stream was asked for; the dialect's default where the body leaves it out.
@@ -20,4 +24,9 @@ public struct RequestFacts: Hashable, Sendable {
 
   /// Makes facts of which none is known.
   public init() {}
+
+  /// The user that a certain key names, such as `body:user`.
+  public func user(namedBy key: String) -> String? {
+    (userKey ?? "body:user") == key && user != nil ? user : moreUsers[key]
+  }
 }

@@ -3,9 +3,10 @@ import JSON
 
 /// The members of a request's body that mean the same in every dialect.
 private enum RequestKey: String, JSONKey {
-  case model, stream, user, metadata
+  case model, stream, user, metadata, messages
   case litellmMetadata = "litellm_metadata"
   case safetyIdentifier = "safety_identifier"
+  case promptCacheKey = "prompt_cache_key"
   case session = "session_id"
   case litellmSession = "litellm_session_id"
   case conversation = "conversation_id"
@@ -17,7 +18,8 @@ extension RequestFacts {
   static let members: [[String]] =
     [
       ["model"], ["stream"], ["user"], ["metadata", "user_id"], ["metadata", "session_id"],
-      ["metadata", "conversation_id"], ["litellm_metadata", "user"], ["safety_identifier"], ["session_id"],
+      ["metadata", "conversation_id"], ["litellm_metadata", "user"], ["safety_identifier"], ["prompt_cache_key"],
+      ["session_id"],
       ["litellm_session_id"], ["conversation_id"],
     ]
 
@@ -45,15 +47,19 @@ extension RequestFacts {
 
   /// The first of the keys that LiteLLM's documentation lists, in its order (Documentation.docc/Dialects.md, "Who sent the request").
   private mutating func readUser(_ body: JSONObject<RequestKey>) {
-    if let name = body[.user]?.label {
-      (user, userKey) = (name, "body:user")
-    } else if let name = body[.litellmMetadata]?["user"]?.label {
-      (user, userKey) = (name, "body:litellm_metadata.user")
-    } else if let name = body[.metadata]?["user_id"]?.label {
-      (user, userKey) = (name, "body:metadata.user_id")
-    } else if let name = body[.safetyIdentifier]?.label {
-      (user, userKey) = (name, "body:safety_identifier")
+    name(body[.user]?.label, "body:user")
+    name(body[.litellmMetadata]?["user"]?.label, "body:litellm_metadata.user")
+    name(body[.metadata]?["user_id"]?.label, "body:metadata.user_id")
+    name(body[.safetyIdentifier]?.label, "body:safety_identifier")
+    if let key = body[.promptCacheKey]?.label { moreUsers["body:prompt_cache_key"] = key }
+    if let messages = body[.messages], messages.count == 1 {
+      task = messages.firstElement.flatMap(FrontEndTask.init)?.rawValue
     }
+  }
+
+  private mutating func name(_ name: String?, _ key: String) {
+    guard let name else { return }
+    if user == nil { (user, userKey) = (name, key) } else { moreUsers[key] = name }
   }
 
   private mutating func readSession(_ body: JSONObject<RequestKey>) {

@@ -9,12 +9,12 @@ import TokenWire
 private let secret = KeySecret(bytes: Array(0..<32))
 
 private func freshReader() -> IdentityReader {
-  let headers = IdentityHeaders(
+  let rules = IdentityRules(
     user: [
       "x-litellm-customer-id", "x-litellm-end-user-id", "x-openwebui-user-id", "helicone-user-id", "x-user-id",
     ],
     session: ["x-openwebui-chat-id", "helicone-session-id", "x-litellm-trace-id", "x-session-id"])
-  return IdentityReader(headers: headers, secret: secret)
+  return IdentityReader(rules, secret: secret)
 }
 
 extension IdentityReader {
@@ -52,7 +52,7 @@ struct IdentityTests {
   @Test("The first configured header that says anything wins, whatever its case in the configuration")
   func configured() {
     var reader = IdentityReader(
-      headers: IdentityHeaders(user: ["X-First", "X-Second"], session: ["X-Chat"]), secret: secret)
+      IdentityRules(user: ["X-First", "X-Second"], session: ["X-Chat"]), secret: secret)
     let fields = ["x-first": "  ", "x-second": "bob", "x-chat": "c1"]
     let head = reader.read(texts: { fields[$0] })
     #expect(head.identity(facts: RequestFacts(), client: "10.0.0.1") == Identity(user: "bob", from: "header:x-second"))
@@ -86,18 +86,18 @@ struct IdentityTests {
       ("x-user-id", "bearer very-secret"), ("helicone-auth", "Bearer very-secret"),
     ])
   func credentialHeader(name: String, value: String) {
-    var reader = IdentityReader(headers: IdentityHeaders(user: [name], session: [name]), secret: secret)
+    var reader = IdentityReader(IdentityRules(user: [name], session: [name]), secret: secret)
     let head = reader.read(texts: { $0 == name.lowercased() ? value : nil })
     let user = head.identity(facts: RequestFacts(), client: "")
     #expect(
       user?.user.count == 16 && user?.user.hasPrefix("key_") == true && user?.from == "header:\(name.lowercased())")
     #expect(head.session(facts: RequestFacts())?.hasPrefix("key_") == true)
-    #expect(!String(reflecting: (head.user, head.keyOwner, head.session)).contains("secret"))
+    #expect(!String(reflecting: (head.candidates, head.session)).contains("secret"))
   }
 
   @Test("Two cookies give two fingerprints, by all that they say")
   func cookies() {
-    var reader = IdentityReader(headers: IdentityHeaders(user: ["cookie"], session: []), secret: secret)
+    var reader = IdentityReader(IdentityRules(user: ["cookie"], session: []), secret: secret)
     let names = ["sid=1; theme=dark", "sid=2; theme=dark"].map { value in
       reader.read(texts: { $0 == "cookie" ? value : nil }).identity(facts: RequestFacts(), client: "")?.user
     }
@@ -108,7 +108,7 @@ struct IdentityTests {
     "A header that says who and is no credential is a name",
     arguments: ["x-user-id", "x-litellm-key-alias", "x-author"])
   func names(header: String) {
-    var reader = IdentityReader(headers: IdentityHeaders(user: [header], session: []), secret: secret)
+    var reader = IdentityReader(IdentityRules(user: [header], session: []), secret: secret)
     let head = reader.read(texts: { $0 == header ? "Basic" : nil })
     #expect(head.identity(facts: RequestFacts(), client: "")?.user == "Basic")
   }
@@ -161,8 +161,8 @@ struct IdentityTests {
   func keepsNoKey() {
     var reader = freshReader()
     let head = reader.read(texts: { $0 == "authorization" ? "Bearer sk-very-secret" : nil })
-    #expect(head.keyOwner != nil)
-    #expect(!String(reflecting: (head.user, head.keyOwner, head.session)).contains("very-secret"))
+    #expect(!head.candidates.isEmpty)
+    #expect(!String(reflecting: (head.candidates, head.session)).contains("very-secret"))
     #expect(!String(reflecting: reader).contains("very-secret"))
   }
 

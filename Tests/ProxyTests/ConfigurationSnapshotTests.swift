@@ -29,7 +29,7 @@ struct ConfigurationSnapshotTests {
     #expect(snapshot.decoderLimits == DecoderLimits(eventBytes: 1_048_576, bodyBytes: 4_194_304))
     var forwarding = ForwardingPolicy()
     forwarding.tunnels = ["websocket"]
-    forwarding.endToEnd = snapshot.identityHeaders.all
+    forwarding.endToEnd = snapshot.identityRules.fields
     #expect(snapshot.forwarding == forwarding)
     #expect(!snapshot.requiresProxyHeader && !snapshot.finishesHalfClosed && !snapshot.awaitsTokens)
     #expect(!snapshot.isTrustedProxy("127.0.0.1") && snapshot.maySendProxyHeader("127.0.0.1"))
@@ -84,7 +84,7 @@ struct ConfigurationSnapshotTests {
     #expect(snapshot.forwarding.forwardedFor == .append && snapshot.forwarding.forwarded == .drop)
     // The name alone adds no Via field.
     #expect(snapshot.forwarding.via == nil && snapshot.forwarding.tunnels.isEmpty)
-    #expect(snapshot.identityHeaders.user == ["x-a"] && snapshot.identityHeaders.session == ["x-b"])
+    #expect(snapshot.identityRules.rules.first == .header("x-a") && snapshot.identityRules.session == ["x-b"])
     #expect(snapshot.isTrustedProxy("10.1.2.3") && !snapshot.isTrustedProxy("::1"))
     #expect(snapshot.trustsIdentityHeaders(of: "192.0.2.9") && !snapshot.trustsIdentityHeaders(of: "10.1.2.3"))
     #expect(self.snapshot { _ in }.trustsIdentityHeaders(of: "10.1.2.3"))

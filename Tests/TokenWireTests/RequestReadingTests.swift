@@ -40,8 +40,13 @@ struct RequestReadingTests {
         (root["user"], "user"), (root["litellm_metadata"]?["user"], "litellm_metadata.user"),
         (root["metadata"]?["user_id"], "metadata.user_id"), (root["safety_identifier"], "safety_identifier"),
       ]
-      if let (value, key) = users.first(where: { name($0.0) != nil }) {
-        (facts.user, facts.userKey) = (name(value), "body:" + key)
+      for (value, key) in users {
+        guard let named = name(value) else { continue }
+        if facts.user == nil {
+          (facts.user, facts.userKey) = (named, "body:" + key)
+        } else {
+          facts.moreUsers["body:" + key] = named
+        }
       }
       facts.session =
         [

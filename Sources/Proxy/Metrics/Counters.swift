@@ -52,6 +52,8 @@ final class Counters: Sendable {
   let responses = StatusCounters()
   /// Those of them that leave no record, as the settings say.
   let recordsSkipped = Counter()
+  /// Tokens that named nobody, by the reason.
+  let tokenFailures = CounterFamily<TokenFailure>()
   /// What the proxy adds to each read.
   let delivery = DeliveryCounters()
 

@@ -15,6 +15,7 @@ extension ProxyServer {
     collectDelays(&page)
     collectOperations(&page)
     collectUnread(&page)
+    collectUsers(&page)
   }
 
   private func sum(_ counter: (Counters) -> UInt64) -> UInt64 { state.counters.reduce(0) { $0 &+ counter($1) } }

@@ -209,10 +209,11 @@ struct ExchangeRecorder: ~Copyable {
     let counters = resources.counters
     let termination = termination ?? current.measuredTermination()
     let failure = termination.failure ?? current.remark()
-    current.fill(&record, termination, failure, upstream, configuration)
+    current.fill(&record, termination, failure, upstream, configuration, counters)
     counters.exchanges.add(record.outcome, record.stage)
     if let failure { counters.failures.add(failure.kind) }
     if let status = current.status { counters.responses.add(status) }
     resources.models.count(record, &current.meter, unread: current.requestObstacle)
+    resources.users?.count(record)
   }
 }

@@ -6,29 +6,35 @@ extension RecorderState {
   /// Fills a record. The words are moved into it: once only.
   mutating func fill(
     _ record: inout ExchangeRecord, _ termination: Termination, _ failure: ExchangeFailure?, _ upstream: String,
-    _ configuration: ConfigurationSnapshot
+    _ configuration: ConfigurationSnapshot, _ counters: Counters
   ) {
-    fillWords(&record, termination, failure, upstream, configuration)
+    fillWords(&record, termination, failure, upstream, configuration, counters)
     meter.fill(&record)
   }
 
   private mutating func fillWords(
     _ record: inout ExchangeRecord, _ termination: Termination, _ failure: ExchangeFailure?, _ upstream: String,
-    _ configuration: ConfigurationSnapshot
+    _ configuration: ConfigurationSnapshot, _ counters: Counters?
   ) {
     record.id = id
     record.instance = configuration.instance
     let requestExtent = requestExtentSoFar
     if let metadata, let origin {
+      let isBodyRead = dialect == nil || requestExtent ?? .whole == .whole
+      // Signatures of tokens are checked now, when all bytes have long gone.
       let user = origin.identity(
-        facts: facts, client: client ?? "", isBodyRead: dialect == nil || requestExtent ?? .whole == .whole)
-      record.user = user?.user
-      record.userFrom = user?.from ?? "unread"
+        facts: facts, client: client ?? "", isBodyRead: isBodyRead,
+        at: Double(meter.received.realtimeNanoseconds) / 1e9
+      ) { counters?.tokenFailures.add($0) }
+      record.user = origin.shown(user)
+      record.userFrom = user?.from ?? (isBodyRead ? "none" : "unread")
+      record.task = origin.task(facts: facts)
       record.session = origin.session(facts: facts)
       record.method = metadata.method
       record.path = metadata.path
     } else {
-      record.user = client
+      // There is nothing to tell by whom a name is to be hidden.
+      record.user = configuration.settings.identity.names == .keep ? client : nil
       record.userFrom = client == nil ? nil : "client_ip"
       record.method = partialRequestLine?.method
       record.path = partialRequestLine?.path
@@ -64,7 +70,8 @@ extension RecorderState {
     let failure = ExchangeFailure(.proxyKilled, "the proxy was killed while it drained")
     let (client, requestID, traceID, model) = (client, requestID, traceID, facts.model)
     fillWords(
-      &record, Termination(outcome: .interrupted, stage: stage, failure: failure), failure, upstream, configuration)
+      &record, Termination(outcome: .interrupted, stage: stage, failure: failure), failure, upstream, configuration, nil
+    )
     (self.client, self.requestID, self.traceID, facts.model) = (client, requestID, traceID, model)
     if let tunnel { (record.requestBytes, record.responseBytes) = (tunnel.fromClient, tunnel.fromUpstream) }
     meter.fillProvisionally(&record, at: .now())

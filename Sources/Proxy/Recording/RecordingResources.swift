@@ -18,9 +18,12 @@ final class RecordingResources {
   let ids = UniqueBox(UUIDv7Generator())
   let counters: Counters
   let models: ModelMetrics
+  /// Which users have metrics of their own; nil where none may.
+  let users: UserRegistry?
   let writer: RecordWriter
 
-  init(counters: Counters, models: ModelRegistry, writer: RecordWriter) {
+  init(counters: Counters, models: ModelRegistry, users: UserRegistry? = nil, writer: RecordWriter) {
+    self.users = users
     self.counters = counters
     self.models = ModelMetrics(registry: models)
     self.writer = writer

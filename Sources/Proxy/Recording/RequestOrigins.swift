@@ -26,17 +26,16 @@ final class RequestOrigins {
   private var young: [KeyedHash: RequestOrigin] = [:]
   private var old: [KeyedHash: RequestOrigin] = [:]
 
-  init(_ headers: IdentityHeaders, _ secret: KeySecret) {
+  init(_ rules: IdentityRules, _ secret: KeySecret) {
     self.secret = secret
-    reader = UniqueBox(IdentityReader(headers: headers, secret: secret))
-    names = headers.all
+    reader = UniqueBox(IdentityReader(rules, secret: secret))
+    names = rules.fields
   }
 
-  /// Takes over other names. What was found by the former ones is dropped.
-  func apply(_ headers: IdentityHeaders) {
-    guard headers.all != names else { return }
-    reader.value = IdentityReader(headers: headers, secret: secret)
-    names = headers.all
+  /// Takes over other rules. What was found by the former ones is dropped.
+  func apply(_ rules: IdentityRules) {
+    reader.value = IdentityReader(rules, secret: secret)
+    names = rules.fields
     young = [:]
     old = [:]
   }
