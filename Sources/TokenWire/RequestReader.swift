@@ -95,6 +95,9 @@ public final class RequestReader {
     let bytes = waiting
     let (consumed, produced) = unsafe inflate(bytes.span.bytes.extracting(waitingStart..<bytes.count), limit)
     waitingStart += consumed
+    // It would be tried for ever.
+    let isStuck = consumed == 0 && produced == 0 && inflater?.isPaused == false && waitingStart < bytes.count
+    if isStuck { stop(.encodingDamaged) }
     if obstacle != nil || waitingStart == bytes.count { (waiting, waitingStart) = ([], 0) }
     return produced
   }

@@ -64,9 +64,12 @@ final class ResponseInflation {
   func inflateMore(_ sink: (RawSpan, Instant) -> Void) {
     guard let piece = pieces.first, problem == nil else { return }
     let bytes = waiting
+    let before = produced
     let consumed = unsafe inflate(bytes.span.bytes.extracting(start..<piece.end)) { sink($0, piece.arrivedAt) }
     start += consumed
-    if start == piece.end, !inflater.isPaused { pieces.removeFirst() }
+    // It would be tried for ever.
+    if consumed == 0, produced == before, !inflater.isPaused, start < piece.end { stop("damaged") }
+    if problem == nil, start == piece.end, !inflater.isPaused { pieces.removeFirst() }
     if pieces.isEmpty || problem != nil { (waiting, start, pieces) = ([], 0, []) }
   }
 
