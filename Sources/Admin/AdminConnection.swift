@@ -79,7 +79,7 @@ final class AdminConnection: ServerConnectionDelegate {
   func checkDeadline(_ now: Instant) {
     let isOver =
       switch connection.wait {
-      case .lingering(let until): now >= until
+      case .lingering(_, let until): now >= until
       case .idle(let since): now.nanoseconds(since: since) > Self.idleSeconds * 1_000_000_000
       case .head(let since), .sending(let since), .prelude(let since):
         now.nanoseconds(since: since) > Self.busySeconds * 1_000_000_000

@@ -9,12 +9,14 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/net_tstamp.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -142,6 +144,30 @@ static inline int tg_get_option(int fd, int level, int option) {
   int value = 0;
   socklen_t length = sizeof value;
   return getsockopt(fd, level, option, &value, &length) < 0 ? -errno : value;
+}
+
+// Keepalive: `idle` seconds of silence, then up to `probes` questions each `interval` seconds; idle 0 switches it off. The
+// sockets that a listening one accepts have its options.
+static inline int tg_set_keepalive(int fd, int idle, int interval, int probes) {
+  int result = tg_set_option(fd, SOL_SOCKET, SO_KEEPALIVE, idle > 0);
+  if (result < 0 || idle == 0) return result;
+  result = tg_set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle);
+  if (result == 0) result = tg_set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, interval);
+  return result == 0 ? tg_set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, probes) : result;
+}
+
+// Bytes that were sent and not acknowledged, or wait to be sent (tcp(7), SIOCOUTQ).
+static inline int tg_unacknowledged(int fd) {
+  int count = 0;
+  return ioctl(fd, SIOCOUTQ, &count) < 0 ? 0 : count;
+}
+
+// Whether bytes wait to be sent although the peer has acknowledged all that was: it lives, and takes no more.
+static inline int tg_window_is_closed(int fd) {
+  struct tcp_info info;
+  socklen_t length = sizeof info;
+  if (tg_unacknowledged(fd) == 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0) return 0;
+  return info.tcpi_unacked == 0;
 }
 
 static inline int tg_set_nonblocking(int fd) {

@@ -313,6 +313,13 @@ struct Setting: Sendable {
       "timeouts.upstream_stalled", \.timeouts.upstreamStalled, Codec<Duration>.duration.or("off"),
       "For upstream to accept any byte of the request that waits for it; then 504."),
     Setting(
+      "timeouts.linger_idle", \.timeouts.lingerIdle, .duration,
+      "For the next bytes of a client that has its whole response while it still sends its request: they are dropped, for a"
+        + " close over unread bytes would be a reset, and the client could lose the response."),
+    Setting(
+      "timeouts.linger", \.timeouts.linger, .duration,
+      "For all that such a client still sends. Where descriptors run out it makes room at once."),
+    Setting(
       "timeouts.idle", \.timeouts.idle, .duration,
       "For the next request on a client's connection; then it is closed."),
     Setting(
@@ -352,6 +359,22 @@ struct Setting: Sendable {
       "For open exchanges to end after SIGTERM or SIGINT; then they are cut and recorded. Let whoever stops the process wait"
         + " longer before it kills: 10s is Docker's usual, 30s that of Kubernetes. auto is 30s, and 8s where records go to no"
         + " file: then those of exchanges that are open at the kill are lost."),
+    Setting(
+      "tcp.keepalive_idle", \.tcp.keepaliveIdle, Codec<Duration>.duration.or("off"),
+      "Silence after which a client's or upstream's host is asked for a sign of life (TCP keepalive), in whole seconds. It"
+        + " finds out hosts that have died, and keeps entries of NAT and firewalls alive while a prompt is computed."),
+    Setting(
+      "tcp.keepalive_interval", \.tcp.keepaliveInterval, .duration,
+      "Between two such questions, while none is answered; in whole seconds."),
+    Setting(
+      "tcp.keepalive_probes", \.tcp.keepaliveProbes, .count(1...127),
+      "Unanswered questions after which the peer has vanished: its exchange ends as client_cancelled (client_vanished) or"
+        + " upstream_reset (upstream_vanished)."),
+    Setting(
+      "tcp.user_timeout", \.tcp.userTimeout, .userTimeout,
+      "How long what was sent may be unacknowledged before the peer has vanished (TCP_USER_TIMEOUT). auto: as long as"
+        + " silence may last, keepalive_idle and all probes. A peer that acknowledges and takes no more is none of these,"
+        + " see timeouts.client_stalled."),
     Setting(
       "pool.idle_connections", \.pool.idleConnections, .count(0...65536),
       "Idle connections to upstream that a worker keeps for the next request."),

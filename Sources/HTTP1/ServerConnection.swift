@@ -40,8 +40,9 @@ public protocol ServerConnectionDelegate: AnyObject {
   func serverConnectionDidLoseClient(_ connection: ServerConnection)
   /// The client has ended its side behind its request, which is answered all the same (`answersHalfClosed`).
   func serverConnectionClientDidEndSide(_ connection: ServerConnection)
-  /// How long what the client still sends is discarded once our side has ended, in nanoseconds.
-  func serverConnectionLingerNanoseconds(_ connection: ServerConnection) -> Int64
+  /// Our side ends: what the client still sends is discarded.
+  /// - Returns: for how long at most, in nanoseconds. The owner closes earlier where nothing comes (`wait`).
+  func serverConnectionWillLinger(_ connection: ServerConnection) -> Int64
   /// The connection was closed; nothing follows.
   func serverConnectionDidClose(_ connection: ServerConnection)
 }
@@ -60,7 +61,7 @@ extension ServerConnectionDelegate {
   /// Does nothing.
   public func serverConnectionDidFlush(_ connection: ServerConnection) {}
   /// Two seconds.
-  public func serverConnectionLingerNanoseconds(_ connection: ServerConnection) -> Int64 { 2_000_000_000 }
+  public func serverConnectionWillLinger(_ connection: ServerConnection) -> Int64 { 2_000_000_000 }
 }
 
 /// One connection of a server, confined to its loop's thread.
@@ -102,6 +103,8 @@ public final class ServerConnection: StreamDelegate {
   private var receiver: (any ServerConnectionDelegate)?
   private var state: ServerConnectionState
   private var pipelined = PipelinedBytes()
+  /// What the connection has failed with; nil where the client has ended it, if it has.
+  public private(set) var clientError: TransportError?
   private var isParsing = false
 
   /// A connection over a stream that was just accepted. Nothing is read before `start`.
@@ -212,8 +215,9 @@ public final class ServerConnection: StreamDelegate {
       parsePipelined()
     case .linger:
       stream.shutdownWriting()
-      let nanoseconds = receiver?.serverConnectionLingerNanoseconds(self) ?? 0
-      state.lingerBegan(until: Instant.now().advanced(byNanoseconds: nanoseconds))
+      let nanoseconds = receiver?.serverConnectionWillLinger(self) ?? 0
+      let now = Instant.now()
+      state.lingerBegan(until: now.advanced(byNanoseconds: nanoseconds), at: now)
     case .close(let reset): close(reset: reset)
     case .reportLostClient: receiver?.serverConnectionDidLoseClient(self)
     case .reportLostClientAndClose:
@@ -235,6 +239,7 @@ public final class ServerConnection: StreamDelegate {
     case .pipeline: append(bytes, at: arrival.readAt)
     case .passToOwner: readPrelude(bytes, at: arrival.readAt)
     case .discard: return
+    case .close: close()
     }
   }
 
@@ -360,5 +365,8 @@ public final class ServerConnection: StreamDelegate {
   }
 
   /// The connection has failed.
-  public func streamDidFail(_ stream: any ByteStream, _ error: TransportError) { perform(state.clientFailed()) }
+  public func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
+    clientError = error
+    perform(state.clientFailed())
+  }
 }

@@ -8,7 +8,7 @@ import Clocks
 public struct ServerConnectionState: Sendable {
   /// How a connection is closed once everything is sent.
   public enum Closing: Hashable, Sendable {
-    /// Our side ends, and what the client still sends is discarded for a moment: closing over unread bytes would reset the
+    /// Our side ends, and what the client still sends is discarded for a while: closing over unread bytes would reset the
     /// connection, and the client could lose the reply (RFC 9112 §9.6).
     case lingering
     /// At once.
@@ -53,6 +53,8 @@ public struct ServerConnectionState: Sendable {
     /// They wait until the request under way has its reply.
     case pipeline
     case discard
+    /// Discard them, and close at once: enough were discarded.
+    case close
   }
 
   /// What is to be done.
@@ -71,7 +73,7 @@ public struct ServerConnectionState: Sendable {
 
   /// Where the connection is.
   public private(set) var phase: Phase
-  /// When the client last sent bytes of a request, or took bytes of a reply.
+  /// When the client last sent bytes, or took bytes of a reply.
   public private(set) var activeAt: Instant
   /// Whether the client has ended its side and is still answered.
   public private(set) var hasClientEnded = false
@@ -115,7 +117,10 @@ public struct ServerConnectionState: Sendable {
     case .reply, .flushing:
       activeAt = at
       return .pipeline
-    case .closing, .lingering, .closed: return .discard
+    case .lingering(let until):
+      activeAt = at
+      return at < until ? .discard : .close
+    case .closing, .closed: return .discard
     }
   }
 
@@ -198,8 +203,9 @@ public struct ServerConnectionState: Sendable {
   }
 
   /// Our side has ended; what is read until `until` is discarded.
-  public mutating func lingerBegan(until: Instant) {
+  public mutating func lingerBegan(until: Instant, at: Instant) {
     guard case .closing(.lingering) = phase else { return illegal("lingering") }
+    activeAt = at
     phase = .lingering(until: until)
   }
 
@@ -253,7 +259,8 @@ public struct ServerConnectionState: Sendable {
     case owner
     /// The client's socket takes what is queued: since when it has taken nothing.
     case sending(since: Instant)
-    case lingering(until: Instant)
+    /// What the client still sends is discarded: since when nothing has come, and until when at most.
+    case lingering(silentSince: Instant, until: Instant)
   }
 
   /// What is waited for.
@@ -264,7 +271,7 @@ public struct ServerConnectionState: Sendable {
     case .head(let since): .head(since: since)
     case .body, .reply, .closed: .owner
     case .flushing, .closing: .sending(since: activeAt)
-    case .lingering(let until): .lingering(until: until)
+    case .lingering(let until): .lingering(silentSince: activeAt, until: until)
     }
   }
 

@@ -49,6 +49,7 @@ extension ExchangeFailure {
     case requestBodyTimeout = "request_body_timeout"
     case requestBodyRate = "request_body_rate"
     case clientStalledTimeout = "client_stalled_timeout"
+    case clientVanished = "client_vanished"
     case tooManyClientConnections = "too_many_client_connections"
 
     // The proxy's own bounds, and its end.
@@ -68,6 +69,7 @@ extension ExchangeFailure {
     case upstreamStalledTimeout = "upstream_stalled_timeout"
     case upstreamClosed = "upstream_closed"
     case upstreamReset = "upstream_reset"
+    case upstreamVanished = "upstream_vanished"
     case responseMalformed = "response_malformed"
     case responseHeadTooLarge = "response_head_too_large"
     case responseTrailersTooLarge = "response_trailers_too_large"
@@ -98,7 +100,7 @@ extension ExchangeFailure {
       case .requestMalformed, .methodNotAllowed, .requestNotImplemented, .httpVersionNotSupported, .expectationFailed,
         .loopDetected, .requestHeadTooLarge, .requestTargetTooLarge, .requestBodyTooLarge, .requestTrailersTooLarge,
         .requestChunkExtensionsTooLarge, .requestHeadTimeout, .requestBodyTimeout, .requestBodyRate,
-        .clientStalledTimeout, .tooManyClientConnections, .requestNotJSON, .requestEncodingUnknown,
+        .clientStalledTimeout, .clientVanished, .tooManyClientConnections, .requestNotJSON, .requestEncodingUnknown,
         .requestEncodingDamaged:
         .client
       case .tooManyConnections, .queueFull, .waitingRequestsFull, .queueTimeout, .tunnelTimeout, .shutDown,
@@ -106,7 +108,8 @@ extension ExchangeFailure {
         .decodingStopped, .requestReadLimit:
         .proxy
       case .nameNotResolved, .connectFailed, .connectTimeout, .upstreamStalledTimeout, .upstreamClosed, .upstreamReset,
-        .responseMalformed, .responseHeadTooLarge, .responseTrailersTooLarge, .responseChunkExtensionsTooLarge,
+        .upstreamVanished, .responseMalformed, .responseHeadTooLarge, .responseTrailersTooLarge,
+        .responseChunkExtensionsTooLarge,
         .responseTimeout, .responseHeadTimeout, .betweenReadsTimeout, .firstTokenTimeout, .betweenTokensTimeout,
         .terminatorMissing, .serverError, .eventsNotJSON:
         .upstream

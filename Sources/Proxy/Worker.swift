@@ -60,6 +60,7 @@ final class Worker {
   private var openReport: OpenReport?
   private let number: Int
   private var isAcceptPaused = false
+  private var roundsToAdjustment = 0
   /// Clients for whom there is no room, and that are being told so.
   private var rejectedClients = 0
   /// Exchanges that wait for a permit.
@@ -84,6 +85,7 @@ final class Worker {
     var listeners: [Listener] = []
     for socket in sockets { listeners.append(try Listener(loop: loop, socket: socket)) }
     self.listeners = listeners
+    applyLiveness()
   }
 
   /// Opens the mailbox through which other threads reach this worker. Call it once, on the worker's thread.
@@ -132,9 +134,10 @@ final class Worker {
     updateAccepting()
   }
 
-  /// How many more clients may be served; below 0 where one was accepted because an idle one can make room.
+  /// How many more clients may be served; below 0 where one was accepted because an idle one can make room. One whose last bytes
+  /// are dropped is served no more, and makes room where descriptors run out.
   private var freePlaces: Int {
-    (configuration.settings.limits.connections ?? .max) - (clients.count - rejectedClients)
+    (configuration.settings.limits.connections ?? .max) - (clients.count - rejectedClients - clients.lingeringCount)
   }
 
   /// Takes a place among the clients that are served, that of an idle one if need be.
@@ -192,6 +195,12 @@ final class Worker {
     }
   }
 
+  /// What a client still sends is dropped from now on.
+  func clientLingers(_ client: DownstreamConnection) {
+    clients.linger(client)
+    updateAccepting()
+  }
+
   /// A client's connection has closed.
   func forget(_ client: DownstreamConnection) {
     clients.remove(client)
@@ -221,7 +230,8 @@ final class Worker {
   private func checkDeadlines() {
     let now = Instant.now()
     clients.closeIdle(longerThan: idleLimit, now)
-    let (endsRound, pause) = clients.sweepShare(now)
+    clients.closeLingering(silentFor: lingerIdleLimit, now)
+    let (endsRound, pause) = clients.sweepShare(now, adjustsTimeouts: roundsToAdjustment == 0)
     sweep?.start(milliseconds: pause)
     // Some may have become idle.
     if isAcceptPaused { updateAccepting() }
@@ -238,10 +248,34 @@ final class Worker {
     return isDraining ? min(limit, DownstreamConnection.drainIdleDuration) : limit
   }
 
+  /// How long a client whose last bytes are dropped may be silent.
+  var lingerIdleLimit: Duration {
+    let limit = configuration.settings.timeouts.lingerIdle
+    return isDraining ? min(limit, DownstreamConnection.drainIdleDuration) : limit
+  }
+
+  /// Rounds of the sweep between two in which the kernel's timeouts are adjusted: four times within the timeout, and more.
+  private var roundsBetweenAdjustments: Int {
+    guard let timeout = configuration.settings.tcp.effectiveUserTimeout else { return .max }
+    return max(0, Int(timeout / .milliseconds(4 * 250)) - 1)
+  }
+
+  /// Has the kernel find out the peers that vanish.
+  private func applyLiveness() {
+    let tcp = configuration.settings.tcp
+    let liveness = Liveness(
+      idle: tcp.keepaliveIdle, interval: tcp.keepaliveInterval, probes: tcp.keepaliveProbes,
+      userTimeout: tcp.effectiveUserTimeout)
+    loop.liveness = liveness
+    roundsToAdjustment = 0
+    for listener in listeners { listener.apply(liveness) }
+  }
+
   /// Puts other settings into force. Exchanges that have begun keep theirs. Upstream connections that were made under
   /// earlier settings, perhaps to another server, are not used again.
   private func apply(_ configuration: ConfigurationSnapshot) {
     self.configuration = configuration
+    applyLiveness()
     recording.decoder.scans.bodyBudget = configuration.settings.limits.inspectedBodyBytes
     requestMemory.limit = configuration.settings.buffers.waitingRequestsBytes
     upstreams.apply(configuration)

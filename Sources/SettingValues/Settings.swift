@@ -37,6 +37,8 @@ public struct Settings: Hashable, Sendable {
   public var buffers = Buffers()
   /// How long each wait may take.
   public var timeouts = Timeouts()
+  /// How a peer is found out that has vanished without a word.
+  public var tcp = TCP()
   /// Connections to upstream that are kept for the next request.
   public var pool = Pool()
   /// What is shown to operators and to Prometheus.
@@ -297,6 +299,10 @@ public struct Settings: Hashable, Sendable {
     public var clientStalled: Duration? = .seconds(300)
     /// For upstream to take anything of the request that waits for it.
     public var upstreamStalled: Duration? = .seconds(300)
+    /// For the next bytes of a client whose connection is being closed: what it still sends is dropped.
+    public var lingerIdle = Duration.seconds(5)
+    /// For all that such a client still sends.
+    public var linger = Duration.seconds(30)
     /// For the next request on a client's kept connection.
     public var idle = Duration.seconds(75)
     /// For the next request on a kept connection to upstream.
@@ -325,6 +331,36 @@ public struct Settings: Hashable, Sendable {
     public static let drainWithoutFile = Duration.seconds(8)
     /// `drain`, and where it is not known, that of a file.
     public var drainInForce: Duration { drain ?? Self.drainWithFile }
+  }
+
+  /// How a peer is found out that has vanished without a word: of clients and of upstream.
+  public struct TCP: Hashable, Sendable {
+    /// Silence after which the peer's kernel is asked for a sign of life; nil is never.
+    public var keepaliveIdle: Duration? = .seconds(60)
+    /// Between two such questions.
+    public var keepaliveInterval = Duration.seconds(15)
+    /// Unanswered questions after which the peer has vanished.
+    public var keepaliveProbes = 4
+    /// How long what was sent may be unacknowledged (`TCP_USER_TIMEOUT`).
+    public var userTimeout = UserTimeout.auto
+
+    /// How long the peer may give no sign of life where data waits for its acknowledgement; nil is as long as the kernel
+    /// tries, a quarter of an hour and more.
+    public var effectiveUserTimeout: Duration? {
+      switch userTimeout {
+      case .auto: keepaliveIdle.map { $0 + keepaliveInterval * keepaliveProbes } ?? .seconds(120)
+      case .off: nil
+      case .after(let duration): duration
+      }
+    }
+  }
+
+  /// How long what was sent may be unacknowledged.
+  public enum UserTimeout: Hashable, Sendable {
+    /// As long as silence is found out otherwise: `keepaliveIdle` and all probes together, or two minutes.
+    case auto
+    case off
+    case after(Duration)
   }
 
   /// How long the addresses of the server's name are used.

@@ -163,7 +163,7 @@ final class SimulatorConnection: ServerConnectionDelegate {
 
   /// Closes a connection whose last reply was sent long enough ago.
   func checkDeadline(_ now: Instant) {
-    if case .lingering(let until) = connection.wait, now >= until { connection.close() }
+    if case .lingering(_, let until) = connection.wait, now >= until { connection.close() }
   }
 
   /// The simulator is being stopped: what is under way ends where it is.

@@ -37,6 +37,10 @@ public protocol ByteStream: AnyObject {
   var sentBytes: UInt64 { get }
   /// Ends this side; reading goes on. Only when nothing is queued.
   func shutdownWriting()
+  /// Takes care that no peer is given up that lives and takes no more. Call it at least four times within the timeout for
+  /// unacknowledged data (`Liveness`), and before it is not called for a while.
+  /// - Parameter isIdle: whether it will not be called for a while.
+  func adjustUserTimeout(isIdle: Bool)
 
   // MARK: Closing
 
@@ -49,6 +53,8 @@ public protocol ByteStream: AnyObject {
 }
 
 extension ByteStream {
+  /// Nothing: no timeout counts unacknowledged data.
+  public func adjustUserTimeout(isIdle: Bool) {}
   /// Closes at once; the peer sees an end.
   public func close() { close(reset: false) }
 }

@@ -23,6 +23,9 @@ public final class EventLoop {
   /// Reads both clocks; tests step the wall clock.
   var readClocks: () -> WallAnchor = WallAnchor.now
 
+  /// How the peers of its TCP streams are found out that have vanished; for streams that are made from now on.
+  public var liveness = Liveness.off
+
   /// How its TCP streams are told that bytes wait.
   let trigger: PollTrigger
 

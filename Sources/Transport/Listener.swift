@@ -82,6 +82,11 @@ public final class Listener {
     updatePoll()
   }
 
+  /// Finds out those of its clients that vanish: of the clients that are accepted from now on.
+  public func apply(_ liveness: Liveness) {
+    if descriptor >= 0, address.family != .unix { liveness.apply(to: descriptor) }
+  }
+
   /// Accepts nobody until `resume`; clients wait in the kernel's queue.
   public func pause() {
     isPaused = true

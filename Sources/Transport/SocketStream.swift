@@ -35,6 +35,9 @@ public class SocketStream: ByteStream {
   private final var queue = ByteQueue()
   /// The peer's address.
   public final let peer: SocketAddress?
+  /// The socket's TCP_USER_TIMEOUT; 0 where it has none.
+  private final let userTimeoutMilliseconds: Int32
+  private final var isUserTimeoutSuspended = false
 
   /// Bytes written here that the socket has not taken.
   public final var queuedBytes: Int { queued }
@@ -55,9 +58,10 @@ public class SocketStream: ByteStream {
   /// Takes over `descriptor`, a non-blocking socket; it is closed also where this throws.
   init(
     loop: EventLoop, descriptor: Int32, peer: SocketAddress, phase: StreamState.Phase, stamped: Bool,
-    trigger: PollTrigger
+    trigger: PollTrigger, userTimeoutMilliseconds: Int32 = 0
   ) throws(TransportError) {
     self.loop = loop
+    self.userTimeoutMilliseconds = userTimeoutMilliseconds
     self.descriptor = descriptor
     self.peer = peer
     isStamped = stamped
@@ -228,6 +232,18 @@ public class SocketStream: ByteStream {
   public final func shutdownWriting() {
     guard !isClosed else { return }
     _ = tg_shutdown_writing(descriptor)
+  }
+
+  /// Takes care that no peer is given up that lives and takes no more: TCP_USER_TIMEOUT counts that time, too
+  /// (tcp_probe_timer), so it is suspended as long as data waits and all that was sent is acknowledged. Call it at least four
+  /// times within the timeout, and before it is not called for a while.
+  /// - Parameter isIdle: whether it will not be called for a while: then it is suspended wherever data waits.
+  public final func adjustUserTimeout(isIdle: Bool) {
+    guard userTimeoutMilliseconds > 0, !isClosed else { return }
+    let suspends = isIdle ? tg_unacknowledged(descriptor) > 0 : tg_window_is_closed(descriptor) != 0
+    guard suspends != isUserTimeoutSuspended else { return }
+    isUserTimeoutSuspended = suspends
+    _ = tg_set_option(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, suspends ? 0 : userTimeoutMilliseconds)
   }
 
   // MARK: Closing

@@ -11,7 +11,10 @@ public final class TCPStream: SocketStream {
   ) throws(TransportError) {
     let isStamped = stamped && tg_enable_receive_stamps(descriptor) == 0
     _ = tg_set_option(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    // An accepted socket has them from the listening one.
+    if phase == .connecting { loop.liveness.apply(to: descriptor) }
     try super.init(
-      loop: loop, descriptor: descriptor, peer: peer, phase: phase, stamped: isStamped, trigger: loop.trigger)
+      loop: loop, descriptor: descriptor, peer: peer, phase: phase, stamped: isStamped, trigger: loop.trigger,
+      userTimeoutMilliseconds: loop.liveness.userTimeoutMilliseconds)
   }
 }

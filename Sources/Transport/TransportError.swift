@@ -42,6 +42,13 @@ public struct TransportError: Error, Hashable, Sendable, CustomStringConvertible
     [UV_ECONNRESET.rawValue, UV_EPIPE.rawValue, UV_ECONNABORTED.rawValue, UV_ETIMEDOUT.rawValue].contains(code)
   }
 
+  /// Whether the peer gave no sign of life for too long, or nothing leads to it any more: it did not end the connection.
+  public var isPeerVanished: Bool {
+    (operation == .read || operation == .write)
+      && [UV_ETIMEDOUT.rawValue, UV_EHOSTUNREACH.rawValue, UV_ENETUNREACH.rawValue, UV_EHOSTDOWN.rawValue].contains(
+        code)
+  }
+
   /// Whether the process or the system has no file descriptor left.
   public var isOutOfDescriptors: Bool {
     code == UV_EMFILE.rawValue || code == UV_ENFILE.rawValue

@@ -20,7 +20,7 @@ private func state(_ phase: State.Phase, answersHalfClosed: Bool = false) -> Sta
     return state
   case .lingering(let until):
     _ = state.replyEnded(.close(.lingering), queued: 0, hasPipelined: false, at: at(1))
-    state.lingerBegan(until: until)
+    state.lingerBegan(until: until, at: at(1))
     return state
   case .head, .body, .reply, .flushing: break
   }
@@ -46,7 +46,9 @@ struct ServerConnectionStateTests {
     for phase in phases { #expect(state(phase).phase == phase) }
   }
 
-  @Test("What is read is parsed, pipelined or discarded by the phase, and only requests keep a connection active")
+  @Test(
+    "What is read is parsed, pipelined or discarded by the phase, and what is not discarded keeps a connection active, or ends a lingering client's silence"
+  )
   func reads() {
     let expected: [State.ReadAction] = [
       .passToOwner, .parse, .parse, .parse, .pipeline, .pipeline, .discard, .discard, .discard, .discard, .discard,
@@ -54,7 +56,8 @@ struct ServerConnectionStateTests {
     for (phase, action) in zip(phases, expected) {
       var state = state(phase)
       #expect(state.bytesRead(at: at(5)) == action, "\(phase)")
-      #expect(state.activeAt == at(action == .parse || action == .pipeline ? 5 : 1), "\(phase)")
+      let isActive = action == .parse || action == .pipeline || phase == .lingering(until: at(9))
+      #expect(state.activeAt == at(isActive ? 5 : 1), "\(phase)")
       #expect(state.phase == phase)
     }
   }
@@ -172,11 +175,19 @@ struct ServerConnectionStateTests {
     }
   }
 
+  @Test("What a lingering client sends is discarded, which ends its silence, until it has lingered for long enough")
+  func lingers() {
+    var state = state(.lingering(until: at(9)))
+    #expect(state.bytesRead(at: at(8)) == .discard && state.wait == .lingering(silentSince: at(8), until: at(9)))
+    #expect(state.bytesRead(at: at(9)) == .close && state.bytesRead(at: at(10)) == .close)
+  }
+
   @Test("What is waited for counts from when it began")
   func waits() {
     let expected: [State.Wait] = [
       .prelude(since: at(1)), .idle(since: at(1)), .head(since: at(2)), .owner, .owner, .sending(since: at(1)),
-      .sending(since: at(1)), .sending(since: at(1)), .sending(since: at(1)), .lingering(until: at(9)), .owner,
+      .sending(since: at(1)), .sending(since: at(1)), .sending(since: at(1)),
+      .lingering(silentSince: at(1), until: at(9)), .owner,
     ]
     for (phase, wait) in zip(phases, expected) { #expect(state(phase).wait == wait) }
   }

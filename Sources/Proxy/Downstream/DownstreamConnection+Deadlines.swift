@@ -8,8 +8,8 @@ extension DownstreamConnection {
     if let exchange { return exchange.checkDeadlines(now) }
     switch connection.wait {
     case .prelude(let since): checkPrelude(waited: now.duration(since: since), now)
-    case .lingering(let until):
-      if now >= until { close() }
+    case .lingering(let silentSince, let until):
+      if now >= until || now.duration(since: silentSince) > worker.lingerIdleLimit { close() }
     case .sending:
       let still = stallDetector.stalledDuration(sentBytes, isAwaited: true, at: now)
       guard still.exceeds(worker.configuration.settings.timeouts.clientStalled) else { return }

@@ -27,7 +27,6 @@ final class DownstreamConnection: ServerConnectionDelegate, LinkedElement {
     var client: String?
   }
 
-  private static let lingerNanoseconds: Int64 = 2_000_000_000
   /// How long a client for whom there is no room may take to send something, so that it can get its reply.
   private static let rejectingNanoseconds: Int64 = 500_000_000
   /// How long a kept connection may be idle while draining. A client that asks within it is told to close with its response;
@@ -43,9 +42,9 @@ final class DownstreamConnection: ServerConnectionDelegate, LinkedElement {
   private(set) var peer: String
   /// Owned by the worker.
   var accounting = ConnectionAccounting()
-  /// The list's of the worker that it is in, and whether that is the one of idle clients.
+  /// The queue's of the worker's `ClientList` that it is in, and which one that is.
   var links = LinkedQueue<DownstreamConnection>.Links()
-  var isKeptIdle = false
+  var place = ClientList.Place.busy
   let connection: ServerConnection
   private var headCache: HeadCache<RequestHead, CachedRequest>
   /// Under which the present request began; a reload takes effect with the next one.
@@ -155,10 +154,17 @@ final class DownstreamConnection: ServerConnectionDelegate, LinkedElement {
 
   func close(reset: Bool = false) { connection.close(reset: reset) }
 
+  /// See `ByteStream.adjustUserTimeout`.
+  /// - Parameter isIdle: whether it will not be called for a while.
+  func adjustUserTimeout(isIdle: Bool) {
+    stream.adjustUserTimeout(isIdle: isIdle)
+    if !isIdle { exchange?.adjustUserTimeout() }
+  }
+
   // MARK: Before the first request
 
   func serverConnection(_ connection: ServerConnection, willRead byteCount: Int) {
-    if isKeptIdle { worker.clients.resume(self) }
+    if place != .busy { worker.clients.heard(self) }
     worker.counters.downstreamReads.add()
     worker.counters.downstreamReadBytes.add(byteCount)
   }
@@ -306,20 +312,23 @@ final class DownstreamConnection: ServerConnectionDelegate, LinkedElement {
 
   /// The client ended its side, or its connection: it has cancelled (Documentation.docc/HTTPCases.md, case 45).
   func serverConnectionDidLoseClient(_ connection: ServerConnection) {
-    if let exchange { return exchange.clientLeft() }
+    let failure = connection.clientError.flatMap { ExchangeFailure(client: $0) }
+    if let exchange { return exchange.clientLeft(failure) }
     if case .proxyHeader(let header) = prelude, header.hasBegun {
       rejectProxyHeader(.proxyHeader, "it ended within its PROXY header")
     } else if connection.isReadingHead {
-      recordUnstarted(.clientCancelled, nil)
+      recordUnstarted(.clientCancelled, failure)
     }
   }
 
   /// It may still read: what comes from here on is told apart, for the case that it does not.
   func serverConnectionClientDidEndSide(_ connection: ServerConnection) { exchange?.recorder.clientEndedSide() }
 
-  func serverConnectionLingerNanoseconds(_ connection: ServerConnection) -> Int64 {
+  func serverConnectionWillLinger(_ connection: ServerConnection) -> Int64 {
     // Nothing more is expected of such a client; and of rejected ones there may be few at a time.
-    accounting.isRejected || worker.isDraining && connection.isClientSilent ? 0 : Self.lingerNanoseconds
+    if accounting.isRejected || worker.isDraining && connection.isClientSilent { return 0 }
+    worker.clientLingers(self)
+    return worker.configuration.settings.timeouts.linger.wholeNanoseconds
   }
 
   func serverConnectionDidClose(_ connection: ServerConnection) { worker.forget(self) }

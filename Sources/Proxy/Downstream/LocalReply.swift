@@ -56,7 +56,8 @@ struct LocalReply {
     case .tooManyClientConnections: 429
     case .requestHeadTooLarge, .requestTrailersTooLarge: 431
     case .requestNotImplemented: 501
-    case .nameNotResolved, .connectFailed, .upstreamClosed, .upstreamReset, .responseMalformed, .responseHeadTooLarge,
+    case .nameNotResolved, .connectFailed, .upstreamClosed, .upstreamReset, .upstreamVanished, .responseMalformed,
+      .responseHeadTooLarge,
       .responseTrailersTooLarge, .responseChunkExtensionsTooLarge:
       502
     case .tooManyConnections, .queueFull, .waitingRequestsFull, .queueTimeout, .shutDown, .proxyKilled: 503
@@ -64,7 +65,8 @@ struct LocalReply {
     case .httpVersionNotSupported: 505
     case .loopDetected: 508
     // These are never told: a response has begun by then, or the client takes nothing.
-    case .clientStalledTimeout, .tunnelTimeout, .betweenReadsTimeout, .firstTokenTimeout, .betweenTokensTimeout,
+    case .clientStalledTimeout, .clientVanished, .tunnelTimeout, .betweenReadsTimeout, .firstTokenTimeout,
+      .betweenTokensTimeout,
       .terminatorMissing, .serverError, .decodingStopped, .eventsNotJSON, .requestNotJSON, .requestEncodingUnknown,
       .requestEncodingDamaged, .requestReadLimit:
       504

@@ -226,8 +226,11 @@ final class Exchange {
     perform(machine.clientFlushed(queued: downstream.queuedBytes))
   }
 
-  /// The client closed or reset its connection.
-  func clientLeft() { perform(machine.clientLeft(recorder.progress)) }
+  /// The client closed or reset its connection, or has vanished.
+  func clientLeft(_ failure: ExchangeFailure?) { perform(machine.clientLeft(recorder.progress, failure)) }
+
+  /// See `ByteStream.adjustUserTimeout`.
+  func adjustUserTimeout() { connection?.adjustUserTimeout() }
 
   /// Ends an exchange that has waited longer than it may.
   func checkDeadlines(_ now: Instant) {

@@ -25,9 +25,15 @@ extension ExchangeFailure {
     switch error.operation {
     case .resolve, .address: kind = .nameNotResolved
     case .connect, .loop, .listen, .accept: kind = .connectFailed
-    case .read, .write: kind = .upstreamReset
+    case .read, .write: kind = error.isPeerVanished ? .upstreamVanished : .upstreamReset
     }
     self.init(kind, error.description)
+  }
+
+  /// A client that gave no more sign of life; nil where it is known to have left.
+  init?(client error: TransportError) {
+    guard error.isPeerVanished else { return nil }
+    self.init(.clientVanished, error.description)
   }
 
   private static func requestKind(_ error: HTTPParseError) -> Kind {

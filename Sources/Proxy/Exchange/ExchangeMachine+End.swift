@@ -31,14 +31,17 @@ extension ExchangeMachine {
 
   /// The client closed or reset its connection, or ended its side where that counts as leaving. Legal always but in a
   /// tunnel, which has a machine of its own.
-  mutating func clientLeft(_ progress: @autoclosure () -> ResponseProgress) -> ExchangeAction {
+  /// - Parameter failure: where it has not closed anything, but vanished.
+  mutating func clientLeft(
+    _ progress: @autoclosure () -> ResponseProgress, _ failure: ExchangeFailure? = nil
+  ) -> ExchangeAction {
     if isEnded { return .none }
     if isTunnelling { return illegal("a client that left") }
     let progress = progress()
     // Many clients leave a stream at its terminator, before HTTP's own end has come: they have everything.
     let termination =
       progress.isTerminatorDelivered
-      ? nil : Termination(outcome: .clientCancelled, stage: stage(progress), failure: nil)
+      ? nil : Termination(outcome: .clientCancelled, stage: stage(progress), failure: failure)
     return end(termination, .close(reset: false))
   }
 

@@ -103,7 +103,8 @@ final class Tunnel: StreamDelegate {
 
   func streamDidFail(_ stream: any ByteStream, _ error: TransportError) {
     let side = side(of: stream)
-    perform(state.handle(.failed(side, ExchangeFailure(upstream: error))))
+    let vanished = side == .client ? ExchangeFailure(client: error) : nil
+    perform(state.handle(.failed(side, vanished ?? ExchangeFailure(upstream: error))))
     perform(ifDrained: side.other)
   }
 

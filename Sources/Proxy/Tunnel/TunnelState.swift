@@ -120,7 +120,9 @@ struct TunnelState: Sendable {
   private func lost(_ side: Side, _ failure: ExchangeFailure) -> Termination {
     if self[side].hasEnded { return Self.whole }
     switch side {
-    case .client: return Termination(outcome: .clientCancelled, stage: .streaming, failure: nil)
+    case .client:
+      return Termination(
+        outcome: .clientCancelled, stage: .streaming, failure: failure.kind == .clientVanished ? failure : nil)
     case .upstream: return Termination(outcome: .upstreamReset, stage: .streaming, failure: failure)
     }
   }

@@ -161,6 +161,9 @@ final class UpstreamConnection: ClientConnectionDelegate, LinkedElement {
   /// Sends an array.
   func send(_ bytes: [UInt8]) { unsafe bytes.withUnsafeBytes { unsafe send($0.bytes) } }
 
+  /// See `ByteStream.adjustUserTimeout`.
+  func adjustUserTimeout() { client?.stream.adjustUserTimeout(isIdle: false) }
+
   /// Stops reading: the client is slower than upstream.
   func pause() { client?.stream.pauseReading(detectingClose: false) }
 
@@ -222,14 +225,17 @@ final class UpstreamConnection: ClientConnectionDelegate, LinkedElement {
 
   func clientConnection(_ connection: ClientConnection, serverDidEnd end: ClientConnectionState.ServerEnd) { drop() }
 
-  func clientConnection(_ connection: ClientConnection, didFailWith error: TransportError) { drop() }
+  func clientConnection(_ connection: ClientConnection, didFailWith error: TransportError) {
+    drop(isServersDoing: !error.isPeerVanished)
+  }
 
   func clientConnectionDidReadUnexpectedly(_ connection: ClientConnection) { drop() }
 
   /// Leaves the pool and closes: whatever comes on an idle connection, no request asked for it (HTTPCases.md, case 37).
-  private func drop() {
+  private func drop(isServersDoing: Bool = true) {
     close()
     upstream.pool.remove(self)
+    guard isServersDoing else { return }
     let now = Instant.now()
     upstream.pool.serverClosed(after: now.duration(since: idleAt), at: now)
   }
