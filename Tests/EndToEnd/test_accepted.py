@@ -374,14 +374,37 @@ def test_a_server_that_closes_idle_connections_teaches_its_limit(serve, scripted
     assert server.ended == ["server", "proxy"]
 
 
+def test_a_server_that_restarts_teaches_nothing_of_idle_connections(serve, scripted):
+    served = []
+
+    def script(wire):
+        served.append(0)
+        while True:
+            wire.message()
+            served[-1] += 1
+            wire.send(OK)
+            # The first three end behind their answer and do not say so.
+            if len(served) < 4:
+                return
+
+    proxy = serve(scripted(script).url)
+    for _ in range(3):
+        assert ask(proxy, POST)[0] == 200
+        time.sleep(0.1)
+    for _ in range(3):
+        assert ask(proxy, POST)[0] == 200
+        time.sleep(0.3)
+    assert served == [1, 1, 1, 3]
+
+
 def test_posts_at_every_age_of_a_connection_are_answered_and_sent_once(serve, scripted):
     """Without what the pool learns, requests at about the age at which the server closes are answered 502."""
-    server = Closing(scripted, 0.5)
+    server = Closing(scripted, 0.7)
     proxy = serve(server.upstream.url)
     statuses = []
     for round in range(14):
         statuses.append(ask(proxy, POST)[0])
-        time.sleep(0.44 + round * 0.01)
+        time.sleep(0.64 + round * 0.01)
     assert statuses == [200] * 14
     assert sum(server.served) == 14
 
@@ -400,11 +423,11 @@ def test_a_post_that_meets_the_close_is_a_502_sent_once_and_teaches_too(serve, s
 
     proxy = serve(scripted(script).url)
     assert ask(proxy, POST)[0] == 200
-    time.sleep(0.4)
+    time.sleep(0.7)
     assert ask(proxy, POST)[0] == 502
     assert served == [2]
     assert ask(proxy, POST)[0] == 200
-    time.sleep(0.35)
+    time.sleep(0.6)
     assert ask(proxy, POST)[0] == 200
     assert served == [2, 1, 1]
     assert [record["outcome"] for record in proxy.records(4)] == ["ok", "upstream_reset", "ok", "ok"]

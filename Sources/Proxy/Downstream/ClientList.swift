@@ -8,8 +8,8 @@ import Clocks
 /// those that linger. The others are looked at four times a second, a few at a time, so that no event waits for thousands of
 /// them.
 final class ClientList {
-  /// In which of the three queues a client is.
-  enum Place {
+  /// What a client does, and so in which of the three queues it is.
+  enum Activity {
     case busy, idle, lingering
   }
 
@@ -40,7 +40,7 @@ final class ClientList {
 
   /// A client that is not busy has sent something: it is not idle any more, or not silent.
   func heard(_ client: DownstreamConnection) {
-    switch client.place {
+    switch client.activity {
     case .busy: return
     case .idle: resume(client)
     case .lingering: lingering.append(client)
@@ -48,13 +48,13 @@ final class ClientList {
   }
 
   private func resume(_ client: DownstreamConnection) {
-    client.place = .busy
+    client.activity = .busy
     busy.append(client)
   }
 
   /// What a client still sends is dropped from now on.
   func linger(_ client: DownstreamConnection) {
-    client.place = .lingering
+    client.activity = .lingering
     lingering.append(client)
   }
 
@@ -81,7 +81,7 @@ final class ClientList {
 
   private func keepIdle(_ client: DownstreamConnection) {
     client.adjustUserTimeout(isIdle: true)
-    client.place = .idle
+    client.activity = .idle
     idle.append(client)
   }
 

@@ -42,9 +42,9 @@ final class DownstreamConnection: ServerConnectionDelegate, LinkedElement {
   private(set) var peer: String
   /// Owned by the worker.
   var accounting = ConnectionAccounting()
-  /// The queue's of the worker's `ClientList` that it is in, and which one that is.
+  /// The queue's of the worker's `ClientList` that it is in, by what the client does.
   var links = LinkedQueue<DownstreamConnection>.Links()
-  var place = ClientList.Place.busy
+  var activity = ClientList.Activity.busy
   let connection: ServerConnection
   private var headCache: HeadCache<RequestHead, CachedRequest>
   /// Under which the present request began; a reload takes effect with the next one.
@@ -164,7 +164,7 @@ final class DownstreamConnection: ServerConnectionDelegate, LinkedElement {
   // MARK: Before the first request
 
   func serverConnection(_ connection: ServerConnection, willRead byteCount: Int) {
-    if place != .busy { worker.clients.heard(self) }
+    if activity != .busy { worker.clients.heard(self) }
     worker.counters.downstreamReads.add()
     worker.counters.downstreamReadBytes.add(byteCount)
   }
