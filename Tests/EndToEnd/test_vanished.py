@@ -169,13 +169,7 @@ class Proxy:
 
     def stop(self) -> None:
         self.listener.close()
-        # The second one ends what is open.
-        self.child.process.terminate()
-        self.child.process.terminate()
-        try:
-            self.child.process.wait(10)
-        finally:
-            self.child.kill()
+        self.child.kill()
 
 
 @pytest.fixture

@@ -105,7 +105,6 @@ REQUEST_LINES = [
             (b"DESCRIBE", b"RTSP/1.0"),
             (b"DESCRIBE", b"HTTP/1.1"),
             (b"SOURCE", b"ICE/1.0"),
-            (b"SOURCE", b"HTTP/1.1"),
             (b"GET", b"ICE/1.0"),
             (b"ANNOUNCE", b"HTTP/1.1"),
         )
@@ -172,7 +171,6 @@ REQUEST_LINES = [
             b"ftp://b/x",
             b"file:///etc",
             b"javascript:x",
-            b"//b\\x",
             b"http://u@b/x",
             b"http://u:p@b/x",
             b"http://b:x/x",
@@ -293,12 +291,10 @@ FIELDS = [
     served("tabs in a value", field(b"X-A: a\tb"), line=b"X-A: a\tb"),
     served("all of a token's bytes in a name", field(b"!#$%&'*+-.^_`|~aZ09: x"), line=b"!#$%&'*+-.^_`|~aZ09: x"),
     served("colons in a value", field(b"X-A::a:b:"), line=b"X-A: :a:b:"),
-    served("underscores make no framing: Content_Length", field(b"Content_Length: 5"), line=b"Content_Length: 5"),
-    served(
-        "underscores make no framing: Transfer_Encoding",
-        field(b"Transfer_Encoding: chunked"),
-        line=b"Transfer_Encoding: chunked",
-    ),
+    # Servers behind CGI or WSGI read them as the real ones.
+    refused("underscores make no framing: Content_Length", field(b"Content_Length: 5")),
+    refused("underscores make no framing: Transfer_Encoding", field(b"Transfer_Encoding: chunked")),
+    served("underscores in another name", field(b"Content_Lengths: 5"), line=b"Content_Lengths: 5"),
     served("other letters' likeness: \u017f", field(b"X-A: tran\xc5\xbffer"), line=b"X-A: tran\xc5\xbffer"),
     *(refused(f"control byte 0x{byte:02x} in a value", field(b"X-A: a%cb" % byte)) for byte in CONTROLS),
     *(
