@@ -164,13 +164,15 @@ public final class MessageParser {
       return (bytes.count, .needsMore)
     }
     unsafe state.pointee.ranParser = true
-    var (error, consumed) = unsafe state.pointee.masksTarget ? executeMasked(head) : execute(start, head.count)
+    var (error, consumed) =
+      unsafe state.pointee.masksTarget
+      ? executeMasked(head, seen: state.pointee.fields.bytes.count) : execute(start, head.count)
     if error == HPE_INVALID_URL, acceptsAnyTarget, consumed < head.count, unsafe head[consumed] >= 0x80 {
       // llhttp has no flag for such a byte, which nginx forwards: it is shown another one in its place.
       unsafe state.pointee.masksTarget = true
       self.start()
       unsafe state.pointee.restartCounts()
-      (error, consumed) = unsafe executeMasked(head)
+      (error, consumed) = unsafe executeMasked(head, seen: 0)
     }
     if let refusal = unsafe state.pointee.refusal {
       unsafe appendHead(head[...])
@@ -204,24 +206,24 @@ public final class MessageParser {
     return unsafe (error, min(max(0, position - start), count))
   }
 
-  /// The same with each byte beyond ASCII in the request target replaced by a letter. What llhttp has not seen of the head since
-  /// `start` is before `head`.
+  /// The same with each byte beyond ASCII in the request line replaced by a letter.
+  /// - Parameter seen: bytes of the head before `head` that llhttp has parsed.
   private func executeMasked(
-    _ head: UnsafeRawBufferPointer
+    _ head: UnsafeRawBufferPointer, seen: Int
   ) -> (error: llhttp_errno_t, consumed: Int) {
-    var bytes = unsafe state.pointee.fields.bytes
+    var bytes = unsafe Array(state.pointee.fields.bytes[seen...])
     let before = bytes.count
-    let seen = unsafe state.pointee.maskedBytes
     unsafe bytes.append(contentsOf: head)
     let end = bytes.firstIndex(of: ASCII.carriageReturn) ?? bytes.count
     for index in 0..<end where bytes[index] >= 0x80 { bytes[index] = UInt8(ascii: "x") }
-    unsafe state.pointee.maskedBytes = bytes.count
+    // What is behind the line is parsed as it came, and not copied.
+    if end < bytes.count { unsafe state.pointee.masksTarget = false }
     let (error, consumed) = unsafe bytes.withUnsafeBytes { bytes in
       unsafe bytes.baseAddress.map { base in
-        unsafe execute(base.assumingMemoryBound(to: CChar.self) + seen, bytes.count - seen)
+        unsafe execute(base.assumingMemoryBound(to: CChar.self), bytes.count)
       } ?? (HPE_OK, 0)
     }
-    return (error, max(0, seen + consumed - before))
+    return (error, max(0, consumed - before))
   }
 
   /// Skips the empty lines that a client may send before a request (RFC 9112 §2.2), up to `maxEmptyLines`.

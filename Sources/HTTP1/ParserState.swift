@@ -35,9 +35,8 @@ struct ParserState {
   private var targetBytes = 0
   /// Whether a request target may have any byte but control bytes and spaces.
   var acceptsAnyTarget = true
-  /// Whether llhttp is shown letters in place of the target's bytes beyond ASCII, and how much of the head it was shown so.
+  /// Whether llhttp is shown letters in place of the target's bytes beyond ASCII: until the request line has ended.
   var masksTarget = false
-  var maskedBytes = 0
 
   /// What is parsed next.
   enum Stage {
@@ -59,6 +58,7 @@ struct ParserState {
   mutating func reset() {
     if ranParser { fields = Fields() }
     answersHead = false
+    masksTarget = false
     stage = .head
     ranParser = false
     hasBegun = false
@@ -98,7 +98,6 @@ struct ParserState {
   mutating func restartCounts() {
     fieldCount = 0
     targetBytes = 0
-    maskedBytes = 0
   }
 
   fileprivate mutating func countField() -> Int32 {

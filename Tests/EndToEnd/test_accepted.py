@@ -107,6 +107,21 @@ def test_a_target_goes_on_as_it_came_and_strictly_it_is_refused(serve, scripted,
     assert ask(strict, b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")[0] == (200 if is_plain else 400)
 
 
+def test_requests_behind_a_raw_target_on_the_same_connection(serve, scripted):
+    server = Seen(scripted)
+    proxy = serve(server.url)
+    targets = ["/größe", "/plain", "/你好?é", "/", "/é"] * 3
+    requests = [f"GET {target} HTTP/1.1\r\nHost: a\r\nX: é\r\n\r\n".encode() for target in targets]
+    with socket.create_connection(("127.0.0.1", proxy.port)) as sock:
+        wire = Wire(sock)
+        for request in requests[:8]:
+            wire.send(request)
+            assert wire.message().body == b"ok"
+        wire.send(b"".join(requests[8:]))
+        assert [wire.message().body for _ in requests[8:]] == [b"ok"] * len(requests[8:])
+    assert [head.split(b" ")[1].decode() for head in server.heads] == targets
+
+
 @pytest.mark.parametrize("target", [b"/a b", b"/a\tb", b"/a\0b", b"/a\x7fb", b"/a\x1bb", b"/\xe9\x01", b"/\xe9 x", b"\xe9", b"*"])
 def test_a_target_that_splits_a_message_is_refused_in_either_way(serve, scripted, target):
     server = Seen(scripted)

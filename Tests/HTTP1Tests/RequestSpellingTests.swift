@@ -69,6 +69,26 @@ struct RequestSpellingTests {
     }
   }
 
+  @Test("Behind a raw target the next request of the same connection is read as any other, whole or in two")
+  func behindRawTarget() throws {
+    let targets = ["/\u{e9}", "/plain", "/\u{4f60}\u{597d}?\u{e9}", "/x", "/", "/\u{e9}"]
+    for cut in 1..<30 {
+      let parser = MessageParser(.request, limits: .test())
+      for target in targets {
+        let text = Array("GET \(target) HTTP/1.1\r\nHost: a\r\nX: \u{e9}\r\n\r\n".utf8)
+        var progress = MessageParser.Progress.needsMore
+        for piece in [Array(text.prefix(cut)), Array(text.dropFirst(cut))] {
+          progress = parser.parse(piece.span.bytes, into: BodyRanges()).progress
+        }
+        try #require(progress == .headComplete, "\(target) cut at \(cut)")
+        let output = OutputBuffer()
+        try RequestHead(parser).write(to: output, defaultHost: "a")
+        #expect(output.bytes == text)
+        parser.reset()
+      }
+    }
+  }
+
   @Test("A raw target counts against its limit", arguments: [("/\u{e9}" + String(repeating: "x", count: 30))])
   func rawTargetLimit(target: String) {
     for pieces in everySplit("GET \(target) HTTP/1.1\r\nHost: a\r\n\r\n") {
