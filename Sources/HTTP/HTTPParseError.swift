@@ -8,6 +8,8 @@ public struct HTTPParseError: Error, Hashable, Sendable {
   public enum Kind: String, CaseIterable, Hashable, Sendable {
     /// The request line or the status line is not one (RFC 9112 §3, §4), or bytes before it are not allowed there.
     case malformedStartLine = "malformed_start_line"
+    /// What came is TLS, and not HTTP.
+    case unexpectedTLS = "unexpected_tls"
     /// The request target has none of the forms that are served (RFC 9112 §3.2).
     case malformedTarget = "malformed_target"
     /// A line is not a field, or a value contains bytes that are not allowed (RFC 9112 §5, RFC 9110 §5.5).

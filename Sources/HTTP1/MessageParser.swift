@@ -251,6 +251,12 @@ public final class MessageParser {
       } else if byte == ASCII.lineFeed {
         throw HTTPParseError(.malformedStartLine, "LF without CR before the request line")
       } else {
+        // The first byte of each TLS handshake (RFC 8446 §5.1), and of no method.
+        guard byte != 0x16 else {
+          throw HTTPParseError(
+            .unexpectedTLS,
+            "this port serves plain HTTP, and TLS came: use http:// in the URL, or end TLS before the proxy")
+        }
         unsafe state.pointee.hasBegun = true
         return index
       }

@@ -8,7 +8,7 @@ extension HTTPParseError.Kind {
   public var requestStatus: Int {
     switch self {
     case .malformedStartLine, .malformedTarget, .malformedField, .invalidHost, .ambiguousFraming, .malformedChunk,
-      .chunkExtensionsTooLarge, .malformedTrailers, .tooManyInterimResponses, .unexpectedUpgrade:
+      .chunkExtensionsTooLarge, .malformedTrailers, .tooManyInterimResponses, .unexpectedUpgrade, .unexpectedTLS:
       400
     case .methodNotAllowed: 405
     case .bodyTooLarge: 413

@@ -88,22 +88,29 @@ public final class StandardErrorSink: LogSink {
 
   // MARK: The sink's thread
 
+  /// How long another writer's long line is waited for. A message is worth more than that line.
+  private static let lockMilliseconds = 1_000
+
   private func run(_ wakeup: Wakeup) {
+    // With `2>&1` records go to the same pipe.
+    let lock = PipeLock(of: descriptor)
     while true {
       wakeup.wait(milliseconds: -1)
       wakeup.clear()
-      while writeQueued() {}
+      while writeQueued(lock) {}
     }
   }
 
   /// - Returns: false where nothing was waiting.
-  private func writeQueued() -> Bool {
+  private func writeQueued(_ lock: PipeLock?) -> Bool {
     let (lines, drops) = queue.withLock { queue in
       defer { queue.lines = [] }
       return (queue.lines, queue.drops)
     }
     for line in lines {
+      let isLocked = lock?.lock(exclusively: false, milliseconds: Self.lockMilliseconds) == true
       write(line)
+      if isLocked { lock?.unlock() }
       queue.withLock { $0.outstanding -= 1 }
     }
     if drops > 0 {

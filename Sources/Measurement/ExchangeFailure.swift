@@ -35,6 +35,7 @@ extension ExchangeFailure {
   public enum Kind: String, CaseIterable, Sendable {
     // The client's request.
     case requestMalformed = "request_malformed"
+    case requestIsTLS = "request_is_tls"
     case methodNotAllowed = "method_not_allowed"
     case requestNotImplemented = "request_not_implemented"
     case httpVersionNotSupported = "http_version_not_supported"
@@ -97,7 +98,8 @@ extension ExchangeFailure {
     /// Whose failure it is.
     public var side: Side {
       switch self {
-      case .requestMalformed, .methodNotAllowed, .requestNotImplemented, .httpVersionNotSupported, .expectationFailed,
+      case .requestMalformed, .requestIsTLS, .methodNotAllowed, .requestNotImplemented, .httpVersionNotSupported,
+        .expectationFailed,
         .loopDetected, .requestHeadTooLarge, .requestTargetTooLarge, .requestBodyTooLarge, .requestTrailersTooLarge,
         .requestChunkExtensionsTooLarge, .requestHeadTimeout, .requestBodyTimeout, .requestBodyRate,
         .clientStalledTimeout, .clientVanished, .tooManyClientConnections, .requestNotJSON, .requestEncodingUnknown,

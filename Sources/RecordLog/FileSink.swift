@@ -1,5 +1,6 @@
 // Lines to a file, a FIFO, a device or standard output. None of them may hold the writer's thread for good.
 import Glibc
+import Logging
 
 /// A sink at a path; `-` is standard output.
 ///
@@ -7,8 +8,9 @@ import Glibc
 /// is ended before anything else is written, so that only that line is lost to a reader.
 ///
 /// What is no file gets whole lines of at most `PIPE_BUF` bytes together in one write, which no other write is mixed with
-/// (POSIX, write(2)). A longer line is written alone under an exclusive lock (flock) of the FIFO, which other tachographs
-/// heed. An anonymous pipe that two processes have inherited is one open file, where a lock separates nobody.
+/// (POSIX, write(2)). A longer line is written alone under an exclusive lock (flock) of the FIFO or pipe, which other tachographs
+/// heed, and the operator's log, too, where that goes to the same pipe. Where there can be no lock (`PipeLock`), a longer line
+/// may be torn by other writers.
 final class FileSink: RecordSink {
   /// The group may read the log, since a collector runs as another user; others may not.
   private static let mode: mode_t = 0o640
@@ -23,6 +25,8 @@ final class FileSink: RecordSink {
   private var isFile = false
   /// Whether it is a FIFO, a pipe, a terminal or a device.
   private var isStream = false
+  /// The lock of a pipe that other processes may have inherited.
+  private var pipeLock: PipeLock?
   /// Whether this process holds the lock for a line that is longer than one write.
   private var holdsLock = false
   /// Whether the last write found another process within such a line.
@@ -33,6 +37,7 @@ final class FileSink: RecordSink {
   private var isStandardOutput: Bool { name == "-" }
 
   var isOpen: Bool { descriptor >= 0 }
+  var hasPath: Bool { !isStandardOutput }
   var writability: Int32? { isOpen && !isLockedOut ? descriptor : nil }
 
   init(path: String) { name = path }
@@ -55,6 +60,7 @@ final class FileSink: RecordSink {
       // Its open file description is shared with the process that started us: it is not ours to make non-blocking.
       isStream = !Self.isRegular(descriptor)
       largestWrite = isStream ? Int(PIPE_BUF) : .max
+      pipeLock = pipeLock ?? PipeLock(of: descriptor)
       abandonLine()
       return
     }
@@ -127,7 +133,7 @@ final class FileSink: RecordSink {
   private func writeLines(_ lines: RawSpan) throws(RecordSinkError) -> Int {
     let count = isWithinLine ? lines.endOfFirstLine : lines.endOfLines(within: Int(PIPE_BUF))
     if !holdsLock {
-      isLockedOut = !lock(isWithinLine || count > Int(PIPE_BUF) ? LOCK_EX : LOCK_SH)
+      isLockedOut = !lock(exclusively: isWithinLine || count > Int(PIPE_BUF))
       if isLockedOut { return 0 }
       holdsLock = true
     }
@@ -137,16 +143,13 @@ final class FileSink: RecordSink {
 
   /// Waits at most 20 ms for a lock.
   /// - Returns: false where another process is within a long line. What knows no locks is not locked.
-  private func lock(_ kind: Int32) -> Bool {
-    for _ in 0..<20 {
-      if flock(descriptor, kind | LOCK_NB) == 0 || errno != EWOULDBLOCK { return true }
-      usleep(1_000)
-    }
-    return false
+  private func lock(exclusively: Bool) -> Bool {
+    guard let pipeLock else { return PipeLock.lock(descriptor, exclusively: exclusively, milliseconds: 20) }
+    return pipeLock.lock(exclusively: exclusively, milliseconds: 20)
   }
 
   private func unlock() {
-    if holdsLock { flock(descriptor, LOCK_UN) }
+    if holdsLock { if let pipeLock { pipeLock.unlock() } else { flock(descriptor, LOCK_UN) } }
     holdsLock = false
   }
 

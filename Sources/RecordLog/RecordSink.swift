@@ -11,6 +11,8 @@ protocol RecordSink: AnyObject {
   var name: String { get }
   /// False before the first `open`, and where an error has closed it: the writer then opens it again.
   var isOpen: Bool { get }
+  /// Whether opening it again can lead elsewhere. Where it cannot, a request to open it again does nothing.
+  var hasPath: Bool { get }
   /// A descriptor that becomes writable when more is accepted; nil: the writer tries again after its retry interval.
   var writability: Int32? { get }
 

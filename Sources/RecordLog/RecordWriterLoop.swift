@@ -124,6 +124,8 @@ struct RecordWriterLoop: ~Copyable {
 
   /// Goes over to the file that now has the path. Where that cannot be opened the old one stays in use.
   private mutating func reopen() {
+    // A line that standard output has a part of goes on there.
+    guard sink.hasPath else { return }
     pipeline.restartLine()
     do throws(RecordSinkError) { try sink.open() } catch { report(.reopen, error) }
   }

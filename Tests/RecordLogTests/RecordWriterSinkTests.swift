@@ -39,9 +39,13 @@ private final class ScriptedSink: RecordSink {
   let name = "script"
   var isOpen = false
   let writability: Int32? = nil
+  let hasPath: Bool
   private let script: Script
 
-  init(_ script: Script) { self.script = script }
+  init(_ script: Script, hasPath: Bool = true) {
+    self.script = script
+    self.hasPath = hasPath
+  }
 
   func open() throws(RecordSinkError) {
     let error = script.state.withLock { state in
@@ -86,12 +90,12 @@ struct RecordWriterSinkTests {
   private let log = Collected()
   private let fault = RecordSinkError(description: "out of order")
 
-  private func makeWriter(_ script: Script, reminder: Int = 0) throws -> RecordWriter {
+  private func makeWriter(_ script: Script, reminder: Int = 0, hasPath: Bool = true) throws -> RecordWriter {
     var settings = RecordWriter.Settings(path: "script", instance: "test")
     settings.retryMilliseconds = 1
     settings.tickMilliseconds = 1
     settings.reminderMilliseconds = reminder
-    return try RecordWriter(settings, log: Log(sink: log)) { ScriptedSink(script) }
+    return try RecordWriter(settings, log: Log(sink: log)) { ScriptedSink(script, hasPath: hasPath) }
   }
 
   private func submit(_ numbers: Range<Int>, to writer: RecordWriter) {
@@ -109,6 +113,17 @@ struct RecordWriterSinkTests {
     #expect(script.calls == ["open", "close"])
     #expect(script.text == text(0..<3))
     #expect(log.texts == [])
+  }
+
+  @Test("A sink without a path is not opened again: no line of it is begun anew")
+  func reopenWithoutPath() throws {
+    let script = Script()
+    let writer = try makeWriter(script, hasPath: false)
+    submit(0..<3, to: writer)
+    writer.reopen()
+    submit(3..<6, to: writer)
+    #expect(writer.close(timeoutMilliseconds: 10_000) == 0)
+    #expect(script.calls == ["open", "close"] && script.text == text(0..<6))
   }
 
   @Test(

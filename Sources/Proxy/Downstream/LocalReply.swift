@@ -47,7 +47,7 @@ struct LocalReply {
   /// The status that a client is told a failure with.
   static func status(for kind: ExchangeFailure.Kind) -> Int {
     switch kind {
-    case .requestMalformed, .requestChunkExtensionsTooLarge: 400
+    case .requestMalformed, .requestIsTLS, .requestChunkExtensionsTooLarge: 400
     case .methodNotAllowed: 405
     case .requestHeadTimeout, .requestBodyTimeout, .requestBodyRate: 408
     case .requestBodyTooLarge: 413

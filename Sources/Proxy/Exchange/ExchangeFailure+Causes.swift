@@ -48,6 +48,7 @@ extension ExchangeFailure {
     case .unsupportedMethod, .unsupportedTransferCoding: .requestNotImplemented
     case .unsupportedVersion: .httpVersionNotSupported
     case .loopDetected: .loopDetected
+    case .unexpectedTLS: .requestIsTLS
     case .malformedStartLine, .malformedTarget, .malformedField, .invalidHost, .ambiguousFraming, .malformedChunk,
       .malformedTrailers, .tooManyInterimResponses, .unexpectedUpgrade:
       .requestMalformed

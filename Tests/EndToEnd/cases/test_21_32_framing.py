@@ -108,6 +108,13 @@ def test_case_25_http_2_by_prior_knowledge_is_told_that_it_is_not_served(teller)
     assert every(records, "method", "path", "error") == ("PRI", "*", "http_version_not_supported: HTTP/2 is not served")
 
 
+def test_case_25_tls_is_told_that_the_port_serves_plain_http(teller):
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(64))
+    records = is_refused(teller, hello, 400)
+    assert every(records, "method", "path") == (None, None)
+    assert every(records, "error").startswith("request_is_tls: this port serves plain HTTP, and TLS came: ")
+
+
 @pytest.mark.parametrize(
     "fields",
     [
