@@ -121,7 +121,7 @@ struct OpenAIRendering: Rendering {
     output.append("}\n\n" as StaticString)
   }
 
-  /// The server's own times, as vLLM states them with `include_metrics`.
+  /// The server's own times, as vLLM states them with `--enable-per-request-metrics`.
   private func appendMetrics(_ totals: ReplyTotals, to output: inout [UInt8]) {
     guard let firstAt = totals.firstAt, let lastAt = totals.lastAt else { return }
     let decode = lastAt.nanoseconds(since: firstAt)
@@ -135,7 +135,7 @@ struct OpenAIRendering: Rendering {
     append(milliseconds: totals.tokens > 1 ? decode / Int64(totals.tokens - 1) : 0, to: &output)
     output.append(",\"speculative_decoding\":{\"num_draft_tokens\":" as StaticString)
     output.append(decimal: totals.tokens * 2)
-    output.append(",\"num_accepted_tokens\":" as StaticString)
+    output.append(",\"num_accepted_draft_tokens\":" as StaticString)
     output.append(decimal: totals.tokens - totals.steps)
     output.append("}}" as StaticString)
   }

@@ -134,9 +134,8 @@ def check_times(record: dict, metrics: dict) -> None:
             "acceptance_rate": drafted["draft_acceptance_rate"],
             "acceptance_length": drafted["mean_acceptance_length"],
         }
-    assert {"queue_ms", "decode_ms"} <= set(record["server"]) <= set(said)
-    for key, value in record["server"].items():
-        assert value == pytest.approx(said[key], abs=0.001), key
+    # Without a draft there is no rate.
+    assert record["server"] == pytest.approx({key: value for key, value in said.items() if value is not None}, abs=0.001)
 
 
 def test_its_own_times_are_the_records(proxy):

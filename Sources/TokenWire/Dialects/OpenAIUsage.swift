@@ -136,11 +136,11 @@ extension OpenAIUsage {
     case length = "mean_acceptance_length"
     case rate = "draft_acceptance_rate"
     case drafted = "num_draft_tokens"
-    case accepted = "num_accepted_tokens"
+    case accepted = "num_accepted_draft_tokens"
     static let table = JSONKeys<SpeculationKey>()
   }
 
-  /// Reads vLLM's `metrics`, which a request asks for with `include_metrics`.
+  /// Reads vLLM's `metrics`, which its flag `--enable-per-request-metrics` adds to answers.
   init(metrics value: JSONValue) {
     let metrics = JSONObject<MetricKey>(value)
     var durations = ServerDurations()
