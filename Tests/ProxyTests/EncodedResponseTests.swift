@@ -1,4 +1,5 @@
 // Responses that were compressed on their way: forwarded as they came, and measured by what they stand for.
+import Clocks
 import CZlib
 import CZstd
 import ContentCoding
@@ -186,12 +187,21 @@ struct InflationTurnsTests {
     var bytes = 0
     while case let allowed = turns.allowance, allowed > 0 {
       #expect(allowed <= 64 << 10)
-      turns.spend(allowed)
+      turns.spend(allowed, since: .now())
       bytes += allowed
     }
     // What is earned meanwhile comes on top: 64 KiB a millisecond.
     let earned = Int((Date().timeIntervalSince(began) * 1_000).rounded(.up)) * 68_000
     #expect((256 << 10)...(256 << 10 + earned) ~= bytes)
+  }
+
+  @Test("What is dear to read counts by the time that it took, so that inflating has a tenth of it at most")
+  func byTime() {
+    let turns = DeferredDecoder().turns
+    #expect(turns.allowance > 0)
+    // One byte, in a second: what is earned in ten.
+    turns.spend(1, since: Instant.now().advanced(byNanoseconds: -1_000_000_000))
+    #expect(turns.allowance == 0)
   }
 
   @Test("A request's body that inflates to much is read to its end, however early it is answered")

@@ -57,8 +57,8 @@ def stalled_uploads(port: int, over: threading.Event) -> None:
 
 
 def inflating_bodies(port: int, over: threading.Event) -> None:
-    """Bodies of 100 KB that inflate to 100 MB, one behind the other."""
-    body = gzip.compress(b" " * 100_000_000)
+    """Bodies of some KB that inflate to 30 MB of what is dearest to read, one behind the other."""
+    body = gzip.compress(b"{" + b"}," * 15_000_000)
     request = (
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     ) + body
@@ -78,7 +78,7 @@ ATTACKS = {
     ),
     "X-Forwarded-For of 60 KB, 1.4 MB a second": (long_lists, ()),
     "200 stalled uploads, where 4 exchanges may be in flight": (stalled_uploads, ("--set", "limits.in_flight=4")),
-    "requests of 100 KB that inflate to 100 MB": (inflating_bodies, ()),
+    "requests of 30 KB that inflate to 30 MB, the dearest to read": (inflating_bodies, ()),
 }
 
 

@@ -23,8 +23,10 @@ final class InflationTurns {
     let termination: Termination?
   }
 
-  /// Bytes that may come out in a second: less than a tenth of the worker's time.
+  /// Bytes that may come out in a second, of text that costs no more to read than usual.
   private static let bytesPerSecond: Int64 = 64 << 20
+  /// Of each second, the nanoseconds that inflating may take, whatever comes out.
+  private static let nanosecondsPerSecond: Int64 = 100_000_000
   /// Bytes that may come out at once: some 300 µs.
   private static let mostBytes = 256 << 10
   /// Bytes that come out of an inflater at a time: with fewer left, all have to wait.
@@ -70,8 +72,12 @@ final class InflationTurns {
     return left < Self.leastBytes ? 0 : min(left, Self.sliceBytes)
   }
 
-  /// So many bytes have come out.
-  func spend(_ bytes: Int) { left -= bytes }
+  /// So many bytes have come out since `began`. Some are dearer to read than others, such as thousands of tiny members: they
+  /// count for as many as are usually read in that time.
+  func spend(_ bytes: Int, since began: Instant) {
+    let usual = Instant.now().nanoseconds(since: began) * Self.bytesPerSecond / Self.nanosecondsPerSecond
+    left -= max(bytes, Int(usual))
+  }
 
   /// An inflater of a response holds more memory, or less.
   /// - Returns: false where that is too much.
@@ -118,7 +124,8 @@ final class InflationTurns {
     let isWaiting: Bool
     switch body {
     case .request(let reader):
-      spend(reader.inflateMore(allowance))
+      let began = Instant.now()
+      spend(reader.inflateMore(allowance), since: began)
       isWaiting = reader.isWaiting
     case .response(let state):
       isWaiting = unsafe state.pointee.inflateMore(context)

@@ -1,4 +1,5 @@
 // The readers of one worker's request bodies.
+import Clocks
 import ContentCoding
 import TokenWire
 
@@ -30,7 +31,8 @@ final class RequestScans {
   func read(_ bytes: RawSpan, by reader: RequestReader) {
     guard reader.inflates, reader.obstacle == nil else { return _ = reader.read(bytes, inflating: 0) }
     let wasWaiting = reader.isWaiting
-    turns.spend(reader.read(bytes, inflating: turns.allowance))
+    let began = Instant.now()
+    turns.spend(reader.read(bytes, inflating: turns.allowance), since: began)
     if !wasWaiting, reader.isWaiting { turns.add(reader) }
   }
 

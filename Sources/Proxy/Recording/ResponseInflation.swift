@@ -92,6 +92,7 @@ final class ResponseInflation {
   }
 
   private func inflate(_ bytes: RawSpan, _ sink: (RawSpan) -> Void) -> Int {
+    let began = Instant.now()
     var count = 0
     var consumed = bytes.byteCount
     do throws(InflateError) {
@@ -102,7 +103,7 @@ final class ResponseInflation {
     } catch {
       stop(error == .damaged ? "damaged" : "its window is too large")
     }
-    turns.spend(count)
+    turns.spend(count, since: began)
     produced += count
     noteMemory()
     if produced > Self.mostBytes || produced > max(Self.leastBytes, received * Self.mostRatio) {
