@@ -204,6 +204,28 @@ struct InflationTurnsTests {
     #expect(turns.allowance == 0)
   }
 
+  @Test("The end of the proxy waits for no body that takes long to read: its record says that it was not read")
+  func end() throws {
+    let body = Encoder.whole(Array("{\(String(repeating: "},", count: 8 << 20))".utf8))
+    let harness = try ProxyHarness()
+    for _ in 0..<3 {
+      let client = try harness.connect()
+      try client.send(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Encoding: gzip\r\nContent-Length: \(body.count)\r\n"
+          + "Connection: close\r\n\r\n")
+      try client.send(body)
+      let server = try harness.upstream.accept()
+      _ = try server.head()
+      var forwarded = 0
+      while forwarded < body.count { forwarded += try server.receive().count }
+      try server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+      _ = try client.readToEnd()
+    }
+    let errors = try harness.end().map { $0["error"] ?? "" }
+    #expect(errors.count == 3)
+    #expect(errors.contains { $0.hasPrefix("request_read_limit: ") }, "\(errors)")
+  }
+
   @Test("A request's body that inflates to much is read to its end, however early it is answered")
   func request() throws {
     let names = #"{"image":"\#(String(repeating: "0123456789abcdef", count: 640 << 10))","model":"m"}"#

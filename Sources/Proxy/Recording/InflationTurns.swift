@@ -33,6 +33,8 @@ final class InflationTurns {
   private static let leastBytes = 16 << 10
   /// Bytes that may come out of one body before it is another's turn.
   private static let sliceBytes = 64 << 10
+  /// How long the end of a worker may take for what still waits.
+  private static let closingNanoseconds: Int64 = 500_000_000
   /// Memory that inflaters of responses may hold together.
   private static let mostMemory = 256 << 20
   /// Exchanges that may wait for their bodies when they have ended.
@@ -53,11 +55,15 @@ final class InflationTurns {
   /// Inflates what waits, until closed.
   func begin(on loop: EventLoop) { timer = Timer(loop: loop) { [unowned self] in takeTurn() } }
 
-  /// Inflates all that still waits, submits the records that wait for it, and lets go of the loop: nobody else is left.
+  /// Inflates what still waits, as far as that takes half a second at most, submits the records that wait for it, and lets go of
+  /// the loop: nobody else is left.
   func close() {
     isClosed = true
-    while !waiting.isEmpty { inflateOne() }
-    submitDecoded()
+    let until = Instant.now().advanced(byNanoseconds: Self.closingNanoseconds)
+    while !waiting.isEmpty, Instant.now() < until { inflateOne() }
+    waiting = []
+    for record in late { record.exchange.submitRecord(record.termination) }
+    late = []
     timer?.close()
     timer = nil
   }
