@@ -327,7 +327,7 @@ private func checkKept(_ sent: [StrictField], _ given: [StrictField], rewritten:
   }
 }
 
-/// Whether a field went on as it came; of a length its leading zeros do not (Documentation.docc/HTTPCases.md, "Framing").
+/// Whether a field went on as it came; of a length its leading zeros do not (Documentation.docc/HTTPCases.md, "Re-emitting messages").
 private func isSame(_ given: StrictField, _ sent: StrictField) -> Bool {
   guard given.isNamed("content-length"), given.name == sent.name else { return given == sent }
   let digits = given.value.drop { $0 == UInt8(ascii: "0") }
