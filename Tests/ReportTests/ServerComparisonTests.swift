@@ -81,4 +81,16 @@ struct ServerComparisonTests {
     }
     #expect(lines.contains { $0.hasPrefix("m ") && $0.contains("40.00") })
   }
+  @Test("Percentiles of few exchanges are marked as thin, in text and in JSON")
+  func thin() throws {
+    let few = try comparison([line(#"{"total_ms":30}"#)])
+    #expect(few.lines(columns: nil).contains { $0.hasPrefix("m ") && $0.contains("*") })
+    #expect(few.lines(columns: nil).contains { $0.hasPrefix("*: a thin percentile") })
+    let named = parse(few.json) { root in
+      root["servers"]?.firstElement?["whole_exchange_ms"]?["between"]?["thin"]?.count
+    }
+    #expect(named == 3)
+    let many = try comparison((0..<500).map { _ in line(#"{"total_ms":30}"#) })
+    #expect(!many.lines(columns: nil).contains { $0.contains("*") })
+  }
 }
