@@ -25,9 +25,14 @@ public struct TailFilter: Hashable, Sendable {
   /// Whether `record` is to be shown.
   public func matches(_ record: ExchangeRecord) -> Bool {
     guard window.contains(record.timestampNanoseconds) else { return false }
-    if let user, record.user != user { return false }
-    if let model, record.model != model, record.responseModel != model { return false }
+    if let user, !Self.isSame(record.user, user) { return false }
+    if let model, !Self.isSame(record.model, model), !Self.isSame(record.responseModel, model) { return false }
     guard let slowestFromMilliseconds else { return true }
     return (record.ttftMilliseconds ?? record.waitedMilliseconds).map { $0 >= slowestFromMilliseconds } ?? false
+  }
+
+  /// Bytes, not text: two names that Swift takes for the same text (`é` in one scalar and in two) are two users.
+  private static func isSame(_ one: String?, _ other: String) -> Bool {
+    one.map { $0.utf8.elementsEqual(other.utf8) } ?? false
   }
 }

@@ -43,7 +43,7 @@ final class AdminPages: Sendable {
     case "/": AdminPage(body: "/-/healthy\n/-/ready\n/-/config\n/metrics\n")
     case "/-/healthy": AdminPage(body: "ok\n")
     case "/-/ready": ready
-    case "/-/config": AdminPage(contentType: "application/yaml", body: source.settings.currentFile)
+    case "/-/config": AdminPage(contentType: "application/yaml", body: source.settings.withDrain().currentFile)
     case "/metrics": AdminPage(contentType: Exposition.contentType, body: metrics)
     default: nil
     }

@@ -178,6 +178,8 @@ struct TailLineTests {
     #expect(TailFilter().matches(unmeasured))
     #expect(TailFilter(user: "ann", model: "llama").matches(exchange()))
     #expect(!TailFilter(user: "an").matches(exchange()))
+    let composed = exchange { $0.user = "caf\u{e9}" }
+    #expect(TailFilter(user: "caf\u{e9}").matches(composed) && !TailFilter(user: "cafe\u{301}").matches(composed))
     #expect(TailFilter(model: "llama-3").matches(exchange { $0.responseModel = "llama-3" }))
     #expect(!TailFilter(model: "qwen").matches(exchange()))
     #expect(TailFilter(slowestFromMilliseconds: 123.4).matches(exchange()))

@@ -94,6 +94,7 @@ struct OwnAddressesTests {
       settings.records.file = target
       #expect(settings.withMachineValues().timeouts.drain == .seconds(8))
     }
+    #expect(settings.withDrain().currentFile.contains("  drain: 8s  # default\n"))
     settings.timeouts.drain = .seconds(20)
     #expect(settings.withMachineValues().timeouts.drain == .seconds(20))
   }
