@@ -1,6 +1,6 @@
+// Responses that were compressed on their way: forwarded as they came, and measured by what they stand for.
 import CZlib
 import CZstd
-// Responses that were compressed on their way: forwarded as they came, and measured by what they stand for.
 import Clocks
 import ContentCoding
 import Foundation
