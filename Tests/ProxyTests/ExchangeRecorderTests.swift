@@ -166,6 +166,10 @@ struct ExchangeRecorderTests {
     let without = try Chat(resources)
     without.forward(token("a"))
     #expect(!without.progress.isTerminatorDelivered)
+    without.forward("data: {\"error\":{\"message\":\"x\",\"type\":\"overloaded\"}}\n\n", undelivered: 200)
+    #expect(!without.progress.isTerminatorDelivered)
+    without.recorder.clientFlushed(sent: 200)
+    #expect(without.progress.isTerminatorDelivered)
   }
 
   @Test("An exchange is counted among those in flight once, however often it connects")

@@ -7,7 +7,7 @@ import Measurement
 struct ResponseProgress: Equatable, Sendable {
   /// Whether the first token has passed, or the first byte of a body whose tokens are not timed.
   var hasOutput = false
-  /// Whether the stream has said that it is whole (`[DONE]`, `done:true`), and the client's socket has taken that.
+  /// Whether the stream has said that it is whole (`[DONE]`, `done:true`) or has failed, and the client's socket has taken that.
   var isTerminatorDelivered = false
 }
 

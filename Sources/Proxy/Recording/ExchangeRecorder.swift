@@ -141,8 +141,8 @@ struct ExchangeRecorder: ~Copyable {
   /// How far the response has come.
   var progress: ResponseProgress {
     let undelivered = current.undelivered
-    return ResponseProgress(
-      hasOutput: current.hasOutput, isTerminatorDelivered: current.meter.sawTerminator && undelivered == nil)
+    let hasEnded = current.meter.sawTerminator || current.meter.errorKind != nil
+    return ResponseProgress(hasOutput: current.hasOutput, isTerminatorDelivered: hasEnded && undelivered == nil)
   }
 
   /// Whether tokens are timed as they come, and more may come.
