@@ -353,7 +353,7 @@ def answer(wire: Wire) -> None:
     while True:
         try:
             message = wire.message()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             return
         path = message.start.split()[1].partition(b"?")[0]
         asked = json.loads(message.body)
@@ -369,11 +369,10 @@ def answer(wire: Wire) -> None:
             wire.send(chunk(part))
         if not tell(speaker, wire):
             return
-        wire.send(LAST_CHUNK)
 
 
 def tell(speaker, wire: Wire) -> bool:
-    """Sends what the model of this name says; False where the client has gone meanwhile."""
+    """Sends what the model of this name says, to the end; False where the client has gone meanwhile."""
     words = WORDS[:2] if speaker.model == "failing" else WORDS
     told = speaker.tool() if speaker.model == "tools" else [part for word in words for part in speaker.token(word)]
     for part in told:
@@ -382,6 +381,12 @@ def tell(speaker, wire: Wire) -> bool:
         wire.ended(60)
         return False
     ends = speaker.failure() if speaker.model == "failing" else speaker.closing(speaker.model == "tools")
-    for part in ends:
-        wire.send(chunk(part))
+    try:
+        for part in ends:
+            wire.send(chunk(part))
+        wire.send(LAST_CHUNK)
+    except (BrokenPipeError, ConnectionResetError):
+        # Some clients close at an error in the stream.
+        assert speaker.model == "failing"
+        return False
     return True
